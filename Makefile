@@ -1,0 +1,41 @@
+# Every target makes .venv when it is missing and does nothing to it when nothing changed.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help train test check format tensorboard bench clean
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Descent Lab needs Python 3.11 or newer: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+help:  ## list these targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 20
+
+train: .venv/installed  ## train on a noisy line (any other run: .venv/bin/python -m src.train ...)
+	$(BIN)/python -m src.train
+
+test: .venv/installed  ## run the tests and print coverage
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+
+check: .venv/installed  ## check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/installed  ## format the code and fix what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+tensorboard: .venv/installed  ## open the curves of outputs/ in TensorBoard
+	$(BIN)/tensorboard --logdir outputs
+
+bench: .venv/installed  ## measure against a bare PyTorch loop and an ordinary LightningModule
+	$(BIN)/python -m tests.bench.single
+
+clean:  ## remove .venv and caches; outputs/ stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

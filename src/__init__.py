@@ -1,0 +1,1 @@
+"""Descent Lab: a laboratory for gradient descent."""

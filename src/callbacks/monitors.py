@@ -1,0 +1,102 @@
+"""What can be watched along a run, as curves and in TensorBoard."""
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from src.callbacks.every import EveryNSteps
+from src.data.module import LabDataModule
+from src.data.problem import Rows
+from src.descent import Descent
+from src.models.stack import member
+from src.plots.fit import fitted_line
+
+
+def _training_rows(trainer: L.Trainer, module: Descent) -> Rows:
+    datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(datamodule, LabDataModule)
+    rows = datamodule.rows("train", module.device)
+    assert rows is not None
+    return rows
+
+
+def _tensorboards(trainer: L.Trainer) -> list[TensorBoardLogger]:
+    return (
+        [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if trainer.is_global_zero
+        else []
+    )
+
+
+class LearningRate(EveryNSteps):
+    """The learning rate of the step to come: the curve `lr`."""
+
+    def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
+        """Record it."""
+        rate = module.driven.optimizer.param_groups[0].get("lr")
+        if rate is not None:
+            module.record(step, {"lr": torch.full((module.members,), float(rate), dtype=torch.float64)})
+
+
+class GradientNorm(EveryNSteps):
+    """The norm of the gradient over all training rows, before any clipping: the curve `gradient_norm`."""
+
+    def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
+        """Record it."""
+        rows = _training_rows(trainer, module)
+        _, gradients = module.gradients(rows.inputs, rows.targets)
+        module.record(step, {"gradient_norm": module.gradient_norm(gradients).detach().double().cpu()})
+
+
+class Parameters(EveryNSteps):
+    """Every parameter as a curve, in the units of the data where the model is linear.
+
+    Args:
+        every_n_steps: optimizer steps.
+        most: models with more numbers than this are left alone.
+    """
+
+    def __init__(self, every_n_steps: int, most: int = 20) -> None:
+        super().__init__(every_n_steps)
+        self.most = most
+
+    def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
+        """Record them."""
+        values = module.reported_parameters()
+        if sum(value[0].numel() for value in values.values()) > self.most:
+            return
+        for name, value in values.items():
+            flat = value.reshape(len(value), -1)
+            for index in range(flat.shape[1]):
+                module.record(step, {name if flat.shape[1] == 1 else f"{name}[{index}]": flat[:, index]})
+
+
+class Histograms(EveryNSteps):
+    """Histograms of every parameter and of its gradient over all training rows, in TensorBoard."""
+
+    def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
+        """Log them."""
+        boards = _tensorboards(trainer)
+        if not boards:
+            return
+        rows = _training_rows(trainer, module)
+        _, gradients = module.gradients(rows.inputs, rows.targets)
+        for (name, parameter), gradient in zip(module.named_trained(), gradients, strict=True):
+            for kind, value in (("parameters", parameter), ("gradients", gradient)):
+                if value is not None and bool(value.isfinite().all()):
+                    for board in boards:
+                        board.experiment.add_histogram(f"{kind}/{name}", member(value.detach(), 0), step)
+
+
+class FittedLine(EveryNSteps):
+    """Data, the line that fits so far and the true line, as a figure in TensorBoard; for data with one feature."""
+
+    def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
+        """Draw and log it."""
+        boards = _tensorboards(trainer)
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]
+        if not boards or datamodule.problem.inputs != 1 or datamodule.problem.outputs != 1:
+            return
+        figure = fitted_line(datamodule.problem, module.predict_rows, title=f"after {step:,} steps")
+        for board in boards:
+            board.experiment.add_figure("fitted_line", figure, step)

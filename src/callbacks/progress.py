@@ -1,0 +1,74 @@
+"""One line on the terminal: how far, how fast, the loss."""
+
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from src.descent import Descent
+
+
+class Speed(ProgressColumn):
+    """Optimizer steps a second."""
+
+    def render(self, task: Task) -> Text:
+        """The speed over the last updates, or over the whole once it is finished."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} steps/s", style="progress.data.speed")
+
+
+class ProgressBar(LightningProgressBar):
+    """Counts optimizer steps, where Lightning's own bars count blocks. Silent where there is no terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._progress: Progress | None = None
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Lightning calls it in every process but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """And this one in the first."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show it."""
+        console = Console(stderr=True)
+        if not (self._enabled and console.is_terminal):
+            return
+        columns = (BarColumn(), MofNCompleteColumn(), Speed(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
+        # stopping waits for up to one refresh, so refresh often
+        self._progress = Progress(*columns, console=console, refresh_per_second=10, transient=True)
+        self._task = self._progress.add_task("train", total=trainer.max_steps, completed=trainer.global_step, loss="")
+        self._progress.start()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move it by a block."""
+        if self._progress is not None:
+            assert isinstance(pl_module, Descent)
+            loss = (
+                ""
+                if pl_module.last_loss is None
+                else f"loss {float(pl_module.last_loss[0]) * pl_module.loss_scale:.4g}"
+            )
+            self._progress.update(self._task, completed=trainer.global_step, loss=loss)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take it away; the table at the end says how it went."""
+        self._stop()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Give the terminal back."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

@@ -1,0 +1,484 @@
+"""The typed config: what is allowed, and the sentence for what is not.
+
+Never imports torch, so that a mistake answers in under a second. Hydra composes (`src/compose.py`), the schema below
+checks, and every section keeps the `_target_` that `src/run.py` builds from it.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import math
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from src.errors import LabError, nearest
+
+
+def _share(value: Any) -> int | float:
+    count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    fraction = isinstance(value, float) and 0 <= value < 1
+    if not (count or fraction):
+        raise ValueError("must be a number of rows (0, 1, 2, ...) or a fraction of them (from 0.0 to below 1.0)")
+    return value
+
+
+def _batch_size(value: Any) -> int | Literal["full"]:
+    if value == "full" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError("must be 'full' or a number of rows above 0")
+
+
+def _finite(value: Any) -> Any:
+    """Refuse numbers that are not finite wherever they hide in lists and mappings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be finite")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _finite(inner)
+    return value
+
+
+Share = Annotated[int | float, BeforeValidator(_share)]
+BatchSize = Annotated[int | Literal["full"], BeforeValidator(_batch_size)]
+Numbers = Annotated[Any, AfterValidator(_finite)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Activation = Literal["relu", "tanh", "sigmoid", "identity"]
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+    def arguments(self) -> dict[str, Any]:
+        """The section as a plain dictionary, `_target_` included, as `hydra.utils.instantiate` takes it."""
+        return self.model_dump(by_alias=True)
+
+
+class Data(Section):
+    """What is learned from."""
+
+    target_: str = Field(alias="_target_")
+    seed: Seed
+    shuffle_seed: Seed
+    batch_size: BatchSize
+
+
+class Drawn(Data):
+    """Data drawn afresh: `rows` for training, validation and test rows beside them."""
+
+    rows: PositiveInt
+    val: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "Drawn":
+        if self.batch_size != "full" and self.batch_size > self.rows:
+            raise ValueError(f"data.batch_size={self.batch_size} is more than the {self.rows} training rows")
+        return self
+
+
+class Line(Drawn):
+    """A noisy line."""
+
+    slope: Number
+    intercept: Number
+    noise: NotNegative
+    low: Number
+    high: Number
+    spacing: Literal["even", "uniform", "normal"]
+
+    @model_validator(mode="after")
+    def _range(self) -> "Line":
+        if self.low >= self.high:
+            raise ValueError(f"data.low={self.low:g} must be below data.high={self.high:g}")
+        return self
+
+
+class Features(Drawn):
+    """Several features with a chosen condition number."""
+
+    inputs: PositiveInt
+    condition_number: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    weights: list[Number] | None
+    intercept: Number
+    noise: NotNegative
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "Features":
+        if self.weights is not None and len(self.weights) != self.inputs:
+            raise ValueError(f"data.weights has {len(self.weights)} numbers for data.inputs={self.inputs}")
+        if self.rows <= self.inputs:
+            raise ValueError(
+                f"data.rows={self.rows} must be more than data.inputs={self.inputs}: "
+                "with fewer no Hessian has the condition number asked for"
+            )
+        return self
+
+
+class Random(Drawn):
+    """Nothing to learn."""
+
+    inputs: PositiveInt
+    outputs: PositiveInt
+
+
+class Teacher(Drawn):
+    """What a network makes."""
+
+    inputs: PositiveInt
+    hidden: PositiveInt
+    outputs: PositiveInt
+    activation: Activation
+    noise: NotNegative
+
+
+class Listed(Data):
+    """Data that are there: split by a number of rows or by fractions."""
+
+    train: Share | None
+    val: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "Listed":
+        shares = {"train": self.train, "val": self.val, "test": self.test}
+        fractions = {name: share for name, share in shares.items() if isinstance(share, float)}
+        told = " + ".join(f"data.{name}={share:g}" for name, share in fractions.items())
+        total = sum(fractions.values())
+        if self.train is None and total >= 1:
+            raise ValueError(f"{told} leaves no rows for training: the fractions must add up to less than 1")
+        if len(fractions) == 3 and not math.isclose(total, 1, abs_tol=1e-9):
+            raise ValueError(f"{told} is {total:g}: the fractions must add up to 1 (data.train=null takes the rest)")
+        if total > 1 + 1e-9:
+            raise ValueError(f"{told} is {total:g}: the fractions must not add up to more than 1")
+        return self
+
+
+class Points(Listed):
+    """Points listed in the config."""
+
+    x: Numbers
+    y: Numbers
+
+    @model_validator(mode="after")
+    def _same_length(self) -> "Points":
+        for name, rows in (("x", self.x), ("y", self.y)):
+            widths = {len(row) if isinstance(row, list) else 0 for row in rows} if isinstance(rows, list) else set()
+            flat = [n for row in rows for n in (row if isinstance(row, list) else [row])] if widths else []
+            if len(widths) != 1 or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in flat):
+                raise ValueError(f"data.{name} must be a list of numbers, or a list of equally long lists of them")
+        if len(self.x) != len(self.y):
+            raise ValueError(f"data.x has {len(self.x)} points and data.y has {len(self.y)}")
+        return self
+
+
+class Table(Listed):
+    """The user's own file."""
+
+    path: str
+    target: str
+    features: list[str] | None
+    standardize: bool
+
+
+class Diabetes(Listed):
+    """The real data set."""
+
+    features: list[str] | None
+    standardize: bool
+
+
+class Model(Section):
+    """What learns."""
+
+    target_: str = Field(alias="_target_")
+    seed: Seed
+    loss: Literal["mean", "sum"]
+    dtype: Literal["float32", "float64"]
+    gradient: Literal["autograd", "by_hand"]
+
+
+class Started(Model):
+    """A model of this project, with its start."""
+
+    bias: bool
+    start: Literal["torch", "zeros", "uniform", "normal"]
+    scale: Number
+    values: Annotated[dict[str, Any], AfterValidator(_finite)]
+
+
+class Linear(Started):
+    """See src/models/linear.py."""
+
+
+class TwoLayer(Started):
+    """See src/models/two_layer.py."""
+
+    hidden: PositiveInt
+    activation: Activation
+
+
+class CustomModel(Model):
+    """The user's own module; it takes every key that is not one of `Model`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _autograd(self) -> "CustomModel":
+        if self.gradient == "by_hand":
+            raise ValueError(f"model.gradient=by_hand needs a model of this project; {self.target_} has autograd only")
+        return self
+
+
+@cache
+def _torch_names(module: str) -> set[str]:
+    """The public classes of `torch.optim` or `torch.optim.lr_scheduler`, read from the source without importing it."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.submodule_search_locations:
+        return set()
+    where = Path(spec.submodule_search_locations[0], *module.split(".")[1:])
+    path = where / "__init__.py" if where.is_dir() else where.with_suffix(".py")
+    if not path.exists():
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.ClassDef):
+            names.add(node.name)
+    return {name for name in names if name[0].isupper() and name != "Optimizer"}
+
+
+def _class_path(value: str) -> str:
+    module, _, name = value.rpartition(".")
+    if not module or not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError("must be a class with its module, such as torch.optim.Adam or mypackage.MyOptimizer")
+    if module in ("torch.optim", "torch.optim.lr_scheduler"):
+        names = _torch_names(module)
+        if names and name not in names:
+            raise ValueError(f"{module} has no {name}{nearest(name, names)}")
+    return value
+
+
+ClassPath = Annotated[str, AfterValidator(_class_path)]
+
+
+class Optimizer(Section):
+    """How it learns: a class and its numbers."""
+
+    model_config = ConfigDict(extra="allow")
+
+    target_: ClassPath = Field(alias="_target_")
+    partial_: Literal[True] = Field(True, alias="_partial_")
+    lr: Positive | None = None
+
+    @model_validator(mode="after")
+    def _extras_finite(self) -> "Optimizer":
+        for key, value in (self.model_extra or {}).items():
+            try:
+                _finite(value)
+            except ValueError:
+                raise ValueError(f"optimizer.{key}={value} must be finite") from None
+        return self
+
+    def arguments(self) -> dict[str, Any]:
+        """Without `lr` where there is none."""
+        return {key: value for key, value in super().arguments().items() if key != "lr" or value is not None}
+
+
+class Scheduler(Section):
+    """How the learning rate changes with the steps."""
+
+    model_config = ConfigDict(extra="allow")
+
+    target_: ClassPath = Field(alias="_target_")
+    partial_: Literal[True] = Field(True, alias="_partial_")
+
+
+class Trainer(Section):
+    """How long, how often, where."""
+
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    devices: PositiveInt
+    strategy: Literal["auto", "ddp"]
+    max_steps: PositiveInt
+    val_every_n_steps: PositiveInt
+    log_every_n_steps: PositiveInt
+    block_size: PositiveInt
+    zero_grad_every_n_steps: Annotated[int, Field(ge=0)]
+    gradient_clip_val: Positive | None
+    gradient_clip_algorithm: Literal["norm", "value"]
+    divergence_factor: Positive | None
+    create_graph: bool
+    profiler: Literal["simple", "advanced", "pytorch"] | None
+
+    @model_validator(mode="after")
+    def _devices(self) -> "Trainer":
+        if self.devices > 1 and self.strategy != "ddp":
+            raise ValueError(f"trainer.devices={self.devices} needs trainer=ddp: more processes share every batch")
+        return self
+
+
+class Part(Section):
+    """A callback or a logger: a class and whatever it takes."""
+
+    model_config = ConfigDict(extra="allow")
+
+    target_: ClassPath = Field(alias="_target_")
+
+    @model_validator(mode="after")
+    def _intervals(self) -> "Part":
+        for key, value in (self.model_extra or {}).items():
+            if key.startswith("every_n") and not (type(value) is int and value > 0):
+                raise ValueError(f"{self.target_.rpartition('.')[2]}.{key}={value} must be a number of steps above 0")
+        return self
+
+
+def _by_target(known: dict[str, str], other: str | None) -> Discriminator:
+    def tag(value: Any) -> str | None:
+        target = value.get("_target_") if isinstance(value, dict) else getattr(value, "target_", None)
+        return known.get(target, other) if isinstance(target, str) else other
+
+    return Discriminator(tag)
+
+
+AnyData = Annotated[
+    Annotated[Line, Tag("Line")]
+    | Annotated[Features, Tag("Features")]
+    | Annotated[Points, Tag("Points")]
+    | Annotated[Random, Tag("Random")]
+    | Annotated[Teacher, Tag("Teacher")]
+    | Annotated[Table, Tag("Table")]
+    | Annotated[Diabetes, Tag("Diabetes")],
+    _by_target(
+        {f"src.data.{n}": n for n in ("Line", "Features", "Points", "Random", "Teacher", "Table", "Diabetes")}, None
+    ),
+]
+AnyModel = Annotated[
+    Annotated[Linear, Tag("Linear")] | Annotated[TwoLayer, Tag("TwoLayer")] | Annotated[CustomModel, Tag("Custom")],
+    _by_target({"src.models.Linear": "Linear", "src.models.TwoLayer": "TwoLayer"}, "Custom"),
+]
+_TAGS = {"Line", "Features", "Points", "Random", "Teacher", "Table", "Diabetes", "Linear", "TwoLayer", "Custom"}
+
+
+class Config(Section):
+    """One run, checked."""
+
+    seed: Seed
+    ckpt_path: str | None
+    data: AnyData
+    model: AnyModel
+    optimizer: Optimizer
+    scheduler: Scheduler | None
+    trainer: Trainer
+    logger: dict[str, Part | None]
+    callbacks: dict[str, Part | None]
+
+    @model_validator(mode="after")
+    def _monitors(self) -> "Config":
+        part = self.callbacks.get("early_stopping")
+        monitor = (part.model_extra or {}).get("monitor") if part else None
+        if monitor and monitor.startswith("val/") and not self.data.val:  # type: ignore[union-attr]
+            raise ValueError(
+                f"callbacks.early_stopping.monitor={monitor} needs validation rows: set data.val, or monitor=train/loss"
+            )
+        return self
+
+    def decisive(self) -> dict[str, Any]:
+        """The part of the config that decides the numbers: not where they are logged, nor how they are cut."""
+        stopping = {
+            name: part.arguments()
+            for name, part in self.callbacks.items()
+            if part and part.target_.rpartition(".")[2] in ("EarlyStopping", "Timer")
+        }
+        indifferent = {"accelerator", "log_every_n_steps", "block_size", "profiler"}
+        return {
+            "data": self.data.arguments(),
+            "model": self.model.arguments(),
+            "optimizer": self.optimizer.arguments(),
+            "scheduler": self.scheduler.arguments() if self.scheduler else None,
+            "trainer": self.trainer.model_dump(exclude=indifferent),
+            "stopping": stopping,
+        }
+
+    def fingerprint(self) -> str:
+        """A hash of `decisive()`, the same for 1 and 1.0: 16 hexadecimal digits."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {str(key): plain(inner) for key, inner in value.items()}
+            if isinstance(value, list | tuple):
+                return [plain(inner) for inner in value]
+            whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+            return int(value) if whole and not isinstance(value, bool) else value
+
+        text = json.dumps(plain(self.decisive()), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def check(composed: DictConfig) -> Config:
+    """The composed config, checked by the schema.
+
+    Raises:
+        LabError: one sentence for every value that is not allowed.
+    """
+    job = OmegaConf.masked_copy(composed, [key for key in composed if key not in ("hydra", "run_dir")])
+    missing = sorted(OmegaConf.missing_keys(job))
+    if missing:
+        hint = {"data.path": "data.path=houses.csv", "data.target": "data.target=price"}
+        raise LabError(f"missing: {', '.join(missing)} (say {' '.join(hint.get(k, f'{k}=...') for k in missing)})")
+    try:
+        plain = OmegaConf.to_container(job, resolve=True)
+    except OmegaConfBaseException as error:
+        raise LabError(" ".join(str(error).split())) from None
+    assert isinstance(plain, dict)
+    plain = {**plain, "logger": plain.get("logger") or {}, "callbacks": plain.get("callbacks") or {}}
+    try:
+        return Config.model_validate(plain)
+    except ValidationError as error:
+        raise LabError("; ".join(_sentence(one, plain) for one in error.errors())) from None
+
+
+def _sentence(error: Any, config: dict[str, Any]) -> str:
+    where = [str(part) for part in error["loc"] if str(part) not in _TAGS]
+    path, given = ".".join(where), error["input"]
+    section: Any = config
+    for part in where[:-1]:
+        section = section.get(part, {}) if isinstance(section, dict) else {}
+    if error["type"] == "extra_forbidden":
+        others = [key for key in section if key != where[-1]]
+        return f"{path}: there is no such key{nearest(where[-1], others)}"
+    if error["type"] == "missing":
+        return f"{path} is missing"
+    if error["type"].startswith("union_tag"):
+        known = "src.data.Line, Features, Points, Random, Teacher, Table or Diabetes"
+        return f"{path}._target_={given.get('_target_')}: must be {known}" if isinstance(given, dict) else path
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        if "=" in message or not where:
+            return message
+    else:
+        message = message.removeprefix("Input ").removeprefix("should ")
+        message = message if message.startswith("must") else f"must {message}"
+    shown = given if isinstance(given, str | int | float | bool) or given is None else type(given).__name__
+    return f"{path}={'null' if shown is None else shown}: {message}"

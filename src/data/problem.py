@@ -1,0 +1,148 @@
+"""What is learned from, once it is drawn or read: rows for training, validation and test, and what is known of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from src.errors import LabError
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs `[N, I]` and targets `[N, O]`, or with a leading member axis `[P, N, I]` and `[P, N, O]`."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return self.inputs.shape[-2]
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Rows":
+        """The same rows with a leading member axis, which rows that all members share have with length 1."""
+        inputs, targets = (t.to(device, dtype) for t in (self.inputs, self.targets))
+        return Rows(inputs, targets) if inputs.dim() == 3 else Rows(inputs[None], targets[None])
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How a table's units become those that descent sees: `(value - mean) / scale`, column by column.
+
+    Means and scales are float64, of shape `[I]` for the inputs and `[O]` for the targets.
+    """
+
+    input_mean: Tensor
+    input_scale: Tensor
+    target_mean: Tensor
+    target_scale: Tensor
+
+    @classmethod
+    def identity(cls, inputs: int, outputs: int) -> "Scaling":
+        """Units as they are."""
+        zeros, ones = torch.zeros, torch.ones
+        double = torch.float64
+        return cls(
+            zeros(inputs, dtype=double),
+            ones(inputs, dtype=double),
+            zeros(outputs, dtype=double),
+            ones(outputs, dtype=double),
+        )
+
+    @classmethod
+    def of(cls, inputs: Tensor, targets: Tensor) -> "Scaling":
+        """To mean 0 and deviation 1 over these rows `[N, I]`, `[N, O]`; a constant column keeps its scale."""
+
+        def scale(columns: Tensor) -> Tensor:
+            # divided by the largest first, so that squares of 1e±200 neither overflow nor vanish
+            largest = columns.abs().amax(0)
+            unit = columns / largest.where(largest > 0, 1.0)
+            deviation = unit.std(0, correction=0) * largest
+            constant = (columns == columns[:1]).all(0) | (deviation == 0)
+            return deviation.where(~constant, 1.0)
+
+        def mean(columns: Tensor) -> Tensor:
+            constant = (columns == columns[:1]).all(0)
+            return columns[0].where(constant, (columns / len(columns)).sum(0))
+
+        return cls(mean(inputs), scale(inputs - mean(inputs)), mean(targets), scale(targets - mean(targets)))
+
+    def forward(self, rows: Rows) -> Rows:
+        """From the table's units to those of descent."""
+        inputs, targets = rows.inputs.double(), rows.targets.double()
+        return Rows((inputs - self.input_mean) / self.input_scale, (targets - self.target_mean) / self.target_scale)
+
+    def predictions(self, predictions: Tensor) -> Tensor:
+        """Predictions `[..., O]` back in the table's units."""
+        return predictions.double() * self.target_scale + self.target_mean
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """The weight `[I, O]` of a linear model, in the table's units."""
+        return weight.double() / self.input_scale[:, None] * self.target_scale
+
+    def bias(self, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The bias `[O]` of a linear model with weight `[I, O]`, in the table's units."""
+        own = 0.0 if bias is None else bias.double() * self.target_scale
+        return own + self.target_mean - self.input_mean @ self.weight(weight)
+
+    def loss_scale(self) -> Tensor:
+        """What a squared error of each target `[O]` is multiplied by to be in the table's units."""
+        return self.target_scale.square()
+
+    def state(self) -> dict[str, list[float]]:
+        """As plain lists, for a checkpoint."""
+        return {name: getattr(self, name).tolist() for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Sequence[float]]) -> "Scaling":
+        """From what `state` gave."""
+        return cls(**{name: torch.tensor(values, dtype=torch.float64) for name, values in state.items()})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A data set, split. `truth` holds the weight `[I, O]` and bias `[O]` that made the targets, where they did."""
+
+    train: Rows
+    val: Rows | None
+    test: Rows | None
+    features: Sequence[str]
+    targets: Sequence[str]
+    truth: Mapping[str, Tensor] = field(default_factory=dict)
+    scaling: Scaling | None = None
+
+    @property
+    def inputs(self) -> int:
+        """How many features."""
+        return self.train.inputs.shape[-1]
+
+    @property
+    def outputs(self) -> int:
+        """How many targets."""
+        return self.train.targets.shape[-1]
+
+    def describe(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it, to predict from another table: names and units, plain values."""
+        scaling = self.scaling or Scaling.identity(self.inputs, self.outputs)
+        return {"features": list(self.features), "targets": list(self.targets), "scaling": scaling.state()}
+
+
+def count(share: int | float, total: int) -> int:
+    """A number of rows, given as itself or as a fraction of `total`."""
+    return share if isinstance(share, int) else round(share * total)
+
+
+def names(prefix: str, number: int) -> list[str]:
+    """`x`, or `x1`, `x2`, ... when there are several."""
+    return [prefix] if number == 1 else [f"{prefix}{index}" for index in range(1, number + 1)]
+
+
+def check_batch_size(batch_size: int | str, rows: int) -> None:
+    """Refuse a batch of more rows than there are to train on.
+
+    Raises:
+        LabError: it is.
+    """
+    if batch_size != "full" and int(batch_size) > rows:
+        raise LabError(f"data.batch_size={batch_size} is more than the {rows} training rows")

@@ -1,0 +1,405 @@
+"""The LightningModule: it takes the optimizer steps of a block, and says when a loss has diverged."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from src.data.blocks import Block
+from src.data.problem import Rows, Scaling
+from src.errors import LabError
+from src.models.layers import batched
+from src.models.linear import Linear
+from src.models.loss import SquaredError
+from src.optim.driven import Driven
+from src.results import Curves
+
+CHECKPOINT_KEY = "descent_lab"
+
+
+class ByHand(Protocol):
+    """A model that can also compute its gradient by hand."""
+
+    def by_hand(
+        self, inputs: Tensor, targets: Tensor, loss: SquaredError, rows: int | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Losses `[P]` and the gradient of each parameter."""
+
+
+class Descent(L.LightningModule):
+    """Gradient descent on a model, `K` optimizer steps to a block (manual optimization).
+
+    Members' losses are independent, so the gradient of their sum is every member's own gradient.
+
+    Args:
+        model: parameters `[P, I, O]` (or `[I, O]`), predictions `[P, B, O]`.
+        driven: its optimizer.
+        loss: squared error, mean or sum.
+        gradient: "autograd" or "by_hand".
+        zero_grad_every_n_steps: gradients add up in between; 0: they are never zeroed.
+        gradient_clip_val: the largest norm (per member) or absolute value of a gradient; None: any.
+        gradient_clip_algorithm: "norm" or "value".
+        divergence_factor: times the larger of the first loss and `target_spread`, the loss that has diverged; None:
+            only a loss that is not finite has.
+        target_spread: the loss `[P]` of predicting the targets' mean (their variance, or its sum).
+        scaling: of a table, to report losses and parameters in its own units.
+        create_graph: keep the graph of the gradients, for optimizers that differentiate them.
+        log_every_n_steps: how far the recorded loss curve is thinned.
+        curves: `metrics.csv` of each member.
+        about: what a checkpoint keeps beside parameters and state.
+        hyperparameters: what loggers show of the config, flat.
+
+    Raises:
+        LabError: gradients that add up or are clipped cannot be combined with this optimizer.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        driven: Driven,
+        loss: SquaredError,
+        *,
+        gradient: str = "autograd",
+        zero_grad_every_n_steps: int = 1,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str = "norm",
+        divergence_factor: float | None = 1e8,
+        target_spread: Tensor | None = None,
+        scaling: Scaling | None = None,
+        create_graph: bool = False,
+        log_every_n_steps: int = 1,
+        curves: Sequence[Curves] = (),
+        about: Mapping[str, Any] | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model, self.driven, self.loss, self.gradient = model, driven, loss, gradient
+        self.zero_every, self.create_graph = zero_grad_every_n_steps, create_graph
+        self.clip, self.clip_by_norm = gradient_clip_val, gradient_clip_algorithm == "norm"
+        self.divergence_factor, self.target_spread, self.scaling = divergence_factor, target_spread, scaling
+        self.log_every_n_steps, self.curves, self.about = log_every_n_steps, curves, about or {}
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.members = self.trained[0].shape[0] if self.trained[0].dim() == 3 else 1
+        self.first_loss: Tensor | None = None
+        self.last_loss: Tensor | None = None
+        self.diverged_at: int | None = None
+        self.final: dict[str, Tensor] = {}
+        self.hyperparameters = hyperparameters or {}
+        # a table has one target, so its losses have one unit
+        self.loss_scale = 1.0 if scaling is None else float(scaling.loss_scale()[0])
+        self._changed: dict[str, Any] = {}
+        if driven.closure and zero_grad_every_n_steps != 1:
+            raise LabError(
+                f"{driven.path} evaluates the gradient several times a step, so gradients cannot add up: "
+                "trainer.zero_grad_every_n_steps=1"
+            )
+        if create_graph and gradient == "by_hand":
+            raise LabError("trainer.create_graph=true needs model.gradient=autograd: a gradient by hand has no graph")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Predictions `[P, B, O]` for inputs `[P or 1, B, I]`."""
+        return self.model(inputs)
+
+    # --- one block ---
+
+    def training_step(self, block: Block, batch_idx: int) -> None:
+        """Take the block's optimizer steps; stop at the step whose loss has diverged."""
+        before = self._snapshot()
+        history = self._descend(block, len(block))
+        if self.first_loss is None:
+            self.first_loss = history[0]
+        bad = self._diverged(history)
+        taken = len(block)
+        if bad is not None:
+            # go back, so that a diverged run ends in the parameters whose loss it was, however blocks were cut
+            self._restore(before)
+            self._descend(block, bad)
+            history, taken = history[: bad + 1], bad
+            self.diverged_at = block.first + bad
+            self.trainer.should_stop = True
+        self.last_loss = history[-1]
+        self._count(taken)
+        self._record_losses(block.first, history)
+
+    def _descend(self, block: Block, steps: int) -> Tensor:
+        """The losses `[steps, P]` before each of the block's first `steps` optimizer steps, which are taken."""
+        optimizer, scheduler, closure = self.driven.optimizer, self.driven.scheduler, self.driven.closure
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler = None  # steps at validations
+        history = []
+        for index in range(steps):
+            inputs, targets = block.batches[index]
+            rows = block.sizes[index] if self._several else None
+            if closure:
+                history.append(self._step_with_closure(inputs, targets, rows))
+            else:
+                losses, gradients = self.gradients(inputs, targets, rows)
+                history.append(losses)
+                self._assign(gradients, block.first + index)
+                optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
+        return torch.stack(history) if history else torch.empty(0)
+
+    def gradients(self, inputs: Tensor, targets: Tensor, rows: int | None = None) -> tuple[Tensor, Sequence[Tensor]]:
+        """Losses `[P]` and the gradient of each parameter.
+
+        With `rows`, these are a shard of a batch of so many rows, and the result is the whole batch's in every process.
+        """
+        if self.gradient == "by_hand":
+            with torch.no_grad():
+                losses, gradients = self.model.by_hand(inputs, targets, self.loss, rows)  # type: ignore[operator]
+            gradients = [g if g.shape == p.shape else g[0] for g, p in zip(gradients, self.trained, strict=True)]
+        else:
+            losses = self.loss.value(self.model(inputs), targets, rows)
+            gradients = torch.autograd.grad(
+                losses, self.trained, torch.ones_like(losses), create_graph=self.create_graph, allow_unused=True
+            )
+            losses = losses.detach()
+        return (losses, gradients) if rows is None else self._summed(losses, gradients)
+
+    @property
+    def _several(self) -> bool:
+        return self._trainer is not None and self._trainer.world_size > 1
+
+    def _summed(self, losses: Tensor, gradients: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
+        """Shards' losses and gradients added up over the processes, in one message."""
+        pieces = [
+            losses,
+            *(torch.zeros_like(p) if g is None else g for g, p in zip(gradients, self.trained, strict=True)),
+        ]
+        flat = torch.cat([piece.reshape(-1) for piece in pieces])
+        torch.distributed.all_reduce(flat)
+        whole = [
+            part.view_as(piece) for part, piece in zip(flat.split([p.numel() for p in pieces]), pieces, strict=True)
+        ]
+        return whole[0], whole[1:]
+
+    def _assign(self, gradients: Sequence[Tensor], step: int) -> None:
+        """Put gradients where the optimizer looks for them: added up since they were last zeroed, then clipped."""
+        zero = self.zero_every == 1 or (self.zero_every and step % self.zero_every == 0)
+        for parameter, gradient in zip(self.trained, gradients, strict=True):
+            add = not zero and parameter.grad is not None and gradient is not None
+            parameter.grad = parameter.grad + gradient if add else gradient
+        if self.clip is not None:
+            self._clip(self.clip)
+
+    def _clip(self, limit: float) -> None:
+        """Scale every member's own gradient to this norm, or cut its numbers to this absolute value, if it is above."""
+        have = [parameter for parameter in self.trained if parameter.grad is not None]
+        with torch.no_grad():
+            if not self.clip_by_norm:
+                for parameter in have:
+                    parameter.grad = parameter.grad.clamp(-limit, limit)  # type: ignore[union-attr]
+                return
+            factor = (limit / (self.gradient_norm([p.grad for p in have]) + 1e-6)).clamp(max=1.0)
+            for parameter in have:
+                shape = (-1, *[1] * (parameter.dim() - 1)) if self.members > 1 else ()
+                parameter.grad = parameter.grad * factor.view(shape)  # type: ignore[operator]
+
+    def gradient_norm(self, gradients: Sequence[Tensor | None]) -> Tensor:
+        """The norm `[P]` of every member's gradient over all parameters."""
+        squares = [g.reshape(self.members, -1).square().sum(1) for g in gradients if g is not None]
+        return torch.stack(squares).sum(0).sqrt()
+
+    def _step_with_closure(self, inputs: Tensor, targets: Tensor, rows: int | None) -> Tensor:
+        """One step of an optimizer that evaluates loss and gradient itself; the loss `[P]` before it."""
+        seen: list[Tensor] = []
+
+        def closure() -> Tensor:
+            with torch.enable_grad():
+                losses, gradients = self.gradients(inputs, targets, rows)
+            self._assign(gradients, 0)
+            seen.append(losses)
+            return losses.sum()
+
+        if self.driven.gradient_first:
+            closure()
+        self.driven.optimizer.step(closure)
+        return seen[0]
+
+    # --- divergence ---
+
+    def _diverged(self, history: Tensor) -> int | None:
+        """The first index of the history `[K, P]` at which a member's loss has diverged."""
+        fine = history.isfinite()
+        if self.divergence_factor is not None and self.first_loss is not None:
+            scale = self.first_loss.to(history)
+            if self.target_spread is not None:
+                scale = torch.maximum(scale, self.target_spread.to(scale))
+            fine &= history <= self.divergence_factor * scale
+        return None if bool(fine.all()) else int((~fine).any(1).int().argmax())
+
+    def _snapshot(self) -> tuple[Any, ...]:
+        scheduler = self.driven.scheduler
+        return (
+            [p.detach().clone() for p in self.trained],
+            [None if p.grad is None else p.grad.detach().clone() for p in self.trained],
+            copy.deepcopy(self.driven.optimizer.state_dict()),
+            copy.deepcopy(scheduler.state_dict()) if scheduler is not None else None,
+        )
+
+    @torch.no_grad()
+    def _restore(self, snapshot: tuple[Any, ...]) -> None:
+        values, gradients, optimizer, scheduler = snapshot
+        for parameter, value, gradient in zip(self.trained, values, gradients, strict=True):
+            parameter.copy_(value)
+            parameter.grad = gradient
+        self.driven.optimizer.load_state_dict(optimizer)
+        if self.driven.scheduler is not None:
+            self.driven.scheduler.load_state_dict(scheduler)
+
+    def _count(self, steps: int) -> None:
+        """Tell Lightning how many optimizer steps were taken; `global_step` and `max_steps` go by it."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        for tracker in (progress.total, progress.current):
+            tracker.ready += steps
+            tracker.completed += steps
+
+    # --- curves and validation ---
+
+    def record(self, step: int, values: Mapping[str, Tensor]) -> None:
+        """Add per-member values `[P]` to the curves and loggers, at a true optimizer step."""
+        lists = {name: value.tolist() for name, value in values.items()}
+        for index, curve in enumerate(self.curves):
+            curve.record(step, {name: value[index] for name, value in lists.items()})
+        if self.members == 1:
+            for logger in self.trainer.loggers:
+                logger.log_metrics({name: value[0] for name, value in lists.items()}, step=step)
+
+    def _record_losses(self, first: int, history: Tensor) -> None:
+        """Record the loss of the parameters after `step` steps at every step that is logged."""
+        skipped = -first % self.log_every_n_steps
+        indices = list(range(skipped, len(history), self.log_every_n_steps))
+        if self.diverged_at is not None and (not indices or indices[-1] != len(history) - 1):
+            indices.append(len(history) - 1)
+        for index, losses in zip(indices, history[indices].cpu(), strict=True):
+            self.record(first + index, {"train/loss": losses.double() * self.loss_scale})
+
+    def validation_step(self, rows: Rows, batch_idx: int) -> None:
+        """The loss over all validation rows."""
+        losses = self.evaluate(rows)
+        self.log("val/loss", losses.mean() * self.loss_scale, batch_size=1, logger=False)
+        self.record(self.trainer.global_step, {"val/loss": losses.double().cpu() * self.loss_scale})
+
+    @torch.no_grad()
+    def predict_rows(self, inputs: Tensor) -> Tensor:
+        """The first member's predictions `[N, O]` for inputs `[N, I]`, both as descent sees them, on the CPU."""
+        first = self.trained[0]
+        return self.model(inputs.to(first)[None])[0].cpu().double()
+
+    def named_trained(self) -> list[tuple[str, nn.Parameter]]:
+        """The parameters that are trained, by name, in the order of `gradients`."""
+        return [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+
+    @torch.no_grad()
+    def evaluate(self, rows: Rows) -> Tensor:
+        """Losses `[P]` over these rows, in whatever mode the optimizer is."""
+        return self.loss.value(self.model(rows.inputs), rows.targets)
+
+    def on_train_epoch_end(self) -> None:
+        """At the end of a pass: curves are written, and what waits for a plateau has its say."""
+        for curve in self.curves:
+            curve.write(before=self.trainer.global_step)
+        if self.last_loss is not None:
+            self.log("train/loss", self.last_loss.mean() * self.loss_scale, logger=False)
+        scheduler, datamodule = self.driven.scheduler, self.trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(scheduler, ReduceLROnPlateau) and self.trainer.global_step % datamodule.val_every_n_steps == 0:
+            watched = self.trainer.callback_metrics.get("val/loss", self.last_loss)
+            scheduler.step(float(watched))  # type: ignore[arg-type]
+
+    def reported_parameters(self) -> dict[str, Tensor]:
+        """Every parameter `[P, I, O]` by name in float64 on the CPU; a linear model's in the units of the data."""
+        values = {name: batched(p.detach()).double().cpu() for name, p in self.model.named_parameters() if p.dim() <= 3}
+        if not isinstance(self.model, Linear) or self.scaling is None:
+            return values
+        bias = values.get("bias", torch.zeros(self.members, 1, 1, dtype=torch.float64))
+        biases = [self.scaling.bias(w, b[0]) for w, b in zip(values["weight"], bias, strict=True)]
+        weights = [self.scaling.weight(w) for w in values["weight"]]
+        return {"weight": torch.stack(weights), "bias": torch.stack(biases)[:, None]}
+
+    # --- Lightning's other hooks ---
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer that was built for these parameters."""
+        if self.driven.scheduler is None:
+            return self.driven.optimizer
+        config = {"scheduler": self.driven.scheduler, "monitor": "val/loss"}
+        return {"optimizer": self.driven.optimizer, "lr_scheduler": config}
+
+    def on_train_start(self) -> None:
+        """Apply what the overrides of a resume changed, and let the optimizer train."""
+        for group in self.driven.optimizer.param_groups:
+            group.update(self._changed)
+        self.driven.train()
+
+    def on_validation_start(self) -> None:
+        """Evaluate with the parameters that are kept."""
+        self.driven.eval()
+
+    def on_validation_end(self) -> None:
+        """Back to those that are trained."""
+        if self.trainer.training or self.trainer.state.fn == "fit":
+            self.driven.train()
+
+    def on_train_end(self) -> None:
+        """Leave the parameters that are kept, their losses, and the hyperparameters beside them in the loggers."""
+        self.driven.eval()
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        parts = {part: datamodule.rows(part, self.device) for part in ("train", "val", "test")}
+        self.final = {
+            f"{part}/loss": self.evaluate(rows).double().cpu() * self.loss_scale
+            for part, rows in parts.items()
+            if rows is not None
+        }
+        if self.diverged_at is None and datamodule.full_batch:
+            self.record(self.trainer.global_step, {"train/loss": self.final["train/loss"]})
+        for curve in self.curves:
+            curve.write()
+        self._log_hyperparameters()
+
+    def _log_hyperparameters(self) -> None:
+        metrics = {f"final/{name}": float(loss[0]) for name, loss in self.final.items() if bool(loss[0].isfinite())}
+        for logger in self.trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(dict(self.hyperparameters), metrics, step=self.trainer.global_step)
+            else:
+                logger.log_hyperparams(dict(self.hyperparameters))
+                logger.log_metrics(metrics, step=self.trainer.global_step)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The parameters that are kept, for a checkpoint in the middle of training."""
+        with self.driven.evaluating():
+            yield
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what going on and predicting need besides Lightning's own."""
+        checkpoint[CHECKPOINT_KEY] = {
+            **self.about,
+            "first_loss": None if self.first_loss is None else self.first_loss.tolist(),
+            "pending": [dict(curve.pending) for curve in self.curves],
+            "gradients": [p.grad for p in self.trained] if self.zero_every != 1 else None,
+            "optimizer": {"path": self.driven.path, "arguments": dict(self.driven.arguments)},
+            "schedule": None if self.driven.schedule is None else dict(self.driven.schedule),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it up again; numbers of the optimizer that the overrides changed win over the checkpoint's."""
+        kept = checkpoint[CHECKPOINT_KEY]
+        if kept["first_loss"] is not None:
+            self.first_loss = torch.tensor(kept["first_loss"], dtype=self.trained[0].dtype, device=self.device)
+        for parameter, gradient in zip(self.trained, kept["gradients"] or [None] * len(self.trained), strict=True):
+            parameter.grad = None if gradient is None else gradient.to(parameter)
+        for curve, rows in zip(self.curves, kept["pending"], strict=False):
+            for step, values in rows.items():
+                curve.record(step, values)
+        old = kept["optimizer"]["arguments"]
+        self._changed = {key: value for key, value in self.driven.arguments.items() if old.get(key) != value}

@@ -1,0 +1,8 @@
+"""What learns: models with a leading member axis, their loss, and the LightningModule that descends."""
+
+from src.models.custom import Custom
+from src.models.linear import Linear
+from src.models.loss import SquaredError
+from src.models.two_layer import TwoLayer
+
+__all__ = ["Custom", "Linear", "SquaredError", "TwoLayer"]

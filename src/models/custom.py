@@ -1,0 +1,49 @@
+"""A module of the user's own, dressed as a model of one member."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from src.errors import LabError
+from src.seeds import stream
+
+
+class Custom(nn.Module):
+    """Any `torch.nn.Module` that takes `[B, I]` to `[B, O]`.
+
+    It draws its start from torch's global generator, as modules do; that one is seeded for the purpose and put back.
+
+    Raises:
+        LabError: it is no module, does not take these keys, or its output has another shape.
+    """
+
+    def __init__(
+        self, kind: Any, inputs: int, outputs: int, seed: int, dtype: torch.dtype, keys: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+            raise LabError(f"model._target_={_name(kind)} is not a torch.nn.Module")
+        taken = inspect.signature(kind).parameters
+        sizes = {key: value for key, value in {"inputs": inputs, "outputs": outputs}.items() if key in taken}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream(seed, "model.custom").initial_seed())
+            try:
+                self.module = kind(**sizes, **keys)
+            except TypeError as error:
+                raise LabError(f"model._target_={_name(kind)} cannot be built: {error}") from None
+        self.module.to(dtype)
+        if not any(parameter.requires_grad for parameter in self.module.parameters()):
+            raise LabError(f"model._target_={_name(kind)} has no parameters to train")
+        shape = list(self.module(torch.zeros(2, inputs, dtype=dtype)).shape)
+        if shape != [2, outputs]:
+            raise LabError(f"model._target_={_name(kind)} makes {shape} of [2, {inputs}]; it must make [2, {outputs}]")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Predictions `[1, B, O]` for inputs `[1, B, I]`."""
+        return self.module(inputs[0])[None]
+
+
+def _name(kind: Any) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else str(kind)

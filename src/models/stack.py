@@ -1,0 +1,33 @@
+"""Members joined into one stack, and taken out of it again."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def stack(members: Sequence[nn.Module]) -> nn.Module:
+    """One module whose parameters are the members' joined along the leading axis."""
+    whole = copy.deepcopy(members[0])
+    for name, _ in members[0].named_parameters():
+        joined = torch.cat([member.get_parameter(name).detach() for member in members])
+        _replace(whole, name, joined)
+    return whole
+
+
+def without_member_axis(model: nn.Module) -> nn.Module:
+    """The same model of one member with parameters `[I, O]`, for optimizers that take matrices; changes `model`."""
+    for name, value in list(model.named_parameters()):
+        _replace(model, name, value.detach()[0])
+    return model
+
+
+def member(value: Tensor, index: int) -> Tensor:
+    """One member's `[I, O]` of a parameter `[P, I, O]` or `[I, O]`."""
+    return value[index] if value.dim() == 3 else value
+
+
+def _replace(model: nn.Module, name: str, value: Tensor) -> None:
+    owner, _, last = name.rpartition(".")
+    setattr(model.get_submodule(owner), last, nn.Parameter(value.clone()))

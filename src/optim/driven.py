@@ -1,0 +1,241 @@
+"""How any optimizer class is driven: its keys checked, its needs found out, before anything trains."""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import get_object
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from src.errors import LabError
+
+_TORCH = ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
+_OWN = ("TextbookMomentum", "TextbookAdaGrad", "TextbookRMSProp", "TextbookAdam")
+ELEMENTWISE = frozenset([*(f"torch.optim.{name}" for name in _TORCH), *(f"src.optim.{name}" for name in _OWN)])
+"""Classes that treat every number of a parameter alike, so that a parameter may have a member axis."""
+
+
+@dataclass(frozen=True)
+class Driven:
+    """An optimizer, its schedule, and what a step of it needs.
+
+    Attributes:
+        optimizer: over the model's own parameters.
+        scheduler: steps after the optimizer, or None.
+        closure: a step takes a closure that computes loss and gradients anew.
+        gradient_first: the gradients must be there before a step that takes a closure (SAM).
+        path: of the optimizer's class, with its module.
+        arguments: the numbers it was built with.
+        schedule: the class and the numbers of the schedule.
+    """
+
+    optimizer: Optimizer
+    scheduler: LRScheduler | ReduceLROnPlateau | None
+    closure: bool
+    gradient_first: bool
+    path: str
+    arguments: Mapping[str, Any]
+    schedule: Mapping[str, Any] | None
+
+    @property
+    def has_modes(self) -> bool:
+        """Whether it swaps parameters between training and evaluation (Schedule-Free, Defazio et al. 2024)."""
+        return callable(getattr(self.optimizer, "train", None)) and callable(getattr(self.optimizer, "eval", None))
+
+    def train(self) -> None:
+        """Switch to the parameters that are trained."""
+        if self.has_modes:
+            self.optimizer.train()  # type: ignore[attr-defined]
+
+    def eval(self) -> None:
+        """Switch to the parameters that are evaluated and kept."""
+        if self.has_modes:
+            self.optimizer.eval()  # type: ignore[attr-defined]
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode, then training mode again."""
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train()
+
+
+def takes_member_axis(path: str) -> bool:
+    """Whether parameters `[1, I, O]` are the same to this class as `[I, O]`; else it is given `[I, O]`."""
+    return path in ELEMENTWISE or path == "torch.optim.LBFGS"
+
+
+def load(path: str, key: str, kind: type) -> Any:
+    """The class, or factory function, at `path`.
+
+    Raises:
+        LabError: it cannot be imported or is not of this kind.
+    """
+    try:
+        found = get_object(path)
+    except Exception as error:  # importing a user's module can raise anything
+        cause = (
+            error.__cause__ if isinstance(error, InstantiationException | ImportError) and error.__cause__ else error
+        )
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        raise LabError(
+            f"{key}={path} cannot be imported ({reason}); it must be importable from the folder where you start, "
+            "or installed"
+        ) from None
+    if isinstance(found, type) and not issubclass(found, kind):
+        raise LabError(f"{key}={path} is not a {kind.__module__}.{kind.__name__}")
+    if not callable(found):
+        raise LabError(f"{key}={path} is not a class")
+    return found
+
+
+def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: int) -> None:
+    """Refuse keys that the class does not take, and missing ones, before it is built.
+
+    Args:
+        factory: the class or function.
+        arguments: the keys of its section.
+        section: how that section is called, for the sentence.
+        given: how many leading arguments the program itself gives (the parameters, the optimizer).
+
+    Raises:
+        LabError: it names the keys.
+    """
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())[given:]
+    except (TypeError, ValueError):
+        return
+    name = getattr(factory, "__name__", str(factory))
+    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        extra = [key for key in arguments if key not in named]
+        if extra:
+            drop = " ".join(f"~{section}.{key}" for key in extra)
+            alone = (
+                "; the default group optimizer=sgd gives it only lr"
+                if section == "optimizer" and "lr" in named and extra != ["lr"]
+                else ""
+            )
+            raise LabError(
+                f"{name} does not take {', '.join(extra)} (it takes {', '.join(named) or 'nothing'}): "
+                f"drop them with {drop}{alone}"
+            )
+    missing = [key for key, p in named.items() if p.default is p.empty and key not in arguments]
+    if missing:
+        raise LabError(f"{name} needs {', '.join(missing)}: add {' '.join(f'+{section}.{key}=...' for key in missing)}")
+
+
+def drive(
+    section: Mapping[str, Any],
+    schedule: Mapping[str, Any] | None,
+    parameters: Sequence[nn.Parameter],
+    create_graph: bool = False,
+) -> Driven:
+    """Build the optimizer of a config's `optimizer` section, and the schedule of its `scheduler` section.
+
+    Raises:
+        LabError: a class that cannot be imported or is no optimizer, keys or numbers that it refuses, a step that can
+            not be served.
+    """
+    path = section["_target_"]
+    arguments = {key: _tuples(value) for key, value in section.items() if not key.startswith("_")}
+    factory = load(path, "optimizer._target_", Optimizer)
+    check_keys(factory, arguments, "optimizer", 1)
+
+    def build(over: Sequence[nn.Parameter]) -> Optimizer:
+        try:
+            optimizer = factory(list(over), **arguments)
+        except Exception as error:  # a user's class can raise anything
+            raise LabError(f"{path} cannot be built: {_reason(error)}") from None
+        if not isinstance(optimizer, Optimizer):
+            raise LabError(f"optimizer._target_={path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
+        return optimizer
+
+    if path.startswith(("torch.optim.", "src.optim.")) and path != "torch.optim.SparseAdam":
+        closure, gradient_first = path == "torch.optim.LBFGS", False
+    else:
+        closure, gradient_first = _probe(path, build, parameters, create_graph)
+    optimizer = build(parameters)
+    return Driven(
+        optimizer, _schedule(schedule, optimizer), closure, gradient_first, path, arguments,
+        dict(schedule) if schedule else None,
+    )  # fmt: skip
+
+
+def _schedule(section: Mapping[str, Any] | None, optimizer: Optimizer) -> LRScheduler | ReduceLROnPlateau | None:
+    if section is None:
+        return None
+    path = section["_target_"]
+    arguments = {key: _tuples(value) for key, value in section.items() if not key.startswith("_")}
+    factory = load(path, "scheduler._target_", LRScheduler)
+    check_keys(factory, arguments, "scheduler", 1)
+    if not all("lr" in group for group in optimizer.param_groups):
+        raise LabError(f"{type(optimizer).__name__} has no lr for a schedule to change: scheduler=none")
+    try:
+        return factory(optimizer, **arguments)
+    except Exception as error:  # a user's class can raise anything
+        raise LabError(f"{path} cannot be built: {_reason(error)}") from None
+
+
+def _probe(
+    path: str,
+    build: Callable[[Sequence[nn.Parameter]], Optimizer],
+    parameters: Sequence[nn.Parameter],
+    create_graph: bool,
+) -> tuple[bool, bool]:
+    """Whether a step of this class needs a closure, found out on throwaway copies of the parameters.
+
+    Tried are a plain step and, where that raises, one with a closure, the gradients being there in both cases.
+    """
+
+    def attempt(with_closure: bool) -> Exception | None:
+        copies = [nn.Parameter(p.detach().clone()) for p in parameters]
+
+        def closure() -> Tensor:
+            with torch.enable_grad():
+                loss = torch.stack([(p - 1).square().sum() for p in copies]).sum()
+                gradients = torch.autograd.grad(loss, copies, create_graph=create_graph)
+            for p, gradient in zip(copies, gradients, strict=True):
+                p.grad = gradient
+            return loss if create_graph else loss.detach()
+
+        optimizer = build(copies)
+        try:
+            if callable(getattr(optimizer, "train", None)):
+                optimizer.train()  # type: ignore[attr-defined]
+            closure()
+            optimizer.step(closure) if with_closure else optimizer.step()
+        except Exception as error:  # a user's class can raise anything
+            return error
+        return None
+
+    with torch.random.fork_rng(devices=[]):
+        plain = attempt(False)
+        if plain is None:
+            return False, False
+        closed = attempt(True)
+        if closed is None:
+            return True, True
+    hint = ""
+    if not create_graph and any(
+        word in f"{plain} {closed}" for word in ("create_graph", "grad_fn", "does not require grad")
+    ):
+        hint = "; it seems to differentiate the gradient: trainer.create_graph=true"
+    raise LabError(f"{path} cannot take a step: {_reason(plain)} (with a closure: {_reason(closed)}){hint}")
+
+
+def _tuples(value: Any) -> Any:
+    """Lists of a config as the tuples that optimizers expect."""
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
+def _reason(error: Exception | None) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,274 @@
+"""A run directory, written and read in one place."""
+
+import csv
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.table import Table
+
+from src.errors import LabError
+
+Status = Literal["completed", "diverged"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended, and in what.
+
+    Attributes:
+        status: "completed" or "diverged".
+        reason: a sentence on why it ended there.
+        steps: optimizer steps taken; of a diverged run, those before the loss that diverged.
+        metrics: "train/loss", "val/loss", "test/loss" of the final parameters; None where it is not finite.
+        parameters: of a linear model, "weight" `[I][O]` and "bias" `[O]` in the units of the data.
+        truth: the same, as the data were made, where that is known.
+        seconds: "fit" and "total".
+        device: where it ran.
+        stack_size: members trained together.
+        seed: of the run.
+        fingerprint: a hash of the config that decides the numbers.
+        environment: versions, git commit, processor or card, command.
+        directory: the run directory.
+    """
+
+    status: Status
+    reason: str
+    steps: int
+    metrics: Mapping[str, float | None]
+    parameters: Mapping[str, Any]
+    truth: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    device: str
+    stack_size: int
+    seed: int
+    fingerprint: str
+    environment: Mapping[str, Any]
+    directory: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """What `result.json` holds: everything but where it is; what is not finite is null."""
+        return _plain({name: getattr(self, name) for name in self.__dataclass_fields__ if name != "directory"})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Curves:
+    """`metrics.csv`: a row per step, columns as they come. A row is written once a later step is recorded.
+
+    Args:
+        path: of the file.
+        carried: a run's file whose rows up to and including step `until` come first.
+        until: the step it was gone on from.
+    """
+
+    def __init__(self, path: Path, carried: Path | None = None, until: int = 0) -> None:
+        self.path = path
+        self.columns = ["step", "train/loss"]
+        self._rows: dict[int, dict[str, float]] = {}
+        self._written = False
+        if carried is not None and carried.is_file():
+            for step, values in read_rows(carried):
+                if step <= until:
+                    self.record(step, values)
+
+    def record(self, step: int, values: Mapping[str, float]) -> None:
+        """Add values to the row of `step`."""
+        self._rows.setdefault(step, {}).update(values)
+
+    @property
+    def pending(self) -> dict[int, dict[str, float]]:
+        """The rows that are not written yet, by step."""
+        return self._rows
+
+    def write(self, before: int | None = None) -> None:
+        """Write the rows of steps below `before`, or all that are left."""
+        steps = sorted(step for step in self._rows if before is None or step < before)
+        rows = [(step, self._rows.pop(step)) for step in steps]
+        fresh = [name for name in dict.fromkeys(key for _, row in rows for key in row) if name not in self.columns]
+        if fresh:
+            old = list(read_rows(self.path)) if self._written else []
+            self.columns += fresh
+            rows, self._written = [*old, *rows], False
+        with self.path.open("a" if self._written else "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if not self._written:
+                writer.writerow(self.columns)
+            for step, row in rows:
+                writer.writerow([step, *(row.get(name, "") for name in self.columns[1:])])
+        self._written = True
+
+
+def read_rows(path: Path) -> list[tuple[int, dict[str, float]]]:
+    """The rows of a `metrics.csv`, without empty cells.
+
+    Raises:
+        LabError: it is not such a file.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                (int(row.pop("step")), {name: float(value) for name, value in row.items() if value})
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabError(f"{path}: it cannot be read as the curves of a run ({error})") from None
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Where the files of a run are."""
+
+    path: Path
+
+    @property
+    def result_path(self) -> Path:
+        """Written last: a directory without it holds an unfinished run."""
+        return self.path / "result.json"
+
+    @property
+    def curves_path(self) -> Path:
+        """`metrics.csv`."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of `last.ckpt` and `best.ckpt`."""
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Enough to go on from, bit for bit."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run in it has ended."""
+        return self.result_path.is_file()
+
+    def check_unused(self) -> None:
+        """Refuse to write over a run.
+
+        Raises:
+            LabError: there is a finished run or a checkpoint in it.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise LabError(f"{self.path} is a file; choose another hydra.run.dir")
+        if self.finished or self.last_checkpoint.is_file():
+            raise LabError(f"{self.path} already holds a run; choose another hydra.run.dir, or go on with ckpt_path=")
+
+    def write_result(self, result: Result) -> None:
+        """Write `result.json` atomically: it is there whole, or not at all."""
+        temporary = self.result_path.with_suffix(".tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(result.as_json(), file, indent=2, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.result_path)
+
+    def read_result(self) -> dict[str, Any]:
+        """What `result.json` holds.
+
+        Raises:
+            LabError: the run is unfinished, or the file is broken.
+        """
+        if not self.finished:
+            raise LabError(f"{self.path} holds no finished run (there is no result.json)")
+        try:
+            result = json.loads(self.result_path.read_text(encoding="utf-8"))
+            return {"status": result["status"], **result}
+        except (ValueError, KeyError, TypeError) as error:
+            raise LabError(f"{self.result_path} is broken ({error})") from None
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """What is needed to trust a number later: versions, the git commit of the source, the processor."""
+    packages = ("torch", "lightning", "hydra-core", "numpy")
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+        "git": _git(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+    }
+
+
+def _git() -> str | None:
+    root = Path(__file__).resolve().parent.parent
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()} ({os.cpu_count()} cores)"
+    except OSError:
+        pass
+    return f"{platform.processor() or platform.machine()} ({os.cpu_count()} cores)"
+
+
+def headline(result: Result) -> str:
+    """How it ended, in one line."""
+    return f"{result.status}: {result.reason} in {result.seconds['fit']:.2f} s on {result.device}"
+
+
+def summary(result: Result, most: int = 12) -> Table:
+    """A short table: what was learned beside what is true, and the losses."""
+    table = Table()
+    table.add_column("")
+    table.add_column("learned", justify="right")
+    known = bool(result.truth)
+    if known:
+        table.add_column("true", justify="right")
+    rows = list(_numbers(result.parameters, result.truth))
+    for name, learned, true in rows[:most]:
+        table.add_row(name, f"{learned:.6g}", *([f"{true:.6g}" if true is not None else ""] if known else []))
+    if len(rows) > most:
+        table.add_row(f"... {len(rows) - most} more in result.json", "", *([""] if known else []))
+    for name, value in result.metrics.items():
+        table.add_row(name, "not finite" if value is None else f"{value:.6g}", *([""] if known else []), style="dim")
+    return table
+
+
+def _numbers(parameters: Mapping[str, Any], truth: Mapping[str, Any]) -> Any:
+    for name, value in parameters.items():
+        for where, number in _leaves(value):
+            true = dict(_leaves(truth[name])).get(where) if name in truth else None
+            yield name + where, math.nan if number is None else number, true
+
+
+def _leaves(value: Any) -> list[tuple[str, Any]]:
+    """Numbers of nested lists by index; lists of one number need none."""
+    if not isinstance(value, list):
+        return [("", value)]
+    if len(value) == 1:
+        return _leaves(value[0])
+    return [(f"[{index}]{where}", number) for index, inner in enumerate(value) for where, number in _leaves(inner)]
+
+
+def python_command(overrides: list[str]) -> str:
+    """The command that a shell would take for these overrides."""
+    return shlex.join([Path(sys.executable).name, "-m", "src.train", *overrides])

@@ -1,0 +1,365 @@
+"""A run from its config to its results: everything is built here and nowhere else."""
+
+import json
+import logging
+import math
+import os
+import sys
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
+from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from src import checkpoint as checkpoints
+from src import models
+from src.compose import composing, with_checkpoint
+from src.config import Config, CustomModel, check
+from src.data import LabDataModule, Problem
+from src.descent import Descent
+from src.errors import LabError
+from src.launch import launch, launched
+from src.models.loss import SquaredError
+from src.models.stack import member, without_member_axis
+from src.optim import Driven, drive, takes_member_axis
+from src.optim.driven import load
+from src.results import Curves, Result, RunDirectory, Status, environment, python_command
+
+BATCHING = ("batch_size", "shuffle_seed")
+TRAINING = ("loss", "gradient")
+
+
+def run(overrides: Sequence[str] = ()) -> Result:
+    """Train one run, as `python -m src.train` with the same overrides does, without the shell.
+
+    Args:
+        overrides: such as `["optimizer=adam", "seed=3"]`.
+
+    Raises:
+        LabError: a mistake in them, told before anything is written.
+    """
+    overrides = with_checkpoint(overrides)
+    with composing(overrides) as hydra:
+        job = hydra.run(
+            config_name="train", task_function=task, overrides=list(overrides), with_log_configuration=False
+        )
+    result = job.return_value
+    assert isinstance(result, Result)
+    return result
+
+
+def task(composed: DictConfig) -> Result:
+    """What Hydra calls with a composed config, once it has made the run directory."""
+    hydra = HydraConfig.get()
+    words = [*hydra.overrides.hydra, *hydra.overrides.task]
+    command = python_command([word for word in words if word != "hydra.mode=RUN"])
+    return train(check(composed), Path(hydra.runtime.output_dir), command)
+
+
+def train(config: Config, directory: Path, command: str = "") -> Result:
+    """Build, fit, write the run directory.
+
+    Args:
+        config: checked.
+        directory: of the run; made when it is not there.
+        command: what was typed, for the record.
+
+    Raises:
+        LabError: a mistake that the config alone did not show: a class, a table, a checkpoint, a device.
+    """
+    began = time.perf_counter()
+    where = RunDirectory(directory)
+    where.check_unused()
+    problem = build_problem(config)
+    model = build_model(config, problem)
+    driven = build_optimizer(config, model)
+    resumed = checkpoints.read(config.ckpt_path) if config.ckpt_path else None
+    if resumed is not None:
+        checkpoints.check_fits(resumed, model, driven, config.trainer.max_steps, str(config.ckpt_path))
+    if config.trainer.strategy == "ddp" and not launched():
+        check_devices(config)
+        launch(config.trainer.devices, config.model_dump_json(by_alias=True), directory, command)
+        return _read(where)
+    directory.mkdir(parents=True, exist_ok=True)
+    first = int(os.environ.get("RANK", 0)) == 0
+    curves = [_curves(where, config, resumed)] if first else []
+    module = build_module(config, problem, model, driven, curves)
+    callbacks = build_callbacks(config)
+    loggers = build_loggers(config, directory) if first else []
+    datamodule = build_datamodule(config, problem, callbacks)
+    trainer = build_trainer(config, directory, callbacks, loggers)
+    if resumed is not None:
+        _carry_over(loggers, curves, int(resumed["global_step"]))
+    started = time.perf_counter()
+    _fit(trainer, module, datamodule, config.ckpt_path)
+    fit = time.perf_counter() - started
+    seconds = {"fit": fit, "total": time.perf_counter() - began}
+    result = _result(config, where, trainer, module, problem, command, seconds)
+    if first:
+        where.write_result(result)
+    return result
+
+
+# --- building --------------------------------------------------------------------------------------------------------
+
+
+def build_problem(config: Config) -> Problem:
+    """Draw or read the data."""
+    section = {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
+    problem = instantiate(section, _convert_="all").problem()
+    for part in (problem.train, problem.val, problem.test):
+        if part is not None and not bool(part.inputs.isfinite().all() and part.targets.isfinite().all()):
+            raise LabError("the data are not finite: make the numbers of the data group smaller")
+    return problem
+
+
+def build_model(config: Config, problem: Problem) -> nn.Module:
+    """One member, its parameters `[1, I, O]`, or `[I, O]` where the optimizer takes only matrices."""
+    section = {key: value for key, value in config.model.arguments().items() if key not in TRAINING}
+    dtype = getattr(torch, section.pop("dtype"))
+    if isinstance(config.model, CustomModel):
+        kind, seed = load(section.pop("_target_"), "model._target_", nn.Module), section.pop("seed")
+        return models.Custom(kind, problem.inputs, problem.outputs, seed, dtype, section)
+    model = instantiate(section, inputs=problem.inputs, outputs=problem.outputs, dtype=dtype, _convert_="all")
+    return model if takes_member_axis(config.optimizer.target_) else without_member_axis(model)
+
+
+def build_optimizer(config: Config, model: nn.Module) -> Driven:
+    """The optimizer over the model's parameters, and its schedule."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    schedule = config.scheduler.arguments() if config.scheduler else None
+    return drive(config.optimizer.arguments(), schedule, trained, config.trainer.create_graph)
+
+
+def build_module(
+    config: Config, problem: Problem, model: nn.Module, driven: Driven, curves: Sequence[Curves] = ()
+) -> Descent:
+    """The LightningModule."""
+    knobs = config.trainer
+    about = {"problem": problem.describe(), "model": config.model.arguments()}
+    return Descent(
+        model,
+        driven,
+        SquaredError(config.model.loss),
+        gradient=config.model.gradient,
+        zero_grad_every_n_steps=knobs.zero_grad_every_n_steps,
+        gradient_clip_val=knobs.gradient_clip_val,
+        gradient_clip_algorithm=knobs.gradient_clip_algorithm,
+        divergence_factor=knobs.divergence_factor,
+        target_spread=target_spread(problem, config.model.loss),
+        scaling=problem.scaling,
+        create_graph=knobs.create_graph,
+        log_every_n_steps=knobs.log_every_n_steps,
+        curves=curves,
+        about=about,
+        hyperparameters=_flat(config.decisive()),
+    )
+
+
+def target_spread(problem: Problem, reduction: str) -> Tensor:
+    """The loss `[1]` of predicting every target's mean over the training rows."""
+    targets = problem.train.targets.double()
+    squares = (targets - targets.mean(0)).square()
+    return (squares.mean() if reduction == "mean" else squares.sum())[None]
+
+
+def build_callbacks(config: Config) -> list[Callback]:
+    """The callbacks that are not null."""
+    return [_part(part.arguments(), f"callbacks.{name}", Callback) for name, part in config.callbacks.items() if part]
+
+
+def build_loggers(config: Config, directory: Path) -> list[Logger]:
+    """The loggers that are not null."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return [_part(part.arguments(), f"logger.{name}", Logger) for name, part in config.logger.items() if part]
+
+
+def _part(section: Mapping[str, Any], key: str, kind: type) -> Any:
+    """A callback or logger built from its section."""
+    path = section["_target_"]
+    factory = load(path, f"{key}._target_", kind)
+    try:
+        built = factory(**{name: value for name, value in section.items() if name != "_target_"})
+    except ModuleNotFoundError as error:
+        extra = key.partition(".")[2]
+        raise LabError(f"{key} needs another package: pip install 'descent-lab[{extra}]' ({error})") from None
+    except Exception as error:  # a user's class can raise anything
+        raise LabError(f"{key} cannot be built: {' '.join(str(error).split())}") from None
+    if not isinstance(built, kind):
+        raise LabError(f"{key}._target_={path} is not a {kind.__name__} of Lightning")
+    return built
+
+
+def build_datamodule(config: Config, problem: Problem, callbacks: Sequence[Callback]) -> LabDataModule:
+    """The data module; blocks end where a callback acts."""
+    return LabDataModule(
+        problem,
+        config.data.batch_size,
+        [config.data.shuffle_seed],
+        dtype=getattr(torch, config.model.dtype),
+        val_every_n_steps=config.trainer.val_every_n_steps,
+        block_size=config.trainer.block_size,
+        cuts=sorted({c.every_n_steps for c in callbacks if getattr(c, "every_n_steps", None)}),
+    )
+
+
+def build_trainer(
+    config: Config, directory: Path, callbacks: Sequence[Callback], loggers: Sequence[Logger]
+) -> L.Trainer:
+    """The Trainer: `max_steps` optimizer steps, a validation at the end of every pass of the loader.
+
+    Raises:
+        LabError: the device that was asked for is not there.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    check_devices(config)
+    knobs = config.trainer
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return L.Trainer(
+            accelerator=knobs.accelerator,
+            devices=knobs.devices,
+            strategy=knobs.strategy,
+            max_steps=knobs.max_steps,
+            max_epochs=-1,
+            callbacks=list(callbacks),
+            logger=list(loggers) or False,
+            profiler=knobs.profiler,
+            default_root_dir=directory,
+            enable_checkpointing=any(isinstance(callback, LightningCheckpoint) for callback in callbacks),
+            enable_progress_bar=any(type(callback).__name__ == "ProgressBar" for callback in callbacks),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+
+
+def check_devices(config: Config) -> None:
+    """Refuse an accelerator that is not there.
+
+    Raises:
+        LabError: it is not.
+    """
+    asked, count = config.trainer.accelerator, torch.cuda.device_count()
+    if asked in ("gpu", "cuda") and not (count or (asked == "gpu" and torch.backends.mps.is_available())):
+        raise LabError(f"trainer.accelerator={asked}: there is no GPU here; trainer=default takes whatever there is")
+    if asked == "mps" and not torch.backends.mps.is_available():
+        raise LabError("trainer.accelerator=mps: there is no Apple GPU here; trainer=default takes whatever there is")
+    if asked in ("gpu", "cuda") and 0 < count < config.trainer.devices:
+        raise LabError(f"trainer.devices={config.trainer.devices}: there are only {count} GPUs here")
+    if asked == "auto" and 0 < count < config.trainer.devices:
+        raise LabError(f"trainer.devices={config.trainer.devices}: there are only {count} GPUs here; "
+                       "two processes on the CPU: trainer.accelerator=cpu")  # fmt: skip
+
+
+# --- fitting ---------------------------------------------------------------------------------------------------------
+
+
+def _curves(where: RunDirectory, config: Config, resumed: Mapping[str, Any] | None) -> Curves:
+    if resumed is None or config.ckpt_path is None:
+        return Curves(where.curves_path)
+    old = Path(config.ckpt_path).resolve().parent.parent / where.curves_path.name
+    return Curves(where.curves_path, carried=old, until=int(resumed["global_step"]))
+
+
+def _carry_over(loggers: Sequence[Logger], curves: Sequence[Curves], until: int) -> None:
+    """Log the old run's curve again, so that TensorBoard shows it whole."""
+    for curve in curves:
+        for step, values in sorted(curve.pending.items()):
+            for logger in loggers:
+                logger.log_metrics(values, step=step)
+
+
+def _fit(trainer: L.Trainer, module: Descent, datamodule: LabDataModule, ckpt_path: str | None) -> None:
+    with warnings.catch_warnings():
+        # what Lightning warns of is about epochs, workers and samplers, which blocks do not have
+        warnings.filterwarnings("ignore", module="lightning.*")
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        try:
+            trainer.fit(module, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
+        except (MisconfigurationException, ValueError) as error:
+            raise LabError(f"Lightning refuses: {' '.join(str(error).split())}") from error
+
+
+def _result(
+    config: Config,
+    where: RunDirectory,
+    trainer: L.Trainer,
+    module: Descent,
+    problem: Problem,
+    command: str,
+    seconds: Mapping[str, float],
+) -> Result:
+    device = trainer.strategy.root_device
+    losses = {name: float(loss[0]) for name, loss in module.final.items()}
+    status, reason = _ending(config, trainer, module)
+    linear = isinstance(module.model, models.Linear)
+    parameters = module.reported_parameters() if linear else {}
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return Result(
+        status=status,
+        reason=reason,
+        steps=trainer.global_step,
+        metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
+        parameters={key: _nested(member(value, 0), key) for key, value in parameters.items()},
+        truth={key: value.tolist() for key, value in problem.truth.items()} if linear else {},
+        seconds=seconds,
+        device=name,
+        stack_size=1,
+        seed=config.seed,
+        fingerprint=config.fingerprint(),
+        environment={**environment(), "device": name, "command": command},
+        directory=where.path,
+    )
+
+
+def _nested(value: Tensor, name: str) -> Any:
+    return value[0].tolist() if name.startswith("bias") else value.tolist()
+
+
+def _ending(config: Config, trainer: L.Trainer, module: Descent) -> tuple[Status, str]:
+    step = trainer.global_step
+    if module.diverged_at is not None:
+        rate = config.optimizer.lr
+        hint = f"; try a learning rate below {rate:g}" if rate is not None else ""
+        return "diverged", f"the loss after {step:,} steps is not finite or far above the first{hint}"
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, EarlyStopping) and callback.stopped_epoch and step < config.trainer.max_steps:
+            why = " ".join((callback.stopping_reason_message or "").split())
+            return "completed", f"stopped early after {step:,} steps: {why}"
+        if isinstance(callback, Timer) and callback.time_remaining() == 0:
+            return "completed", f"the time limit was reached after {step:,} steps"
+    return "completed", f"all {step:,} steps were taken"
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots; what is no number, text or flag as text."""
+    if isinstance(tree, dict):
+        return {key: value for name, inner in tree.items() for key, value in _flat(inner, f"{prefix}{name}.").items()}
+    return {prefix[:-1]: tree if isinstance(tree, int | float | str | bool) else str(tree)}
+
+
+def _read(where: RunDirectory) -> Result:
+    """The result that the first of several processes wrote."""
+    return Result(**where.read_result(), directory=where.path)
+
+
+def _worker() -> None:
+    """One of several processes of a run: `python -m src.run CONFIG_JSON DIRECTORY COMMAND`."""
+    text, directory, command = sys.argv[1:]
+    train(Config.model_validate(json.loads(text)), Path(directory), command)
+
+
+if __name__ == "__main__":
+    _worker()
