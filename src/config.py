@@ -398,7 +398,7 @@ class Config(Section):
     def _monitors(self) -> "Config":
         part = self.callbacks.get("early_stopping")
         monitor = (part.model_extra or {}).get("monitor") if part else None
-        if monitor and monitor.startswith("val/") and not self.data.val:  # type: ignore[union-attr]
+        if monitor and monitor.startswith("val/") and not self.data.val:
             raise ValueError(
                 f"callbacks.early_stopping.monitor={monitor} needs validation rows: set data.val, or monitor=train/loss"
             )
@@ -442,7 +442,7 @@ def check(composed: DictConfig) -> Config:
     Raises:
         LabError: one sentence for every value that is not allowed.
     """
-    job = OmegaConf.masked_copy(composed, [key for key in composed if key not in ("hydra", "run_dir")])
+    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     missing = sorted(OmegaConf.missing_keys(job))
     if missing:
         hint = {"data.path": "data.path=houses.csv", "data.target": "data.target=price"}
@@ -452,11 +452,12 @@ def check(composed: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise LabError(" ".join(str(error).split())) from None
     assert isinstance(plain, dict)
-    plain = {**plain, "logger": plain.get("logger") or {}, "callbacks": plain.get("callbacks") or {}}
+    sections: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    sections |= {"logger": sections.get("logger") or {}, "callbacks": sections.get("callbacks") or {}}
     try:
-        return Config.model_validate(plain)
+        return Config.model_validate(sections)
     except ValidationError as error:
-        raise LabError("; ".join(_sentence(one, plain) for one in error.errors())) from None
+        raise LabError("; ".join(_sentence(one, sections) for one in error.errors())) from None
 
 
 def _sentence(error: Any, config: dict[str, Any]) -> str:

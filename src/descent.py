@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -21,15 +21,6 @@ from src.optim.driven import Driven
 from src.results import Curves
 
 CHECKPOINT_KEY = "descent_lab"
-
-
-class ByHand(Protocol):
-    """A model that can also compute its gradient by hand."""
-
-    def by_hand(
-        self, inputs: Tensor, targets: Tensor, loss: SquaredError, rows: int | None = None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Losses `[P]` and the gradient of each parameter."""
 
 
 class Descent(L.LightningModule):
@@ -81,12 +72,16 @@ class Descent(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.model, self.driven, self.loss, self.gradient = model, driven, loss, gradient
+        self._forward = model.forward  # straight there: Module's own call costs in the inner loop
         self.zero_every, self.create_graph = zero_grad_every_n_steps, create_graph
         self.clip, self.clip_by_norm = gradient_clip_val, gradient_clip_algorithm == "norm"
+        ordinary = zero_grad_every_n_steps == 1 and gradient_clip_val is None and not create_graph
+        self._plain = ordinary and gradient == "autograd"
         self.divergence_factor, self.target_spread, self.scaling = divergence_factor, target_spread, scaling
         self.log_every_n_steps, self.curves, self.about = log_every_n_steps, curves, about or {}
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.members = self.trained[0].shape[0] if self.trained[0].dim() == 3 else 1
+        self._ones = torch.ones(self.members, dtype=self.trained[0].dtype)
         self.first_loss: Tensor | None = None
         self.last_loss: Tensor | None = None
         self.diverged_at: int | None = None
@@ -104,7 +99,7 @@ class Descent(L.LightningModule):
             raise LabError("trainer.create_graph=true needs model.gradient=autograd: a gradient by hand has no graph")
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Predictions `[P, B, O]` for inputs `[P or 1, B, I]`."""
+        """Predictions `[P, B, O]` for inputs `[P, B, I]`."""
         return self.model(inputs)
 
     # --- one block ---
@@ -130,23 +125,35 @@ class Descent(L.LightningModule):
 
     def _descend(self, block: Block, steps: int) -> Tensor:
         """The losses `[steps, P]` before each of the block's first `steps` optimizer steps, which are taken."""
-        optimizer, scheduler, closure = self.driven.optimizer, self.driven.scheduler, self.driven.closure
+        scheduler, several = self.driven.scheduler, self._several
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler = None  # steps at validations
+        take = self._step_with_closure if self.driven.closure else self._step
         history = []
         for index in range(steps):
             inputs, targets = block.batches[index]
-            rows = block.sizes[index] if self._several else None
-            if closure:
-                history.append(self._step_with_closure(inputs, targets, rows))
-            else:
-                losses, gradients = self.gradients(inputs, targets, rows)
-                history.append(losses)
-                self._assign(gradients, block.first + index)
-                optimizer.step()
+            history.append(take(inputs, targets, block.sizes[index] if several else None, block.first + index))
             if scheduler is not None:
                 scheduler.step()
         return torch.stack(history) if history else torch.empty(0)
+
+    def _step(self, inputs: Tensor, targets: Tensor, rows: int | None, step: int) -> Tensor:
+        """One optimizer step; the loss `[P]` before it."""
+        if self._plain and rows is None:
+            losses = self._backward(inputs, targets)
+        else:
+            losses, gradients = self.gradients(inputs, targets, rows)
+            self._assign(gradients, step)
+        self.driven.optimizer.step()
+        return losses
+
+    def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Zero the gradients and compute them: what `gradients` and `_assign` do, by torch's quickest way."""
+        for parameter in self.trained:
+            parameter.grad = None
+        losses = self.loss.value(self._forward(inputs), targets)
+        losses.backward(self._ones)
+        return losses.detach()
 
     def gradients(self, inputs: Tensor, targets: Tensor, rows: int | None = None) -> tuple[Tensor, Sequence[Tensor]]:
         """Losses `[P]` and the gradient of each parameter.
@@ -156,13 +163,14 @@ class Descent(L.LightningModule):
         if self.gradient == "by_hand":
             with torch.no_grad():
                 losses, gradients = self.model.by_hand(inputs, targets, self.loss, rows)  # type: ignore[operator]
-            gradients = [g if g.shape == p.shape else g[0] for g, p in zip(gradients, self.trained, strict=True)]
+            if self.trained[0].dim() == 2:
+                gradients = [gradient[0] for gradient in gradients]
         else:
-            losses = self.loss.value(self.model(inputs), targets, rows)
+            value = self.loss.value(self._forward(inputs), targets, rows)
             gradients = torch.autograd.grad(
-                losses, self.trained, torch.ones_like(losses), create_graph=self.create_graph, allow_unused=True
+                value, self.trained, torch.ones_like(value), create_graph=self.create_graph, allow_unused=True
             )
-            losses = losses.detach()
+            losses = value.detach()
         return (losses, gradients) if rows is None else self._summed(losses, gradients)
 
     @property
@@ -186,8 +194,8 @@ class Descent(L.LightningModule):
         """Put gradients where the optimizer looks for them: added up since they were last zeroed, then clipped."""
         zero = self.zero_every == 1 or (self.zero_every and step % self.zero_every == 0)
         for parameter, gradient in zip(self.trained, gradients, strict=True):
-            add = not zero and parameter.grad is not None and gradient is not None
-            parameter.grad = parameter.grad + gradient if add else gradient
+            before = None if zero else parameter.grad
+            parameter.grad = gradient if before is None or gradient is None else before + gradient
         if self.clip is not None:
             self._clip(self.clip)
 
@@ -209,20 +217,20 @@ class Descent(L.LightningModule):
         squares = [g.reshape(self.members, -1).square().sum(1) for g in gradients if g is not None]
         return torch.stack(squares).sum(0).sqrt()
 
-    def _step_with_closure(self, inputs: Tensor, targets: Tensor, rows: int | None) -> Tensor:
+    def _step_with_closure(self, inputs: Tensor, targets: Tensor, rows: int | None, step: int) -> Tensor:
         """One step of an optimizer that evaluates loss and gradient itself; the loss `[P]` before it."""
         seen: list[Tensor] = []
 
         def closure() -> Tensor:
             with torch.enable_grad():
                 losses, gradients = self.gradients(inputs, targets, rows)
-            self._assign(gradients, 0)
+            self._assign(gradients, step)
             seen.append(losses)
             return losses.sum()
 
         if self.driven.gradient_first:
             closure()
-        self.driven.optimizer.step(closure)
+        self.driven.optimizer.step(cast(Any, closure))
         return seen[0]
 
     # --- divergence ---
@@ -338,6 +346,7 @@ class Descent(L.LightningModule):
         """Apply what the overrides of a resume changed, and let the optimizer train."""
         for group in self.driven.optimizer.param_groups:
             group.update(self._changed)
+        self._ones = self._ones.to(self.device)
         self.driven.train()
 
     def on_validation_start(self) -> None:

@@ -203,14 +203,15 @@ def _part(section: Mapping[str, Any], key: str, kind: type) -> Any:
 
 def build_datamodule(config: Config, problem: Problem, callbacks: Sequence[Callback]) -> LabDataModule:
     """The data module; blocks end where a callback acts."""
+    knobs = config.trainer
     return LabDataModule(
         problem,
         config.data.batch_size,
         [config.data.shuffle_seed],
         dtype=getattr(torch, config.model.dtype),
-        val_every_n_steps=config.trainer.val_every_n_steps,
-        block_size=config.trainer.block_size,
-        cuts=sorted({c.every_n_steps for c in callbacks if getattr(c, "every_n_steps", None)}),
+        val_every_n_steps=knobs.val_every_n_steps,
+        block_size=knobs.block_size,
+        cuts=sorted({getattr(callback, "every_n_steps", None) or knobs.max_steps for callback in callbacks}),
     )
 
 

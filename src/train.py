@@ -25,7 +25,9 @@ def command(composed: DictConfig) -> float | None:
 
     result = task(composed)
     console = Console()
-    console.print(headline(result), style="green" if result.status == "completed" else "red", highlight=False)
+    console.print(
+        headline(result), style="green" if result.status == "completed" else "red", highlight=False, soft_wrap=True
+    )
     console.print(summary(result))
     console.print(str(result.directory), style="dim", soft_wrap=True, highlight=False)
     return result.metrics.get("val/loss", result.metrics["train/loss"])

@@ -15,8 +15,8 @@ LARGEST_BLOCK = 2**23
 class Block:
     """`K` consecutive batches, the first for optimizer step number `first`, already on the device.
 
-    `batches[k]` is inputs `[P, B, I]` and targets `[P, B, O]` (P is 1 where all members share the rows), the shard of
-    this process where there are several; `sizes[k]` is the number of rows of the whole batch, over all processes.
+    `batches[k]` is inputs `[P, B, I]` and targets `[P, B, O]`, the shard of this process where there are several;
+    `sizes[k]` is the number of rows of the whole batch, over all processes.
     """
 
     __slots__ = ("batches", "first", "sizes")
@@ -103,7 +103,7 @@ class Blocks:
         if self.order is None:
             return self.block_size
         width = self.rows.inputs.shape[-1] + self.rows.targets.shape[-1]
-        members = max(self.rows.inputs.shape[0], len(self.order.seeds))
+        members = self.rows.inputs.shape[0]
         return max(1, min(self.block_size, LARGEST_BLOCK // (self.batch_size * width * members)))
 
     def _block(self, first: int, number: int) -> Block:
@@ -125,9 +125,7 @@ def _next(step: int, interval: int) -> int:
 
 
 def _take(tensor: Tensor, rows: Tensor) -> Tensor:
-    """`tensor [P or 1, N, C]` at `rows [P or 1, M]`: `[P, M, C]`."""
+    """`tensor [P, N, C]` at `rows [P, M]`: `[P, M, C]`."""
     if rows.shape[0] == 1:
         return tensor[:, rows[0]]
-    members = max(tensor.shape[0], rows.shape[0])
-    index = rows[:, :, None].expand(members, -1, tensor.shape[-1])
-    return tensor.expand(members, -1, -1).gather(1, index)
+    return tensor.gather(1, rows[:, :, None].expand(-1, -1, tensor.shape[-1]))

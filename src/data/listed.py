@@ -85,9 +85,8 @@ class Framed(Listed):
         if bool((train.targets == train.targets[0]).all()):
             raise LabError(f"{name}: the target {target} is constant in the training rows; there is nothing to learn")
         scaling = Scaling.of(train.inputs, train.targets) if self.standardize else Scaling.identity(len(features), 1)
-        train, val, test = (scaling.forward(part) if part else None for part in (train, val, test))
-        assert train is not None
-        return Problem(train, val, test, features, [target], scaling=scaling)
+        scaled_val, scaled_test = (scaling.forward(part) if part else None for part in (val, test))
+        return Problem(scaling.forward(train), scaled_val, scaled_test, features, [target], scaling=scaling)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,7 +67,7 @@ class LabDataModule(L.LightningDataModule):
         key = f"{part}/{device}"
         rows = getattr(self.problem, part)
         if rows is not None and key not in self._there:
-            self._there[key] = rows.to(device, self.dtype)
+            self._there[key] = rows.to(device, self.dtype, len(self.shuffle_seeds))
         return self._there.get(key)
 
     def train_dataloader(self) -> Blocks:

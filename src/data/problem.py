@@ -20,10 +20,12 @@ class Rows:
     def __len__(self) -> int:
         return self.inputs.shape[-2]
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Rows":
-        """The same rows with a leading member axis, which rows that all members share have with length 1."""
+    def to(self, device: torch.device, dtype: torch.dtype, members: int) -> "Rows":
+        """The same rows `[P, N, I]` and `[P, N, O]`; rows that all members share are seen by each, not copied."""
         inputs, targets = (t.to(device, dtype) for t in (self.inputs, self.targets))
-        return Rows(inputs, targets) if inputs.dim() == 3 else Rows(inputs[None], targets[None])
+        if inputs.dim() == 3:
+            return Rows(inputs, targets)
+        return Rows(inputs.expand(members, -1, -1), targets.expand(members, -1, -1))
 
 
 @dataclass(frozen=True)

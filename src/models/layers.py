@@ -22,16 +22,12 @@ def batched(parameter: Tensor) -> Tensor:
 
 
 def affine(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`inputs [P or 1, B, I] @ weight [P, I, O] + bias [P, 1, O]`: `[P, B, O]`."""
-    if inputs.shape[0] != weight.shape[0]:
-        inputs = inputs.expand(weight.shape[0], -1, -1)
+    """`inputs [P, B, I] @ weight [P, I, O] + bias [P, 1, O]`: `[P, B, O]`."""
     return torch.bmm(inputs, weight) if bias is None else torch.baddbmm(bias, inputs, weight)
 
 
 def affine_by_hand(inputs: Tensor, gradient: Tensor, bias: bool) -> tuple[Tensor, ...]:
     """Derivatives of a weight `[P, I, O]` and bias `[P, 1, O]`, from those of the layer's output `[P, B, O]`."""
-    if inputs.shape[0] != gradient.shape[0]:
-        inputs = inputs.expand(gradient.shape[0], -1, -1)
     weight = torch.bmm(inputs.mT, gradient)
     return (weight, gradient.sum(1, keepdim=True)) if bias else (weight,)
 

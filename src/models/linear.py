@@ -33,7 +33,7 @@ class Linear(nn.Module):
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Predictions `[P, B, O]` for inputs `[P or 1, B, I]`."""
+        """Predictions `[P, B, O]` for inputs `[P, B, I]`."""
         return affine(inputs, batched(self.weight), None if self.bias is None else batched(self.bias))
 
     def by_hand(

@@ -39,6 +39,8 @@ class TwoLayer(nn.Module):
         if not bias:
             del shapes["bias1"], shapes["bias2"]
         check_names(values, list(shapes), "two-layer model")
+        self.weight1: nn.Parameter
+        self.weight2: nn.Parameter
         self.bias1: nn.Parameter | None = None
         self.bias2: nn.Parameter | None = None
         for name, (shape, fan_in) in shapes.items():
@@ -51,7 +53,7 @@ class TwoLayer(nn.Module):
         return affine(activated, batched(self.weight2), None if self.bias2 is None else batched(self.bias2))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Predictions `[P, B, O]` for inputs `[P or 1, B, I]`."""
+        """Predictions `[P, B, O]` for inputs `[P, B, I]`."""
         return self._output(self.activation.value(self._hidden(inputs)))
 
     def by_hand(

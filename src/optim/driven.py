@@ -4,7 +4,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from hydra.errors import InstantiationException
@@ -212,7 +212,7 @@ def _probe(
             if callable(getattr(optimizer, "train", None)):
                 optimizer.train()  # type: ignore[attr-defined]
             closure()
-            optimizer.step(closure) if with_closure else optimizer.step()
+            optimizer.step(cast(Any, closure)) if with_closure else optimizer.step()
         except Exception as error:  # a user's class can raise anything
             return error
         return None

@@ -27,7 +27,7 @@ class _Textbook(Optimizer):
         super().__init__(params, {"lr": lr, **numbers})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter; a closure, where given, computes loss and gradients first."""
         loss = None
         if closure is not None:
