@@ -9,6 +9,9 @@ from torch import nn
 
 from src.descent import CHECKPOINT_KEY
 from src.errors import LabError
+from src.models import Custom
+from src.models.build import build
+from src.models.stack import without_member_axis
 from src.optim.driven import Driven
 
 
@@ -68,3 +71,14 @@ def check_fits(checkpoint: Mapping[str, Any], model: nn.Module, driven: Driven, 
         raise LabError(
             f"ckpt_path={path} is at step {checkpoint['global_step']:,} already: say trainer.max_steps= above that"
         )
+
+
+def model_of(checkpoint: Mapping[str, Any]) -> nn.Module:
+    """The model that a checkpoint was written from, with its parameters, to predict with."""
+    kept = checkpoint[CHECKPOINT_KEY]
+    state = weights(checkpoint)
+    model = build(kept["model"], len(kept["problem"]["features"]), len(kept["problem"]["targets"]))
+    if any(value.dim() == 2 for value in state.values()) and not isinstance(model, Custom):
+        model = without_member_axis(model)
+    model.load_state_dict(state)
+    return model.eval()

@@ -25,19 +25,19 @@ from torch import Tensor, nn
 from src import checkpoint as checkpoints
 from src import models
 from src.compose import composing, with_checkpoint
-from src.config import Config, CustomModel, check
+from src.config import Config, check
 from src.data import LabDataModule, Problem
 from src.descent import Descent
 from src.errors import LabError
 from src.launch import launch, launched
+from src.load import load
+from src.models.build import build
 from src.models.loss import SquaredError
 from src.models.stack import member, without_member_axis
 from src.optim import Driven, drive, takes_member_axis
-from src.optim.driven import load
 from src.results import Curves, Result, RunDirectory, Status, environment, python_command
 
 BATCHING = ("batch_size", "shuffle_seed")
-TRAINING = ("loss", "gradient")
 
 
 def run(overrides: Sequence[str] = ()) -> Result:
@@ -126,12 +126,9 @@ def build_problem(config: Config) -> Problem:
 
 def build_model(config: Config, problem: Problem) -> nn.Module:
     """One member, its parameters `[1, I, O]`, or `[I, O]` where the optimizer takes only matrices."""
-    section = {key: value for key, value in config.model.arguments().items() if key not in TRAINING}
-    dtype = getattr(torch, section.pop("dtype"))
-    if isinstance(config.model, CustomModel):
-        kind, seed = load(section.pop("_target_"), "model._target_", nn.Module), section.pop("seed")
-        return models.Custom(kind, problem.inputs, problem.outputs, seed, dtype, section)
-    model = instantiate(section, inputs=problem.inputs, outputs=problem.outputs, dtype=dtype, _convert_="all")
+    model = build(config.model.arguments(), problem.inputs, problem.outputs)
+    if isinstance(model, models.Custom):
+        return model
     return model if takes_member_axis(config.optimizer.target_) else without_member_axis(model)
 
 

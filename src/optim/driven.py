@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import get_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from src.errors import LabError
+from src.load import load
 
 _TORCH = ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
 _OWN = ("TextbookMomentum", "TextbookAdaGrad", "TextbookRMSProp", "TextbookAdam")
@@ -71,30 +70,6 @@ class Driven:
 def takes_member_axis(path: str) -> bool:
     """Whether parameters `[1, I, O]` are the same to this class as `[I, O]`; else it is given `[I, O]`."""
     return path in ELEMENTWISE or path == "torch.optim.LBFGS"
-
-
-def load(path: str, key: str, kind: type) -> Any:
-    """The class, or factory function, at `path`.
-
-    Raises:
-        LabError: it cannot be imported or is not of this kind.
-    """
-    try:
-        found = get_object(path)
-    except Exception as error:  # importing a user's module can raise anything
-        cause = (
-            error.__cause__ if isinstance(error, InstantiationException | ImportError) and error.__cause__ else error
-        )
-        reason = " ".join(str(cause).split()) or type(cause).__name__
-        raise LabError(
-            f"{key}={path} cannot be imported ({reason}); it must be importable from the folder where you start, "
-            "or installed"
-        ) from None
-    if isinstance(found, type) and not issubclass(found, kind):
-        raise LabError(f"{key}={path} is not a {kind.__module__}.{kind.__name__}")
-    if not callable(found):
-        raise LabError(f"{key}={path} is not a class")
-    return found
 
 
 def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: int) -> None:

@@ -1,0 +1,32 @@
+"""Classes by their name: the user's own, torch's and Lightning's."""
+
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_object
+
+from src.errors import LabError
+
+
+def load(path: str, key: str, kind: type) -> Any:
+    """The class, or factory function, at `path`.
+
+    Raises:
+        LabError: it cannot be imported or is not of this kind.
+    """
+    try:
+        found = get_object(path)
+    except Exception as error:  # importing a user's module can raise anything
+        cause = (
+            error.__cause__ if isinstance(error, InstantiationException | ImportError) and error.__cause__ else error
+        )
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        raise LabError(
+            f"{key}={path} cannot be imported ({reason}); it must be importable from the folder where you start, "
+            "or installed"
+        ) from None
+    if isinstance(found, type) and not issubclass(found, kind):
+        raise LabError(f"{key}={path} is not a {kind.__module__}.{kind.__name__}")
+    if not callable(found):
+        raise LabError(f"{key}={path} is not a class")
+    return found
