@@ -17,17 +17,24 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import check
+from src.config import check, shown, unresolved
 from src.errors import LabError, nearest
 from src.results import RunDirectory
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 NAME = "train"
-ONE_OF = ("data", "model", "optimizer", "scheduler", "trainer")
+SEVERAL = ("logger", "callbacks", "debug")
+"""Groups of which several options can be chosen together."""
+OPEN = ("optimizer", "scheduler", "logger", "callbacks")
+"""Sections that take keys of the user's own."""
 
 
 def _options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml")) if group else []
+
+
+def _is_group(key: str) -> bool:
+    return "." not in key and bool(_options(key))
 
 
 def _keys(config: Any, prefix: str = "") -> Iterable[str]:
@@ -46,7 +53,26 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
         except HydraException as error:
             reason = str(error).splitlines()[0]
             raise LabError(f"{override}: this is not key=value in Hydra's grammar ({reason})") from None
+        if not parsed[-1].key_or_group:
+            raise LabError(f"{override}: there is no key before the =")
     return parsed
+
+
+def _check_one(override: Override) -> None:
+    """Refuse several values where one run needs one, and choices of a group that are no names."""
+    line, group = override.input_line, override.key_or_group
+    if override.is_sweep_override():
+        together = f"; together: {group}=[...]" if group in SEVERAL else ""
+        raise LabError(f"{line}: several values need a multirun: add -m{together}")
+    value = override.value()
+    if override.is_delete() or not _is_group(group) or isinstance(value, dict):
+        return
+    if isinstance(value, list) and group not in SEVERAL:
+        raise LabError(f"{line}: one {group} at a time (several in turn: -m, commas)")
+    if not all(isinstance(name, str) for name in (value if isinstance(value, list) else [value])):
+        several = " or a list of them" if group in SEVERAL else ""
+        none = f"; leave {group}= out to have none" if value is None and group in ("experiment", "debug") else ""
+        raise LabError(f"{group}={shown(value)}: must be one of {', '.join(_options(group))}{several}{none}")
 
 
 @contextmanager
@@ -91,10 +117,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
         LabError: an option or key that is not there, or an override that cannot be read.
     """
     for override in _parsed(overrides):
-        if override.key_or_group in ONE_OF and isinstance(override.value(), list):
-            raise LabError(
-                f"{override.input_line}: one {override.key_or_group} at a time (several in turn: -m, commas)"
-            )
+        _check_one(override)
     try:
         return _composed(overrides)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
@@ -103,25 +126,52 @@ def compose(overrides: Sequence[str]) -> DictConfig:
 
 def explain(error: Exception, overrides: Sequence[str]) -> str:
     """One sentence for what Hydra or OmegaConf could not compose."""
+    if isinstance(error, OmegaConfBaseException):
+        return unresolved(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        options = _options(group)
-        return f"{group}={option}: there is no such {group}{nearest(option, options)} (choices: {', '.join(options)})"
+        options = sorted(error.options or _options(group))
+        choices = f" (choices: {', '.join(options)})" if options else ""
+        return f"{group}={option}: there is no such choice{nearest(option, options)}{choices}"
     message = " ".join(str(error).split())
     if isinstance(error, ConfigCompositionException):
         for override in _parsed(overrides):
             key = override.key_or_group
             if f"'{key}'" not in message and f"'{override.input_line}'" not in message:
                 continue
-            if "Could not find" in message or "Could not override" in message:
-                groups = [o for o in overrides if "/" not in o and "." not in o.split("=")[0]]
-                try:
-                    known = _keys(OmegaConf.to_container(_composed([o for o in groups if not o.startswith(key)])))
-                except (HydraException, OmegaConfBaseException):
-                    known = ()
-                known = [name for name in known if not name.startswith("hydra")]
-                return f"{key}: there is no such key{nearest(key, known)} (a new key is added with +{key}=...)"
-    return message.replace("\n", " ")
+            if any(f"Could not {verb}" in message for verb in ("find", "override", "delete")):
+                return f"{key}: there is no such key{_hint(key, overrides)}"
+            if error.__cause__ is not None:
+                message += f" ({' '.join(str(error.__cause__).split())})"
+    return message
+
+
+def _hint(key: str, overrides: Sequence[str]) -> str:
+    """What may have been meant by a key that the chosen groups do not have."""
+    section, _, rest = key.partition(".")
+    name = rest.partition(".")[0]
+    known = [one for one in _known(key, overrides) if not one.startswith("hydra.") and not key.startswith(f"{one}.")]
+    if section in SEVERAL and name in _options(section) and f"{section}.{name}" not in known:
+        return f" without {section}=[{name}], which adds it"
+    parent = key.rpartition(".")[0]
+    siblings = [one for one in known if one.rpartition(".")[0] == parent]
+    close = nearest(key, known)
+    listed = f" ({parent} has {', '.join(one.rpartition('.')[2] for one in siblings)})" if siblings else ""
+    added = f" (a new key is added with +{key}=...)" if section in OPEN else ""
+    return close + added if close or not parent else listed + added
+
+
+def _known(key: str, overrides: Sequence[str]) -> list[str]:
+    """The keys of the config with the groups that were chosen, of several values the first."""
+    chosen = []
+    try:
+        for override in _parsed(overrides):
+            if _is_group(override.key_or_group) and override.key_or_group != key:
+                first = next(override.sweep_string_iterator()) if override.is_sweep_override() else None
+                chosen.append(f"{override.key_or_group}={first}" if first else override.input_line or "")
+        return list(_keys(OmegaConf.to_container(_composed(chosen))))
+    except (HydraException, OmegaConfBaseException, ValueError):
+        return []
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
@@ -138,6 +188,8 @@ def check_overrides(overrides: Sequence[str]) -> None:
     try:
         check(composed)
         RunDirectory(Path(composed.hydra.run.dir)).check_unused()
+    except OmegaConfBaseException as error:
+        raise LabError(unresolved(error)) from None
     finally:
         HydraConfig.instance().cfg = before
 
@@ -155,26 +207,34 @@ def with_checkpoint(overrides: Sequence[str]) -> list[str]:
         LabError: no such checkpoint, no run around it, or `conf/` no longer composes to that run's config.
     """
     given = _parsed(overrides)
-    paths = [override.value() for override in given if override.key_or_group == "ckpt_path"]
-    if not paths or paths[-1] is None:
+    paths = [override for override in given if override.key_or_group == "ckpt_path"]
+    if not paths or paths[-1].value() is None:
         return list(overrides)
-    checkpoint = Path(str(paths[-1]))
+    if paths[-1].is_sweep_override():
+        raise LabError(f"{paths[-1].input_line}: one checkpoint at a time")
+    checkpoint = Path(str(paths[-1].value()))
     if not checkpoint.is_file():
         raise LabError(f"ckpt_path={checkpoint}: there is no such file")
     run = checkpoint.resolve().parent.parent
     recorded, config = run / ".hydra" / "overrides.yaml", run / ".hydra" / "config.yaml"
     if not (recorded.is_file() and config.is_file()):
         raise LabError(f"ckpt_path={checkpoint}: {run} is not a run directory (it has no .hydra/config.yaml)")
-    before = [line for line in yaml.safe_load(recorded.read_text()) or [] if not line.startswith("ckpt_path=")]
-    _same_conf(before, OmegaConf.load(config), run)
-    keys = {override.key_or_group for override in given}
-    groups = {key for key in keys if "." not in key and (CONF / key).is_dir()}
-    kept = [
-        old.input_line or ""
-        for old in _parsed(before)
-        if old.key_or_group not in keys and not ("." in old.key_or_group and _group_of(old.key_or_group) in groups)
-    ]
-    return [*kept, *overrides]
+    try:
+        lines, then = yaml.safe_load(recorded.read_text(encoding="utf-8")) or [], OmegaConf.load(config)
+    except (yaml.YAMLError, OSError, ValueError) as error:
+        raise LabError(f"{run / '.hydra'} cannot be read ({' '.join(str(error).split())})") from None
+    before = [old for old in _parsed(lines) if old.key_or_group != "ckpt_path"]
+    _same_conf([old.input_line or "" for old in before], then, run)
+    keys = {override.key_or_group: override for override in given}
+    groups = {key for key in keys if _is_group(key)}
+
+    def stays(old: Override) -> bool:
+        key = old.key_or_group
+        if key in keys:  # what the old run added must be there for a plain key=value to change it
+            return (old.is_add() or old.is_force_add()) and not keys[key].is_add()
+        return not ("." in key and _group_of(key) in groups)
+
+    return [*(old.input_line or "" for old in before if stays(old)), *overrides]
 
 
 def _same_conf(overrides: Sequence[str], recorded: Any, run: Path) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import json
 import math
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -54,6 +55,19 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def _start(value: Any) -> Any:
+    """The given start of a parameter: null, a number, or numbers in (nested) lists."""
+
+    def numbers(inner: Any) -> bool:
+        if isinstance(inner, list):
+            return bool(inner) and all(numbers(one) for one in inner)
+        return isinstance(inner, int | float) and not isinstance(inner, bool)
+
+    if not (value is None or numbers(value)):
+        raise ValueError("must be a number, a list of numbers, or null (as model.start says)")
+    return value
+
+
 Share = Annotated[int | float, BeforeValidator(_share)]
 BatchSize = Annotated[int | Literal["full"], BeforeValidator(_batch_size)]
 Numbers = Annotated[Any, AfterValidator(_finite)]
@@ -64,6 +78,39 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Activation = Literal["relu", "tanh", "sigmoid", "identity"]
 
 
+@cache
+def _torch_names(module: str) -> set[str]:
+    """The public classes of `torch.optim` or `torch.optim.lr_scheduler`, read from the source without importing it."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.submodule_search_locations:
+        return set()
+    where = Path(spec.submodule_search_locations[0], *module.split(".")[1:])
+    path = where / "__init__.py" if where.is_dir() else where.with_suffix(".py")
+    if not path.exists():
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.ClassDef):
+            names.add(node.name)
+    return {name for name in names if name[0].isupper() and name != "Optimizer"}
+
+
+def _class_path(value: str) -> str:
+    module, _, name = value.rpartition(".")
+    if not module or not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError("must be a class with its module, such as mypackage.MyClass")
+    if module in ("torch.optim", "torch.optim.lr_scheduler"):
+        names = _torch_names(module)
+        if names and name not in names:
+            raise ValueError(f"{module} has no {name}{nearest(name, names)}")
+    return value
+
+
+ClassPath = Annotated[str, AfterValidator(_class_path)]
+
+
 class Section(BaseModel):
     """A part of the config; unknown keys and wrong types are refused."""
 
@@ -72,6 +119,14 @@ class Section(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """The section as a plain dictionary, `_target_` included, as `hydra.utils.instantiate` takes it."""
         return self.model_dump(by_alias=True)
+
+
+class Open(Section):
+    """A section that takes keys of the user's own; their numbers must be finite."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, Numbers] = Field(init=False)
 
 
 class Data(Section):
@@ -161,6 +216,8 @@ class Listed(Data):
 
     @model_validator(mode="after")
     def _adds_up(self) -> "Listed":
+        if self.train is not None and not self.train:
+            raise ValueError(f"data.train={self.train:g} leaves no rows for training (null takes the rest)")
         shares = {"train": self.train, "val": self.val, "test": self.test}
         fractions = {name: share for name, share in shares.items() if isinstance(share, float)}
         told = " + ".join(f"data.{name}={share:g}" for name, share in fractions.items())
@@ -183,12 +240,16 @@ class Points(Listed):
     @model_validator(mode="after")
     def _same_length(self) -> "Points":
         for name, rows in (("x", self.x), ("y", self.y)):
-            widths = {len(row) if isinstance(row, list) else 0 for row in rows} if isinstance(rows, list) else set()
+            widths = {len(row) if isinstance(row, list) else -1 for row in rows} if isinstance(rows, list) else set()
             flat = [n for row in rows for n in (row if isinstance(row, list) else [row])] if widths else []
-            if len(widths) != 1 or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in flat):
-                raise ValueError(f"data.{name} must be a list of numbers, or a list of equally long lists of them")
+            numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in flat)
+            if len(widths) != 1 or 0 in widths or not numbers:
+                told = f"data.{name}={shown(rows)}: must be a list of numbers, or a list of equally long lists of them"
+                raise ValueError(told)
         if len(self.x) != len(self.y):
             raise ValueError(f"data.x has {len(self.x)} points and data.y has {len(self.y)}")
+        if self.batch_size != "full" and self.batch_size > len(self.x):
+            raise ValueError(f"data.batch_size={self.batch_size} is more than the {len(self.x)} points")
         return self
 
 
@@ -211,7 +272,7 @@ class Diabetes(Listed):
 class Model(Section):
     """What learns."""
 
-    target_: str = Field(alias="_target_")
+    target_: ClassPath = Field(alias="_target_")
     seed: Seed
     loss: Literal["mean", "sum"]
     dtype: Literal["float32", "float64"]
@@ -224,7 +285,7 @@ class Started(Model):
     bias: bool
     start: Literal["torch", "zeros", "uniform", "normal"]
     scale: Number
-    values: Annotated[dict[str, Any], AfterValidator(_finite)]
+    values: dict[str, Annotated[Numbers, AfterValidator(_start)]]
 
 
 class Linear(Started):
@@ -238,10 +299,8 @@ class TwoLayer(Started):
     activation: Activation
 
 
-class CustomModel(Model):
+class CustomModel(Model, Open):
     """The user's own module; it takes every key that is not one of `Model`."""
-
-    model_config = ConfigDict(extra="allow")
 
     @model_validator(mode="after")
     def _autograd(self) -> "CustomModel":
@@ -250,66 +309,20 @@ class CustomModel(Model):
         return self
 
 
-@cache
-def _torch_names(module: str) -> set[str]:
-    """The public classes of `torch.optim` or `torch.optim.lr_scheduler`, read from the source without importing it."""
-    spec = importlib.util.find_spec("torch")
-    if spec is None or not spec.submodule_search_locations:
-        return set()
-    where = Path(spec.submodule_search_locations[0], *module.split(".")[1:])
-    path = where / "__init__.py" if where.is_dir() else where.with_suffix(".py")
-    if not path.exists():
-        return set()
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            names.update(alias.asname or alias.name for alias in node.names)
-        elif isinstance(node, ast.ClassDef):
-            names.add(node.name)
-    return {name for name in names if name[0].isupper() and name != "Optimizer"}
-
-
-def _class_path(value: str) -> str:
-    module, _, name = value.rpartition(".")
-    if not module or not all(part.isidentifier() for part in value.split(".")):
-        raise ValueError("must be a class with its module, such as torch.optim.Adam or mypackage.MyOptimizer")
-    if module in ("torch.optim", "torch.optim.lr_scheduler"):
-        names = _torch_names(module)
-        if names and name not in names:
-            raise ValueError(f"{module} has no {name}{nearest(name, names)}")
-    return value
-
-
-ClassPath = Annotated[str, AfterValidator(_class_path)]
-
-
-class Optimizer(Section):
+class Optimizer(Open):
     """How it learns: a class and its numbers."""
-
-    model_config = ConfigDict(extra="allow")
 
     target_: ClassPath = Field(alias="_target_")
     partial_: Literal[True] = Field(True, alias="_partial_")
     lr: Positive | None = None
-
-    @model_validator(mode="after")
-    def _extras_finite(self) -> "Optimizer":
-        for key, value in (self.model_extra or {}).items():
-            try:
-                _finite(value)
-            except ValueError:
-                raise ValueError(f"optimizer.{key}={value} must be finite") from None
-        return self
 
     def arguments(self) -> dict[str, Any]:
         """Without `lr` where there is none."""
         return {key: value for key, value in super().arguments().items() if key != "lr" or value is not None}
 
 
-class Scheduler(Section):
+class Scheduler(Open):
     """How the learning rate changes with the steps."""
-
-    model_config = ConfigDict(extra="allow")
 
     target_: ClassPath = Field(alias="_target_")
     partial_: Literal[True] = Field(True, alias="_partial_")
@@ -339,18 +352,22 @@ class Trainer(Section):
         return self
 
 
-class Part(Section):
-    """A callback or a logger: a class and whatever it takes."""
+WATCHERS = ("src.callbacks.Checkpoint", "lightning.pytorch.callbacks.EarlyStopping")
+"""Callbacks that act on a metric."""
 
-    model_config = ConfigDict(extra="allow")
+
+class Part(Open):
+    """A callback or a logger: a class and whatever it takes."""
 
     target_: ClassPath = Field(alias="_target_")
 
     @model_validator(mode="after")
-    def _intervals(self) -> "Part":
+    def _keys(self) -> "Part":
         for key, value in (self.model_extra or {}).items():
             if key.startswith("every_n") and not (type(value) is int and value > 0):
-                raise ValueError(f"{self.target_.rpartition('.')[2]}.{key}={value} must be a number of steps above 0")
+                raise ValueError(f".{key}={shown(value)}: must be a number of steps above 0")
+            if key == "mode" and self.target_ in WATCHERS and value not in ("min", "max"):
+                raise ValueError(f".{key}={shown(value)}: must be 'min' or 'max'")
         return self
 
 
@@ -381,6 +398,9 @@ AnyModel = Annotated[
 _TAGS = {"Line", "Features", "Points", "Random", "Teacher", "Table", "Diabetes", "Linear", "TwoLayer", "Custom"}
 
 
+_NUMERIC = ("float_type", "int_type", "bool_type")
+
+
 class Config(Section):
     """One run, checked."""
 
@@ -396,20 +416,29 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _monitors(self) -> "Config":
-        part = self.callbacks.get("early_stopping")
-        monitor = (part.model_extra or {}).get("monitor") if part else None
-        if monitor and monitor.startswith("val/") and not self.data.val:
-            raise ValueError(
-                f"callbacks.early_stopping.monitor={monitor} needs validation rows: set data.val, or monitor=train/loss"
-            )
+        parts = {name: part for name, part in self.callbacks.items() if part}
+        # a user's own callback may log metrics of its own
+        own = any(not part.target_.startswith(("src.", "lightning.")) for part in parts.values())
+        for name, part in parts.items():
+            monitor = (part.model_extra or {}).get("monitor")
+            optional = part.target_ == "src.callbacks.Checkpoint"
+            if part.target_ not in WATCHERS or (optional and monitor is None):
+                continue
+            if not isinstance(monitor, str) or not (own or monitor in ("train/loss", "val/loss")):
+                told = "must be train/loss or val/loss"
+                raise ValueError(f"callbacks.{name}.monitor={shown(monitor)}: {told}")
+            if not optional and monitor == "val/loss" and not self.data.val:
+                told = "needs validation rows: set data.val, or monitor=train/loss"
+                raise ValueError(f"callbacks.{name}.monitor={monitor} {told}")
         return self
 
     def decisive(self) -> dict[str, Any]:
         """The part of the config that decides the numbers: not where they are logged, nor how they are cut."""
-        stopping = {
+        # those of this project only watch; any other may stop the run or change it
+        acting = {
             name: part.arguments()
             for name, part in self.callbacks.items()
-            if part and part.target_.rpartition(".")[2] in ("EarlyStopping", "Timer")
+            if part and not part.target_.startswith("src.callbacks.")
         }
         indifferent = {"accelerator", "log_every_n_steps", "block_size", "profiler"}
         return {
@@ -418,7 +447,7 @@ class Config(Section):
             "optimizer": self.optimizer.arguments(),
             "scheduler": self.scheduler.arguments() if self.scheduler else None,
             "trainer": self.trainer.model_dump(exclude=indifferent),
-            "stopping": stopping,
+            "callbacks": acting,
         }
 
     def fingerprint(self) -> str:
@@ -443,21 +472,51 @@ def check(composed: DictConfig) -> Config:
         LabError: one sentence for every value that is not allowed.
     """
     job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    missing = sorted(OmegaConf.missing_keys(job))
+    try:
+        missing = sorted(OmegaConf.missing_keys(job))
+        plain = OmegaConf.to_container(job, resolve=True) if not missing else {}
+    except OmegaConfBaseException as error:
+        raise LabError(unresolved(error)) from None
     if missing:
         hint = {"data.path": "data.path=houses.csv", "data.target": "data.target=price"}
         raise LabError(f"missing: {', '.join(missing)} (say {' '.join(hint.get(k, f'{k}=...') for k in missing)})")
-    try:
-        plain = OmegaConf.to_container(job, resolve=True)
-    except OmegaConfBaseException as error:
-        raise LabError(" ".join(str(error).split())) from None
     assert isinstance(plain, dict)
     sections: dict[str, Any] = {str(key): value for key, value in plain.items()}
     sections |= {"logger": sections.get("logger") or {}, "callbacks": sections.get("callbacks") or {}}
     try:
         return Config.model_validate(sections)
     except ValidationError as error:
-        raise LabError("; ".join(_sentence(one, sections) for one in error.errors())) from None
+        raise LabError("; ".join(_sentence(one, sections) for one in _distinct(error.errors()))) from None
+
+
+def unresolved(error: OmegaConfBaseException) -> str:
+    """A sentence for a value that OmegaConf cannot give: an interpolation that leads nowhere, say."""
+    reason = str(error).partition("\n")[0]
+    return f"{error.full_key}: {reason}" if error.full_key else reason
+
+
+def shown(value: Any) -> str:
+    """A value as it would be typed, cut when it is long."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    if isinstance(value, list):
+        text = f"[{','.join(map(shown, value))}]"
+    elif isinstance(value, dict):
+        text = f"{{{','.join(f'{key}:{shown(inner)}' for key, inner in value.items())}}}"
+    else:
+        text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _distinct(errors: Sequence[Any]) -> list[Any]:
+    """Without those that repeat what is wrong with `seed`, which other seeds are taken from."""
+    wrong = [error["input"] for error in errors if error["loc"] == ("seed",)]
+
+    def repeats(error: Any) -> bool:
+        *above, last = error["loc"]
+        return bool(above) and str(last).endswith("seed") and error["input"] in wrong
+
+    return [error for error in errors if not repeats(error)]
 
 
 def _sentence(error: Any, config: dict[str, Any]) -> str:
@@ -467,19 +526,20 @@ def _sentence(error: Any, config: dict[str, Any]) -> str:
     for part in where[:-1]:
         section = section.get(part, {}) if isinstance(section, dict) else {}
     if error["type"] == "extra_forbidden":
-        others = [key for key in section if key != where[-1]]
-        return f"{path}: there is no such key{nearest(where[-1], others)}"
+        return f"{path}: there is no such key{nearest(where[-1], [key for key in section if key != where[-1]])}"
     if error["type"] == "missing":
         return f"{path} is missing"
-    if error["type"].startswith("union_tag"):
+    if error["type"].startswith("union_tag") and isinstance(given, dict):
         known = "src.data.Line, Features, Points, Random, Teacher, Table or Diabetes"
-        return f"{path}._target_={given.get('_target_')}: must be {known}" if isinstance(given, dict) else path
+        return f"{path}._target_={shown(given.get('_target_'))}: must be {known}"
     message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error":
-        if "=" in message or not where:
-            return message
-    else:
+    if error["type"] in ("model_type", "dict_type") or error["type"].startswith("union_tag"):
+        message = "must be a section of keys"
+    elif error["type"] == "value_error" and isinstance(given, dict):
+        # a validator of a whole section says itself which key it means: in full, or from the section on
+        return f"{path}{message}" if message.startswith(".") else message
+    elif error["type"] != "value_error":
         message = message.removeprefix("Input ").removeprefix("should ")
         message = message if message.startswith("must") else f"must {message}"
-    shown = given if isinstance(given, str | int | float | bool) or given is None else type(given).__name__
-    return f"{path}={'null' if shown is None else shown}: {message}"
+    text = f"'{given}'" if isinstance(given, str) and error["type"] in _NUMERIC else shown(given)
+    return f"{path}={text}: {message}"

@@ -90,6 +90,7 @@ class Descent(L.LightningModule):
         # a table has one target, so its losses have one unit
         self.loss_scale = 1.0 if scaling is None else float(scaling.loss_scale()[0])
         self._changed: dict[str, Any] = {}
+        self._gradients: list[Tensor | None] = []
         if driven.closure and zero_grad_every_n_steps != 1:
             raise LabError(
                 f"{driven.path} evaluates the gradient several times a step, so gradients cannot add up: "
@@ -343,15 +344,20 @@ class Descent(L.LightningModule):
         return {"optimizer": self.driven.optimizer, "lr_scheduler": config}
 
     def on_train_start(self) -> None:
-        """Apply what the overrides of a resume changed, and let the optimizer train."""
+        """Take up what a resume changed, and the gradients, which Lightning has zeroed; let the optimizer train."""
         for group in self.driven.optimizer.param_groups:
             group.update(self._changed)
+        for parameter, gradient in zip(self.trained, self._gradients, strict=False):
+            parameter.grad = None if gradient is None else gradient.to(parameter)
         self._ones = self._ones.to(self.device)
         self.driven.train()
 
     def on_validation_start(self) -> None:
         """Evaluate with the parameters that are kept."""
         self.driven.eval()
+
+    def on_validation_model_zero_grad(self) -> None:
+        """Leave the gradients: Lightning would zero them before a validation, and they may be there to add up."""
 
     def on_validation_end(self) -> None:
         """Back to those that are trained."""
@@ -402,13 +408,29 @@ class Descent(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up again; numbers of the optimizer that the overrides changed win over the checkpoint's."""
+        _start_a_pass(checkpoint["loops"]["fit_loop"])
         kept = checkpoint[CHECKPOINT_KEY]
         if kept["first_loss"] is not None:
             self.first_loss = torch.tensor(kept["first_loss"], dtype=self.trained[0].dtype, device=self.device)
-        for parameter, gradient in zip(self.trained, kept["gradients"] or [None] * len(self.trained), strict=True):
-            parameter.grad = None if gradient is None else gradient.to(parameter)
+        self._gradients = kept["gradients"] or []
         for curve, rows in zip(self.curves, kept["pending"], strict=False):
             for step, values in rows.items():
                 curve.record(step, values)
         old = kept["optimizer"]["arguments"]
         self._changed = {key: value for key, value in self.driven.arguments.items() if old.get(key) != value}
+
+
+def _start_a_pass(fit_loop: dict[str, Any]) -> None:
+    """Make Lightning go on with a fresh pass of the loader, which starts at the true step.
+
+    Left as they are, the loops of a checkpoint that was taken at the end of a pass would end that pass a second time:
+    early stopping and schedules that wait for a plateau would count it twice.
+    """
+    for name in ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress"):
+        fit_loop[name]["is_last_batch"] = False
+        fit_loop[name]["current"] = dict.fromkeys(fit_loop[name]["current"], 0)
+    for progress in (fit_loop["epoch_progress"], fit_loop["epoch_loop.batch_progress"]):
+        progress["total"] = dict.fromkeys(progress["total"], progress["total"]["ready"])
+    fit_loop["epoch_progress"]["current"] = dict.fromkeys(
+        fit_loop["epoch_progress"]["current"], fit_loop["epoch_progress"]["current"]["ready"]
+    )

@@ -34,6 +34,7 @@ def launch(processes: int, config: str, directory: Path, command: str) -> None:
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=processes,
+        run_id=directory.name,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,

@@ -9,13 +9,14 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.table import Table
+from rich.text import Text
 
 from src.errors import LabError
 
@@ -32,6 +33,8 @@ class Result:
         steps: optimizer steps taken; of a diverged run, those before the loss that diverged.
         metrics: "train/loss", "val/loss", "test/loss" of the final parameters; None where it is not finite.
         parameters: of a linear model, "weight" `[I][O]` and "bias" `[O]` in the units of the data.
+        features: what the inputs are called.
+        targets: what is predicted.
         truth: the same, as the data were made, where that is known.
         seconds: "fit" and "total".
         device: where it ran.
@@ -47,6 +50,8 @@ class Result:
     steps: int
     metrics: Mapping[str, float | None]
     parameters: Mapping[str, Any]
+    features: Sequence[str]
+    targets: Sequence[str]
     truth: Mapping[str, Any]
     seconds: Mapping[str, float]
     device: str
@@ -127,7 +132,7 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, float]]]:
                 (int(row.pop("step")), {name: float(value) for name, value in row.items() if value})
                 for row in csv.DictReader(file)
             ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise LabError(f"{path}: it cannot be read as the curves of a run ({error})") from None
 
 
@@ -243,9 +248,9 @@ def summary(result: Result, most: int = 12) -> Table:
     known = bool(result.truth)
     if known:
         table.add_column("true", justify="right")
-    rows = list(_numbers(result.parameters, result.truth))
+    rows = list(_numbers(result))
     for name, learned, true in rows[:most]:
-        table.add_row(name, f"{learned:.6g}", *([f"{true:.6g}" if true is not None else ""] if known else []))
+        table.add_row(Text(name), f"{learned:.6g}", *([f"{true:.6g}" if true is not None else ""] if known else []))
     if len(rows) > most:
         table.add_row(f"... {len(rows) - most} more in result.json", "", *([""] if known else []))
     for name, value in result.metrics.items():
@@ -253,20 +258,20 @@ def summary(result: Result, most: int = 12) -> Table:
     return table
 
 
-def _numbers(parameters: Mapping[str, Any], truth: Mapping[str, Any]) -> Any:
-    for name, value in parameters.items():
-        for where, number in _leaves(value):
-            true = dict(_leaves(truth[name])).get(where) if name in truth else None
-            yield name + where, math.nan if number is None else number, true
-
-
-def _leaves(value: Any) -> list[tuple[str, Any]]:
-    """Numbers of nested lists by index; lists of one number need none."""
-    if not isinstance(value, list):
-        return [("", value)]
-    if len(value) == 1:
-        return _leaves(value[0])
-    return [(f"[{index}]{where}", number) for index, inner in enumerate(value) for where, number in _leaves(inner)]
+def _numbers(result: Result) -> Iterator[tuple[str, float, float | None]]:
+    """Each parameter of a linear model by a name that says which feature and target it belongs to."""
+    for name, value in result.parameters.items():
+        true = result.truth.get(name)
+        for index, row in enumerate(value):
+            for output, learned in enumerate(row if isinstance(row, list) else [row]):
+                several_rows, several = len(value) > 1, len(result.targets) > 1
+                if isinstance(row, list):
+                    places = [result.features[index]] * several_rows + [result.targets[output]] * several
+                    known = true[index][output] if true else None
+                else:
+                    places, known = [result.targets[index]] * several, true[index] if true else None
+                label = f"{name}[{', '.join(places)}]" if places else name
+                yield label, math.nan if learned is None else learned, known
 
 
 def python_command(overrides: list[str]) -> str:

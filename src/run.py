@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import signal
 import sys
 import time
 import warnings
@@ -28,7 +29,7 @@ from src.compose import composing, with_checkpoint
 from src.config import Config, check
 from src.data import LabDataModule, Problem
 from src.descent import Descent
-from src.errors import LabError
+from src.errors import LabError, told
 from src.launch import launch, launched
 from src.load import load
 from src.models.build import build
@@ -220,7 +221,8 @@ def build_trainer(
     Raises:
         LabError: the device that was asked for is not there.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     check_devices(config)
     knobs = config.trainer
     with warnings.catch_warnings():
@@ -280,6 +282,7 @@ def _carry_over(loggers: Sequence[Logger], curves: Sequence[Curves], until: int)
 
 
 def _fit(trainer: L.Trainer, module: Descent, datamodule: LabDataModule, ckpt_path: str | None) -> None:
+    handler = signal.getsignal(signal.SIGINT)  # Lightning ignores it once it was pressed
     with warnings.catch_warnings():
         # what Lightning warns of is about epochs, workers and samplers, which blocks do not have
         warnings.filterwarnings("ignore", module="lightning.*")
@@ -288,6 +291,13 @@ def _fit(trainer: L.Trainer, module: Descent, datamodule: LabDataModule, ckpt_pa
             trainer.fit(module, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
         except (MisconfigurationException, ValueError) as error:
             raise LabError(f"Lightning refuses: {' '.join(str(error).split())}") from error
+        except SystemExit:  # Lightning's answer to Ctrl-C
+            if not trainer.interrupted:
+                raise
+            signal.signal(signal.SIGINT, handler)
+            last = RunDirectory(Path(trainer.default_root_dir)).last_checkpoint
+            hint = f"; go on with: python -m src.train ckpt_path={last}" if last.is_file() else ""
+            raise KeyboardInterrupt(f"interrupted after {trainer.global_step:,} steps{hint}") from None
 
 
 def _result(
@@ -311,6 +321,8 @@ def _result(
         steps=trainer.global_step,
         metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
         parameters={key: _nested(member(value, 0), key) for key, value in parameters.items()},
+        features=list(problem.features),
+        targets=list(problem.targets),
         truth={key: value.tolist() for key, value in problem.truth.items()} if linear else {},
         seconds=seconds,
         device=name,
@@ -336,7 +348,7 @@ def _ending(config: Config, trainer: L.Trainer, module: Descent) -> tuple[Status
         if isinstance(callback, EarlyStopping) and callback.stopped_epoch and step < config.trainer.max_steps:
             why = " ".join((callback.stopping_reason_message or "").split())
             return "completed", f"stopped early after {step:,} steps: {why}"
-        if isinstance(callback, Timer) and callback.time_remaining() == 0:
+        if isinstance(callback, Timer) and callback.time_remaining() is not None and callback.time_remaining() <= 0:
             return "completed", f"the time limit was reached after {step:,} steps"
     return "completed", f"all {step:,} steps were taken"
 
@@ -356,7 +368,8 @@ def _read(where: RunDirectory) -> Result:
 def _worker() -> None:
     """One of several processes of a run: `python -m src.run CONFIG_JSON DIRECTORY COMMAND`."""
     text, directory, command = sys.argv[1:]
-    train(Config.model_validate(json.loads(text)), Path(directory), command)
+    with told():
+        train(Config.model_validate(json.loads(text)), Path(directory), command)
 
 
 if __name__ == "__main__":

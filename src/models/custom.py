@@ -30,15 +30,27 @@ class Custom(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream(seed, "model.custom").initial_seed())
             try:
-                self.module = kind(**sizes, **keys)
-            except TypeError as error:
-                raise LabError(f"model._target_={_name(kind)} cannot be built: {error}") from None
-        self.module.to(dtype)
+                self.module = kind(**sizes, **keys).to(dtype)
+            except Exception as error:  # a user's class can raise anything
+                raise LabError(f"model._target_={_name(kind)} cannot be built: {_reason(error)}") from None
+            # here, because lazy layers draw their start when they first see rows
+            made = self._tried(torch.zeros(2, inputs, dtype=dtype))
         if not any(parameter.requires_grad for parameter in self.module.parameters()):
             raise LabError(f"model._target_={_name(kind)} has no parameters to train")
-        shape = list(self.module(torch.zeros(2, inputs, dtype=dtype)).shape)
+        shape = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
         if shape != [2, outputs]:
             raise LabError(f"model._target_={_name(kind)} makes {shape} of [2, {inputs}]; it must make [2, {outputs}]")
+
+    def _tried(self, rows: Tensor) -> Any:
+        """What it makes of a few rows, which leave nothing behind in running statistics."""
+        try:
+            with torch.no_grad():
+                return self.module.eval()(rows)
+        except Exception as error:  # a user's class can raise anything
+            where = f"model._target_={_name(type(self.module))}"
+            raise LabError(f"{where} cannot take inputs {list(rows.shape)}: {_reason(error)}") from None
+        finally:
+            self.module.train()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Predictions `[1, B, O]` for inputs `[1, B, I]`."""
@@ -47,3 +59,7 @@ class Custom(nn.Module):
 
 def _name(kind: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else str(kind)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

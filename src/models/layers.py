@@ -44,7 +44,7 @@ def initial(
         seed: of the model.
         how: "torch" (uniform in ±1/√fan_in, as `nn.Linear`), "zeros", "uniform" (in [0, 1)) or "normal".
         scale: times the uniform or normal draw.
-        values: starts given by name, a number or a (nested) list of the shape.
+        values: starts given by name, a number, a list, or a list of lists of the shape.
 
     Raises:
         LabError: a given value does not have the shape.
@@ -64,12 +64,17 @@ def initial(
 def _given(name: str, shape: tuple[int, int], given: Any) -> Tensor:
     try:
         value = torch.tensor(given, dtype=torch.float64)
-        return value.expand(shape)[None].clone() if value.dim() <= 2 and value.numel() == 1 else value.view(1, *shape)
     except (TypeError, ValueError, RuntimeError):
-        raise LabError(
-            f"model.values.{name}={given}: must be a number or {shape[0] * shape[1]} numbers in the shape "
-            f"{list(shape)} (inputs, outputs)"
-        ) from None
+        value = None
+    if value is not None and value.dim() == 0:
+        return value.expand(1, *shape).clone()
+    # a flat list fills it row by row; a nested one must have its shape, lest a transposed one is taken for it
+    if value is not None and (value.shape == shape or value.shape == (shape[0] * shape[1],)):
+        return value.view(1, *shape)
+    raise LabError(
+        f"model.values.{name}={given}: must be a number, or {shape[0] * shape[1]} numbers in a list or in the shape "
+        f"{list(shape)} (inputs, outputs)"
+    )
 
 
 def check_names(values: Values, names: Sequence[str], model: str) -> None:

@@ -105,7 +105,8 @@ def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: 
             )
     missing = [key for key, p in named.items() if p.default is p.empty and key not in arguments]
     if missing:
-        raise LabError(f"{name} needs {', '.join(missing)}: add {' '.join(f'+{section}.{key}=...' for key in missing)}")
+        add = " ".join(f"{'' if key == 'lr' else '+'}{section}.{key}=..." for key in missing)
+        raise LabError(f"{name} needs {', '.join(missing)}: add {add}")
 
 
 def drive(
@@ -134,7 +135,7 @@ def drive(
             raise LabError(f"optimizer._target_={path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
         return optimizer
 
-    if path.startswith(("torch.optim.", "src.optim.")) and path != "torch.optim.SparseAdam":
+    if takes_member_axis(path):
         closure, gradient_first = path == "torch.optim.LBFGS", False
     else:
         closure, gradient_first = _probe(path, build, parameters, create_graph)
@@ -155,9 +156,12 @@ def _schedule(section: Mapping[str, Any] | None, optimizer: Optimizer) -> LRSche
     if not all("lr" in group for group in optimizer.param_groups):
         raise LabError(f"{type(optimizer).__name__} has no lr for a schedule to change: scheduler=none")
     try:
-        return factory(optimizer, **arguments)
+        scheduler = factory(optimizer, **arguments)
     except Exception as error:  # a user's class can raise anything
         raise LabError(f"{path} cannot be built: {_reason(error)}") from None
+    if not isinstance(scheduler, LRScheduler):
+        raise LabError(f"scheduler._target_={path} makes a {type(scheduler).__name__}, not an LRScheduler of torch")
+    return scheduler
 
 
 def _probe(
@@ -180,7 +184,7 @@ def _probe(
                 gradients = torch.autograd.grad(loss, copies, create_graph=create_graph)
             for p, gradient in zip(copies, gradients, strict=True):
                 p.grad = gradient
-            return loss if create_graph else loss.detach()
+            return loss.detach()
 
         optimizer = build(copies)
         try:

@@ -1,0 +1,23 @@
+"""What every test shares: one thread, and a run in a directory of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from src.results import Result
+from src.run import run
+
+torch.set_num_threads(1)  # as many workers as cores run the tests; the numbers must not depend on it
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Result]:
+    """`train("name", "optimizer=adam", ...)`: a run in `tmp_path/name`, without a bar and without TensorBoard."""
+
+    def _train(name: str, *overrides: str) -> Result:
+        quiet = ["logger=none"] if not any(word.startswith("logger") for word in overrides) else []
+        return run([*quiet, "callbacks.progress_bar=null", *overrides, f"hydra.run.dir={tmp_path / name}"])
+
+    return _train

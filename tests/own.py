@@ -1,0 +1,17 @@
+"""Callbacks of a user's own, for the tests."""
+
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+
+class Crash(Callback):
+    """Raises once a step is reached, as a power cut would end the run."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
+        if trainer.global_step >= self.at:
+            raise RuntimeError("power cut")

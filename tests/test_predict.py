@@ -1,0 +1,115 @@
+"""Predictions from a run directory, against the run's own parameters."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from src.errors import LabError
+from src.predict import main, predict
+from src.results import Result
+
+Train = Callable[..., Result]
+
+
+@pytest.fixture
+def houses(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    area, rooms = random.uniform(50, 200, 60), random.integers(1, 6, 60)
+    price = 3000.0 * area + 15000.0 * rooms + 50000.0 + random.normal(0, 5000, 60)
+    path = tmp_path / "houses.csv"
+    pl.DataFrame({"area": area, "rooms": rooms, "price": price}).write_csv(path)
+    return path
+
+
+@pytest.fixture
+def result(train: Train, houses: Path) -> Result:
+    return train("run", "data=table", f"data.path={houses}", "data.target=price", "trainer.max_steps=50")
+
+
+def test_predictions_are_the_reported_line(result: Result, houses: Path) -> None:
+    made = predict(result.directory, [f"data.path={houses}"])
+    table = pl.read_csv(houses)
+    weight, bias = np.array(result.parameters["weight"]), np.array(result.parameters["bias"])
+    expected = table.select("area", "rooms").to_numpy() @ weight + bias
+    written = pl.read_csv(result.directory / "predictions_houses.csv")
+    assert written.columns == ["area", "rooms", "price", "prediction"]
+    # the run is float32, the line is reported in float64
+    np.testing.assert_allclose(written["prediction"].to_numpy(), expected[:, 0], rtol=1e-5)
+    residual = table["price"].to_numpy() - written["prediction"].to_numpy()
+    assert made.losses["price"] == pytest.approx(float((residual**2).mean()), rel=1e-9)
+
+
+def test_columns_are_found_by_name_and_the_target_need_not_be_there(result: Result, tmp_path: Path) -> None:
+    pl.DataFrame({"note": ["a", "b"], "rooms": [3, 4], "area": [100.0, 120.0]}).write_csv(tmp_path / "new.csv")
+    made = predict(result.directory, [f"data.path={tmp_path / 'new.csv'}", f"output={tmp_path / 'out.csv'}"])
+    weight, bias = np.array(result.parameters["weight"]), np.array(result.parameters["bias"])
+    expected = np.array([[100.0, 3.0], [120.0, 4.0]]) @ weight + bias
+    np.testing.assert_allclose(pl.read_csv(tmp_path / "out.csv")["prediction"].to_numpy(), expected[:, 0], rtol=1e-5)
+    assert made.losses == {}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_network_predicts_what_its_validation_saw(train: Train, tmp_path: Path, optimizer: str) -> None:
+    run = train(
+        "net", "data=teacher", "model=two_layer", f"optimizer={optimizer}", "trainer.max_steps=20", "data.val=50"
+    )
+    from src.compose import compose
+    from src.config import check
+    from src.run import build_problem
+
+    config = compose(["data=teacher", "model=two_layer", "data.val=50", "logger=none"])
+    rows = build_problem(check(config)).val
+    assert rows is not None
+    frame = pl.DataFrame(rows.inputs.numpy(), schema=[f"x{i}" for i in range(1, 11)])
+    frame.with_columns(pl.Series("y", rows.targets[:, 0].numpy())).write_parquet(tmp_path / "val.parquet")
+    made = predict(run.directory, [f"data.path={tmp_path / 'val.parquet'}"])
+    assert made.losses["y"] == pytest.approx(run.metrics["val/loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "missing: data.path"),
+        (["data.path=gone.csv"], "gone.csv: there is no such file"),
+        (["data.pth=new.csv"], "did you mean data.path"),
+        (["new.csv"], "not key=value"),
+        (["data.path={houses}", "data.target=prize"], "no such column; did you mean price"),
+        (["data.path={houses}", "checkpoint=first"], "must be last or best"),
+        (["data.path={houses}", "output={houses}"], "is the table itself"),
+        (["data.path={houses}", "output=/nowhere/out.csv"], "cannot be written"),
+    ],
+)
+def test_bad_input_is_told_in_a_sentence(result: Result, houses: Path, words: list[str], sentence: str) -> None:
+    with pytest.raises(LabError, match=sentence):
+        predict(result.directory, [word.replace("{houses}", str(houses)) for word in words])
+
+
+def test_a_table_without_a_feature(result: Result, tmp_path: Path) -> None:
+    pl.DataFrame({"area": [1.0]}).write_csv(tmp_path / "new.csv")
+    with pytest.raises(LabError, match="has no column rooms"):
+        predict(result.directory, [f"data.path={tmp_path / 'new.csv'}"])
+
+
+def test_no_run(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="no such run directory"):
+        predict(tmp_path / "gone", ["data.path=new.csv"])
+    with pytest.raises(LabError, match=r"no checkpoints/last\.ckpt"):
+        predict(tmp_path, ["data.path=new.csv"])
+
+
+def test_a_diverged_run_has_nothing_to_say(train: Train, tmp_path: Path) -> None:
+    run = train("diverged", "experiment=diverging", "trainer.divergence_factor=null", "trainer.max_steps=100")
+    pl.DataFrame({"x": [1e30]}).write_csv(tmp_path / "new.csv")
+    with pytest.raises(LabError, match="not finite"):
+        predict(run.directory, [f"data.path={tmp_path / 'new.csv'}"])
+
+
+def test_the_command(result: Result, houses: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(result.directory), f"data.path={houses}"])
+    assert "60 predictions in" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="1"):
+        main([str(result.directory), "data.path=gone.csv"])
+    assert capsys.readouterr().err.startswith("error: data.path=gone.csv")
