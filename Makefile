@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check format tensorboard bench clean
+.PHONY: help train test check format tensorboard bench pictures clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Descent Lab needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -35,6 +35,9 @@ tensorboard: .venv/installed  ## open the curves of outputs/ in TensorBoard
 
 bench: .venv/installed  ## measure against a bare PyTorch loop and an ordinary LightningModule
 	$(BIN)/python -m tests.bench.single
+
+pictures: .venv/installed  ## make the README's picture anew
+	$(BIN)/python .github/pictures.py
 
 clean:  ## remove .venv and caches; outputs/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info build

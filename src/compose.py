@@ -67,6 +67,8 @@ def _check_one(override: Override) -> None:
     value = override.value()
     if override.is_delete() or not _is_group(group) or isinstance(value, dict):
         return
+    if override.is_add():
+        raise LabError(f"{line}: a group is chosen without the +: {line.removeprefix('+') if line else group}")
     if isinstance(value, list) and group not in SEVERAL:
         raise LabError(f"{line}: one {group} at a time (several in turn: -m, commas)")
     if not all(isinstance(name, str) for name in (value if isinstance(value, list) else [value])):
@@ -141,8 +143,8 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
                 continue
             if any(f"Could not {verb}" in message for verb in ("find", "override", "delete")):
                 return f"{key}: there is no such key{_hint(key, overrides)}"
-            if error.__cause__ is not None:
-                message += f" ({' '.join(str(error.__cause__).split())})"
+        if error.__cause__ is not None:
+            message += f" ({str(error.__cause__).partition(chr(10))[0]})"
     return message
 
 
@@ -153,12 +155,13 @@ def _hint(key: str, overrides: Sequence[str]) -> str:
     known = [one for one in _known(key, overrides) if not one.startswith("hydra.") and not key.startswith(f"{one}.")]
     if section in SEVERAL and name in _options(section) and f"{section}.{name}" not in known:
         return f" without {section}=[{name}], which adds it"
-    parent = key.rpartition(".")[0]
-    siblings = [one for one in known if one.rpartition(".")[0] == parent]
-    close = nearest(key, known)
-    listed = f" ({parent} has {', '.join(one.rpartition('.')[2] for one in siblings)})" if siblings else ""
+    parent, _, last = key.rpartition(".")
+    beside = [one.rpartition(".")[2] for one in known if parent and one.rpartition(".")[0] == parent]
     added = f" (a new key is added with +{key}=...)" if section in OPEN else ""
-    return close + added if close or not parent else listed + added
+    if beside:
+        close = nearest(last, beside).replace("did you mean ", f"did you mean {parent}.")
+        return (close or f"; {parent} has {', '.join(beside)}") + added
+    return nearest(key, known) + added
 
 
 def _known(key: str, overrides: Sequence[str]) -> list[str]:

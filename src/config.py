@@ -513,8 +513,8 @@ def _distinct(errors: Sequence[Any]) -> list[Any]:
     wrong = [error["input"] for error in errors if error["loc"] == ("seed",)]
 
     def repeats(error: Any) -> bool:
-        *above, last = error["loc"]
-        return bool(above) and str(last).endswith("seed") and error["input"] in wrong
+        where = error["loc"]
+        return len(where) > 1 and str(where[-1]).endswith("seed") and error["input"] in wrong
 
     return [error for error in errors if not repeats(error)]
 

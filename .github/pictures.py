@@ -1,0 +1,40 @@
+"""The README's picture: `make pictures`. Trains what it shows."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from matplotlib.figure import Figure
+
+from src.compose import compose
+from src.config import check
+from src.plots.fit import BLUE, GREEN, ORANGE, draw_fit
+from src.results import read_rows
+from src.run import build_problem, run
+
+RUNS = {"sgd": (BLUE, "0.01"), "momentum": (ORANGE, "0.01"), "adam": (GREEN, "0.3")}
+
+
+def main() -> None:
+    """One figure: data and fitted line, loss curves of three optimizers."""
+    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    with TemporaryDirectory() as folder:
+        for name, (colour, rate) in RUNS.items():
+            where = Path(folder) / name
+            words = [f"optimizer={name}", f"optimizer.lr={rate}", f"hydra.run.dir={where}"]
+            result = run(["experiment=noisy_line", *words, "callbacks.progress_bar=null", "logger=none"])
+            rows = [(step, row["train/loss"]) for step, row in read_rows(where / "metrics.csv") if "train/loss" in row]
+            right.plot(*zip(*rows, strict=True), color=colour, label=f"{name}, lr {rate}")
+        weight, bias = torch.tensor(result.parameters["weight"]), torch.tensor(result.parameters["bias"])
+    problem = build_problem(check(compose(["experiment=noisy_line", "logger=none"])))
+    draw_fit(left, problem, lambda x: x @ weight.double() + bias.double())
+    left.set_title("experiment=noisy_line")
+    right.set(yscale="log", xlabel="optimizer steps", ylabel="training loss", title="three optimizers")
+    right.legend(frameon=False)
+    right.spines[["top", "right"]].set_visible(False)
+    figure.savefig(Path(__file__).parent / "noisy_line.png", dpi=160)
+
+
+if __name__ == "__main__":
+    main()
