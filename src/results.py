@@ -171,10 +171,13 @@ class RunDirectory:
         """Refuse to write over a run.
 
         Raises:
-            LabError: there is a finished run or a checkpoint in it.
+            LabError: there is a finished run or a checkpoint in it, or no directory can be made there.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise LabError(f"{self.path} is a file; choose another hydra.run.dir")
+        there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise LabError(f"{there} is a file; choose another hydra.run.dir")
+        if not os.access(there, os.W_OK):
+            raise LabError(f"{there} cannot be written to; choose another hydra.run.dir")
         if self.finished or self.last_checkpoint.is_file():
             raise LabError(f"{self.path} already holds a run; choose another hydra.run.dir, or go on with ckpt_path=")
 

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import signal
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import lightning as L
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
@@ -55,17 +57,28 @@ def run(overrides: Sequence[str] = ()) -> Result:
         job = hydra.run(
             config_name="train", task_function=task, overrides=list(overrides), with_log_configuration=False
         )
-    result = job.return_value
-    assert isinstance(result, Result)
-    return result
+    if isinstance(job.return_value, LabError):
+        raise job.return_value
+    assert isinstance(job.return_value, Result)
+    return job.return_value
 
 
-def task(composed: DictConfig) -> Result:
-    """What Hydra calls with a composed config, once it has made the run directory."""
+def task(composed: DictConfig) -> Result | LabError:
+    """What Hydra calls with a composed config, once it has made the run directory.
+
+    A user's mistake is returned, not raised: Hydra would put words of its own before the sentence. The directory goes
+    again when there is nothing in it but the config.
+    """
     hydra = HydraConfig.get()
     words = [*hydra.overrides.hydra, *hydra.overrides.task]
-    command = python_command([word for word in words if word != "hydra.mode=RUN"])
-    return train(check(composed), Path(hydra.runtime.output_dir), command)
+    command = python_command([word for word in words if not word.startswith("hydra.mode=")])
+    directory = Path(hydra.runtime.output_dir)
+    try:
+        return train(check(composed), directory, command)
+    except LabError as error:
+        if hydra.mode == RunMode.RUN and {path.name for path in directory.glob("*")} <= {".hydra"}:
+            shutil.rmtree(directory)
+        return error
 
 
 def train(config: Config, directory: Path, command: str = "") -> Result:
@@ -348,7 +361,8 @@ def _ending(config: Config, trainer: L.Trainer, module: Descent) -> tuple[Status
         if isinstance(callback, EarlyStopping) and callback.stopped_epoch and step < config.trainer.max_steps:
             why = " ".join((callback.stopping_reason_message or "").split())
             return "completed", f"stopped early after {step:,} steps: {why}"
-        if isinstance(callback, Timer) and callback.time_remaining() is not None and callback.time_remaining() <= 0:
+        left = callback.time_remaining() if isinstance(callback, Timer) else None
+        if left is not None and left <= 0:
             return "completed", f"the time limit was reached after {step:,} steps"
     return "completed", f"all {step:,} steps were taken"
 

@@ -1,5 +1,6 @@
 """Train one run, or with -m every combination of comma-separated values. `python -m src.train --help`."""
 
+import math
 import os
 import sys
 
@@ -13,24 +14,34 @@ from src.compose import check_overrides, explain, with_checkpoint
 from src.config import check
 from src.errors import LabError, told
 
+FAILED: list[LabError] = []
+"""Mistakes that came out in a job of a multirun; the others go on, and they are told at the end."""
+
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
-def command(composed: DictConfig) -> float | None:
+def command(composed: DictConfig) -> float:
     """One run; returns what a sweeper minimizes: the validation loss, or the training loss where there is none."""
-    check(composed)
+    try:
+        check(composed)
+    except LabError as error:
+        FAILED.append(error)
+        return math.inf
     from rich.console import Console  # after the check, like everything that takes long to import
 
     from src.results import headline, summary
     from src.run import task
 
     result = task(composed)
+    if isinstance(result, LabError):
+        FAILED.append(result)
+        return math.inf
     console = Console()
-    console.print(
-        headline(result), style="green" if result.status == "completed" else "red", highlight=False, soft_wrap=True
-    )
+    colour = "green" if result.status == "completed" else "red"
+    console.print(headline(result), style=colour, highlight=False, soft_wrap=True)
     console.print(summary(result))
-    console.print(str(result.directory), style="dim", soft_wrap=True, highlight=False)
-    return result.metrics.get("val/loss", result.metrics["train/loss"])
+    console.print(str(result.directory), style="dim", highlight=False, soft_wrap=True)
+    loss = result.metrics.get("val/loss", result.metrics["train/loss"])
+    return math.inf if loss is None else loss
 
 
 def main() -> None:
@@ -49,6 +60,8 @@ def main() -> None:
             if not (shown or arguments.multirun):
                 check_overrides(overrides)
             command()
+            if FAILED:
+                raise LabError("; ".join(dict.fromkeys(map(str, FAILED))))
         except (HydraException, OmegaConfBaseException) as error:
             if full_error == "1":
                 raise

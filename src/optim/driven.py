@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -140,13 +141,17 @@ def drive(
     else:
         closure, gradient_first = _probe(path, build, parameters, create_graph)
     optimizer = build(parameters)
+    spare = build([nn.Parameter(p.detach().clone()) for p in parameters]) if schedule else optimizer
     return Driven(
-        optimizer, _schedule(schedule, optimizer), closure, gradient_first, path, arguments,
+        optimizer, _schedule(schedule, optimizer, spare), closure, gradient_first, path, arguments,
         dict(schedule) if schedule else None,
     )  # fmt: skip
 
 
-def _schedule(section: Mapping[str, Any] | None, optimizer: Optimizer) -> LRScheduler | ReduceLROnPlateau | None:
+def _schedule(
+    section: Mapping[str, Any] | None, optimizer: Optimizer, spare: Optimizer
+) -> LRScheduler | ReduceLROnPlateau | None:
+    """The schedule over `optimizer`, after one over `spare` has taken a step: some numbers are only refused there."""
     if section is None:
         return None
     path = section["_target_"]
@@ -156,9 +161,13 @@ def _schedule(section: Mapping[str, Any] | None, optimizer: Optimizer) -> LRSche
     if not all("lr" in group for group in optimizer.param_groups):
         raise LabError(f"{type(optimizer).__name__} has no lr for a schedule to change: scheduler=none")
     try:
-        scheduler = factory(optimizer, **arguments)
+        trial, scheduler = factory(spare, **arguments), factory(optimizer, **arguments)
+        if isinstance(trial, LRScheduler):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # no step of the optimizer comes before this one
+                trial.step(1.0) if isinstance(trial, ReduceLROnPlateau) else trial.step()
     except Exception as error:  # a user's class can raise anything
-        raise LabError(f"{path} cannot be built: {_reason(error)}") from None
+        raise LabError(f"{path} refuses its numbers: {_reason(error)}") from None
     if not isinstance(scheduler, LRScheduler):
         raise LabError(f"scheduler._target_={path} makes a {type(scheduler).__name__}, not an LRScheduler of torch")
     return scheduler
