@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from src.data.blocks import Block
 from src.data.problem import Rows, Scaling
 from src.errors import LabError
-from src.models.layers import batched
+from src.models.custom import Custom
 from src.models.linear import Linear
 from src.models.loss import SquaredError
 from src.optim.driven import Driven
@@ -80,7 +80,9 @@ class Descent(L.LightningModule):
         self.divergence_factor, self.target_spread, self.scaling = divergence_factor, target_spread, scaling
         self.log_every_n_steps, self.curves, self.about = log_every_n_steps, curves, about or {}
         self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.members = self.trained[0].shape[0] if self.trained[0].dim() == 3 else 1
+        # a module of the user's own is one member, whatever the shapes of its parameters
+        self._member_axis = self.trained[0].dim() == 3 and not isinstance(model, Custom)
+        self.members = self.trained[0].shape[0] if self._member_axis else 1
         self._ones = torch.ones(self.members, dtype=self.trained[0].dtype)
         self.first_loss: Tensor | None = None
         self.last_loss: Tensor | None = None
@@ -326,7 +328,9 @@ class Descent(L.LightningModule):
 
     def reported_parameters(self) -> dict[str, Tensor]:
         """Every parameter `[P, I, O]` by name in float64 on the CPU; a linear model's in the units of the data."""
-        values = {name: batched(p.detach()).double().cpu() for name, p in self.model.named_parameters() if p.dim() <= 3}
+        values = {
+            name: (p if self._member_axis else p[None]).detach().double().cpu() for name, p in self.named_trained()
+        }
         if not isinstance(self.model, Linear) or self.scaling is None:
             return values
         bias = values.get("bias", torch.zeros(self.members, 1, 1, dtype=torch.float64))
@@ -401,7 +405,9 @@ class Descent(L.LightningModule):
             **self.about,
             "first_loss": None if self.first_loss is None else self.first_loss.tolist(),
             "pending": [dict(curve.pending) for curve in self.curves],
-            "gradients": [p.grad for p in self.trained] if self.zero_every != 1 else None,
+            "gradients": [None if p.grad is None else p.grad.detach() for p in self.trained]
+            if self.zero_every != 1
+            else None,
             "optimizer": {"path": self.driven.path, "arguments": dict(self.driven.arguments)},
             "schedule": None if self.driven.schedule is None else dict(self.driven.schedule),
         }

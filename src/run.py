@@ -370,7 +370,8 @@ def _ending(config: Config, trainer: L.Trainer, module: Descent) -> tuple[Status
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Nested keys joined by dots; what is no number, text or flag as text."""
     if isinstance(tree, dict):
-        return {key: value for name, inner in tree.items() for key, value in _flat(inner, f"{prefix}{name}.").items()}
+        kept = ((name, inner) for name, inner in tree.items() if name != "_partial_")
+        return {key: value for name, inner in kept for key, value in _flat(inner, f"{prefix}{name}.").items()}
     return {prefix[:-1]: tree if isinstance(tree, int | float | str | bool) else str(tree)}
 
 

@@ -8,7 +8,6 @@ from src.callbacks.every import EveryNSteps
 from src.data.module import LabDataModule
 from src.data.problem import Rows
 from src.descent import Descent
-from src.models.stack import member
 from src.plots.fit import fitted_line
 
 
@@ -77,7 +76,7 @@ class Histograms(EveryNSteps):
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Log them."""
         boards = _tensorboards(trainer)
-        if not boards:
+        if not boards or module.members > 1:
             return
         rows = _training_rows(trainer, module)
         _, gradients = module.gradients(rows.inputs, rows.targets)
@@ -85,7 +84,7 @@ class Histograms(EveryNSteps):
             for kind, value in (("parameters", parameter), ("gradients", gradient)):
                 if value is not None and bool(value.isfinite().all()):
                     for board in boards:
-                        board.experiment.add_histogram(f"{kind}/{name}", member(value.detach(), 0), step)
+                        board.experiment.add_histogram(f"{kind}/{name}", value.detach(), step)
 
 
 class FittedLine(EveryNSteps):

@@ -42,15 +42,15 @@ class Listed(ABC):
         train = total - val - test if self.train is None else count(self.train, total)
         if isinstance(self.train, float) and math.isclose(self.train + self.val + self.test, 1):
             train = total - val - test  # rounding must neither lose a row nor want one more
-        if max(train, 0) + val + test > total:
-            raise LabError(
-                f"{max(train, 0)} + {val} + {test} rows for training, validation and test: there are only {total}; "
-                "lower data.train, data.val or data.test"
-            )
         if train < 1:
             raise LabError(
                 f"of {total} rows, {val} for validation and {test} for test, none is left to train on: "
                 "raise data.train, or lower data.val or data.test"
+            )
+        if train + val + test > total:
+            raise LabError(
+                f"{train} + {val} + {test} rows for training, validation and test: there are only {total}; "
+                "lower data.train, data.val or data.test"
             )
         shuffled = torch.randperm(total, generator=stream(self.seed, "data.split"))
         parts = [part.sort().values for part in shuffled[: train + val + test].split([train, val, test])]
