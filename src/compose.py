@@ -141,7 +141,11 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
             key = override.key_or_group
             if f"'{key}'" not in message and f"'{override.input_line}'" not in message:
                 continue
-            if any(f"Could not {verb}" in message for verb in ("find", "override", "delete")):
+            if any(
+                words in message for words in ("Could not find", "Could not override", "does not exist", "No match")
+            ):
+                deeper = getattr(error.__cause__, "full_key", None) or ""  # of key={a:1,b:2} the one that is meant
+                key = deeper if deeper.startswith(f"{key}.") else key
                 return f"{key}: there is no such key{_hint(key, overrides)}"
         if error.__cause__ is not None:
             message += f" ({str(error.__cause__).partition(chr(10))[0]})"
@@ -159,8 +163,7 @@ def _hint(key: str, overrides: Sequence[str]) -> str:
     beside = [one.rpartition(".")[2] for one in known if parent and one.rpartition(".")[0] == parent]
     added = f" (a new key is added with +{key}=...)" if section in OPEN else ""
     if beside:
-        close = nearest(last, beside).replace("did you mean ", f"did you mean {parent}.")
-        return (close or f"; {parent} has {', '.join(beside)}") + added
+        return (nearest(last, beside, parent) or f"; {parent} has {', '.join(beside)}") + added
     return nearest(key, known) + added
 
 
@@ -169,7 +172,8 @@ def _known(key: str, overrides: Sequence[str]) -> list[str]:
     chosen = []
     try:
         for override in _parsed(overrides):
-            if _is_group(override.key_or_group) and override.key_or_group != key:
+            names = not isinstance(override.value(), dict)
+            if _is_group(override.key_or_group) and override.key_or_group != key and names:
                 first = next(override.sweep_string_iterator()) if override.is_sweep_override() else None
                 chosen.append(f"{override.key_or_group}={first}" if first else override.input_line or "")
         return list(_keys(OmegaConf.to_container(_composed(chosen))))

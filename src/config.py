@@ -23,8 +23,10 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    NonNegativeInt,
     PositiveInt,
     Tag,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -74,7 +76,7 @@ Numbers = Annotated[Any, AfterValidator(_finite)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # torch's generator on the CPU takes no more bits than that
 Activation = Literal["relu", "tanh", "sigmoid", "identity"]
 
 
@@ -145,6 +147,10 @@ class Drawn(Data):
     val: Share
     test: Share
 
+    def validates(self) -> bool:
+        """Whether there are validation rows."""
+        return (self.val if isinstance(self.val, int) else round(self.val * self.rows)) > 0
+
     @model_validator(mode="after")
     def _batch_fits(self) -> "Drawn":
         if self.batch_size != "full" and self.batch_size > self.rows:
@@ -173,7 +179,7 @@ class Features(Drawn):
     """Several features with a chosen condition number."""
 
     inputs: PositiveInt
-    condition_number: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    condition_number: Annotated[float, Field(ge=1, le=1e10)]  # float32 data cannot hold a larger one
     weights: list[Number] | None
     intercept: Number
     noise: NotNegative
@@ -213,6 +219,10 @@ class Listed(Data):
     train: Share | None
     val: Share
     test: Share
+
+    def validates(self) -> bool:
+        """Whether validation rows were asked for; how many there are is known when the rows are."""
+        return self.val > 0
 
     @model_validator(mode="after")
     def _adds_up(self) -> "Listed":
@@ -321,11 +331,38 @@ class Optimizer(Open):
         return {key: value for key, value in super().arguments().items() if key != "lr" or value is not None}
 
 
+KNOWN: dict[str, TypeAdapter[Any]] = {
+    **dict.fromkeys(("max_lr", "gamma", "factor"), TypeAdapter(Positive)),
+    **dict.fromkeys(("eta_min", "min_lr"), TypeAdapter(NotNegative)),
+    **dict.fromkeys(("step_size", "T_max", "total_steps"), TypeAdapter(PositiveInt)),
+    **dict.fromkeys(("warmup_steps", "patience", "most"), TypeAdapter(NonNegativeInt)),
+    "min_delta": TypeAdapter(Number),
+    "stopping_threshold": TypeAdapter(Number | None),
+}
+"""Keys of schedules and callbacks that mean the same in every class of torch, Lightning and this project."""
+
+
+def _check_known(section: "Scheduler | Part") -> None:
+    if not section.target_.startswith(("torch.", "lightning.", "src.")):
+        return
+    for key, value in (section.model_extra or {}).items():
+        try:
+            if key in KNOWN:
+                KNOWN[key].validate_python(value, strict=True)
+        except ValidationError as error:
+            raise ValueError(f".{key}={shown(value)}: {_must(error.errors()[0]['msg'])}") from None
+
+
 class Scheduler(Open):
     """How the learning rate changes with the steps."""
 
     target_: ClassPath = Field(alias="_target_")
     partial_: Literal[True] = Field(True, alias="_partial_")
+
+    @model_validator(mode="after")
+    def _keys(self) -> "Scheduler":
+        _check_known(self)
+        return self
 
 
 class Trainer(Section):
@@ -363,6 +400,7 @@ class Part(Open):
 
     @model_validator(mode="after")
     def _keys(self) -> "Part":
+        _check_known(self)
         for key, value in (self.model_extra or {}).items():
             if key.startswith("every_n") and not (type(value) is int and value > 0):
                 raise ValueError(f".{key}={shown(value)}: must be a number of steps above 0")
@@ -398,6 +436,7 @@ AnyModel = Annotated[
 _TAGS = {"Line", "Features", "Points", "Random", "Teacher", "Table", "Diabetes", "Linear", "TwoLayer", "Custom"}
 
 
+LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 _NUMERIC = ("float_type", "int_type", "bool_type")
 
 
@@ -427,9 +466,16 @@ class Config(Section):
             if not isinstance(monitor, str) or not (own or monitor in ("train/loss", "val/loss")):
                 told = "must be train/loss or val/loss"
                 raise ValueError(f"callbacks.{name}.monitor={shown(monitor)}: {told}")
-            if not optional and monitor == "val/loss" and not self.data.val:
+            if not optional and monitor == "val/loss" and not self.data.validates():
                 told = "needs validation rows: set data.val, or monitor=train/loss"
                 raise ValueError(f"callbacks.{name}.monitor={monitor} {told}")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_dtype(self) -> "Config":
+        lr = self.optimizer.lr
+        if self.model.dtype == "float32" and lr is not None and lr > LARGEST_FLOAT32:
+            raise ValueError(f"optimizer.lr={lr:g} is more than float32 holds")
         return self
 
     def decisive(self) -> dict[str, Any]:
@@ -508,6 +554,12 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def _must(message: str) -> str:
+    """Pydantic's "Input should be ..." as "must be ..."."""
+    message = message.removeprefix("Input ").removeprefix("should ")
+    return message if message.startswith("must") else f"must {message}"
+
+
 def _distinct(errors: Sequence[Any]) -> list[Any]:
     """Without those that repeat what is wrong with `seed`, which other seeds are taken from."""
     wrong = [error["input"] for error in errors if error["loc"] == ("seed",)]
@@ -526,7 +578,8 @@ def _sentence(error: Any, config: dict[str, Any]) -> str:
     for part in where[:-1]:
         section = section.get(part, {}) if isinstance(section, dict) else {}
     if error["type"] == "extra_forbidden":
-        return f"{path}: there is no such key{nearest(where[-1], [key for key in section if key != where[-1]])}"
+        others = [key for key in section if key != where[-1]]
+        return f"{path}: there is no such key{nearest(where[-1], others, '.'.join(where[:-1]))}"
     if error["type"] == "missing":
         return f"{path} is missing"
     if error["type"].startswith("union_tag") and isinstance(given, dict):
@@ -535,11 +588,10 @@ def _sentence(error: Any, config: dict[str, Any]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] in ("model_type", "dict_type") or error["type"].startswith("union_tag"):
         message = "must be a section of keys"
-    elif error["type"] == "value_error" and isinstance(given, dict):
+    elif error["type"] == "value_error" and isinstance(given, dict) and not message.startswith("must"):
         # a validator of a whole section says itself which key it means: in full, or from the section on
         return f"{path}{message}" if message.startswith(".") else message
     elif error["type"] != "value_error":
-        message = message.removeprefix("Input ").removeprefix("should ")
-        message = message if message.startswith("must") else f"must {message}"
+        message = _must(message)
     text = f"'{given}'" if isinstance(given, str) and error["type"] in _NUMERIC else shown(given)
     return f"{path}={text}: {message}"

@@ -93,6 +93,7 @@ class Descent(L.LightningModule):
         self.loss_scale = 1.0 if scaling is None else float(scaling.loss_scale()[0])
         self._changed: dict[str, Any] = {}
         self._gradients: list[Tensor | None] = []
+        self._random: list[Tensor] | None = None
         if driven.closure and zero_grad_every_n_steps != 1:
             raise LabError(
                 f"{driven.path} evaluates the gradient several times a step, so gradients cannot add up: "
@@ -205,7 +206,7 @@ class Descent(L.LightningModule):
     def _clip(self, limit: float) -> None:
         """Scale every member's own gradient to this norm, or cut its numbers to this absolute value, if it is above."""
         have = [parameter for parameter in self.trained if parameter.grad is not None]
-        with torch.no_grad():
+        with torch.set_grad_enabled(self.create_graph):
             if not self.clip_by_norm:
                 for parameter in have:
                     parameter.grad = parameter.grad.clamp(-limit, limit)  # type: ignore[union-attr]
@@ -245,7 +246,7 @@ class Descent(L.LightningModule):
             scale = self.first_loss.to(history)
             if self.target_spread is not None:
                 scale = torch.maximum(scale, self.target_spread.to(scale))
-            fine &= history <= self.divergence_factor * scale
+            fine &= (history <= self.divergence_factor * scale) | (scale == 0)
         return None if bool(fine.all()) else int((~fine).any(1).int().argmax())
 
     def _snapshot(self) -> tuple[Any, ...]:
@@ -255,17 +256,29 @@ class Descent(L.LightningModule):
             [None if p.grad is None else p.grad.detach().clone() for p in self.trained],
             copy.deepcopy(self.driven.optimizer.state_dict()),
             copy.deepcopy(scheduler.state_dict()) if scheduler is not None else None,
+            self._random_state(),
         )
 
     @torch.no_grad()
     def _restore(self, snapshot: tuple[Any, ...]) -> None:
-        values, gradients, optimizer, scheduler = snapshot
+        values, gradients, optimizer, scheduler, random = snapshot
+        self._set_random_state(random)
         for parameter, value, gradient in zip(self.trained, values, gradients, strict=True):
             parameter.copy_(value)
             parameter.grad = gradient
         self.driven.optimizer.load_state_dict(optimizer)
         if self.driven.scheduler is not None:
             self.driven.scheduler.load_state_dict(scheduler)
+
+    def _random_state(self) -> list[Tensor]:
+        """Of torch's global generators, which a user's module (dropout) or optimizer may draw from."""
+        cuda = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
+        return [torch.get_rng_state(), *cuda]
+
+    def _set_random_state(self, state: Sequence[Tensor]) -> None:
+        torch.set_rng_state(state[0])
+        if self.device.type == "cuda" and len(state) > 1:
+            torch.cuda.set_rng_state(state[1], self.device)
 
     def _count(self, steps: int) -> None:
         """Tell Lightning how many optimizer steps were taken; `global_step` and `max_steps` go by it."""
@@ -303,8 +316,8 @@ class Descent(L.LightningModule):
     @torch.no_grad()
     def predict_rows(self, inputs: Tensor) -> Tensor:
         """The first member's predictions `[N, O]` for inputs `[N, I]`, both as descent sees them, on the CPU."""
-        first = self.trained[0]
-        return self.model(inputs.to(first)[None])[0].cpu().double()
+        with self._evaluation_mode():
+            return self.model(inputs.to(self.trained[0]).expand(self.members, -1, -1))[0].cpu().double()
 
     def named_trained(self) -> list[tuple[str, nn.Parameter]]:
         """The parameters that are trained, by name, in the order of `gradients`."""
@@ -312,8 +325,19 @@ class Descent(L.LightningModule):
 
     @torch.no_grad()
     def evaluate(self, rows: Rows) -> Tensor:
-        """Losses `[P]` over these rows, in whatever mode the optimizer is."""
-        return self.loss.value(self.model(rows.inputs), rows.targets)
+        """Losses `[P]` over these rows, with the parameters as they are."""
+        with self._evaluation_mode():
+            return self.loss.value(self.model(rows.inputs), rows.targets)
+
+    @contextmanager
+    def _evaluation_mode(self) -> Iterator[None]:
+        """No dropout, no moving statistics: a user's module may have them."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            yield
+        finally:
+            self.model.train(training)
 
     def on_train_epoch_end(self) -> None:
         """At the end of a pass: curves are written, and what waits for a plateau has its say."""
@@ -353,6 +377,8 @@ class Descent(L.LightningModule):
             group.update(self._changed)
         for parameter, gradient in zip(self.trained, self._gradients, strict=False):
             parameter.grad = None if gradient is None else gradient.to(parameter)
+        if self._random is not None:
+            self._set_random_state(self._random)
         self._ones = self._ones.to(self.device)
         self.driven.train()
 
@@ -408,6 +434,7 @@ class Descent(L.LightningModule):
             "gradients": [None if p.grad is None else p.grad.detach() for p in self.trained]
             if self.zero_every != 1
             else None,
+            "random": self._random_state(),
             "optimizer": {"path": self.driven.path, "arguments": dict(self.driven.arguments)},
             "schedule": None if self.driven.schedule is None else dict(self.driven.schedule),
         }
@@ -418,7 +445,7 @@ class Descent(L.LightningModule):
         kept = checkpoint[CHECKPOINT_KEY]
         if kept["first_loss"] is not None:
             self.first_loss = torch.tensor(kept["first_loss"], dtype=self.trained[0].dtype, device=self.device)
-        self._gradients = kept["gradients"] or []
+        self._gradients, self._random = kept["gradients"] or [], kept["random"]
         for curve, rows in zip(self.curves, kept["pending"], strict=False):
             for step, values in rows.items():
                 curve.record(step, values)

@@ -14,10 +14,17 @@ class LabError(Exception):
     """A mistake that a user can make; the message says what was given, what is accepted and what to do."""
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """`"; did you mean adam?"` when one of `choices` is close to `word`, else an empty string."""
+def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
+    """`"; did you mean adam?"` when one of `choices` is close to `word`, else an empty string.
+
+    Args:
+        word: what was given.
+        choices: what is accepted.
+        inside: the section that the choices are keys of, to be told with them.
+    """
     close = difflib.get_close_matches(word, list(choices), n=5, cutoff=0.6)
-    return f"; did you mean {min(close, key=lambda choice: _typos(word, choice))}?" if close else ""
+    within = f"{inside}." if inside else ""
+    return f"; did you mean {within}{min(close, key=lambda choice: _typos(word, choice))}?" if close else ""
 
 
 def _typos(a: str, b: str) -> int:

@@ -221,6 +221,8 @@ def environment() -> dict[str, Any]:
 
 def _git() -> str | None:
     root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None  # git would look further up and find whatever repository this copy lies in
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()

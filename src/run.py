@@ -39,6 +39,7 @@ from src.models.loss import SquaredError
 from src.models.stack import member, without_member_axis
 from src.optim import Driven, drive, takes_member_axis
 from src.results import Curves, Result, RunDirectory, Status, environment, python_command
+from src.seeds import stream
 
 BATCHING = ("batch_size", "shuffle_seed")
 
@@ -116,8 +117,10 @@ def train(config: Config, directory: Path, command: str = "") -> Result:
     if resumed is not None:
         _carry_over(loggers, curves, int(resumed["global_step"]))
     started = time.perf_counter()
-    _fit(trainer, module, datamodule, config.ckpt_path)
+    _fit(trainer, module, datamodule, config.ckpt_path, config.model.seed)
     fit = time.perf_counter() - started
+    if config.trainer.profiler and first:
+        print(trainer.profiler.summary())  # type: ignore[attr-defined]
     seconds = {"fit": fit, "total": time.perf_counter() - began}
     result = _result(config, where, trainer, module, problem, command, seconds)
     if first:
@@ -132,9 +135,15 @@ def build_problem(config: Config) -> Problem:
     """Draw or read the data."""
     section = {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
     problem = instantiate(section, _convert_="all").problem()
+    dtype = getattr(torch, config.model.dtype)
     for part in (problem.train, problem.val, problem.test):
-        if part is not None and not bool(part.inputs.isfinite().all() and part.targets.isfinite().all()):
-            raise LabError("the data are not finite: make the numbers of the data group smaller")
+        if part is not None and not bool(
+            part.inputs.to(dtype).isfinite().all() and part.targets.to(dtype).isfinite().all()
+        ):
+            raise LabError(
+                f"the data have numbers that are too large for {config.model.dtype}: make those of the data group "
+                "smaller, or say model.dtype=float64, or for a table data.standardize=true"
+            )
     return problem
 
 
@@ -294,9 +303,11 @@ def _carry_over(loggers: Sequence[Logger], curves: Sequence[Curves], until: int)
                 logger.log_metrics(values, step=step)
 
 
-def _fit(trainer: L.Trainer, module: Descent, datamodule: LabDataModule, ckpt_path: str | None) -> None:
+def _fit(trainer: L.Trainer, module: Descent, datamodule: LabDataModule, ckpt_path: str | None, seed: int) -> None:
     handler = signal.getsignal(signal.SIGINT)  # Lightning ignores it once it was pressed
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        # nothing here draws from the global generators, but a user's module or optimizer may
+        torch.manual_seed(stream(seed, "training").initial_seed())
         # what Lightning warns of is about epochs, workers and samplers, which blocks do not have
         warnings.filterwarnings("ignore", module="lightning.*")
         warnings.filterwarnings("ignore", category=FutureWarning)

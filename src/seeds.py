@@ -1,4 +1,4 @@
-"""Streams of random numbers: generators seeded by (seed, name), so that no two streams coincide."""
+"""Streams of random numbers: generators seeded by (seed, name), so that no stream is another's by accident."""
 
 import hashlib
 
@@ -6,6 +6,6 @@ from torch import Generator
 
 
 def stream(seed: int, name: str) -> Generator:
-    """A CPU generator of its own for everything that is drawn under `name`."""
+    """A CPU generator of its own for everything that is drawn under `name`; torch takes 32 bits of its seed."""
     digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
     return Generator().manual_seed(int.from_bytes(digest, "little") >> 1)

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from src import checkpoint
+from src.compose import compose
+from src.config import check
 from src.data import LabDataModule, Problem, Rows
 from src.descent import Descent
 from src.models import Linear, SquaredError, TwoLayer
 from src.models.stack import stack
 from src.optim import drive
 from src.results import Result
+from src.run import build_problem
 from tests.optim.bare import Loop, curve, loop, parameters, same
 
 Train = Callable[..., Result]
@@ -258,3 +261,37 @@ def test_the_norm_of_a_gradient_is_a_members_own() -> None:
     ]
     assert module.gradient_norm(gradients).tolist() == [5.0, 0.0, 3.0]
     assert module.gradient_norm([gradients[0], None]).tolist() == pytest.approx([3.0, 0.0, 5**0.5])
+
+
+def test_a_module_with_dropout_is_repeatable_and_evaluated_whole(train: Train) -> None:
+    """Dropout draws from torch's global generator, so the run seeds it; final losses are without dropout."""
+    words = ["data=teacher", "model=custom", "model._target_=tests.models.own.Dropping", "optimizer=adam"]
+    words += ["data.rows=40", "trainer.max_steps=60", "trainer.log_every_n_steps=1"]
+    torch.manual_seed(1)
+    first = train("first", *words, "trainer.block_size=7")
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    second = train("second", *words, "trainer.block_size=100")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first.metrics == second.metrics
+    last = first.directory / "checkpoints" / "last.ckpt"
+    loaded = checkpoint.read(last)
+    model = checkpoint.model_of(loaded)
+    rows = build_problem(check(compose(["data=teacher", "data.rows=40", "logger=none"]))).train
+    with torch.no_grad():
+        loss = (model(rows.inputs[None])[0] - rows.targets).square().mean()
+    assert first.metrics["train/loss"] == pytest.approx(float(loss), rel=1e-6)
+
+
+def test_a_module_with_dropout_is_gone_on_from(train: Train, tmp_path: Path) -> None:
+    words = ["data=teacher", "model=custom", "model._target_=tests.models.own.Dropping", "data.rows=40"]
+    whole = train("whole", *words, "trainer.max_steps=40")
+    train("half", *words, "trainer.max_steps=20")
+    resumed = train("rest", f"ckpt_path={tmp_path / 'half' / 'checkpoints' / 'last.ckpt'}", "trainer.max_steps=40")
+    assert resumed.metrics == whole.metrics
+
+
+def test_a_start_at_the_answer_has_not_diverged(train: Train) -> None:
+    """First loss and variance of the targets are both 0, so a loss of rounding size is above any multiple of them."""
+    words = ["data.slope=0.0", "data.intercept=1.0", "data.noise=0.0", "model.values={weight:0,bias:1}"]
+    assert train("run", *words, "optimizer=adamw", "trainer.max_steps=20").status == "completed"

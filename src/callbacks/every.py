@@ -42,5 +42,7 @@ class EveryNSteps(Callback):
             self._act_once(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """After the last step."""
+        """After the last step, with the parameters that are kept."""
+        assert isinstance(pl_module, Descent)
+        pl_module.driven.eval()
         self._act_once(trainer, pl_module)

@@ -1,5 +1,7 @@
 """What can be watched along a run, as curves and in TensorBoard."""
 
+from typing import Any
+
 import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -29,6 +31,18 @@ def _tensorboards(trainer: L.Trainer) -> list[TensorBoardLogger]:
 
 class LearningRate(EveryNSteps):
     """The learning rate of the step to come: the curve `lr`."""
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Before a block: a schedule that waits for a plateau steps after the block before has ended."""
+        if trainer.global_step % self.every_n_steps == 0:
+            self._act_once(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Nothing yet."""
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Record it."""

@@ -6,6 +6,7 @@ dtype of a run nor its number of validation and test rows changes what it is tra
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -55,16 +56,16 @@ class Line(Drawn):
     def _draw(self, rows: int, generator: Generator) -> Rows:
         span = self.high - self.low
         if self.spacing == "even":
-            x = torch.linspace(self.low, self.high, rows)[:, None]
+            x = torch.linspace(self.low, self.high, rows, dtype=torch.float32)[:, None]
         elif self.spacing == "uniform":
-            x = self.low + span * torch.rand(rows, 1, generator=generator)
+            x = self.low + span * torch.rand(rows, 1, generator=generator, dtype=torch.float32)
         else:
-            x = self.low + span / 2 + span / 2 * torch.randn(rows, 1, generator=generator)
-        noise = torch.randn(rows, 1, generator=generator)
+            x = self.low + span / 2 + span / 2 * torch.randn(rows, 1, generator=generator, dtype=torch.float32)
+        noise = torch.randn(rows, 1, generator=generator, dtype=torch.float32)
         return Rows(x, self.slope * x + self.intercept + self.noise * noise)
 
     def _truth(self) -> dict[str, Tensor]:
-        return {"weight": torch.tensor([[self.slope]]), "bias": torch.tensor([self.intercept])}
+        return {"weight": _exactly([[self.slope]]), "bias": _exactly([self.intercept])}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +85,16 @@ class Features(Drawn):
 
     def _weight(self) -> Tensor:
         if self.weights is None:
-            return torch.randn(self.inputs, 1, generator=stream(self.seed, "data.weights"))
-        return torch.tensor(self.weights)[:, None]
+            return torch.randn(self.inputs, 1, generator=stream(self.seed, "data.weights"), dtype=torch.float32)
+        return torch.tensor(self.weights, dtype=torch.float32)[:, None]
 
     def _stretch(self) -> Tensor:
         """`[I, I]`: deviations along the principal axes, then the rotation of these axes."""
         low = -torch.log10(torch.tensor(self.condition_number, dtype=torch.float64)).item()
         variances = torch.logspace(low if self.inputs == 1 else 0.0, low, self.inputs, dtype=torch.float64)
-        square = torch.randn(self.inputs, self.inputs, generator=stream(self.seed, "data.rotation")).double()
+        square = torch.randn(
+            self.inputs, self.inputs, generator=stream(self.seed, "data.rotation"), dtype=torch.float32
+        ).double()
         rotation = torch.linalg.qr(square).Q
         return variances.sqrt()[:, None] * rotation
 
@@ -106,15 +109,16 @@ class Features(Drawn):
         return Problem(train, val, test, names("x", self.inputs), names("y", 1), self._truth())
 
     def _draw(self, rows: int, generator: Generator, exact: bool = False) -> Rows:
-        normal = torch.randn(rows, self.inputs, generator=generator).double()
+        normal = torch.randn(rows, self.inputs, generator=generator, dtype=torch.float32).double()
         if exact:
             normal = torch.linalg.qr(normal - normal.mean(0)).Q * rows**0.5
         x = (normal @ self._stretch()).float()
-        noise = torch.randn(rows, 1, generator=generator)
+        noise = torch.randn(rows, 1, generator=generator, dtype=torch.float32)
         return Rows(x, x @ self._weight() + self.intercept + self.noise * noise)
 
     def _truth(self) -> dict[str, Tensor]:
-        return {"weight": self._weight(), "bias": torch.tensor([self.intercept])}
+        weight = self._weight().double() if self.weights is None else _exactly(self.weights)[:, None]
+        return {"weight": weight, "bias": _exactly([self.intercept])}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +129,8 @@ class Random(Drawn):
     outputs: int
 
     def _draw(self, rows: int, generator: Generator) -> Rows:
-        x = torch.randn(rows, self.inputs, generator=generator)
-        return Rows(x, torch.randn(rows, self.outputs, generator=generator))
+        x = torch.randn(rows, self.inputs, generator=generator, dtype=torch.float32)
+        return Rows(x, torch.randn(rows, self.outputs, generator=generator, dtype=torch.float32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +150,7 @@ class Teacher(Drawn):
         """The teacher: `weight1 [I, H]`, `bias1 [H]`, `weight2 [H, O]`."""
 
         def draw(name: str, *shape: int) -> Tensor:
-            return torch.randn(*shape, generator=stream(self.seed, f"teacher.{name}"))
+            return torch.randn(*shape, generator=stream(self.seed, f"teacher.{name}"), dtype=torch.float32)
 
         return {
             "weight1": draw("weight1", self.inputs, self.hidden) / self.inputs**0.5,
@@ -156,6 +160,11 @@ class Teacher(Drawn):
 
     def _draw(self, rows: int, generator: Generator) -> Rows:
         net = self.network()
-        x = torch.randn(rows, self.inputs, generator=generator)
+        x = torch.randn(rows, self.inputs, generator=generator, dtype=torch.float32)
         y = ACTIVATIONS[self.activation].value(x @ net["weight1"] + net["bias1"]) @ net["weight2"]
-        return Rows(x, y + self.noise * torch.randn(rows, self.outputs, generator=generator))
+        return Rows(x, y + self.noise * torch.randn(rows, self.outputs, generator=generator, dtype=torch.float32))
+
+
+def _exactly(value: Any) -> Tensor:
+    """Numbers of the config as they stand there, in float64."""
+    return torch.tensor(value, dtype=torch.float64)

@@ -67,7 +67,7 @@ class Points(Listed):
     y: list[float] | list[list[float]]
 
     def problem(self) -> Problem:
-        """As they are written, in float32."""
+        """As they are written."""
         inputs, targets = _points("x", self.x), _points("y", self.y)
         train, val, test = self._split(Rows(inputs, targets))
         return Problem(train, val, test, names("x", inputs.shape[1]), names("y", targets.shape[1]))
@@ -133,7 +133,7 @@ class Diabetes(Framed):
 
 def _points(name: str, values: Sequence[Any]) -> Tensor:
     try:
-        points = torch.tensor(values, dtype=torch.float64).float()
+        points = torch.tensor(values, dtype=torch.float64)
     except OverflowError:
         raise LabError(f"data.{name} has a number that is too large: the largest is 3.4e38") from None
     return points if points.dim() == 2 else points[:, None]
@@ -145,7 +145,7 @@ def read(path: str | Path) -> pl.DataFrame:
     Raises:
         LabError: it is not there, not such a file, cannot be read, has no rows or two columns of one name.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     given = f"data.path={path}"
     try:
         frame, header = _read(path)

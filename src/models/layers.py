@@ -56,8 +56,8 @@ def initial(
         return torch.zeros(1, *shape)
     generator = stream(seed, f"model.{name}")
     if how == "normal":
-        return scale * torch.randn(1, *shape, generator=generator)
-    uniform = torch.rand(1, *shape, generator=generator)
+        return scale * torch.randn(1, *shape, generator=generator, dtype=torch.float32)
+    uniform = torch.rand(1, *shape, generator=generator, dtype=torch.float32)
     return scale * uniform if how == "uniform" else (2 * uniform - 1) / fan_in**0.5
 
 

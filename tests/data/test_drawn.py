@@ -160,7 +160,7 @@ def test_features_without_noise_lie_on_their_truth(weights):
 @given(seed=seeds)
 @settings(max_examples=25, deadline=None)
 def test_drawn_true_weights_are_neither_inputs_nor_the_start_of_a_model(seed):
-    truth = drawn(FEATURES, seed=seed).truth["weight"]
+    truth = drawn(FEATURES, seed=seed).truth["weight"].float()
     assert not torch.isclose(truth, normal(seed, 4, 1)).all()
     assert not torch.isclose(truth, normal(seed, 50, 4)[:1].T).all()
     assert not torch.isclose(truth, Linear(4, 1, seed=seed, start="normal").weight[0]).all()

@@ -73,7 +73,7 @@ def test_all_validation_rows_are_one_batch_in_every_process():
         for _ in range(2):
             (rows,) = loader
             assert torch.equal(rows.inputs[0], part.inputs)
-            assert torch.equal(rows.targets[0], part.targets)
+            assert torch.equal(rows.targets[0], part.targets.float())
         assert len(loader) == 1
 
 

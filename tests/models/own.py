@@ -82,3 +82,14 @@ def net(inputs: int, outputs: int) -> Net:
 
 NOISE = torch.ones(1)
 """No module at all."""
+
+
+class Dropping(nn.Module):
+    """Half of the hidden units, drawn anew from torch's global generator at every step."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(inputs, 8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, outputs))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.layers(rows)
