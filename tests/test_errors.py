@@ -1,0 +1,95 @@
+"""How a mistake is told."""
+
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src import errors
+from src.errors import LabError, nearest, told
+
+OPTIMIZERS = ["adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "momentum", "nadam", "sgd"]
+
+
+@pytest.mark.parametrize(
+    ("word", "choice"),
+    [
+        ("adma", "adam"),
+        ("adm", "adam"),
+        ("Adam", "adam"),
+        ("addam", "adam"),
+        ("admaw", "adamw"),
+        ("momentun", "momentum"),
+    ],
+)
+def test_the_nearest_choice(word: str, choice: str) -> None:
+    assert nearest(word, OPTIMIZERS) == f"; did you mean {choice}?"
+    assert nearest(word, OPTIMIZERS, "optimizer") == f"; did you mean optimizer.{choice}?"
+
+
+@pytest.mark.parametrize("word", ["", "xyz", "lbfgs"])
+def test_nothing_is_near(word: str) -> None:
+    assert nearest(word, OPTIMIZERS) == ""
+    assert nearest("adam", []) == ""
+
+
+@given(st.sampled_from(OPTIMIZERS), st.data())
+def test_two_letters_swapped_are_put_back(name: str, data: st.DataObject) -> None:
+    """A swap is one mistake, so nothing is nearer than the name, unless it is one letter from the word as well."""
+    at = data.draw(st.integers(0, len(name) - 2))
+    word = name[:at] + name[at + 1] + name[at] + name[at + 2 :]
+    near = nearest(word, OPTIMIZERS)
+    assert name in near or errors._typos(word, near.removeprefix("; did you mean ").removesuffix("?")) <= 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "typos"),
+    [
+        ("", "abc", 3),
+        ("adma", "adam", 1),
+        ("adma", "adamax", 2),
+        ("kitten", "sitting", 3),
+        ("ca", "abc", 3),
+        ("ab", "ab", 0),
+    ],
+)
+def test_typos(a: str, b: str, typos: int) -> None:
+    """kitten/sitting: Levenshtein's textbook example; ca/abc: 3 for the optimal string alignment distance."""
+    assert errors._typos(a, b) == errors._typos(b, a) == typos
+
+
+def test_a_mistake_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, told():
+        raise LabError("lr=-1: must be above 0")
+    assert end.value.code == 1
+    assert capsys.readouterr() == ("", "error: lr=-1: must be above 0\n")
+
+
+def test_an_interrupted_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, line in (((), "interrupted\n"), (("after 3 steps",), "after 3 steps\n")):
+        with pytest.raises(SystemExit) as end, told():
+            raise KeyboardInterrupt(*words)
+        assert end.value.code == 130  # 128 + SIGINT, as shells have it
+        assert capsys.readouterr().err == line
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(ZeroDivisionError), told():
+        raise ZeroDivisionError
+
+
+def test_with_hydra_full_error_the_mistake_comes_out_with_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "FULL_ERROR", True)
+
+    def mistaken() -> None:
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            raise LabError("lr=-1: must be above 0") from None
+
+    with pytest.raises(LabError) as mistake, told():
+        mistaken()
+    shown = "".join(traceback.format_exception(mistake.value))
+    assert "ZeroDivisionError" in shown
+    assert "LabError: lr=-1" in shown
