@@ -92,13 +92,8 @@ def _hydra() -> Iterator[Hydra]:
 
 
 @contextmanager
-def composing(overrides: Sequence[str]) -> Iterator[Hydra]:
-    """Hydra on `conf/`, once these overrides have been checked; the user's own `HydraConfig` is put back afterwards.
-
-    Raises:
-        LabError: as `check_overrides`.
-    """
-    check_overrides(overrides)
+def composing() -> Iterator[Hydra]:
+    """Hydra on `conf/`; the user's own `HydraConfig` is put back afterwards."""
     before = HydraConfig.instance().cfg
     try:
         with _hydra() as hydra:
@@ -181,8 +176,11 @@ def _known(key: str, overrides: Sequence[str]) -> list[str]:
         return []
 
 
-def check_overrides(overrides: Sequence[str]) -> None:
+def check_overrides(overrides: Sequence[str]) -> bool:
     """Compose and check without running: a mistake is told before any directory is made.
+
+    Returns:
+        whether the run directory is there already.
 
     Raises:
         LabError: as `compose` and `check`.
@@ -194,11 +192,28 @@ def check_overrides(overrides: Sequence[str]) -> None:
     HydraConfig.instance().set_config(composed)
     try:
         check(composed)
-        RunDirectory(Path(composed.hydra.run.dir)).check_unused()
+        directory = Path(composed.hydra.run.dir)
+        RunDirectory(directory).check_unused()
+        return directory.exists()
     except OmegaConfBaseException as error:
         raise LabError(unresolved(error)) from None
     finally:
         HydraConfig.instance().cfg = before
+
+
+def check_sweep_overrides(overrides: Sequence[str]) -> None:
+    """Refuse a sweep directory in which there is a sweep.
+
+    Raises:
+        LabError: there is one; it would be written over.
+    """
+    for override in _parsed(overrides):
+        if override.key_or_group == "hydra.sweep.dir" and not override.is_sweep_override():
+            directory = Path(str(override.value()))
+            if directory.is_file():
+                raise LabError(f"{directory} is a file; choose another hydra.sweep.dir")
+            if (directory / "multirun.yaml").exists() or any(directory.glob("*/result.json")):
+                raise LabError(f"{directory} already holds a sweep; choose another hydra.sweep.dir")
 
 
 def _group_of(key: str) -> str:

@@ -496,8 +496,8 @@ class Config(Section):
             "callbacks": acting,
         }
 
-    def fingerprint(self) -> str:
-        """A hash of `decisive()`, the same for 1 and 1.0: 16 hexadecimal digits."""
+    def fingerprint(self, length: bool = True) -> str:
+        """A hash of `decisive()`, the same for 1 and 1.0; without `length` that of any `max_steps`."""
 
         def plain(value: Any) -> Any:
             if isinstance(value, dict):
@@ -507,8 +507,15 @@ class Config(Section):
             whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
             return int(value) if whole and not isinstance(value, bool) else value
 
-        text = json.dumps(plain(self.decisive()), sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        decisive = self.decisive()
+        if not length:
+            del decisive["trainer"]["max_steps"]
+        return digest(json.dumps(plain(decisive), sort_keys=True))
+
+
+def digest(text: str) -> str:
+    """A hash of 16 hexadecimal digits."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def check(composed: DictConfig) -> Config:

@@ -5,13 +5,20 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 # read before a command sets it for itself, to get Hydra's errors as exceptions
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 class LabError(Exception):
-    """A mistake that a user can make; the message says what was given, what is accepted and what to do."""
+    """A mistake that a user can make; the message says what was given, what is accepted and what to do.
+
+    Attributes:
+        directory: the run directory that was made for nothing, if one was.
+    """
+
+    directory: Path | None = None
 
 
 def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
@@ -24,24 +31,12 @@ def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
     """
     close = difflib.get_close_matches(word, list(choices), n=5, cutoff=0.6)
     within = f"{inside}." if inside else ""
-    return f"; did you mean {within}{min(close, key=lambda choice: _typos(word, choice))}?" if close else ""
 
+    def likeness(choice: str) -> float:
+        # a little less for every letter too many or too few: adma is adam rather than adamax
+        return difflib.SequenceMatcher(None, word, choice).ratio() - 0.05 * abs(len(choice) - len(word))
 
-def _typos(a: str, b: str) -> int:
-    """How many letters were inserted, left out, replaced, or swapped with a neighbour, to get from one to the other.
-
-    The optimal string alignment distance (Damerau 1964); among choices that share as many letters it finds adam for
-    adma, where difflib alone finds adamax.
-    """
-    rows = [list(range(len(b) + 1))]
-    for i, x in enumerate(a, 1):
-        row = [i]
-        for j, y in enumerate(b, 1):
-            row.append(min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (x != y)))
-            if i > 1 and j > 1 and x == b[j - 2] and y == a[i - 2]:
-                row[-1] = min(row[-1], rows[-2][j - 2] + 1)
-        rows.append(row)
-    return rows[-1][-1]
+    return f"; did you mean {within}{max(close, key=likeness)}?" if close else ""
 
 
 @contextmanager

@@ -1,9 +1,7 @@
 """Classes by their name: the user's own, torch's and Lightning's."""
 
+import pkgutil
 from typing import Any
-
-from hydra.errors import InstantiationException
-from hydra.utils import get_object
 
 from src.errors import LabError
 
@@ -15,12 +13,9 @@ def load(path: str, key: str, kind: type) -> Any:
         LabError: it cannot be imported or is not of this kind.
     """
     try:
-        found = get_object(path)
+        found = pkgutil.resolve_name(path)
     except Exception as error:  # importing a user's module can raise anything
-        cause = (
-            error.__cause__ if isinstance(error, InstantiationException | ImportError) and error.__cause__ else error
-        )
-        reason = " ".join(str(cause).split()) or type(cause).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise LabError(
             f"{key}={path} cannot be imported ({reason}); it must be importable from the folder where you start, "
             "or installed"

@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -134,6 +135,15 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, float]]]:
             ]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise LabError(f"{path}: it cannot be read as the curves of a run ({error})") from None
+
+
+def discard(error: LabError, existed: bool) -> None:
+    """Take away what a run that never began has left: its config, and its directory if it was made for it."""
+    if error.directory is None or any(path.name != ".hydra" for path in error.directory.iterdir()):
+        return
+    shutil.rmtree(error.directory / ".hydra", ignore_errors=True)
+    if not existed:
+        error.directory.rmdir()
 
 
 @dataclass(frozen=True)

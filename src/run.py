@@ -4,19 +4,19 @@ import json
 import logging
 import math
 import os
-import shutil
+import re
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
@@ -27,10 +27,10 @@ from torch import Tensor, nn
 
 from src import checkpoint as checkpoints
 from src import models
-from src.compose import composing, with_checkpoint
-from src.config import Config, check
+from src.compose import check_overrides, composing, with_checkpoint
+from src.config import Config, check, digest
 from src.data import LabDataModule, Problem
-from src.descent import Descent
+from src.descent import CHECKPOINT_KEY, Descent
 from src.errors import LabError, told
 from src.launch import launch, launched
 from src.load import load
@@ -38,7 +38,7 @@ from src.models.build import build
 from src.models.loss import SquaredError
 from src.models.stack import member, without_member_axis
 from src.optim import Driven, drive, takes_member_axis
-from src.results import Curves, Result, RunDirectory, Status, environment, python_command
+from src.results import Curves, Result, RunDirectory, Status, discard, environment, python_command
 from src.seeds import stream
 
 BATCHING = ("batch_size", "shuffle_seed")
@@ -54,11 +54,13 @@ def run(overrides: Sequence[str] = ()) -> Result:
         LabError: a mistake in them, told before anything is written.
     """
     overrides = with_checkpoint(overrides)
-    with composing(overrides) as hydra:
+    existed = check_overrides(overrides)
+    with composing() as hydra:
         job = hydra.run(
             config_name="train", task_function=task, overrides=list(overrides), with_log_configuration=False
         )
     if isinstance(job.return_value, LabError):
+        discard(job.return_value, existed)
         raise job.return_value
     assert isinstance(job.return_value, Result)
     return job.return_value
@@ -67,8 +69,7 @@ def run(overrides: Sequence[str] = ()) -> Result:
 def task(composed: DictConfig) -> Result | LabError:
     """What Hydra calls with a composed config, once it has made the run directory.
 
-    A user's mistake is returned, not raised: Hydra would put words of its own before the sentence. The directory goes
-    again when there is nothing in it but the config.
+    A user's mistake is returned, not raised: Hydra would put words of its own before the sentence.
     """
     hydra = HydraConfig.get()
     words = [*hydra.overrides.hydra, *hydra.overrides.task]
@@ -77,8 +78,7 @@ def task(composed: DictConfig) -> Result | LabError:
     try:
         return train(check(composed), directory, command)
     except LabError as error:
-        if hydra.mode == RunMode.RUN and {path.name for path in directory.glob("*")} <= {".hydra"}:
-            shutil.rmtree(directory)
+        error.directory = directory
         return error
 
 
@@ -109,7 +109,7 @@ def train(config: Config, directory: Path, command: str = "") -> Result:
     directory.mkdir(parents=True, exist_ok=True)
     first = int(os.environ.get("RANK", 0)) == 0
     curves = [_curves(where, config, resumed)] if first else []
-    module = build_module(config, problem, model, driven, curves)
+    module = build_module(config, problem, model, driven, curves, resumed)
     callbacks = build_callbacks(config)
     loggers = build_loggers(config, directory) if first else []
     datamodule = build_datamodule(config, problem, callbacks)
@@ -134,7 +134,8 @@ def train(config: Config, directory: Path, command: str = "") -> Result:
 def build_problem(config: Config) -> Problem:
     """Draw or read the data."""
     section = {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
-    problem = instantiate(section, _convert_="all").problem()
+    with _fitting_memory("data"):
+        problem = instantiate(section, _convert_="all").problem()
     dtype = getattr(torch, config.model.dtype)
     for part in (problem.train, problem.val, problem.test):
         if part is not None and not bool(
@@ -147,9 +148,21 @@ def build_problem(config: Config) -> Problem:
     return problem
 
 
+@contextmanager
+def _fitting_memory(what: str) -> Iterator[None]:
+    """Tell in a sentence that something is too large for this machine."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not re.search("alloc|memory|overflow", str(error)):
+            raise
+        raise LabError(f"the {what} does not fit into memory: make the numbers of the {what} group smaller") from None
+
+
 def build_model(config: Config, problem: Problem) -> nn.Module:
     """One member, its parameters `[1, I, O]`, or `[I, O]` where the optimizer takes only matrices."""
-    model = build(config.model.arguments(), problem.inputs, problem.outputs)
+    with _fitting_memory("model"):
+        model = build(config.model.arguments(), problem.inputs, problem.outputs)
     if isinstance(model, models.Custom):
         return model
     return model if takes_member_axis(config.optimizer.target_) else without_member_axis(model)
@@ -163,11 +176,16 @@ def build_optimizer(config: Config, model: nn.Module) -> Driven:
 
 
 def build_module(
-    config: Config, problem: Problem, model: nn.Module, driven: Driven, curves: Sequence[Curves] = ()
+    config: Config,
+    problem: Problem,
+    model: nn.Module,
+    driven: Driven,
+    curves: Sequence[Curves] = (),
+    resumed: Mapping[str, Any] | None = None,
 ) -> Descent:
     """The LightningModule."""
     knobs = config.trainer
-    about = {"problem": problem.describe(), "model": config.model.arguments()}
+    about = {"problem": problem.describe(), "model": config.model.arguments(), **lineage(config, resumed)}
     return Descent(
         model,
         driven,
@@ -185,6 +203,21 @@ def build_module(
         about=about,
         hyperparameters=_flat(config.decisive()),
     )
+
+
+def lineage(config: Config, resumed: Mapping[str, Any] | None) -> dict[str, str]:
+    """The fingerprint of a run, and that of a run of any length.
+
+    A run that goes on from another of the same config is that config's longer run; one that changes a number on the way
+    is a run that no single config describes, so what it went on from is hashed with it.
+    """
+    whole, any_length = config.fingerprint(), config.fingerprint(length=False)
+    if resumed is not None:
+        kept = resumed[CHECKPOINT_KEY]
+        if kept["any_length"] != any_length:
+            before = f"{kept['any_length']}@{resumed['global_step']}>"
+            whole, any_length = digest(before + whole), digest(before + any_length)
+    return {"fingerprint": whole, "any_length": any_length}
 
 
 def target_spread(problem: Problem, reduction: str) -> Tensor:
@@ -211,6 +244,8 @@ def _part(section: Mapping[str, Any], key: str, kind: type) -> Any:
     factory = load(path, f"{key}._target_", kind)
     try:
         built = factory(**{name: value for name, value in section.items() if name != "_target_"})
+        if isinstance(built, Logger) and hasattr(built, "experiment"):
+            _ = built.experiment  # its writer is built when it is first asked for
     except ModuleNotFoundError as error:
         extra = key.partition(".")[2]
         raise LabError(f"{key} needs another package: pip install 'descent-lab[{extra}]' ({error})") from None
@@ -352,7 +387,7 @@ def _result(
         device=name,
         stack_size=1,
         seed=config.seed,
-        fingerprint=config.fingerprint(),
+        fingerprint=module.about["fingerprint"],
         environment={**environment(), "device": name, "command": command},
         directory=where.path,
     )
@@ -364,6 +399,8 @@ def _nested(value: Tensor, name: str) -> Any:
 
 def _ending(config: Config, trainer: L.Trainer, module: Descent) -> tuple[Status, str]:
     step = trainer.global_step
+    if module.diverged_at == 0:
+        return "diverged", "the loss is not finite at the start: the initial weights or the data are too large"
     if module.diverged_at is not None:
         rate = config.optimizer.lr
         hint = f"; try a learning rate below {rate:g}" if rate is not None else ""

@@ -10,15 +10,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import check_overrides, explain, with_checkpoint
+from src.compose import CONF, check_overrides, check_sweep_overrides, explain, with_checkpoint
 from src.config import check
 from src.errors import LabError, told
+from src.results import discard
 
 FAILED: list[LabError] = []
 """Mistakes that came out in a job of a multirun; the others go on, and they are told at the end."""
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def command(composed: DictConfig) -> float:
     """One run; returns what a sweeper minimizes: the validation loss, or the training loss where there is none."""
     try:
@@ -57,9 +58,15 @@ def main() -> None:
             if overrides != arguments.overrides:
                 flags = [word for word in sys.argv[1:] if word not in arguments.overrides]
                 sys.argv[1:] = [*flags, *overrides]
-            if not (shown or arguments.multirun):
-                check_overrides(overrides)
+            existed = True
+            if arguments.multirun and not shown:
+                check_sweep_overrides(overrides)
+            elif not shown:
+                existed = check_overrides(overrides)
             command()
+            if FAILED and not arguments.multirun:
+                discard(FAILED[0], existed)
+                raise FAILED[0]
             if FAILED:
                 raise LabError("; ".join(dict.fromkeys(map(str, FAILED))))
         except (HydraException, OmegaConfBaseException) as error:

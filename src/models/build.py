@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from torch import nn
 
 from src.load import load
 from src.models.custom import Custom
+from src.models.linear import Linear
+from src.models.two_layer import TwoLayer
 
-OWN = ("src.models.Linear", "src.models.TwoLayer")
+OWN: Mapping[str, type[nn.Module]] = {"src.models.Linear": Linear, "src.models.TwoLayer": TwoLayer}
 TRAINING = ("loss", "gradient")
 """Keys of the section that concern the training, not the model."""
 
@@ -23,7 +24,8 @@ def build(section: Mapping[str, Any], inputs: int, outputs: int) -> nn.Module:
     """
     keys = {key: value for key, value in section.items() if key not in TRAINING}
     dtype = getattr(torch, keys.pop("dtype"))
-    if keys["_target_"] in OWN:
-        return instantiate(keys, inputs=inputs, outputs=outputs, dtype=dtype, _convert_="all")
-    kind, seed = load(keys.pop("_target_"), "model._target_", nn.Module), keys.pop("seed")
+    target = keys.pop("_target_")
+    if target in OWN:
+        return OWN[target](inputs, outputs, dtype=dtype, **keys)
+    kind, seed = load(target, "model._target_", nn.Module), keys.pop("seed")
     return Custom(kind, inputs, outputs, seed, dtype, keys)
