@@ -74,6 +74,7 @@ def test_a_longer_run_goes_on_from_a_finished_one(train: Train, tmp_path: Path) 
     longer = train("longer", f"ckpt_path={short}", "trainer.max_steps=57")
     whole = train("whole", *SMALL, "trainer.max_steps=57", "data.batch_size=7")
     assert longer.parameters == whole.parameters
+    assert longer.fingerprint == whole.fingerprint
     steps = [step for step, _ in read_rows(tmp_path / "longer" / "metrics.csv")]
     assert steps == list(range(58))
 
@@ -83,6 +84,15 @@ def test_the_overrides_win_over_the_checkpoint(train: Train, tmp_path: Path) -> 
     first = tmp_path / "first" / "checkpoints" / "last.ckpt"
     train("second", f"ckpt_path={first}", "trainer.max_steps=30", "optimizer.lr=0.025")
     assert state(tmp_path / "second")["optimizer_states"][0]["param_groups"][0]["lr"] == 0.025
+
+
+def test_a_run_whose_numbers_changed_on_the_way_has_a_fingerprint_of_its_own(train: Train, tmp_path: Path) -> None:
+    train("first", *SMALL, "trainer.max_steps=20", "optimizer.lr=0.1")
+    first = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    second = train("second", f"ckpt_path={first}", "trainer.max_steps=30", "optimizer.lr=0.025")
+    scratch = train("scratch", *SMALL, "trainer.max_steps=30", "optimizer.lr=0.025")
+    third = train("third", f"ckpt_path={tmp_path / 'second' / 'checkpoints' / 'last.ckpt'}", "trainer.max_steps=40")
+    assert len({run.fingerprint for run in (second, scratch, third)}) == 3
 
 
 def test_best_is_the_lowest_validation_loss(train: Train, tmp_path: Path) -> None:

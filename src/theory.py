@@ -1,0 +1,259 @@
+"""What can be known of a linear model without training: the exact answer, and how gradient descent gets there.
+
+With design matrix X (a column of ones for the bias), mean squared error and n rows, the Hessian is H = 2 XᵀX / n, the
+least-squares solution t*, and
+
+    loss(t) = loss* + ½ (t - t*)ᵀ H (t - t*),        t_k = t* + (I - aH)^k (t_0 - t*)
+
+for full-batch gradient descent with learning rate a, which converges for a < 2/λmax. Everything is float64.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.data.problem import Rows
+
+CHUNK = 32_768
+"""Rows that are factored at once: memory does not grow with the rows."""
+
+ILL_CONDITIONED = 1e3
+"""From this condition number of the scaled design on, the solution is refined with extended residuals."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The exact answer of a linear model, in the coordinates that descent sees.
+
+    Coordinates are the bias first (where there is one), then the I weights: d in all.
+
+    Attributes:
+        solution: t*, `[d, O]`; of all solutions the one of least norm.
+        loss: the loss there.
+        rank: of the design, d unless columns depend on each other.
+        rows: n.
+        outputs: O.
+        bias: whether the first coordinate is a bias.
+        eigenvalues: of the Hessian, ascending, `[d]`; exactly 0 beyond the rank.
+        eigenvectors: its columns, `[d, d]`.
+        residual: the sum of squared residuals.
+    """
+
+    solution: Tensor
+    loss: float
+    rank: int
+    rows: int
+    outputs: int
+    bias: bool
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+    residual: float
+
+    @property
+    def weight(self) -> Tensor:
+        """`[I, O]`."""
+        return self.solution[1:] if self.bias else self.solution
+
+    @property
+    def intercept(self) -> Tensor | None:
+        """The bias `[O]`."""
+        return self.solution[0] if self.bias else None
+
+    @property
+    def noise_variance(self) -> float | None:
+        """Unbiased: the squared residuals over the degrees of freedom that are left, if any are."""
+        free = (self.rows - self.rank) * self.outputs
+        return self.residual / free if free > 0 else None
+
+    @property
+    def largest(self) -> float:
+        """λmax."""
+        return float(self.eigenvalues[-1])
+
+    @property
+    def smallest(self) -> float:
+        """The smallest eigenvalue that is not 0; along the others descent never moves."""
+        return float(self.eigenvalues[-self.rank]) if self.rank else 0.0
+
+    @property
+    def condition_number(self) -> float:
+        """λmax/λmin."""
+        return self.largest / self.smallest if self.rank else math.nan
+
+    @property
+    def critical_lr(self) -> float:
+        """2/λmax: gradient descent diverges above."""
+        return 2 / self.largest if self.rank else math.inf
+
+    @property
+    def optimal_lr(self) -> float:
+        """2/(λmin + λmax), the best fixed learning rate (Polyak 1964; Nesterov 2018, theorem 2.1.15)."""
+        return 2 / (self.smallest + self.largest) if self.rank else math.inf
+
+    @property
+    def optimal_rate(self) -> float:
+        """(κ - 1)/(κ + 1): what the distance shrinks by in a step at `optimal_lr`."""
+        return (self.condition_number - 1) / (self.condition_number + 1)
+
+    @property
+    def heavy_ball(self) -> tuple[float, float]:
+        """The best learning rate and momentum β of the heavy ball, v <- β v + g (Polyak 1964, theorem 9)."""
+        low, high = math.sqrt(self.smallest), math.sqrt(self.largest)
+        return (2 / (low + high)) ** 2, ((high - low) / (high + low)) ** 2
+
+    def heavy_ball_critical_lr(self, momentum: float) -> float:
+        """2 (1 + β)/λmax: the heavy ball with momentum β diverges above."""
+        return (1 + momentum) * self.critical_lr
+
+    def _modes(self, start: Tensor) -> Tensor:
+        """The distance of `start [d, O]` from the nearest solution along every eigenvector, `[d, O]`."""
+        return self.eigenvectors.mT @ (start.double() - self.solution)
+
+    def trajectory(self, start: Tensor, lr: float, steps: Tensor) -> Tensor:
+        """Parameters `[K, d, O]` of full-batch gradient descent from `start [d, O]` after each of `steps [K]`."""
+        shrunk = (1 - lr * self.eigenvalues)[None, :] ** steps.double()[:, None]
+        return self.solution + self.eigenvectors @ (shrunk[:, :, None] * self._modes(start))
+
+    def losses(self, start: Tensor, lr: float, steps: Tensor) -> Tensor:
+        """Losses `[K]` of full-batch gradient descent from `start [d, O]` after each of `steps [K]`."""
+        shrunk = (1 - lr * self.eigenvalues)[None, :] ** (2 * steps.double()[:, None])
+        excess = 0.5 * self.eigenvalues * self._modes(start).square().sum(1)
+        return self.loss + shrunk @ excess
+
+    def steps_within(self, start: Tensor, lr: float, tolerance: float = 0.01) -> int | None:
+        """Steps until the distance to where descent ends is `tolerance` of what it was at `start`.
+
+        None where it never is: at or past the critical rate. Exact, by bisection on the closed form.
+        """
+        factors = (1 - lr * self.eigenvalues).abs()
+        moving = self.eigenvalues > 0
+        modes = self._modes(start).square().sum(1).where(moving, 0.0)
+        distance = float(modes.sum())
+        if distance == 0:
+            return 0
+        if bool((factors[moving & (modes > 0)] >= 1).any()):
+            return None
+
+        def within(steps: int) -> bool:
+            return float((factors ** (2.0 * steps) * modes).sum()) <= tolerance**2 * distance
+
+        high = 1
+        while not within(high):
+            high *= 2
+        low = high // 2
+        while low + 1 < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if within(middle) else (middle, high)
+        return 0 if within(0) else high
+
+
+def solve(rows: Rows, bias: bool = True, reduction: str = "mean", ridge: float = 0.0) -> Exact:
+    """The exact answer for inputs `[N, I]` and targets `[N, O]`.
+
+    One pass over the rows: a QR factorization of the column-scaled [1 X y], chunk by chunk (TSQR; Demmel et al. 2012),
+    so nothing is squared and memory is O(d²). An ill-conditioned design takes a few passes more, which refine the
+    solution with residuals in extended precision (corrected semi-normal equations; Björck 1987). Columns that depend on
+    each other leave many solutions; this is the one of least norm.
+
+    Args:
+        rows: as descent sees them.
+        bias: whether the model has one.
+        reduction: of the squared errors, "mean" or "sum".
+        ridge: weight decay in the loss, ½ ridge |t|² over all coordinates: it moves t* to the ridge solution. The
+            eigenvalues stay those of the squared errors.
+    """
+    design = _Design(rows.inputs, rows.targets, bias)
+    count, outputs, size = len(design), design.outputs, design.size
+    upper, right, rest = design.factor()
+    unscaled = upper * design.scale
+    weight = 2.0 if reduction == "sum" else 2.0 / (count * outputs)
+    left, singular, turned = torch.linalg.svd(unscaled)
+    rank = _rank(torch.linalg.svdvals(upper), count)
+    # the Hessian's eigenvalues are the squared singular values of the design; those past the rank are rounding
+    eigenvalues = (weight * singular.square()).where(torch.arange(size) < rank, 0.0)
+    if ridge > 0:
+        shrink = singular / (singular.square() + ridge / weight)
+        solution = turned.mT @ (shrink[:, None] * (left.mT @ right))
+    elif rank < size:
+        inverse = (1 / singular).where(torch.arange(size) < rank, 0.0)
+        solution = turned.mT @ (inverse[:, None] * (left.mT @ right))
+    else:
+        solution = torch.linalg.solve_triangular(upper, right, upper=True) / design.scale[:, None]
+        if float(torch.linalg.cond(upper)) > ILL_CONDITIONED:
+            solution = design.refined(solution, upper)
+    # what the solution leaves of Qᵀy is rounding, unless it was moved or there are fewer directions than columns
+    left_over = (unscaled @ solution - right).square().sum() if ridge > 0 or rank < size else 0.0
+    residual = float(left_over + rest.square().sum())
+    return Exact(
+        solution=solution,
+        loss=residual * weight / 2,
+        rank=rank,
+        rows=count,
+        outputs=outputs,
+        bias=bias,
+        eigenvalues=eigenvalues.flip(0),
+        eigenvectors=turned.mT.flip(1),
+        residual=residual,
+    )
+
+
+def _rank(singular: Tensor, rows: int) -> int:
+    """How many singular values of the column-scaled design are more than rounding (as numpy's matrix_rank)."""
+    largest = float(singular[0]) if len(singular) else 0.0
+    tolerance = max(rows, len(singular)) * torch.finfo(torch.float64).eps * largest
+    return int((singular > tolerance).sum())
+
+
+class _Design:
+    """The design [1 X] and the targets, seen a chunk of rows at a time, its columns scaled to a largest value of 1."""
+
+    def __init__(self, inputs: Tensor, targets: Tensor, bias: bool) -> None:
+        self.inputs, self.targets, self.bias = inputs, targets, bias
+        self.outputs, self.size = targets.shape[1], inputs.shape[1] + bias
+        largest = torch.maximum(inputs.amax(0), -inputs.amin(0)).double()
+        largest = largest.where(largest > 0, 1.0)
+        self.scale = torch.cat([torch.ones(1, dtype=torch.float64), largest]) if bias else largest
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The design `[C, d]`, unscaled, and the targets `[C, O]`."""
+        for start in range(0, len(self), CHUNK):
+            inputs = self.inputs[start : start + CHUNK].double()
+            ones = torch.ones(len(inputs), int(self.bias), dtype=torch.float64)
+            yield torch.cat([ones, inputs], 1), self.targets[start : start + CHUNK].double()
+
+    def factor(self) -> tuple[Tensor, Tensor, Tensor]:
+        """R of the scaled design `[d, d]`, Qᵀy `[d, O]`, and the factor of what is left of y."""
+        triangle = torch.zeros(0, self.size + self.outputs, dtype=torch.float64)
+        for design, targets in self.chunks():
+            rows = torch.cat([design.div_(self.scale), targets], 1)
+            triangle = torch.linalg.qr(torch.cat([triangle, rows]), mode="r").R
+        short = self.size + self.outputs - len(triangle)
+        triangle = torch.cat([triangle, torch.zeros(max(short, 0), triangle.shape[1], dtype=torch.float64)])
+        return (
+            triangle[: self.size, : self.size],
+            triangle[: self.size, self.size :],
+            triangle[self.size :, self.size :],
+        )
+
+    def refined(self, solution: Tensor, upper: Tensor, passes: int = 4) -> Tensor:
+        """The solution `[d, O]` after a few corrections from residuals in extended precision."""
+        for _ in range(passes):
+            gradient = np.zeros((self.size, self.outputs), dtype=np.longdouble)
+            for design, targets in self.chunks():
+                long = design.numpy().astype(np.longdouble)
+                residual = targets.numpy().astype(np.longdouble) - long @ solution.numpy().astype(np.longdouble)
+                gradient += (long / self.scale.numpy()).T @ residual
+            right = torch.from_numpy(gradient.astype(np.float64))
+            half = torch.linalg.solve_triangular(upper.mT, right, upper=False)
+            step = torch.linalg.solve_triangular(upper, half, upper=True) / self.scale[:, None]
+            solution = solution + step
+            if bool((step.abs() <= 1e-15 * solution.abs()).all()):
+                break
+        return solution
