@@ -10,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,6 +34,7 @@ class Result:
         steps: optimizer steps taken; of a diverged run, those before the loss that diverged.
         metrics: "train/loss", "val/loss", "test/loss" of the final parameters; None where it is not finite.
         parameters: of a linear model, "weight" `[I][O]` and "bias" `[O]` in the units of the data.
+        exact: of a linear model, what it should have been: see `src.answer.Answer.as_json`.
         features: what the inputs are called.
         targets: what is predicted.
         truth: the same, as the data were made, where that is known.
@@ -54,6 +55,7 @@ class Result:
     features: Sequence[str]
     targets: Sequence[str]
     truth: Mapping[str, Any]
+    exact: Mapping[str, Any]
     seconds: Mapping[str, float]
     device: str
     stack_size: int
@@ -252,41 +254,54 @@ def _processor() -> str:
 
 def headline(result: Result) -> str:
     """How it ended, in one line."""
-    return f"{result.status}: {result.reason} in {result.seconds['fit']:.2f} s on {result.device}"
+    return f"{result.status}: {result.reason} ({result.seconds['fit']:.2f} s on {result.device})"
 
 
 def summary(result: Result, most: int = 12) -> Table:
-    """A short table: what was learned beside what is true, and the losses."""
+    """A short table: what was learned beside what is true and what is exact, and the losses."""
     table = Table()
     table.add_column("")
-    table.add_column("learned", justify="right")
-    known = bool(result.truth)
-    if known:
-        table.add_column("true", justify="right")
-    rows = list(_numbers(result))
-    for name, learned, true in rows[:most]:
-        table.add_row(Text(name), f"{learned:.6g}", *([f"{true:.6g}" if true is not None else ""] if known else []))
-    if len(rows) > most:
-        table.add_row(f"... {len(rows) - most} more in result.json", "", *([""] if known else []))
-    for name, value in result.metrics.items():
-        table.add_row(name, "not finite" if value is None else f"{value:.6g}", *([""] if known else []), style="dim")
+    columns = ["learned", *(["true"] if result.truth else []), *(["exact", "error"] if result.exact else [])]
+    for column in columns:
+        table.add_column(column, justify="right")
+    known = {"true": result.truth, "exact": result.exact}
+    learned = _numbers(result, result.parameters)
+    others = {name: _numbers(result, values) for name, values in known.items()}
+    for name, value in list(learned.items())[:most]:
+        cells = {"learned": value, **{column: numbers.get(name) for column, numbers in others.items()}}
+        cells["error"] = _difference(value, cells["exact"])
+        table.add_row(Text(name), *(_shown(cells[column]) for column in columns))
+    if len(learned) > most:
+        table.add_row(f"... {len(learned) - most} more in result.json")
+    for name, loss in result.metrics.items():
+        exact = result.exact.get(name)
+        cells = {"learned": loss, "exact": exact, "error": _difference(loss, exact)}
+        shown = ["not finite" if loss is None else _shown(loss), *(_shown(cells.get(column)) for column in columns[1:])]
+        table.add_row(name, *shown, style="dim")
     return table
 
 
-def _numbers(result: Result) -> Iterator[tuple[str, float, float | None]]:
-    """Each parameter of a linear model by a name that says which feature and target it belongs to."""
-    for name, value in result.parameters.items():
-        true = result.truth.get(name)
-        for index, row in enumerate(value):
-            for output, learned in enumerate(row if isinstance(row, list) else [row]):
-                several_rows, several = len(value) > 1, len(result.targets) > 1
-                if isinstance(row, list):
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _difference(value: float | None, exact: float | None) -> float | None:
+    return None if value is None or exact is None else value - exact
+
+
+def _numbers(result: Result, values: Mapping[str, Any]) -> dict[str, float]:
+    """Weights and biases of a linear model by names that say which feature and target they belong to."""
+    numbers: dict[str, float] = {}
+    for name in ("weight", "bias"):
+        several_rows, several = len(values.get(name, ())) > 1, len(result.targets) > 1
+        for index, row in enumerate(values.get(name, ())):
+            for output, value in enumerate(row if name == "weight" else [row]):
+                if name == "weight":
                     places = [result.features[index]] * several_rows + [result.targets[output]] * several
-                    known = true[index][output] if true else None
                 else:
-                    places, known = [result.targets[index]] * several, true[index] if true else None
-                label = f"{name}[{', '.join(places)}]" if places else name
-                yield label, math.nan if learned is None else learned, known
+                    places = [result.targets[index]] * several
+                numbers[f"{name}[{', '.join(places)}]" if places else name] = math.nan if value is None else value
+    return numbers
 
 
 def python_command(overrides: list[str]) -> str:

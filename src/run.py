@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from src import checkpoint as checkpoints
 from src import models
+from src.answer import Answer, answer
 from src.compose import check_overrides, composing, with_checkpoint
 from src.config import Config, check, digest
 from src.data import LabDataModule, Problem
@@ -106,6 +107,7 @@ def train(config: Config, directory: Path, command: str = "") -> Result:
         check_devices(config)
         launch(config.trainer.devices, config.model_dump_json(by_alias=True), directory, command)
         return _read(where)
+    known = answer(config, problem, model)
     directory.mkdir(parents=True, exist_ok=True)
     first = int(os.environ.get("RANK", 0)) == 0
     curves = [_curves(where, config, resumed)] if first else []
@@ -116,13 +118,15 @@ def train(config: Config, directory: Path, command: str = "") -> Result:
     trainer = build_trainer(config, directory, callbacks, loggers)
     if resumed is not None:
         _carry_over(loggers, curves, int(resumed["global_step"]))
+    if first and known is not None and (warning := known.warning()):
+        print(f"warning: {warning}", file=sys.stderr)
     started = time.perf_counter()
     _fit(trainer, module, datamodule, config.ckpt_path, config.model.seed)
     fit = time.perf_counter() - started
     if config.trainer.profiler and first:
         print(trainer.profiler.summary())  # type: ignore[attr-defined]
     seconds = {"fit": fit, "total": time.perf_counter() - began}
-    result = _result(config, where, trainer, module, problem, command, seconds)
+    result = _result(config, where, trainer, module, problem, known, command, seconds)
     if first:
         where.write_result(result)
     return result
@@ -365,12 +369,13 @@ def _result(
     trainer: L.Trainer,
     module: Descent,
     problem: Problem,
+    known: Answer | None,
     command: str,
     seconds: Mapping[str, float],
 ) -> Result:
     device = trainer.strategy.root_device
     losses = {name: float(loss[0]) for name, loss in module.final.items()}
-    status, reason = _ending(config, trainer, module)
+    status, reason = _ending(config, trainer, module, known)
     linear = isinstance(module.model, models.Linear)
     parameters = module.reported_parameters() if linear else {}
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
@@ -380,6 +385,7 @@ def _result(
         steps=trainer.global_step,
         metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
         parameters={key: _nested(member(value, 0), key) for key, value in parameters.items()},
+        exact=known.as_json() if known else {},
         features=list(problem.features),
         targets=list(problem.targets),
         truth={key: value.tolist() for key, value in problem.truth.items()} if linear else {},
@@ -397,13 +403,15 @@ def _nested(value: Tensor, name: str) -> Any:
     return value[0].tolist() if name.startswith("bias") else value.tolist()
 
 
-def _ending(config: Config, trainer: L.Trainer, module: Descent) -> tuple[Status, str]:
+def _ending(config: Config, trainer: L.Trainer, module: Descent, known: Answer | None) -> tuple[Status, str]:
     step = trainer.global_step
     if module.diverged_at == 0:
         return "diverged", "the loss is not finite at the start: the initial weights or the data are too large"
     if module.diverged_at is not None:
         rate = config.optimizer.lr
-        hint = f"; try a learning rate below {rate:g}" if rate is not None else ""
+        why = known.warning() if known else None
+        hint = f": {why.replace('will diverge', 'diverges')}" if why else ""
+        hint = hint or (f"; try a learning rate below {rate:g}" if rate is not None else "")
         return "diverged", f"the loss after {step:,} steps is not finite or far above the first{hint}"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EarlyStopping) and callback.stopped_epoch and step < config.trainer.max_steps:
@@ -412,7 +420,8 @@ def _ending(config: Config, trainer: L.Trainer, module: Descent) -> tuple[Status
         left = callback.time_remaining() if isinstance(callback, Timer) else None
         if left is not None and left <= 0:
             return "completed", f"the time limit was reached after {step:,} steps"
-    return "completed", f"all {step:,} steps were taken"
+    outlook = known.outlook(step) if known and not config.ckpt_path else None
+    return "completed", f"all {step:,} steps were taken{f'; {outlook}' if outlook else ''}"
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

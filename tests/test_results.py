@@ -23,7 +23,7 @@ Train = Callable[..., Result]
 
 CONTRACT = {
     *("status", "steps", "metrics", "parameters", "seconds", "device", "stack_size", "seed", "fingerprint"),
-    *("reason", "truth", "features", "targets", "environment"),
+    *("reason", "truth", "exact", "features", "targets", "environment"),
 }
 
 
@@ -46,6 +46,7 @@ def a_result(directory: Path, **changes: Any) -> Result:
         features=["x"],
         targets=["y"],
         truth={"weight": [[2.0]], "bias": [1.0]},
+        exact={},
         seconds={"fit": 0.125, "total": 0.5},
         device="cpu",
         stack_size=1,
@@ -304,4 +305,4 @@ def test_a_long_table_is_cut(tmp_path: Path) -> None:
 
 
 def test_the_headline(tmp_path: Path) -> None:
-    assert headline(a_result(tmp_path)) == "completed: all 10 steps were taken in 0.12 s on cpu"
+    assert headline(a_result(tmp_path)) == "completed: all 10 steps were taken (0.12 s on cpu)"

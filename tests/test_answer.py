@@ -1,0 +1,146 @@
+"""The exact answer beside a run's own, and what theory says before and after it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression
+
+from src.results import Result, read_rows
+
+Train = Callable[..., Result]
+BY_HAND = ["model.dtype=float64", "model.gradient=by_hand"]
+
+
+def test_the_exact_answer_of_the_noisy_line(train: Train) -> None:
+    """The numbers of FACTS."""
+    exact = train("run", "experiment=noisy_line").exact
+    assert exact["weight"][0][0] == pytest.approx(1.98821, abs=5e-6)
+    assert exact["bias"][0] == pytest.approx(1.17848, abs=5e-6)
+    assert exact["train/loss"] == pytest.approx(3.85161, abs=5e-6)
+    assert exact["hessian_eigenvalues"] == pytest.approx([0.496398, 68.50697], rel=1e-6)
+    assert exact["condition_number"] == pytest.approx(138.008, rel=1e-6)
+    assert exact["critical_lr"] == pytest.approx(0.0291941, rel=1e-6)
+    assert exact["optimal_lr"] == pytest.approx(2 / (0.496398 + 68.50697), rel=1e-6)
+
+
+def test_of_a_table_it_is_in_the_table_s_own_units(train: Train) -> None:
+    exact = train("run", "data=diabetes", "data.val=0", "data.test=0", "trainer.max_steps=5").exact
+    x, y = load_diabetes(scaled=False, return_X_y=True)
+    known = LinearRegression().fit(x, y)
+    np.testing.assert_allclose(np.array(exact["weight"])[:, 0], known.coef_, rtol=1e-9)
+    assert exact["bias"][0] == pytest.approx(known.intercept_, rel=1e-9)
+    squares = float(((known.predict(x) - y) ** 2).sum())
+    assert exact["train/loss"] == pytest.approx(squares / 442, rel=1e-9)
+    assert exact["noise_variance"] == pytest.approx(squares / (442 - 11), rel=1e-9)
+    # standardized columns: the bias's eigenvalue is 2, the ten others add up to 2 each
+    assert sum(exact["hessian_eigenvalues"]) == pytest.approx(22, rel=1e-9)
+
+
+def test_the_most_patient_descent_gets_there(train: Train) -> None:
+    words = [
+        "data=features",
+        "data.inputs=3",
+        "data.condition_number=20",
+        "model.dtype=float64",
+        "model.gradient=by_hand",
+    ]
+    result = train("run", *words, "optimizer.lr=0.5", "trainer.max_steps=3000")
+    np.testing.assert_allclose(result.parameters["weight"], result.exact["weight"], rtol=1e-9)
+    assert result.metrics["train/loss"] == pytest.approx(result.exact["train/loss"], rel=1e-9)
+
+
+def test_weight_decay_in_the_loss_moves_it(train: Train) -> None:
+    words = [
+        "data=features",
+        "data.inputs=3",
+        "data.condition_number=20",
+        "model.dtype=float64",
+        "model.gradient=by_hand",
+    ]
+    words += ["+optimizer.weight_decay=0.1", "optimizer.lr=0.5", "trainer.max_steps=3000"]
+    result, free = train("decay", *words), train("free", *words, "optimizer.weight_decay=0.0")
+    np.testing.assert_allclose(result.parameters["weight"], result.exact["weight"], rtol=1e-9)
+    assert not np.allclose(result.exact["weight"], free.exact["weight"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["optimizer.lr=0.0290"], False),
+        (["optimizer.lr=0.0294"], True),
+        (["optimizer=momentum", "optimizer.momentum=0.9", "optimizer.lr=0.0550"], False),
+        (["optimizer=momentum", "optimizer.momentum=0.9", "optimizer.lr=0.0560"], True),
+        (["optimizer=adam", "optimizer.lr=1.0"], False),
+        (["optimizer.lr=0.05", "trainer.gradient_clip_val=20"], False),
+        (["optimizer.lr=0.05", "data.batch_size=10"], False),
+        (["optimizer.lr=0.05", "scheduler=cosine"], False),
+    ],
+)
+def test_a_rate_past_the_critical_one_is_warned_of(
+    train: Train, capsys: pytest.CaptureFixture[str], words: list[str], warned: bool
+) -> None:
+    """FACTS: 2/λmax is 0.02919, with momentum 0.9 it is 0.05547; where theory is silent, so is this."""
+    train("run", "experiment=noisy_line", "trainer.max_steps=5", *words)
+    assert ("gradient descent will diverge" in capsys.readouterr().err) == warned
+
+
+def test_why_it_diverged(train: Train) -> None:
+    assert "0.05 is above 2/λmax = 0.02919 of this data" in train("run", "experiment=diverging").reason
+
+
+def test_how_far_it_still_is(train: Train) -> None:
+    short = train("short", "experiment=noisy_line")
+    needed = int(short.reason.split("about ")[1].split(" ")[0].replace(",", ""))
+    distances = []
+    for steps in (needed - 1, needed):
+        words = ["experiment=noisy_line", "model.dtype=float64", "model.gradient=by_hand", f"trainer.max_steps={steps}"]
+        run = train(str(steps), *words)
+        own, exact = ([r["bias"][0], r["weight"][0][0]] for r in (run.parameters, run.exact))
+        distances.append(np.linalg.norm(np.subtract(own, exact)) / np.linalg.norm(exact))
+    assert distances[0] > 0.01 >= distances[1]
+    assert "not enough" not in train("long", "experiment=noisy_line", f"trainer.max_steps={needed}").reason
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["a,b,y\n1,1,1\n2,2,3\n3,3,2\n", "a,b,y\n1,7,1\n2,7,3\n4,7,2\n", "a,b,c,d,y\n1,5,2,8,1\n2,1,9,3,4\n"],
+    ids=["a duplicated feature", "a constant feature", "more features than rows"],
+)
+def test_no_nan_where_there_is_no_single_answer(train: Train, tmp_path: Path, table: str) -> None:
+    (tmp_path / "table.csv").write_text(table)
+    words = ["data=table", f"data.path={tmp_path / 'table.csv'}", "data.target=y", "data.val=0", "data.test=0"]
+    result = train("run", *words, "trainer.max_steps=5", "callbacks.checkpoint=null")
+    text = (result.directory / "result.json").read_text()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    assert json.loads(text)["exact"]["rank"] < len(result.features) + 1
+
+
+def test_a_network_has_no_exact_answer(train: Train) -> None:
+    assert train("run", "model=two_layer", "trainer.max_steps=5").exact == {}
+
+
+def test_the_predicted_curve_is_the_curve(train: Train, tmp_path: Path) -> None:
+    """2,000 steps of `experiment=line` in float64 against the closed form."""
+    import torch
+
+    from src.compose import compose
+    from src.config import check
+    from src.run import build_model, build_problem
+    from src.theory import solve
+
+    words = ["experiment=line", "model.dtype=float64", "trainer.log_every_n_steps=100"]
+    train("run", *words)
+    config = check(compose([*words, "logger=none"]))
+    problem = build_problem(config)
+    model = build_model(config, problem)
+    start = torch.cat([model.get_parameter(name).detach()[0] for name in ("bias", "weight")])
+    curve = read_rows(tmp_path / "run" / "metrics.csv")
+    rows = {step: row["train/loss"] for step, row in curve if "train/loss" in row}
+    steps = torch.tensor([step for step in rows if step % 100 == 0])
+    predicted = solve(problem.train).losses(start, 0.01, steps)
+    assert [rows[int(step)] for step in steps] == pytest.approx(predicted.tolist(), rel=1e-9)
