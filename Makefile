@@ -22,13 +22,13 @@ test: .venv/installed  ## run the tests and print coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 
 check: .venv/installed  ## check format, lint and types
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check src tests .github
+	$(BIN)/ruff check src tests .github
 	$(BIN)/mypy
 
 format: .venv/installed  ## format the code and fix what the linter can
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format src tests .github
+	$(BIN)/ruff check --fix src tests .github
 
 tensorboard: .venv/installed  ## open the curves of outputs/ in TensorBoard
 	$(BIN)/tensorboard --logdir outputs

@@ -52,7 +52,9 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
             parsed.append(parser.parse_override(override))
         except HydraException as error:
             reason = str(error).splitlines()[0]
-            raise LabError(f"{override}: this is not key=value in Hydra's grammar ({reason})") from None
+            key, equals, value = override.partition("=")
+            quoted = f"; write \"{key}='{value}'\"" if equals and value and value[0] not in "'\"[{(" else ""
+            raise LabError(f"{override}: this is not key=value in Hydra's grammar ({reason}){quoted}") from None
         if not parsed[-1].key_or_group:
             raise LabError(f"{override}: there is no key before the =")
     return parsed

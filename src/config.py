@@ -371,6 +371,7 @@ class Trainer(Section):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     devices: PositiveInt
     strategy: Literal["auto", "ddp"]
+    threads: PositiveInt
     max_steps: PositiveInt
     val_every_n_steps: PositiveInt
     log_every_n_steps: PositiveInt
@@ -486,7 +487,7 @@ class Config(Section):
             for name, part in self.callbacks.items()
             if part and not part.target_.startswith("src.callbacks.")
         }
-        indifferent = {"accelerator", "log_every_n_steps", "block_size", "profiler"}
+        indifferent = {"accelerator", "threads", "log_every_n_steps", "block_size", "profiler"}
         return {
             "data": self.data.arguments(),
             "model": self.model.arguments(),

@@ -377,6 +377,9 @@ class Descent(L.LightningModule):
             group.update(self._changed)
         for parameter, gradient in zip(self.trained, self._gradients, strict=False):
             parameter.grad = None if gradient is None else gradient.to(parameter)
+        for logger in self.trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.hparams.update(self.hyperparameters)  # for hparams.yaml, which it writes once, early
         if self._random is not None:
             self._set_random_state(self._random)
         self._ones = self._ones.to(self.device)

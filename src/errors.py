@@ -39,6 +39,11 @@ def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
     return f"; did you mean {within}{max(close, key=likeness)}?" if close else ""
 
 
+def unwritable(error: OSError) -> str:
+    """The sentence for a file or directory that cannot be written."""
+    return f"{error.filename or 'the run directory'} cannot be written ({error.strerror or error})"
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """End a command with the sentence of a `LabError` on standard error and exit status 1, without a traceback.

@@ -1,6 +1,6 @@
 """Classes by their name: the user's own, torch's and Lightning's."""
 
-import pkgutil
+import importlib
 from typing import Any
 
 from src.errors import LabError
@@ -13,7 +13,8 @@ def load(path: str, key: str, kind: type) -> Any:
         LabError: it cannot be imported or is not of this kind.
     """
     try:
-        found = pkgutil.resolve_name(path)
+        module, _, name = path.rpartition(".")
+        found = getattr(importlib.import_module(module), name)
     except Exception as error:  # importing a user's module can raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise LabError(

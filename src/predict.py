@@ -30,6 +30,7 @@ class Predictions:
     table: "pl.DataFrame"
     losses: dict[str, float]
     output: Path
+    replaced: bool
 
 
 def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
@@ -108,7 +109,7 @@ def _predict(source: Path, table: "pl.DataFrame", asked: dict[str, Any], output:
         name: float((predicted[:, index] - numbers(table, [name], asked["data.path"])[:, 0]).square().mean())
         for index, name in known.items()
     }
-    return Predictions(table.with_columns(columns), losses, output)
+    return Predictions(table.with_columns(columns), losses, output, output.exists())
 
 
 def _target_columns(table: "pl.DataFrame", targets: Sequence[str], asked: dict[str, Any]) -> dict[int, str]:
@@ -142,7 +143,8 @@ def main(words: Sequence[str] | None = None) -> None:
         from rich.console import Console
 
         console = Console(highlight=False, soft_wrap=True)
-        console.print(f"{len(predictions.table):,} predictions in {predictions.output}")
+        instead = ", instead of what was there" if predictions.replaced else ""
+        console.print(f"{len(predictions.table):,} predictions in {predictions.output}{instead}")
         for name, loss in predictions.losses.items():
             console.print(f"mean squared error against {name}: {loss:.6g} (root: {loss**0.5:.6g})")
 

@@ -32,7 +32,7 @@ from src.compose import check_overrides, composing, with_checkpoint
 from src.config import Config, check, digest
 from src.data import LabDataModule, Problem
 from src.descent import CHECKPOINT_KEY, Descent
-from src.errors import LabError, told
+from src.errors import LabError, told, unwritable
 from src.launch import launch, launched
 from src.load import load
 from src.models.build import build
@@ -54,12 +54,17 @@ def run(overrides: Sequence[str] = ()) -> Result:
     Raises:
         LabError: a mistake in them, told before anything is written.
     """
+    if isinstance(overrides, str):
+        raise LabError(f"run({overrides!r}): give a list of overrides, such as run([{overrides!r}])")
     overrides = with_checkpoint(overrides)
     existed = check_overrides(overrides)
     with composing() as hydra:
-        job = hydra.run(
-            config_name="train", task_function=task, overrides=list(overrides), with_log_configuration=False
-        )
+        try:
+            job = hydra.run(
+                config_name="train", task_function=task, overrides=list(overrides), with_log_configuration=False
+            )
+        except OSError as error:
+            raise LabError(unwritable(error)) from error
     if isinstance(job.return_value, LabError):
         discard(job.return_value, existed)
         raise job.return_value
@@ -94,6 +99,15 @@ def train(config: Config, directory: Path, command: str = "") -> Result:
     Raises:
         LabError: a mistake that the config alone did not show: a class, a table, a checkpoint, a device.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.trainer.threads)
+    try:
+        return _train(config, directory, command)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(config: Config, directory: Path, command: str) -> Result:
     began = time.perf_counter()
     where = RunDirectory(directory)
     where.check_unused()
@@ -140,6 +154,9 @@ def build_problem(config: Config) -> Problem:
     section = {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
     with _fitting_memory("data"):
         problem = instantiate(section, _convert_="all").problem()
+    unit = problem.scaling.loss_scale() if problem.scaling else torch.ones(1)
+    if not bool((unit.isfinite() & (unit > 0)).all()):
+        raise LabError("the target's numbers are so large or small that their squares overflow or vanish: rescale it")
     dtype = getattr(torch, config.model.dtype)
     for part in (problem.train, problem.val, problem.test):
         if part is not None and not bool(
@@ -415,7 +432,7 @@ def _ending(config: Config, trainer: L.Trainer, module: Descent, known: Answer |
         return "diverged", f"the loss after {step:,} steps is not finite or far above the first{hint}"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EarlyStopping) and callback.stopped_epoch and step < config.trainer.max_steps:
-            why = " ".join((callback.stopping_reason_message or "").split())
+            why = " ".join((callback.stopping_reason_message or "").split()).partition(" Signaling")[0].rstrip(".")
             return "completed", f"stopped early after {step:,} steps: {why}"
         left = callback.time_remaining() if isinstance(callback, Timer) else None
         if left is not None and left <= 0:

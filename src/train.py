@@ -3,16 +3,19 @@
 import math
 import os
 import sys
+from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from src.compose import CONF, check_overrides, check_sweep_overrides, explain, with_checkpoint
 from src.config import check
-from src.errors import LabError, told
+from src.errors import LabError, told, unwritable
 from src.results import discard
 
 FAILED: list[LabError] = []
@@ -25,8 +28,7 @@ def command(composed: DictConfig) -> float:
     try:
         check(composed)
     except LabError as error:
-        FAILED.append(error)
-        return math.inf
+        return _failed(error)
     from rich.console import Console  # after the check, like everything that takes long to import
 
     from src.results import headline, summary
@@ -34,15 +36,25 @@ def command(composed: DictConfig) -> float:
 
     result = task(composed)
     if isinstance(result, LabError):
-        FAILED.append(result)
-        return math.inf
+        return _failed(result)
     console = Console()
     colour = "green" if result.status == "completed" else "red"
     console.print(headline(result), style=colour, highlight=False, soft_wrap=True)
     console.print(summary(result))
-    console.print(str(result.directory), style="dim", highlight=False, soft_wrap=True)
+    where = result.directory.resolve()
+    inside = where.is_relative_to(Path.cwd())
+    console.print(str(where.relative_to(Path.cwd()) if inside else where), style="dim", highlight=False, soft_wrap=True)
     loss = result.metrics.get("val/loss", result.metrics["train/loss"])
     return math.inf if loss is None else loss
+
+
+def _failed(error: LabError) -> float:
+    """Keep a mistake for the end, with the job of the multirun that it came out in; what a sweeper gets for it."""
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN:
+        error = LabError(f"job {hydra_config.job.num} ({' '.join(hydra_config.overrides.task)}): {error}")
+    FAILED.append(error)
+    return math.inf
 
 
 def main() -> None:
@@ -51,6 +63,8 @@ def main() -> None:
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with told():
+        # Hydra wants its flags first
+        sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
         arguments = get_args_parser().parse_args()
         shown = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info
         try:
@@ -73,6 +87,10 @@ def main() -> None:
             if full_error == "1":
                 raise
             raise LabError(explain(error, arguments.overrides)) from None
+        except OSError as error:
+            if full_error == "1":
+                raise
+            raise LabError(unwritable(error)) from None
 
 
 if __name__ == "__main__":

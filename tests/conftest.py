@@ -1,7 +1,11 @@
 """What every test shares: one thread, and a run in a directory of its own."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+# as many workers as cores run the tests, so none may take more than one; commands that tests start inherit it
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", POLARS_MAX_THREADS="1")
 
 import pytest
 import torch
@@ -9,7 +13,7 @@ import torch
 from src.results import Result
 from src.run import run
 
-torch.set_num_threads(1)  # as many workers as cores run the tests; the numbers must not depend on it
+torch.set_num_threads(1)
 
 
 @pytest.fixture

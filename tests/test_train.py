@@ -166,7 +166,10 @@ LATER = [
     (["optimizer._target_=gone.Optimizer"], "optimizer._target_=gone.Optimizer cannot be imported"),
     (["optimizer._target_=descent_lab_own.Nothing"], "descent_lab_own.Nothing cannot be imported"),
     (["optimizer._target_=descent_lab_own.NotOne"], "NotOne is not a torch.optim"),
-    (["optimizer._target_=descent_lab_own.Broken"], "descent_lab_own.Broken cannot be built: out of order"),
+    (
+        ["optimizer._target_=descent_lab_own.Broken"],
+        "descent_lab_own.Broken cannot be built: RuntimeError at descent_lab_own.py:13: out of order",
+    ),
     (["optimizer=adam", "optimizer._target_=descent_lab_own.Plain"], "Plain does not take betas, eps"),
     (["optimizer=adam", "optimizer.betas=[0.9,2]"], "torch.optim.Adam"),
     (["scheduler=one_cycle", "scheduler.pct_start=7"], "torch.optim.lr_scheduler.OneCycleLR"),
@@ -368,7 +371,8 @@ def test_a_mistake_in_a_job_is_told_at_the_end_and_the_others_go_on(tmp_path: Pa
     done = command(*typed_, cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
-    assert done.stderr.splitlines()[-1] == "error: optimizer.lr=-1: must be greater than 0"
+    assert done.stderr.splitlines()[-1].startswith("error: job 0 (optimizer.lr=-1 ")
+    assert done.stderr.endswith("): optimizer.lr=-1: must be greater than 0\n")
     assert not (sweep / "0" / "result.json").exists()
     before = snapshot(sweep)
     assert str(sweep / "1" / "result.json") in before

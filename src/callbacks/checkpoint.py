@@ -57,6 +57,12 @@ class Checkpoint(LightningCheckpoint):
         if self._saved != trainer.global_step:
             self._save(trainer, pl_module, "last")
 
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """The curve up to here, of a run that was interrupted."""
+        assert isinstance(pl_module, Descent)
+        for curves in pl_module.curves:
+            curves.write()
+
     def _better(self, trainer: L.Trainer) -> bool:
         metric = trainer.callback_metrics.get(self.monitor) if self.monitor else None
         if metric is None or not metric.isfinite():

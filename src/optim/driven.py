@@ -2,9 +2,11 @@
 
 import contextlib
 import inspect
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -217,7 +219,10 @@ def _probe(
         word in f"{plain} {closed}" for word in ("create_graph", "grad_fn", "does not require grad")
     ):
         hint = "; it seems to differentiate the gradient: trainer.create_graph=true"
-    raise LabError(f"{path} cannot take a step: {_reason(plain)} (with a closure: {_reason(closed)}){hint}")
+    told = _reason(plain)
+    if _reason(closed) != told:
+        told += f" (with a closure: {_reason(closed)})"
+    raise LabError(f"{path} cannot take a step: {told}{hint}")
 
 
 def _tuples(value: Any) -> Any:
@@ -226,4 +231,9 @@ def _tuples(value: Any) -> Any:
 
 
 def _reason(error: Exception | None) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """What was raised, in one line, with the last place outside of torch where it passed."""
+    text = " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
+    own = [frame for frame in frames if "site-packages" not in frame.filename and frame.filename != __file__]
+    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    return f"{type(error).__name__}{place}{f': {text}' if text else ''}"
