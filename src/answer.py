@@ -81,10 +81,12 @@ class Answer:
 
 
 def answer(config: Config, problem: Problem, model: torch.nn.Module) -> Answer | None:
-    """The exact answer for this run; None where the model is not linear. Call it before the first step."""
+    """The exact answer for this run; None where theory has none. Call it before the first step."""
     if not isinstance(model, Linear):
         return None
     arguments = config.optimizer.arguments()
+    if arguments.get("weight_decay") and config.optimizer.target_ not in COUPLED:
+        return None  # decay beside the loss has a fixed point of its own
     decay = float(arguments.get("weight_decay", 0.0)) if config.optimizer.target_ in COUPLED else 0.0
     exact = solve(problem.train, model.bias is not None, config.model.loss, decay)
     parts = [member(p.detach(), 0) for p in (model.bias, model.weight) if p is not None]

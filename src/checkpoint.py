@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from src.descent import CHECKPOINT_KEY
 from src.errors import LabError
 from src.models import Custom
 from src.models.build import build
 from src.models.stack import without_member_axis
 from src.optim.driven import Driven
+
+CHECKPOINT_KEY = "descent_lab"
+"""Where a checkpoint keeps what is not Lightning's own."""
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """From the words on a command line to a composed config, and a sentence where Hydra would give a traceback."""
 
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -201,6 +202,16 @@ def check_overrides(overrides: Sequence[str]) -> bool:
         raise LabError(unresolved(error)) from None
     finally:
         HydraConfig.instance().cfg = before
+
+
+def of_the_run(error: OSError) -> bool:
+    """Whether a full disk or the run directory is to blame, not a file of the user's own code."""
+    if error.errno == errno.ENOSPC:
+        return True
+    if not error.filename or not HydraConfig.initialized():
+        return False
+    directory, failed = Path(HydraConfig.get().runtime.output_dir).absolute(), Path(str(error.filename)).absolute()
+    return failed.is_relative_to(directory) or directory.is_relative_to(failed)
 
 
 def check_sweep_overrides(overrides: Sequence[str]) -> None:

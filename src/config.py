@@ -368,7 +368,7 @@ class Scheduler(Open):
 class Trainer(Section):
     """How long, how often, where."""
 
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    accelerator: Literal["auto", "cpu", "gpu", "cuda"]
     devices: PositiveInt
     strategy: Literal["auto", "ddp"]
     threads: PositiveInt
@@ -390,7 +390,7 @@ class Trainer(Section):
         return self
 
 
-WATCHERS = ("src.callbacks.Checkpoint", "lightning.pytorch.callbacks.EarlyStopping")
+WATCHERS = ("src.callbacks.Checkpoint", "src.callbacks.EarlyStopping", "lightning.pytorch.callbacks.EarlyStopping")
 """Callbacks that act on a metric."""
 
 
@@ -441,6 +441,11 @@ LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 _NUMERIC = ("float_type", "int_type", "bool_type")
 
 
+_WATCHING = ("Checkpoint", "FittedLine", "GradientNorm", "Histograms", "LearningRate", "Parameters", "ProgressBar")
+WATCHING = frozenset(f"src.callbacks.{name}" for name in _WATCHING)
+"""Callbacks that only watch; any other may stop a run or change it."""
+
+
 class Config(Section):
     """One run, checked."""
 
@@ -481,12 +486,7 @@ class Config(Section):
 
     def decisive(self) -> dict[str, Any]:
         """The part of the config that decides the numbers: not where they are logged, nor how they are cut."""
-        # those of this project only watch; any other may stop the run or change it
-        acting = {
-            name: part.arguments()
-            for name, part in self.callbacks.items()
-            if part and not part.target_.startswith("src.callbacks.")
-        }
+        parts = {name: part for name, part in self.callbacks.items() if part and part.target_ not in WATCHING}
         indifferent = {"accelerator", "threads", "log_every_n_steps", "block_size", "profiler"}
         return {
             "data": self.data.arguments(),
@@ -494,7 +494,7 @@ class Config(Section):
             "optimizer": self.optimizer.arguments(),
             "scheduler": self.scheduler.arguments() if self.scheduler else None,
             "trainer": self.trainer.model_dump(exclude=indifferent),
-            "callbacks": acting,
+            "callbacks": {name: part.arguments() for name, part in parts.items()},
         }
 
     def fingerprint(self, length: bool = True) -> str:

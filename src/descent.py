@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from src.checkpoint import CHECKPOINT_KEY
 from src.data.blocks import Block
 from src.data.problem import Rows, Scaling
 from src.errors import LabError
@@ -19,8 +20,6 @@ from src.models.linear import Linear
 from src.models.loss import SquaredError
 from src.optim.driven import Driven
 from src.results import Curves
-
-CHECKPOINT_KEY = "descent_lab"
 
 
 class Descent(L.LightningModule):
@@ -110,16 +109,18 @@ class Descent(L.LightningModule):
 
     def training_step(self, block: Block, batch_idx: int) -> None:
         """Take the block's optimizer steps; stop at the step whose loss has diverged."""
-        before = self._snapshot()
-        history = self._descend(block, len(block))
-        if self.first_loss is None:
-            self.first_loss = history[0]
-        bad = self._diverged(history)
-        taken = len(block)
+        before, losses = self._snapshot(), list[Tensor]()
+        try:
+            self._descend(block, len(block), losses)
+        except Exception:  # the tail of a block that has diverged may overflow in any way
+            if self._diverged_in(losses) is None:
+                raise
+        bad = self._diverged_in(losses)
+        history, taken = torch.stack(losses), len(block)
         if bad is not None:
             # go back, so that a diverged run ends in the parameters whose loss it was, however blocks were cut
             self._restore(before)
-            self._descend(block, bad)
+            self._descend(block, bad, [])
             history, taken = history[: bad + 1], bad
             self.diverged_at = block.first + bad
             self.trainer.should_stop = True
@@ -127,29 +128,27 @@ class Descent(L.LightningModule):
         self._count(taken)
         self._record_losses(block.first, history)
 
-    def _descend(self, block: Block, steps: int) -> Tensor:
-        """The losses `[steps, P]` before each of the block's first `steps` optimizer steps, which are taken."""
+    def _descend(self, block: Block, steps: int, history: list[Tensor]) -> None:
+        """Take the block's first `steps` optimizer steps; the loss `[P]` before each is added to `history`."""
         scheduler, several = self.driven.scheduler, self._several
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler = None  # steps at validations
         take = self._step_with_closure if self.driven.closure else self._step
-        history = []
         for index in range(steps):
             inputs, targets = block.batches[index]
-            history.append(take(inputs, targets, block.sizes[index] if several else None, block.first + index))
+            take(inputs, targets, block.sizes[index] if several else None, block.first + index, history)
             if scheduler is not None:
                 scheduler.step()
-        return torch.stack(history) if history else torch.empty(0)
 
-    def _step(self, inputs: Tensor, targets: Tensor, rows: int | None, step: int) -> Tensor:
-        """One optimizer step; the loss `[P]` before it."""
+    def _step(self, inputs: Tensor, targets: Tensor, rows: int | None, step: int, history: list[Tensor]) -> None:
+        """One optimizer step; the loss `[P]` before it is added to `history`."""
         if self._plain and rows is None:
             losses = self._backward(inputs, targets)
         else:
             losses, gradients = self.gradients(inputs, targets, rows)
             self._assign(gradients, step)
+        history.append(losses)
         self.driven.optimizer.step()
-        return losses
 
     def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Zero the gradients and compute them: what `gradients` and `_assign` do, by torch's quickest way."""
@@ -221,23 +220,31 @@ class Descent(L.LightningModule):
         squares = [g.reshape(self.members, -1).square().sum(1) for g in gradients if g is not None]
         return torch.stack(squares).sum(0).sqrt()
 
-    def _step_with_closure(self, inputs: Tensor, targets: Tensor, rows: int | None, step: int) -> Tensor:
-        """One step of an optimizer that evaluates loss and gradient itself; the loss `[P]` before it."""
-        seen: list[Tensor] = []
+    def _step_with_closure(
+        self, inputs: Tensor, targets: Tensor, rows: int | None, step: int, history: list[Tensor]
+    ) -> None:
+        """One step of an optimizer that evaluates loss and gradient itself; its first loss `[P]` is the one kept."""
+        done = len(history)
 
         def closure() -> Tensor:
             with torch.enable_grad():
                 losses, gradients = self.gradients(inputs, targets, rows)
             self._assign(gradients, step)
-            seen.append(losses)
+            if len(history) == done:
+                history.append(losses)
             return losses.sum()
 
         if self.driven.gradient_first:
             closure()
         self.driven.optimizer.step(cast(Any, closure))
-        return seen[0]
 
     # --- divergence ---
+
+    def _diverged_in(self, losses: Sequence[Tensor]) -> int | None:
+        """The first of these losses `[P]`, of consecutive steps, that has diverged; the first of all sets the scale."""
+        if self.first_loss is None and losses:
+            self.first_loss = losses[0]
+        return self._diverged(torch.stack(list(losses))) if losses else None
 
     def _diverged(self, history: Tensor) -> int | None:
         """The first index of the history `[K, P]` at which a member's loss has diverged."""
@@ -310,13 +317,13 @@ class Descent(L.LightningModule):
     def validation_step(self, rows: Rows, batch_idx: int) -> None:
         """The loss over all validation rows."""
         losses = self.evaluate(rows)
-        self.log("val/loss", losses.mean() * self.loss_scale, batch_size=1, logger=False)
+        self.log("val/loss", losses.mean().double() * self.loss_scale, batch_size=1, logger=False)
         self.record(self.trainer.global_step, {"val/loss": losses.double().cpu() * self.loss_scale})
 
     @torch.no_grad()
     def predict_rows(self, inputs: Tensor) -> Tensor:
         """The first member's predictions `[N, O]` for inputs `[N, I]`, both as descent sees them, on the CPU."""
-        with self._evaluation_mode():
+        with self.evaluation_mode():
             return self.model(inputs.to(self.trained[0]).expand(self.members, -1, -1))[0].cpu().double()
 
     def named_trained(self) -> list[tuple[str, nn.Parameter]]:
@@ -326,11 +333,11 @@ class Descent(L.LightningModule):
     @torch.no_grad()
     def evaluate(self, rows: Rows) -> Tensor:
         """Losses `[P]` over these rows, with the parameters as they are."""
-        with self._evaluation_mode():
+        with self.evaluation_mode():
             return self.loss.value(self.model(rows.inputs), rows.targets)
 
     @contextmanager
-    def _evaluation_mode(self) -> Iterator[None]:
+    def evaluation_mode(self) -> Iterator[None]:
         """No dropout, no moving statistics: a user's module may have them."""
         training = self.model.training
         self.model.eval()
@@ -344,7 +351,7 @@ class Descent(L.LightningModule):
         for curve in self.curves:
             curve.write(before=self.trainer.global_step)
         if self.last_loss is not None:
-            self.log("train/loss", self.last_loss.mean() * self.loss_scale, logger=False)
+            self.log("train/loss", self.last_loss.mean().double() * self.loss_scale, logger=False)
         scheduler, datamodule = self.driven.scheduler, self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(scheduler, ReduceLROnPlateau) and self.trainer.global_step % datamodule.val_every_n_steps == 0:
             watched = self.trainer.callback_metrics.get("val/loss", self.last_loss)
@@ -402,13 +409,13 @@ class Descent(L.LightningModule):
         self.driven.eval()
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         parts = {part: datamodule.rows(part, self.device) for part in ("train", "val", "test")}
-        self.final = {
-            f"{part}/loss": self.evaluate(rows).double().cpu() * self.loss_scale
-            for part, rows in parts.items()
-            if rows is not None
-        }
+        losses = {f"{part}/loss": self.evaluate(rows) for part, rows in parts.items() if rows is not None}
+        self.final = {name: loss.cpu().double() * self.loss_scale for name, loss in losses.items()}
         if self.diverged_at is None and datamodule.full_batch:
             self.record(self.trainer.global_step, {"train/loss": self.final["train/loss"]})
+        last = losses["train/loss"]
+        if self.diverged_at is None and (not bool(last.isfinite().all()) or datamodule.full_batch):
+            self.diverged_at = self.trainer.global_step if self._diverged(last[None]) is not None else None
         for curve in self.curves:
             curve.write()
         self._log_hyperparameters()
@@ -452,6 +459,8 @@ class Descent(L.LightningModule):
         for curve, rows in zip(self.curves, kept["pending"], strict=False):
             for step, values in rows.items():
                 curve.record(step, values)
+                for logger in self.trainer.loggers if self.members == 1 else []:
+                    logger.log_metrics(values, step=step)
         old = kept["optimizer"]["arguments"]
         self._changed = {key: value for key, value in self.driven.arguments.items() if old.get(key) != value}
 

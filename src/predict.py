@@ -103,6 +103,9 @@ def _predict(source: Path, table: "pl.DataFrame", asked: dict[str, Any], output:
     if not bool(predicted.isfinite().all()):
         raise LabError(f"{source}: its predictions are not finite; did the run diverge?")
     names = ["prediction"] if len(targets) == 1 else [f"prediction_{target}" for target in targets]
+    there = [name for name in names if name in table.columns]
+    if there:
+        raise LabError(f"{asked['data.path']} has a column {there[0]} already; rename it, so that it is not replaced")
     columns = [pl.Series(name, predicted[:, index].numpy()) for index, name in enumerate(names)]
     known = _target_columns(table, targets, asked)
     losses = {
@@ -142,7 +145,7 @@ def main(words: Sequence[str] | None = None) -> None:
         predictions = predict(arguments["run"], arguments["key=value"])
         from rich.console import Console
 
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(highlight=False, soft_wrap=True, markup=False)
         instead = ", instead of what was there" if predictions.replaced else ""
         console.print(f"{len(predictions.table):,} predictions in {predictions.output}{instead}")
         for name, loss in predictions.losses.items():

@@ -267,9 +267,11 @@ def summary(result: Result, most: int = 12) -> Table:
     known = {"true": result.truth, "exact": result.exact}
     learned = _numbers(result, result.parameters)
     others = {name: _numbers(result, values) for name, values in known.items()}
+    if result.exact and result.exact["rank"] < len(result.exact["hessian_eigenvalues"]):
+        others["exact"] = {}  # one of many, and no better than what was learned
     for name, value in list(learned.items())[:most]:
         cells = {"learned": value, **{column: numbers.get(name) for column, numbers in others.items()}}
-        cells["error"] = _difference(value, cells["exact"])
+        cells["error"] = _difference(value, cells.get("exact"))
         table.add_row(Text(name), *(_shown(cells[column]) for column in columns))
     if len(learned) > most:
         table.add_row(f"... {len(learned) - most} more in result.json")

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -19,7 +20,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, Timer
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from src import checkpoint as checkpoints
 from src import models
 from src.answer import Answer, answer
-from src.compose import check_overrides, composing, with_checkpoint
+from src.compose import check_overrides, composing, of_the_run, with_checkpoint
 from src.config import Config, check, digest
 from src.data import LabDataModule, Problem
 from src.descent import CHECKPOINT_KEY, Descent
@@ -64,6 +65,8 @@ def run(overrides: Sequence[str] = ()) -> Result:
                 config_name="train", task_function=task, overrides=list(overrides), with_log_configuration=False
             )
         except OSError as error:
+            if not of_the_run(error):
+                raise
             raise LabError(unwritable(error)) from error
     if isinstance(job.return_value, LabError):
         discard(job.return_value, existed)
@@ -117,6 +120,15 @@ def _train(config: Config, directory: Path, command: str) -> Result:
     resumed = checkpoints.read(config.ckpt_path) if config.ckpt_path else None
     if resumed is not None:
         checkpoints.check_fits(resumed, model, driven, config.trainer.max_steps, str(config.ckpt_path))
+    callbacks = build_callbacks(config)
+    watched = [c.monitor for c in callbacks if isinstance(c, EarlyStopping)]
+    if problem.val is None and any(str(monitor).startswith("val/") for monitor in watched):
+        raise LabError("callbacks.early_stopping watches val/loss, but there are no validation rows: set data.val")
+    if config.trainer.strategy == "ddp" and isinstance(model, models.Custom) and any(True for _ in model.buffers()):
+        raise LabError(
+            "trainer=ddp: a module with buffers (BatchNorm, say) sees only its own process's rows, "
+            "so two processes cannot have the curve of one"
+        )
     if config.trainer.strategy == "ddp" and not launched():
         check_devices(config)
         launch(config.trainer.devices, config.model_dump_json(by_alias=True), directory, command)
@@ -126,12 +138,13 @@ def _train(config: Config, directory: Path, command: str) -> Result:
     first = int(os.environ.get("RANK", 0)) == 0
     curves = [_curves(where, config, resumed)] if first else []
     module = build_module(config, problem, model, driven, curves, resumed)
-    callbacks = build_callbacks(config)
     loggers = build_loggers(config, directory) if first else []
     datamodule = build_datamodule(config, problem, callbacks)
     trainer = build_trainer(config, directory, callbacks, loggers)
     if resumed is not None:
-        _carry_over(loggers, curves, int(resumed["global_step"]))
+        _carry_over(loggers, curves)
+        if first:
+            _carry_best(where, str(config.ckpt_path))
     if first and known is not None and (warning := known.warning()):
         print(f"warning: {warning}", file=sys.stderr)
     started = time.perf_counter()
@@ -306,7 +319,7 @@ def build_trainer(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return L.Trainer(
-            accelerator=knobs.accelerator,
+            accelerator="cuda" if _on_gpu(config) else "cpu",
             devices=knobs.devices,
             strategy=knobs.strategy,
             max_steps=knobs.max_steps,
@@ -316,29 +329,30 @@ def build_trainer(
             profiler=knobs.profiler,
             default_root_dir=directory,
             enable_checkpointing=any(isinstance(callback, LightningCheckpoint) for callback in callbacks),
-            enable_progress_bar=any(type(callback).__name__ == "ProgressBar" for callback in callbacks),
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             enable_model_summary=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
 
 
+def _on_gpu(config: Config) -> bool:
+    """Whether this run goes to CUDA: asked for, or there by itself in the number that is asked for."""
+    asked = config.trainer.accelerator
+    return asked in ("gpu", "cuda") or (asked == "auto" and torch.cuda.device_count() >= config.trainer.devices)
+
+
 def check_devices(config: Config) -> None:
-    """Refuse an accelerator that is not there.
+    """Refuse GPUs that are not there.
 
     Raises:
-        LabError: it is not.
+        LabError: they are not.
     """
     asked, count = config.trainer.accelerator, torch.cuda.device_count()
-    if asked in ("gpu", "cuda") and not (count or (asked == "gpu" and torch.backends.mps.is_available())):
+    if asked in ("gpu", "cuda") and count == 0:
         raise LabError(f"trainer.accelerator={asked}: there is no GPU here; trainer=default takes whatever there is")
-    if asked == "mps" and not torch.backends.mps.is_available():
-        raise LabError("trainer.accelerator=mps: there is no Apple GPU here; trainer=default takes whatever there is")
-    if asked in ("gpu", "cuda") and 0 < count < config.trainer.devices:
+    if asked in ("gpu", "cuda") and count < config.trainer.devices:
         raise LabError(f"trainer.devices={config.trainer.devices}: there are only {count} GPUs here")
-    if asked == "auto" and 0 < count < config.trainer.devices:
-        raise LabError(f"trainer.devices={config.trainer.devices}: there are only {count} GPUs here; "
-                       "two processes on the CPU: trainer.accelerator=cpu")  # fmt: skip
 
 
 # --- fitting ---------------------------------------------------------------------------------------------------------
@@ -351,7 +365,15 @@ def _curves(where: RunDirectory, config: Config, resumed: Mapping[str, Any] | No
     return Curves(where.curves_path, carried=old, until=int(resumed["global_step"]))
 
 
-def _carry_over(loggers: Sequence[Logger], curves: Sequence[Curves], until: int) -> None:
+def _carry_best(where: RunDirectory, ckpt_path: str) -> None:
+    """The old run's best is the best until a better one comes."""
+    best = Path(ckpt_path).resolve().parent / "best.ckpt"
+    if best.is_file():
+        where.checkpoints.mkdir(exist_ok=True)
+        shutil.copy(best, where.checkpoints / best.name)
+
+
+def _carry_over(loggers: Sequence[Logger], curves: Sequence[Curves]) -> None:
     """Log the old run's curve again, so that TensorBoard shows it whole."""
     for curve in curves:
         for step, values in sorted(curve.pending.items()):
@@ -369,7 +391,7 @@ def _fit(trainer: L.Trainer, module: Descent, datamodule: LabDataModule, ckpt_pa
         warnings.filterwarnings("ignore", category=FutureWarning)
         try:
             trainer.fit(module, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
-        except (MisconfigurationException, ValueError) as error:
+        except MisconfigurationException as error:
             raise LabError(f"Lightning refuses: {' '.join(str(error).split())}") from error
         except SystemExit:  # Lightning's answer to Ctrl-C
             if not trainer.interrupted:
@@ -431,7 +453,7 @@ def _ending(config: Config, trainer: L.Trainer, module: Descent, known: Answer |
         hint = hint or (f"; try a learning rate below {rate:g}" if rate is not None else "")
         return "diverged", f"the loss after {step:,} steps is not finite or far above the first{hint}"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, EarlyStopping) and callback.stopped_epoch and step < config.trainer.max_steps:
+        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message and step < config.trainer.max_steps:
             why = " ".join((callback.stopping_reason_message or "").split()).partition(" Signaling")[0].rstrip(".")
             return "completed", f"stopped early after {step:,} steps: {why}"
         left = callback.time_remaining() if isinstance(callback, Timer) else None

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import CONF, check_overrides, check_sweep_overrides, explain, with_checkpoint
+from src.compose import CONF, check_overrides, check_sweep_overrides, explain, of_the_run, with_checkpoint
 from src.config import check
 from src.errors import LabError, told, unwritable
 from src.results import discard
@@ -39,11 +39,17 @@ def command(composed: DictConfig) -> float:
         return _failed(result)
     console = Console()
     colour = "green" if result.status == "completed" else "red"
-    console.print(headline(result), style=colour, highlight=False, soft_wrap=True)
+    console.print(headline(result), style=colour, highlight=False, soft_wrap=True, markup=False)
     console.print(summary(result))
     where = result.directory.resolve()
     inside = where.is_relative_to(Path.cwd())
-    console.print(str(where.relative_to(Path.cwd()) if inside else where), style="dim", highlight=False, soft_wrap=True)
+    console.print(
+        str(where.relative_to(Path.cwd()) if inside else where),
+        style="dim",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
     loss = result.metrics.get("val/loss", result.metrics["train/loss"])
     return math.inf if loss is None else loss
 
@@ -88,7 +94,7 @@ def main() -> None:
                 raise
             raise LabError(explain(error, arguments.overrides)) from None
         except OSError as error:
-            if full_error == "1":
+            if full_error == "1" or not of_the_run(error):
                 raise
             raise LabError(unwritable(error)) from None
 

@@ -286,7 +286,7 @@ def test_values_are_shown_as_they_are_typed() -> None:
 
 # --- what decides the numbers ---
 
-INDIFFERENT = {"accelerator", "log_every_n_steps", "block_size", "profiler"}
+INDIFFERENT = {"threads", "accelerator", "log_every_n_steps", "block_size", "profiler"}
 WORDS: dict[str, list[Any]] = {
     "spacing": ["even", "normal"],
     "activation": list(get_args(Activation)),
@@ -301,7 +301,7 @@ WORDS: dict[str, list[Any]] = {
     "weights": [[1.0] * 10],
     "train": [0.7, 2],
     "profiler": ["simple"],
-    "accelerator": ["cpu", "mps"],
+    "accelerator": ["cpu", "gpu"],
 }
 
 

@@ -77,7 +77,10 @@ class Checkpoint(LightningCheckpoint):
         path = Path(trainer.default_root_dir) / "checkpoints" / f"{name}.ckpt"
         for curves in module.curves:
             curves.write(before=trainer.global_step)
+        half = path.with_suffix(".part")  # a kill in the middle must leave the last good one
         with module.evaluating():
-            trainer.save_checkpoint(path)
+            trainer.save_checkpoint(half)
+        if trainer.is_global_zero:
+            half.replace(path)
         if name == "last":
             self._saved = trainer.global_step

@@ -57,7 +57,8 @@ class GradientNorm(EveryNSteps):
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Record it."""
         rows = _training_rows(trainer, module)
-        _, gradients = module.gradients(rows.inputs, rows.targets)
+        with module.evaluation_mode():
+            _, gradients = module.gradients(rows.inputs, rows.targets)
         module.record(step, {"gradient_norm": module.gradient_norm(gradients).detach().double().cpu()})
 
 
@@ -93,7 +94,8 @@ class Histograms(EveryNSteps):
         if not boards or module.members > 1:
             return
         rows = _training_rows(trainer, module)
-        _, gradients = module.gradients(rows.inputs, rows.targets)
+        with module.evaluation_mode():
+            _, gradients = module.gradients(rows.inputs, rows.targets)
         for (name, parameter), gradient in zip(module.named_trained(), gradients, strict=True):
             for kind, value in (("parameters", parameter), ("gradients", gradient)):
                 if value is not None and bool(value.isfinite().all()):

@@ -1,4 +1,4 @@
-"""What learns: models with a leading member axis, their loss, and the LightningModule that descends."""
+"""What learns: models with a leading member axis, and their loss."""
 
 from src.models.custom import Custom
 from src.models.linear import Linear

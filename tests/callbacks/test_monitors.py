@@ -83,3 +83,14 @@ def test_tensorboard_has_curves_histograms_figures_and_hyperparameters(train: Tr
     assert "_hparams_/session_start_info" in seen.summary_metadata
     final = {tag: seen.Scalars(tag)[-1].value for tag in ("final/train/loss", "final/val/loss", "final/test/loss")}
     assert final == pytest.approx({f"final/{key}": value for key, value in result.metrics.items()}, rel=1e-6)
+
+
+def test_watching_a_module_with_dropout_changes_no_number(train: Train) -> None:
+    words = [
+        "data=teacher",
+        "data.rows=40",
+        "model=custom",
+        "model._target_=tests.models.own.Dropping",
+        "trainer.max_steps=30",
+    ]
+    assert train("alone", *words).metrics == train("watched", *words, "callbacks=gradient_norm").metrics
