@@ -253,8 +253,10 @@ def _processor() -> str:
 
 
 def headline(result: Result) -> str:
-    """How it ended, in one line."""
-    return f"{result.status}: {result.reason} ({result.seconds['fit']:.2f} s on {result.device})"
+    """How it ended, in one line, and what to do about it in a second one, where there is anything to do."""
+    reason, _, advice = result.reason.partition("; ")
+    line = f"{result.status}: {reason} ({result.seconds['fit']:.2f} s on {result.device})"
+    return f"{line}\n{advice}" if advice else line
 
 
 def summary(result: Result, most: int = 12) -> Table:

@@ -306,3 +306,5 @@ def test_a_long_table_is_cut(tmp_path: Path) -> None:
 
 def test_the_headline(tmp_path: Path) -> None:
     assert headline(a_result(tmp_path)) == "completed: all 10 steps were taken (0.12 s on cpu)"
+    advised = a_result(tmp_path, reason="all 10 steps were taken; not enough, it takes 20")
+    assert headline(advised) == "completed: all 10 steps were taken (0.12 s on cpu)\nnot enough, it takes 20"
