@@ -31,7 +31,8 @@ from src import models
 from src.answer import Answer, answer
 from src.compose import check_overrides, composing, of_the_run, with_checkpoint
 from src.config import Config, check, digest
-from src.data import LabDataModule, Problem
+from src.data import Problem
+from src.data.module import LabDataModule
 from src.descent import CHECKPOINT_KEY, Descent
 from src.errors import LabError, told, unwritable
 from src.launch import launch, launched

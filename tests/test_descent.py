@@ -12,7 +12,8 @@ from torch import Tensor
 from src import checkpoint
 from src.compose import compose
 from src.config import check
-from src.data import LabDataModule, Problem, Rows
+from src.data import Problem, Rows
+from src.data.module import LabDataModule
 from src.descent import Descent
 from src.models import Linear, SquaredError, TwoLayer
 from src.models.stack import stack

@@ -1,14 +1,12 @@
-"""What is learned from: data that are drawn, data that are listed, and the LightningDataModule."""
+"""What is learned from: data that are drawn and data that are listed; the LightningDataModule is in `module`."""
 
 from src.data.drawn import Features, Line, Random, Teacher
 from src.data.listed import Diabetes, Points, Table
-from src.data.module import LabDataModule
 from src.data.problem import Problem, Rows, Scaling
 
 __all__ = [
     "Diabetes",
     "Features",
-    "LabDataModule",
     "Line",
     "Points",
     "Problem",

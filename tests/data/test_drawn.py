@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from src.activations import ACTIVATIONS
-from src.data import Features, LabDataModule, Line, Random, Teacher
+from src.data import Features, Line, Random, Teacher
+from src.data.module import LabDataModule
 from src.models import Linear, TwoLayer
 from src.seeds import stream
 

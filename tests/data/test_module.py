@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from src.data import LabDataModule, Points
+from src.data import Points
 from src.data.blocks import Blocks
+from src.data.module import LabDataModule
 from src.errors import LabError
 
 CPU = torch.device("cpu")
