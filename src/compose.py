@@ -188,7 +188,11 @@ def check_overrides(overrides: Sequence[str]) -> bool:
     Raises:
         LabError: as `compose` and `check`.
     """
-    composed = compose(overrides)
+    return check_run(compose(overrides))
+
+
+def check_run(composed: DictConfig) -> bool:
+    """Check what `compose` gave; else as `check_overrides`."""
     with open_dict(composed):
         composed.hydra.runtime.output_dir = "."
     before = HydraConfig.instance().cfg

@@ -17,7 +17,10 @@ from typing import Any
 
 import lightning as L
 import torch
+from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import run_job
+from hydra.types import HydraContext
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ProgressBar, Timer
@@ -29,7 +32,7 @@ from torch import Tensor, nn
 from src import checkpoint as checkpoints
 from src import models
 from src.answer import Answer, answer
-from src.compose import check_overrides, composing, of_the_run, with_checkpoint
+from src.compose import check_run, compose, composing, of_the_run, with_checkpoint
 from src.config import Config, check, digest
 from src.data import Problem
 from src.data.module import LabDataModule
@@ -59,12 +62,13 @@ def run(overrides: Sequence[str] = ()) -> Result:
     if isinstance(overrides, str):
         raise LabError(f"run({overrides!r}): give a list of overrides, such as run([{overrides!r}])")
     overrides = with_checkpoint(overrides)
-    existed = check_overrides(overrides)
+    composed = compose(overrides)
+    existed = check_run(composed)
     with composing() as hydra:
+        # as Hydra's own run does with the words of a shell, without composing them a second time
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(composed))
         try:
-            job = hydra.run(
-                config_name="train", task_function=task, overrides=list(overrides), with_log_configuration=False
-            )
+            job = run_job(task, composed, "hydra.run.dir", None, context, configure_logging=False)
         except OSError as error:
             if not of_the_run(error):
                 raise
