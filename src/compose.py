@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config import check, shown, unresolved
-from src.errors import LabError, nearest
+from src.errors import LabError, nearest, one_line, unwritable
 from src.results import RunDirectory
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -208,7 +208,18 @@ def check_run(composed: DictConfig) -> bool:
         HydraConfig.instance().cfg = before
 
 
-def of_the_run(error: OSError) -> bool:
+@contextmanager
+def writing() -> Iterator[None]:
+    """Tell a full disk, or a run directory that cannot be written, in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if not _of_the_run(error):
+            raise
+        raise LabError(unwritable(error)) from error
+
+
+def _of_the_run(error: OSError) -> bool:
     """Whether a full disk or the run directory is to blame, not a file of the user's own code."""
     if error.errno == errno.ENOSPC:
         return True
@@ -261,7 +272,7 @@ def with_checkpoint(overrides: Sequence[str]) -> list[str]:
     try:
         lines, then = yaml.safe_load(recorded.read_text(encoding="utf-8")) or [], OmegaConf.load(config)
     except (yaml.YAMLError, OSError, ValueError) as error:
-        raise LabError(f"{run / '.hydra'} cannot be read ({' '.join(str(error).split())})") from None
+        raise LabError(f"{run / '.hydra'} cannot be read ({one_line(error)})") from None
     before = [old for old in _parsed(lines) if old.key_or_group != "ckpt_path"]
     _same_conf([old.input_line or "" for old in before], then, run)
     keys = {override.key_or_group: override for override in given}

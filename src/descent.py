@@ -429,12 +429,6 @@ class Descent(L.LightningModule):
                 logger.log_hyperparams(dict(self.hyperparameters))
                 logger.log_metrics(metrics, step=self.trainer.global_step)
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """The parameters that are kept, for a checkpoint in the middle of training."""
-        with self.driven.evaluating():
-            yield
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what going on and predicting need besides Lightning's own."""
         checkpoint[CHECKPOINT_KEY] = {

@@ -39,6 +39,11 @@ def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
     return f"; did you mean {within}{max(close, key=likeness)}?" if close else ""
 
 
+def one_line(error: BaseException) -> str:
+    """What an exception says, without its line breaks; its name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def unwritable(error: OSError) -> str:
     """The sentence for a file or directory that cannot be written."""
     return f"{error.filename or 'the run directory'} cannot be written ({error.strerror or error})"

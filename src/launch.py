@@ -56,9 +56,7 @@ def launch(processes: int, config: str, directory: Path, command: str) -> None:
                 f"process {rank} of {processes} failed with exit code {failure.exitcode}; see above"
             ) from None
         except SignalException:
-            last = RunDirectory(directory).last_checkpoint
-            hint = f"; go on with: python -m src.train ckpt_path={last}" if last.is_file() else ""
-            raise KeyboardInterrupt(f"interrupted{hint}") from None
+            raise KeyboardInterrupt(f"interrupted{RunDirectory(directory).how_to_go_on()}") from None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from src.errors import LabError
+from src.errors import LabError, one_line
 
 
 def load(path: str, key: str, kind: type) -> Any:
@@ -16,10 +16,9 @@ def load(path: str, key: str, kind: type) -> Any:
         module, _, name = path.rpartition(".")
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # importing a user's module can raise anything
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise LabError(
-            f"{key}={path} cannot be imported ({reason}); it must be importable from the folder where you start, "
-            "or installed"
+            f"{key}={path} cannot be imported ({one_line(error)}); "
+            "it must be importable from the folder where you start, or installed"
         ) from None
     if isinstance(found, type) and not issubclass(found, kind):
         raise LabError(f"{key}={path} is not a {kind.__module__}.{kind.__name__}")

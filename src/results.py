@@ -174,6 +174,11 @@ class RunDirectory:
         """Enough to go on from, bit for bit."""
         return self.checkpoints / "last.ckpt"
 
+    def how_to_go_on(self) -> str:
+        """What to say after an interrupted run's end; nothing where there is no checkpoint yet."""
+        last = self.last_checkpoint
+        return f"; go on with: python -m src.train ckpt_path={last}" if last.is_file() else ""
+
     @property
     def finished(self) -> bool:
         """Whether the run in it has ended."""

@@ -32,12 +32,12 @@ from torch import Tensor, nn
 from src import checkpoint as checkpoints
 from src import models
 from src.answer import Answer, answer
-from src.compose import check_run, compose, composing, of_the_run, with_checkpoint
+from src.compose import check_run, compose, composing, with_checkpoint, writing
 from src.config import Config, check, digest
 from src.data import Problem
 from src.data.module import LabDataModule
 from src.descent import CHECKPOINT_KEY, Descent
-from src.errors import LabError, told, unwritable
+from src.errors import LabError, one_line, told
 from src.launch import launch, launched
 from src.load import load
 from src.models.build import build
@@ -67,12 +67,8 @@ def run(overrides: Sequence[str] = ()) -> Result:
     with composing() as hydra:
         # as Hydra's own run does with the words of a shell, without composing them a second time
         context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(composed))
-        try:
+        with writing():
             job = run_job(task, composed, "hydra.run.dir", None, context, configure_logging=False)
-        except OSError as error:
-            if not of_the_run(error):
-                raise
-            raise LabError(unwritable(error)) from error
     if isinstance(job.return_value, LabError):
         discard(job.return_value, existed)
         raise job.return_value
@@ -138,9 +134,9 @@ def _train(config: Config, directory: Path, command: str) -> Result:
         check_devices(config)
         launch(config.trainer.devices, config.model_dump_json(by_alias=True), directory, command)
         return _read(where)
-    known = answer(config, problem, model)
-    directory.mkdir(parents=True, exist_ok=True)
     first = int(os.environ.get("RANK", 0)) == 0
+    known = answer(config, problem, model) if first else None
+    directory.mkdir(parents=True, exist_ok=True)
     curves = [_curves(where, config, resumed)] if first else []
     module = build_module(config, problem, model, driven, curves, resumed)
     loggers = build_loggers(config, directory) if first else []
@@ -289,7 +285,7 @@ def _part(section: Mapping[str, Any], key: str, kind: type) -> Any:
         extra = key.partition(".")[2]
         raise LabError(f"{key} needs another package: pip install 'descent-lab[{extra}]' ({error})") from None
     except Exception as error:  # a user's class can raise anything
-        raise LabError(f"{key} cannot be built: {' '.join(str(error).split())}") from None
+        raise LabError(f"{key} cannot be built: {one_line(error)}") from None
     if not isinstance(built, kind):
         raise LabError(f"{key}._target_={path} is not a {kind.__name__} of Lightning")
     return built
@@ -397,13 +393,12 @@ def _fit(trainer: L.Trainer, module: Descent, datamodule: LabDataModule, ckpt_pa
         try:
             trainer.fit(module, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
         except MisconfigurationException as error:
-            raise LabError(f"Lightning refuses: {' '.join(str(error).split())}") from error
+            raise LabError(f"Lightning refuses: {one_line(error)}") from error
         except SystemExit:  # Lightning's answer to Ctrl-C
             if not trainer.interrupted:
                 raise
             signal.signal(signal.SIGINT, handler)
-            last = RunDirectory(Path(trainer.default_root_dir)).last_checkpoint
-            hint = f"; go on with: python -m src.train ckpt_path={last}" if last.is_file() else ""
+            hint = RunDirectory(Path(trainer.default_root_dir)).how_to_go_on()
             raise KeyboardInterrupt(f"interrupted after {trainer.global_step:,} steps{hint}") from None
 
 

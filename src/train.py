@@ -13,9 +13,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import CONF, check_overrides, check_sweep_overrides, explain, of_the_run, with_checkpoint
+from src.compose import CONF, check_overrides, check_sweep_overrides, explain, with_checkpoint, writing
 from src.config import check
-from src.errors import LabError, told, unwritable
+from src.errors import FULL_ERROR, LabError, told
 from src.results import discard
 
 FAILED: list[LabError] = []
@@ -66,7 +66,6 @@ def _failed(error: LabError) -> float:
 def main() -> None:
     """The command: mistakes are told in a sentence before a directory is made; exit status 1."""
     # Hydra would print its own errors and exit; this way they come here, and become sentences
-    full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with told():
         # Hydra wants its flags first
@@ -83,20 +82,17 @@ def main() -> None:
                 check_sweep_overrides(overrides)
             elif not shown:
                 existed = check_overrides(overrides)
-            command()
+            with writing():
+                command()
             if FAILED and not arguments.multirun:
                 discard(FAILED[0], existed)
                 raise FAILED[0]
             if FAILED:
                 raise LabError("; ".join(dict.fromkeys(map(str, FAILED))))
         except (HydraException, OmegaConfBaseException) as error:
-            if full_error == "1":
+            if FULL_ERROR:
                 raise
             raise LabError(explain(error, arguments.overrides)) from None
-        except OSError as error:
-            if full_error == "1" or not of_the_run(error):
-                raise
-            raise LabError(unwritable(error)) from None
 
 
 if __name__ == "__main__":

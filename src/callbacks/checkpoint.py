@@ -78,7 +78,7 @@ class Checkpoint(LightningCheckpoint):
         for curves in module.curves:
             curves.write(before=trainer.global_step)
         half = path.with_suffix(".part")  # a kill in the middle must leave the last good one
-        with module.evaluating():
+        with module.driven.evaluating():
             trainer.save_checkpoint(half)
         if trainer.is_global_zero:
             half.replace(path)

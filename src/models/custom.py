@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.errors import LabError
+from src.errors import LabError, one_line
 from src.seeds import stream
 
 
@@ -32,7 +32,7 @@ class Custom(nn.Module):
             try:
                 self.module = kind(**sizes, **keys).to(dtype)
             except Exception as error:  # a user's class can raise anything
-                raise LabError(f"model._target_={_name(kind)} cannot be built: {_reason(error)}") from None
+                raise LabError(f"model._target_={_name(kind)} cannot be built: {one_line(error)}") from None
             # here, because lazy layers draw their start when they first see rows
             made = self._tried(torch.zeros(2, inputs, dtype=dtype))
         if not any(parameter.requires_grad for parameter in self.module.parameters()):
@@ -48,7 +48,7 @@ class Custom(nn.Module):
                 return self.module.eval()(rows)
         except Exception as error:  # a user's class can raise anything
             where = f"model._target_={_name(type(self.module))}"
-            raise LabError(f"{where} cannot take inputs {list(rows.shape)}: {_reason(error)}") from None
+            raise LabError(f"{where} cannot take inputs {list(rows.shape)}: {one_line(error)}") from None
         finally:
             self.module.train()
 
@@ -59,7 +59,3 @@ class Custom(nn.Module):
 
 def _name(kind: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else str(kind)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
