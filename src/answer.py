@@ -1,7 +1,9 @@
-"""What theory has to say of a run of a linear model: the exact answer in the data's units, and what to expect."""
+"""What theory has to say of a run: the exact answer in the data's units, what to expect, and where it is silent."""
 
+import dataclasses
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,11 +13,13 @@ from src.config import Config
 from src.data.problem import Problem, Scaling
 from src.models.linear import Linear
 from src.models.stack import member
-from src.theory import Exact, solve
+from src.theory import Exact, Method, Path, fixed_point, noise_floor, solve
 
-# weight decay of these is a term of the loss, so it moves the answer; others (AdamW) shrink the weights beside it
+# weight decay of these is a term of the loss, so it moves the answer to the ridge solution
 _DECAYING = ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax", "NAdam", "RAdam", "ASGD")
 COUPLED = frozenset(f"torch.optim.{name}" for name in _DECAYING)
+# with decay beside the loss, these come to rest where AdamW does
+ADAMS = frozenset(f"torch.optim.{name}" for name in ("AdamW", "Adam", "NAdam", "RAdam"))
 
 
 @dataclass(frozen=True)
@@ -23,83 +27,159 @@ class Answer:
     """The exact answer of a run and where its descent starts.
 
     Attributes:
-        exact: in the coordinates that descent sees.
-        start: the initial parameters there, bias first, `[d, O]`.
+        exact: in the coordinates that descent sees; None where there is none.
         scaling: of a table, to its own units.
-        plain: learning rate, momentum and weight decay, where the run is plain full-batch gradient descent or the heavy
-            ball, of which theory can tell the path; else None.
+        path: of full-batch gradient descent with constant numbers; of anything else theory knows none.
+        floor: the loss at which mini-batches settle.
+        silent: what theory has nothing to say of, and why.
     """
 
-    exact: Exact
-    start: Tensor
-    scaling: Scaling | None
-    plain: tuple[float, float, float] | None
+    exact: Exact | None
+    scaling: Scaling | None = None
+    path: Path | None = None
+    floor: float | None = None
+    silent: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> float:
+        """What a loss of descent is multiplied by to be in the data's units."""
+        return 1.0 if self.scaling is None else float(self.scaling.loss_scale()[0])
 
     def as_json(self) -> dict[str, Any]:
         """What `result.json` holds under `exact`: losses and parameters in the data's units, rates in descent's."""
-        exact, scaling = self.exact, self.scaling
-        unit = 1.0 if scaling is None else float(scaling.loss_scale()[0])
+        silent = {"not_applicable": dict(self.silent)} if self.silent else {}
+        if self.exact is None:
+            return silent
+        exact, scaling, noise = self.exact, self.scaling, self.exact.noise_variance
         weight, bias = exact.weight, exact.intercept
         if scaling is not None:
             weight, bias = scaling.weight(weight), scaling.bias(weight, bias)
-        noise = exact.noise_variance
+        lr, momentum = exact.heavy_ball
         return {
             "weight": weight.tolist(),
             **({} if bias is None else {"bias": bias.tolist()}),
-            "train/loss": exact.loss * unit,
-            "noise_variance": None if noise is None else noise * unit,
+            "train/loss": exact.loss * self.unit,
+            "noise_variance": None if noise is None else noise * self.unit,
             "hessian_eigenvalues": exact.eigenvalues.tolist(),
             "rank": exact.rank,
             "condition_number": exact.condition_number,
-            "critical_lr": exact.critical_lr,
+            "critical_lr": exact.critical_lr if self.path is None else self.path.critical_lr,
             "optimal_lr": exact.optimal_lr,
+            "optimal_rate": exact.optimal_rate,
+            "heavy_ball": {"lr": lr, "momentum": momentum},
+            **({} if self.path is None else {"steps_within_1_percent": self.path.steps_within()}),
+            **({} if self.floor is None else {"noise_floor": self.floor * self.unit}),
+            **silent,
         }
 
     def warning(self) -> str | None:
         """Before a run: that its learning rate is past the critical one."""
-        if self.plain is None:
+        if self.path is None or not self.path.method.lr > self.path.critical_lr:
             return None
-        lr, momentum, decay = self.plain
-        critical = 2 * (1 + momentum) / (self.exact.largest + decay) if self.exact.largest + decay > 0 else float("inf")
-        if lr <= critical:
-            return None
-        formula = f"2(1 + {momentum:g})/λmax" if momentum else "2/λmax"
-        return f"gradient descent will diverge: {lr:g} is above {formula} = {critical:.4g} of this data"
+        method, critical = self.path.method, self.path.critical_lr
+        return f"gradient descent will diverge: {method.lr:g} is above {method.formula} = {critical:.4g} of this data"
 
     def outlook(self, steps: int) -> str | None:
         """After a run: how many steps would have brought it within 1 % of its start's distance, if it took fewer."""
-        if self.plain is None or self.plain[1] or self.plain[2]:
+        if self.path is None:
             return None
-        needed = self.exact.steps_within(self.start, self.plain[0])
+        needed = self.path.steps_within()
         if needed is None or needed <= steps:
             return None
-        best = self.exact.optimal_lr
-        return (
-            f"not enough, at this learning rate it takes about {needed:,} to come within 1 % of the start's distance "
-            f"({self.exact.steps_within(self.start, best):,} at {best:.4g}, the best fixed one)"
-        )
+        told = f"{steps:,} steps are not enough: at this learning rate it takes about {needed:,} to come within 1 % of "
+        told += "the start's distance"
+        best = Path(self.path.exact, Method(self.path.exact.optimal_lr), self.path.start)
+        fewer = best.steps_within()
+        if fewer is None or fewer >= needed:
+            return told
+        plain = "the best fixed one" if not self.path.method.momentum else "the best without momentum"
+        return f"{told} ({fewer:,} at {best.method.lr:.4g}, {plain})"
 
 
-def answer(config: Config, problem: Problem, model: torch.nn.Module) -> Answer | None:
-    """The exact answer for this run; None where theory has none. Call it before the first step."""
+def answer(config: Config, problem: Problem, model: torch.nn.Module) -> Answer:
+    """The exact answer for this run. Call it before the first step."""
     if not isinstance(model, Linear):
-        return None
-    arguments = config.optimizer.arguments()
-    if arguments.get("weight_decay") and config.optimizer.target_ not in COUPLED:
-        return None  # decay beside the loss has a fixed point of its own
-    decay = float(arguments.get("weight_decay", 0.0)) if config.optimizer.target_ in COUPLED else 0.0
-    exact = solve(problem.train, model.bias is not None, config.model.loss, decay)
+        return Answer(None, silent={"exact answer": "the model is not linear"})
+    arguments, target = config.optimizer.arguments(), config.optimizer.target_
+    name = target.rpartition(".")[2]
+    if arguments.get("maximize"):
+        return Answer(None, silent={"exact answer": "the loss is maximized"})
+    decay = float(arguments.get("weight_decay") or 0.0)
+    if target == "torch.optim.ASGD":
+        decay += float(arguments.get("lambd", 1e-4))
+    beside = bool(decay) and (target not in COUPLED or bool(arguments.get("decoupled_weight_decay")))
+    ridge = 0.0 if beside else decay
+    exact = solve(problem.train, model.bias is not None, config.model.loss, ridge)
+    size = config.data.batch_size
+    batch = len(problem.train) if size == "full" else min(int(size), len(problem.train))
+    if beside:
+        why = _no_rest(config, target, arguments, batch < len(problem.train))
+        if why:
+            return Answer(None, silent={"exact answer": f"{name}'s decay is beside the loss, and {why}"})
+        exact = _moved(exact, fixed_point(exact, decay, float(arguments.get("eps", 1e-8))))
+    method, why = _method(config, arguments, batch < len(problem.train))
+    if method is None:
+        floor = _floor(config, arguments, problem, exact, batch)
+        return Answer(exact, problem.scaling, None, floor, {"path and steps": why})
     parts = [member(p.detach(), 0) for p in (model.bias, model.weight) if p is not None]
-    return Answer(exact, torch.cat(parts).double().cpu(), problem.scaling, _plain(config, arguments, decay))
+    return Answer(exact, problem.scaling, Path(exact, method, torch.cat(parts).double().cpu()))
 
 
-def _plain(config: Config, arguments: Mapping[str, Any], decay: float) -> tuple[float, float, float] | None:
-    """Learning rate, momentum and decay of full-batch descent whose every step is the same linear map; else None."""
-    rows = config.data.arguments().get("rows")
-    full = config.data.batch_size == "full" or config.data.batch_size == rows
-    steady = config.scheduler is None and config.trainer.gradient_clip_val is None
-    heavy_ball = not arguments.get("nesterov") and not arguments.get("dampening") and not arguments.get("maximize")
-    zeroed = config.trainer.zero_grad_every_n_steps == 1
-    if config.optimizer.target_ != "torch.optim.SGD" or not (full and steady and heavy_ball and zeroed):
+def _moved(exact: Exact, solution: Tensor) -> Exact:
+    """The answer at `solution` instead."""
+    modes = exact.eigenvectors.mT @ (solution - exact.solution)
+    return dataclasses.replace(exact, solution=solution, loss=float(exact.loss_at(modes)))
+
+
+def _no_rest(config: Config, target: str, arguments: Mapping[str, Any], batches: bool) -> str | None:
+    """Why descent with decay beside the loss has no fixed point that theory knows; None where it has."""
+    if target not in ADAMS or arguments.get("amsgrad"):
+        return "where it comes to rest is not known"
+    if batches:
+        return "with mini-batches it depends on their noise"
+    if config.trainer.gradient_clip_val is not None or config.trainer.zero_grad_every_n_steps != 1:
+        return "with gradients that are clipped or added up it does not come to rest there"
+    return None
+
+
+def _steady(config: Config) -> str | None:
+    """Why steps are not all the same map; None where they are."""
+    if config.scheduler is not None:
+        return "the learning rate changes"
+    if config.trainer.gradient_clip_val is not None:
+        return "gradients are clipped"
+    return "gradients add up" if config.trainer.zero_grad_every_n_steps != 1 else None
+
+
+def _method(config: Config, arguments: Mapping[str, Any], batches: bool) -> tuple[Method | None, str]:
+    """The run's optimizer where its full-batch step is one linear map; else why theory knows no path for it."""
+    target, lr = config.optimizer.target_, float(arguments.get("lr", 1e-3))
+    if target == "torch.optim.SGD":
+        momentum = float(arguments.get("momentum") or 0.0)
+        dampening, nesterov = float(arguments.get("dampening") or 0.0), bool(arguments.get("nesterov"))
+        method = Method(lr, momentum, dampening, nesterov)
+    elif target == "src.optim.TextbookMomentum":
+        beta = float(arguments.get("beta", 0.2))
+        method = Method(lr, beta, beta, first_whole=False)
+    else:
+        return None, f"{target.rpartition('.')[2]}'s steps are no linear map of the parameters"
+    why = "mini-batches are drawn" if batches else _steady(config)
+    return (None, why) if why else (method, "")
+
+
+def _floor(
+    config: Config, arguments: Mapping[str, Any], problem: Problem, exact: Exact, batch_size: int
+) -> float | None:
+    """Where plain mini-batch descent settles; None for anything else."""
+    numbers = ("momentum", "weight_decay", "dampening", "nesterov")
+    plain = config.optimizer.target_ == "torch.optim.SGD" and not any(arguments.get(name) for name in numbers)
+    if not plain or batch_size == len(problem.train) or _steady(config):
         return None
-    return float(arguments.get("lr", 1e-3)), float(arguments.get("momentum", 0.0)), decay
+    return noise_floor(problem.train, exact, float(arguments.get("lr", 1e-3)), batch_size, config.model.loss)
+
+
+def curve_steps(max_steps: int, most: int = 100) -> Tensor:
+    """Steps at which a predicted curve is drawn: evenly spaced and evenly in their logarithm, `[K]`."""
+    even = torch.linspace(0, max_steps, most)
+    late = torch.logspace(0, math.log10(max_steps), most)
+    return torch.cat([even, late]).round().long().clamp(max=max_steps).unique()

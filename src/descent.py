@@ -111,7 +111,7 @@ class Descent(L.LightningModule):
         """Take the block's optimizer steps; stop at the step whose loss has diverged."""
         before, losses = self._snapshot(), list[Tensor]()
         try:
-            self._descend(block, len(block), losses)
+            self.descend(block, len(block), losses)
         except Exception:  # the tail of a block that has diverged may overflow in any way
             if self._diverged_in(losses) is None:
                 raise
@@ -120,7 +120,7 @@ class Descent(L.LightningModule):
         if bad is not None:
             # go back, so that a diverged run ends in the parameters whose loss it was, however blocks were cut
             self._restore(before)
-            self._descend(block, bad, [])
+            self.descend(block, bad, [])
             history, taken = history[: bad + 1], bad
             self.diverged_at = block.first + bad
             self.trainer.should_stop = True
@@ -128,7 +128,7 @@ class Descent(L.LightningModule):
         self._count(taken)
         self._record_losses(block.first, history)
 
-    def _descend(self, block: Block, steps: int, history: list[Tensor]) -> None:
+    def descend(self, block: Block, steps: int, history: list[Tensor]) -> None:
         """Take the block's first `steps` optimizer steps; the loss `[P]` before each is added to `history`."""
         scheduler, several = self.driven.scheduler, self._several
         if isinstance(scheduler, ReduceLROnPlateau):

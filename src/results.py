@@ -268,17 +268,20 @@ def summary(result: Result, most: int = 12) -> Table:
     """A short table: what was learned beside what is true and what is exact, and the losses."""
     table = Table()
     table.add_column("")
-    columns = ["learned", *(["true"] if result.truth else []), *(["exact", "error"] if result.exact else [])]
+    columns = [
+        "learned",
+        *(["true"] if result.truth else []),
+        *(["exact", "error"] if "weight" in result.exact else []),
+    ]
     for column in columns:
         table.add_column(column, justify="right")
     known = {"true": result.truth, "exact": result.exact}
     learned = _numbers(result, result.parameters)
     others = {name: _numbers(result, values) for name, values in known.items()}
-    if result.exact and result.exact["rank"] < len(result.exact["hessian_eigenvalues"]):
-        others["exact"] = {}  # one of many, and no better than what was learned
     for name, value in list(learned.items())[:most]:
         cells = {"learned": value, **{column: numbers.get(name) for column, numbers in others.items()}}
-        cells["error"] = _difference(value, cells.get("exact"))
+        # one of many exact answers is no better than what was learned
+        cells["error"] = _difference(value, cells.get("exact")) if _unique(result.exact) else None
         table.add_row(Text(name), *(_shown(cells[column]) for column in columns))
     if len(learned) > most:
         table.add_row(f"... {len(learned) - most} more in result.json")
@@ -288,6 +291,40 @@ def summary(result: Result, most: int = 12) -> Table:
         shown = ["not finite" if loss is None else _shown(loss), *(_shown(cells.get(column)) for column in columns[1:])]
         table.add_row(name, *shown, style="dim")
     return table
+
+
+def in_theory(result: Result) -> list[str]:
+    """What theory says beside the table, in lines: of the learning rate, of mini-batches, and where it is silent."""
+    exact, lines = result.exact, []
+    if "weight" in exact:
+        lines.append(
+            f"Hessian: λmax {_short(exact['hessian_eigenvalues'][-1])}, "
+            f"condition number {_short(exact['condition_number'])}"
+        )
+        ball = exact["heavy_ball"]
+        lines.append(
+            f"learning rate of gradient descent: critical {_short(exact['critical_lr'])}, "
+            f"best {_short(exact['optimal_lr'])} (with momentum {_short(ball['momentum'])}: {_short(ball['lr'])})"
+        )
+        if not _unique(exact):
+            size = len(exact["hessian_eigenvalues"])
+            lines.append(
+                f"the columns depend on each other (rank {exact['rank']} of {size}): "
+                "of the many exact answers this is the one of least norm"
+            )
+        if "noise_floor" in exact:
+            lines.append(f"mini-batches at this learning rate keep the loss near {_short(exact['noise_floor'])}")
+    lines += [f"{what}: not applicable ({why})" for what, why in exact.get("not_applicable", {}).items()]
+    return lines
+
+
+def _unique(exact: Mapping[str, Any]) -> bool:
+    """Whether there is no other exact answer: every direction changes the loss."""
+    return min(exact.get("hessian_eigenvalues", [1.0])) > 0
+
+
+def _short(value: float | None) -> str:
+    return "unknown" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
 def _shown(value: float | None) -> str:

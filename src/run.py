@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from src import checkpoint as checkpoints
 from src import models
 from src.answer import Answer, answer
+from src.callbacks.theory import Theory
 from src.compose import check_run, compose, composing, with_checkpoint, writing
 from src.config import Config, check, digest
 from src.data import Problem
@@ -141,6 +142,8 @@ def _train(config: Config, directory: Path, command: str) -> Result:
     module = build_module(config, problem, model, driven, curves, resumed)
     loggers = build_loggers(config, directory) if first else []
     datamodule = build_datamodule(config, problem, callbacks)
+    if known is not None and known.exact is not None:
+        callbacks = [*callbacks, Theory(known)]
     trainer = build_trainer(config, directory, callbacks, loggers)
     if resumed is not None:
         _carry_over(loggers, curves)

@@ -31,7 +31,7 @@ def command(composed: DictConfig) -> float:
         return _failed(error)
     from rich.console import Console  # after the check, like everything that takes long to import
 
-    from src.results import headline, summary
+    from src.results import headline, in_theory, summary
     from src.run import task
 
     result = task(composed)
@@ -41,6 +41,8 @@ def command(composed: DictConfig) -> float:
     colour = "green" if result.status == "completed" else "red"
     console.print(headline(result), style=colour, highlight=False, soft_wrap=True, markup=False)
     console.print(summary(result))
+    for line in in_theory(result):
+        console.print(line, highlight=False, markup=False)
     where = result.directory.resolve()
     inside = where.is_relative_to(Path.cwd())
     console.print(

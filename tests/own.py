@@ -5,6 +5,9 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from src.callbacks.every import EveryNSteps
+from src.descent import Descent
+
 
 class Crash(Callback):
     """Raises once a step is reached, as a power cut would end the run."""
@@ -15,3 +18,11 @@ class Crash(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         if trainer.global_step >= self.at:
             raise RuntimeError("power cut")
+
+
+class FullLoss(EveryNSteps):
+    """Records the loss over all training rows."""
+
+    def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
+        rows = trainer.datamodule.rows("train", module.device)  # type: ignore[attr-defined]
+        module.record(step, {"full_loss": module.evaluate(rows).double()})

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src.results import Result, read_rows
+from src.results import Result, in_theory, read_rows, summary
 
 Train = Callable[..., Result]
 BY_HAND = ["model.dtype=float64", "model.gradient=by_hand"]
@@ -74,6 +75,10 @@ def test_weight_decay_in_the_loss_moves_it(train: Train) -> None:
         (["optimizer.lr=0.0294"], True),
         (["optimizer=momentum", "optimizer.momentum=0.9", "optimizer.lr=0.0550"], False),
         (["optimizer=momentum", "optimizer.momentum=0.9", "optimizer.lr=0.0560"], True),
+        (["optimizer=nesterov", "optimizer.momentum=0.9", "optimizer.lr=0.0197"], False),  # 1.9/2.8 of it
+        (["optimizer=nesterov", "optimizer.momentum=0.9", "optimizer.lr=0.0199"], True),
+        (["optimizer=textbook_momentum", "optimizer.beta=0.2", "optimizer.lr=0.0437"], False),  # 1.2/0.8 of it
+        (["optimizer=textbook_momentum", "optimizer.beta=0.2", "optimizer.lr=0.0439"], True),
         (["optimizer=adam", "optimizer.lr=1.0"], False),
         (["optimizer.lr=0.05", "trainer.gradient_clip_val=20"], False),
         (["optimizer.lr=0.05", "data.batch_size=10"], False),
@@ -105,23 +110,45 @@ def test_how_far_it_still_is(train: Train) -> None:
     assert "not enough" not in train("long", "experiment=noisy_line", f"trainer.max_steps={needed}").reason
 
 
-@pytest.mark.parametrize(
-    "table",
-    ["a,b,y\n1,1,1\n2,2,3\n3,3,2\n", "a,b,y\n1,7,1\n2,7,3\n4,7,2\n", "a,b,c,d,y\n1,5,2,8,1\n2,1,9,3,4\n"],
-    ids=["a duplicated feature", "a constant feature", "more features than rows"],
-)
-def test_no_nan_where_there_is_no_single_answer(train: Train, tmp_path: Path, table: str) -> None:
-    (tmp_path / "table.csv").write_text(table)
+TABLES = {
+    "a duplicated feature": "a,b,y\n1,1,1\n2,2,3\n3,3,2\n",
+    "a constant feature": "a,b,y\n1,7,1\n2,7,3\n4,7,2\n",
+    "more features than rows": "a,b,c,d,y\n1,5,2,8,1\n2,1,9,3,4\n",
+    "huge": "a,b,y\n1e150,2,1e150\n3e150,1,2e150\n2e150,5,4e150\n4e150,4,1e150\n",
+    "tiny": "a,b,y\n1e-150,2,1e-150\n3e-150,1,2e-150\n2e-150,5,4e-150\n4e-150,4,1e-150\n",
+}
+
+
+@pytest.mark.parametrize("standardize", ["true", "false"])
+@pytest.mark.parametrize("kind", TABLES)
+def test_an_answer_or_a_sentence_for_whatever_data(train: Train, tmp_path: Path, kind: str, standardize: str) -> None:
+    (tmp_path / "table.csv").write_text(TABLES[kind])
     words = ["data=table", f"data.path={tmp_path / 'table.csv'}", "data.target=y", "data.val=0", "data.test=0"]
-    result = train("run", *words, "trainer.max_steps=5", "callbacks.checkpoint=null")
+    words += [f"data.standardize={standardize}", "model.dtype=float64", "trainer.max_steps=5"]
+    result = train("run", *words, "callbacks.checkpoint=null")
     text = (result.directory / "result.json").read_text()
     assert "NaN" not in text
     assert "Infinity" not in text
-    assert json.loads(text)["exact"]["rank"] < len(result.features) + 1
+    deficient = kind not in ("huge", "tiny")
+    assert (json.loads(text)["exact"]["rank"] < len(result.features) + 1) == deficient
+    assert any("the one of least norm" in line for line in in_theory(result)) == deficient
+    shown = {column.header: list(column.cells) for column in summary(result).columns}
+    assert all(shown["exact"][:3])
+    assert any(shown["error"][:3]) == (not deficient)
+
+
+def test_one_row(train: Train) -> None:
+    """One equation for two numbers: the solution of least norm is y x/|x|²."""
+    result = train("run", "data=points", "data.x=[3.0]", "data.y=[5.0]", "trainer.max_steps=5")
+    assert result.exact["weight"][0][0] == pytest.approx(5 * 3 / 10)
+    assert result.exact["bias"][0] == pytest.approx(5 * 1 / 10)
+    assert (result.exact["rank"], result.exact["noise_variance"]) == (1, None)
 
 
 def test_a_network_has_no_exact_answer(train: Train) -> None:
-    assert train("run", "model=two_layer", "trainer.max_steps=5").exact == {}
+    result = train("run", "model=two_layer", "trainer.max_steps=5")
+    assert result.exact == {"not_applicable": {"exact answer": "the model is not linear"}}
+    assert in_theory(result) == ["exact answer: not applicable (the model is not linear)"]
 
 
 def test_the_predicted_curve_is_the_curve(train: Train, tmp_path: Path) -> None:
@@ -131,7 +158,7 @@ def test_the_predicted_curve_is_the_curve(train: Train, tmp_path: Path) -> None:
     from src.compose import compose
     from src.config import check
     from src.run import build_model, build_problem
-    from src.theory import solve
+    from src.theory import Method, Path, solve
 
     words = ["experiment=line", "model.dtype=float64", "trainer.log_every_n_steps=100"]
     train("run", *words)
@@ -142,5 +169,63 @@ def test_the_predicted_curve_is_the_curve(train: Train, tmp_path: Path) -> None:
     curve = read_rows(tmp_path / "run" / "metrics.csv")
     rows = {step: row["train/loss"] for step, row in curve if "train/loss" in row}
     steps = torch.tensor([step for step in rows if step % 100 == 0])
-    predicted = solve(problem.train).losses(start, 0.01, steps)
+    predicted = Path(solve(problem.train), Method(0.01), start).losses(steps)
     assert [rows[int(step)] for step in steps] == pytest.approx(predicted.tolist(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("words", "weight"),
+    [
+        (["optimizer=adamw", "optimizer.weight_decay=0.6"], 1 / 0.6),  # at the edge of the box |w| <= 1/decay
+        (["optimizer=adam", "+optimizer.weight_decay=0.6", "+optimizer.decoupled_weight_decay=true"], 1 / 0.6),
+        (["optimizer=adamw", "optimizer.weight_decay=0.01"], 1.98821),  # the box is too wide to matter
+        (["optimizer=asgd", "optimizer.lambd=0.01", "+optimizer.weight_decay=0.09"], "ridge 0.1"),
+        (["optimizer=adam", "+optimizer.weight_decay=0.1"], "ridge 0.1"),
+        (["optimizer=adamw", "optimizer.weight_decay=0.6", "data.batch_size=10"], None),
+        (["optimizer=adamw", "optimizer.weight_decay=0.6", "trainer.gradient_clip_val=1"], None),
+        (["optimizer=muon", "optimizer.weight_decay=0.1"], None),
+        (["+optimizer.maximize=true", "optimizer.lr=1e-4"], None),
+    ],
+)
+def test_decay_moves_the_answer_or_takes_it_away(train: Train, words: list[str], weight: float | str | None) -> None:
+    result = train("run", "experiment=noisy_line", "trainer.max_steps=3", *words)
+    if weight is None:
+        assert list(result.exact) == ["not_applicable"]
+        assert "exact" not in [column.header for column in summary(result).columns]
+        return
+    if isinstance(weight, str):
+        ridge = train("ridge", "experiment=noisy_line", "trainer.max_steps=3", "+optimizer.weight_decay=0.1")
+        weight = float(ridge.exact["weight"][0][0])
+        assert abs(weight - 1.98821) > 0.01
+    assert result.exact["weight"][0][0] == pytest.approx(weight, abs=5e-6)
+
+
+def test_where_mini_batches_settle(train: Train) -> None:
+    words = ["experiment=noisy_line", "data.rows=300", "data.batch_size=10", "optimizer.lr=0.005"]
+    words += ["trainer.max_steps=12000", "model.gradient=by_hand", "trainer.val_every_n_steps=1000"]
+    result = train("run", *words, "+callbacks.own._target_=tests.own.FullLoss", "+callbacks.own.every_n_steps=7")
+    settled = [row["full_loss"] for step, row in read_rows(result.directory / "metrics.csv") if "full_loss" in row]
+    excess = float(np.mean(settled[len(settled) // 6 :])) - result.exact["train/loss"]
+    assert result.exact["noise_floor"] - result.exact["train/loss"] == pytest.approx(excess, rel=0.15)
+    assert "noise_floor" not in train("momentum", *words[:4], "optimizer=momentum", "trainer.max_steps=9").exact
+
+
+def test_theory_is_in_tensorboard_beside_the_curve(train: Train, tmp_path: Path) -> None:
+    train("run", "experiment=noisy_line", "logger=tensorboard", "model.dtype=float64")
+    board = EventAccumulator(str(tmp_path / "run"), size_guidance={"scalars": 0, "images": 0})
+    board.Reload()
+    taken = {event.step: event.value for event in board.Scalars("train/loss")}
+    predicted = {event.step: event.value for event in board.Scalars("theory/predicted_loss")}
+    assert len(predicted) > 50
+    assert predicted == pytest.approx({step: taken[step] for step in predicted}, rel=1e-6)
+    assert [event.value for event in board.Scalars("theory/exact_loss")] == pytest.approx([3.85161] * 2, abs=5e-6)
+    assert board.Tags()["images"] == ["loss"]
+    assert "theory/exact_loss" not in _scalars(train, tmp_path, "model=two_layer")
+    assert "theory/predicted_loss" not in _scalars(train, tmp_path, "optimizer=adam")
+
+
+def _scalars(train: Train, tmp_path: Path, word: str) -> list[str]:
+    train(word.partition("=")[2], word, "logger=tensorboard", "trainer.max_steps=3")
+    board = EventAccumulator(str(tmp_path / word.partition("=")[2]))
+    board.Reload()
+    return list(board.Tags()["scalars"])

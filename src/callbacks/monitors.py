@@ -4,8 +4,8 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
 
+from src.callbacks.boards import tensorboards
 from src.callbacks.every import EveryNSteps
 from src.data.module import LabDataModule
 from src.data.problem import Rows
@@ -19,14 +19,6 @@ def _training_rows(trainer: L.Trainer, module: Descent) -> Rows:
     rows = datamodule.rows("train", module.device)
     assert rows is not None
     return rows
-
-
-def _tensorboards(trainer: L.Trainer) -> list[TensorBoardLogger]:
-    return (
-        [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if trainer.is_global_zero
-        else []
-    )
 
 
 class LearningRate(EveryNSteps):
@@ -90,7 +82,7 @@ class Histograms(EveryNSteps):
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Log them."""
-        boards = _tensorboards(trainer)
+        boards = tensorboards(trainer)
         if not boards or module.members > 1:
             return
         rows = _training_rows(trainer, module)
@@ -108,7 +100,7 @@ class FittedLine(EveryNSteps):
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Draw and log it."""
-        boards = _tensorboards(trainer)
+        boards = tensorboards(trainer)
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
         if not boards or datamodule.problem.inputs != 1 or datamodule.problem.outputs != 1:
             return

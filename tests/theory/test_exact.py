@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data import Features, Rows
-from src.theory import Exact, solve
-from tests import nist
-from tests.nist import Regression
+from src.data import Rows
+from src.theory import Exact, Method, Path, solve
+from tests.theory import nist
+from tests.theory.designs import designs
+from tests.theory.nist import Regression
 
 
 def rows(regression: Regression) -> Rows:
@@ -69,107 +70,22 @@ def test_the_noisy_line(noisy_line: Exact) -> None:
     assert noisy_line.condition_number == pytest.approx(138.008, rel=1e-6)
     assert noisy_line.critical_lr == pytest.approx(0.0291941, rel=1e-6)
     zero = torch.zeros(2, 1)
-    bias, weight = noisy_line.trajectory(zero, 0.01, torch.tensor([100]))[0, :, 0].tolist()
+    path = Path(noisy_line, Method(0.01), zero)
+    bias, weight = path.parameters(torch.tensor([100]))[0, :, 0].tolist()
     assert (weight, bias) == (pytest.approx(2.06683, abs=5e-6), pytest.approx(0.65558, abs=5e-6))
-    assert noisy_line.losses(zero, 0.01, torch.tensor([99])).item() == pytest.approx(3.92171, abs=5e-6)
-
-
-designs = st.builds(
-    lambda seed, inputs, condition, outputs: Features(
-        seed=seed, rows=40, val=0, test=0, inputs=inputs, condition_number=condition, weights=None, intercept=0.5,
-        noise=0.3,
-    ).problem().train,
-    seed=st.integers(0, 2**32 - 1),
-    inputs=st.integers(1, 5),
-    condition=st.floats(1, 200),
-    outputs=st.just(1),
-)  # fmt: skip
-
-
-def descend(data: Rows, lr: float, steps: int, bias: bool = True) -> tuple[list[torch.Tensor], list[float]]:
-    """Full-batch gradient descent from 0 in plain float64: parameters and losses after 0, 1, ..., steps."""
-    design = data.inputs.double()
-    design = torch.cat([torch.ones(len(design), 1).double(), design], 1) if bias else design
-    t = torch.zeros(design.shape[1], 1, dtype=torch.float64)
-    path, losses = [], []
-    for _ in range(steps + 1):
-        error = design @ t - data.targets.double()
-        path.append(t)
-        losses.append(float(error.square().mean()))
-        t = t - lr * 2 / len(design) * design.T @ error
-    return path, losses
-
-
-@settings(max_examples=25, deadline=None)
-@given(designs, st.floats(0.05, 1.9), st.booleans())
-def test_the_closed_form_is_the_path_of_descent(data: Rows, share: float, bias: bool) -> None:
-    exact = solve(data, bias)
-    lr = share / exact.largest
-    path, losses = descend(data, lr, 200, bias)
-    steps = torch.arange(0, 201, 20)
-    predicted = exact.trajectory(path[0], lr, steps)
-    torch.testing.assert_close(predicted, torch.stack(path[::20]), rtol=1e-9, atol=1e-11)
-    assert exact.losses(path[0], lr, steps).tolist() == pytest.approx(losses[::20], rel=1e-9)
-
-
-@settings(max_examples=25, deadline=None)
-@given(designs)
-def test_the_critical_rate_divides_those_that_converge_from_those_that_diverge(data: Rows) -> None:
-    exact = solve(data)
-    _, below = descend(data, 0.99 * exact.critical_lr, 600)
-    _, above = descend(data, 1.01 * exact.critical_lr, 600)
-    assert below[-1] <= below[0] * (1 + 1e-9)
-    assert above[-1] > above[300]
-    zero = torch.zeros(len(exact.solution), 1)
-    assert exact.steps_within(zero, 1.01 * exact.critical_lr) is None
-
-
-@settings(max_examples=25, deadline=None)
-@given(designs, st.floats(0.3, 1.0), st.sampled_from([0.5, 0.1, 0.01]))
-def test_steps_within_a_tolerance_are_counted_right(data: Rows, share: float, tolerance: float) -> None:
-    exact = solve(data)
-    lr = share * exact.optimal_lr
-    zero = torch.zeros(len(exact.solution), 1, dtype=torch.float64)
-    steps = exact.steps_within(zero, lr, tolerance)
-    assert steps is not None
-    distance = [float((t - exact.solution).norm()) for t in exact.trajectory(zero, lr, torch.arange(steps + 1))]
-    assert distance[-1] <= tolerance * distance[0] * (1 + 1e-9)
-    assert steps == 0 or distance[-2] > tolerance * distance[0] * (1 - 1e-9)
-
-
-@settings(max_examples=25, deadline=None)
-@given(designs)
-def test_the_best_rates_shrink_the_distance_as_they_say(data: Rows) -> None:
-    """The spectral radius of the iteration is (κ-1)/(κ+1) at the best rate, and (√κ-1)/(√κ+1) for the heavy ball."""
-    exact = solve(data)
-    radius = float((1 - exact.optimal_lr * exact.eigenvalues).abs().max())
-    assert radius == pytest.approx(exact.optimal_rate, abs=1e-9)
-    lr, beta = exact.heavy_ball
-    worst = max(
-        np.abs(np.linalg.eigvals(np.array([[1 + beta - lr * float(value), -beta], [1.0, 0.0]]))).max()
-        for value in exact.eigenvalues
-    )
-    # at the ends of the spectrum the eigenvalue is double, and computed to the square root of rounding
-    assert worst == pytest.approx(np.sqrt(beta), abs=1e-6)
-
-
-@pytest.mark.parametrize("beta", [0.0, 0.5, 0.9])
-def test_momentum_moves_the_critical_rate(noisy_line: Exact, beta: float) -> None:
-    def radius(lr: float) -> float:
-        matrix = np.array([[1 + beta - lr * noisy_line.largest, -beta], [1.0, 0.0]])
-        return float(np.abs(np.linalg.eigvals(matrix)).max())
-
-    critical = noisy_line.heavy_ball_critical_lr(beta)
-    assert radius(0.99 * critical) < 1 < radius(1.01 * critical)
+    assert path.losses(torch.tensor([99])).item() == pytest.approx(3.92171, abs=5e-6)
 
 
 @settings(max_examples=25, deadline=None)
 @given(designs, st.floats(1e-3, 10.0))
 def test_ridge_is_where_the_gradient_with_decay_vanishes(data: Rows, ridge: float) -> None:
-    t = solve(data, ridge=ridge).solution
+    exact, free = solve(data, ridge=ridge), solve(data)
+    t = exact.solution
     design = torch.cat([torch.ones(len(data), 1).double(), data.inputs.double()], 1)
     gradient = 2 / len(data) * design.T @ (design @ t - data.targets.double()) + ridge * t
     assert float(gradient.abs().max()) < 1e-10 * max(1.0, float(t.abs().max()))
+    assert exact.eigenvalues.tolist() == pytest.approx((free.eigenvalues + ridge).tolist(), rel=1e-12)
+    assert exact.loss == pytest.approx(float((design @ t - data.targets.double()).square().mean()), rel=1e-12)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -213,11 +129,14 @@ def test_numbers_of_any_size(size: float) -> None:
     plain, scaled = solve(Rows(x, y)), solve(Rows(x * size, y))
     np.testing.assert_allclose(scaled.weight.numpy() * size, plain.weight.numpy(), rtol=1e-9)
     assert scaled.loss == pytest.approx(plain.loss, rel=1e-9)
-    assert bool(scaled.eigenvalues.isfinite().all())
+    with mpmath.workdps(400):
+        design = mpmath.matrix([[1, *row] for row in (x * size).tolist()])
+        known = sorted(float(value) for value in mpmath.eigsy(design.T * design * 2 / 40, eigvals_only=True))
+    assert scaled.eigenvalues.tolist() == pytest.approx(known, rel=1e-9, abs=0)
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     data = rows(nist.LONGLEY)
     whole = solve(data)
-    monkeypatch.setattr("src.theory.CHUNK", 3)
+    monkeypatch.setattr("src.theory.exact.CHUNK", 3)
     np.testing.assert_allclose(solve(data).solution.numpy(), whole.solution.numpy(), rtol=1e-9)

@@ -1,11 +1,11 @@
-"""What can be known of a linear model without training: the exact answer, and how gradient descent gets there.
+"""The exact answer of a linear model, in float64: least squares or ridge, and the Hessian that descent feels.
 
-With design matrix X (a column of ones for the bias), mean squared error and n rows, the Hessian is H = 2 XᵀX / n, the
-least-squares solution t*, and
+With design matrix X (a column of ones for the bias), mean squared error, n rows and one output, the Hessian is
+H = 2 XᵀX / n, and with the least-squares solution t*
 
-    loss(t) = loss* + ½ (t - t*)ᵀ H (t - t*),        t_k = t* + (I - aH)^k (t_0 - t*)
+    loss(t) = loss* + ½ (t - t*)ᵀ H (t - t*).
 
-for full-batch gradient descent with learning rate a, which converges for a < 2/λmax. Everything is float64.
+Weight decay ρ in the loss, ½ ρ |t|², adds ρ to every eigenvalue of H and moves t* to the ridge solution.
 """
 
 import math
@@ -21,6 +21,9 @@ from src.data.problem import Rows
 CHUNK = 32_768
 """Rows that are factored at once: memory does not grow with the rows."""
 
+LARGEST_ROTATED = 64
+"""Up to so many columns, singular values far apart are computed by rotations, which take d² of them a sweep."""
+
 ILL_CONDITIONED = 1e3
 """From this condition number of the scaled design on, the solution is refined with extended residuals."""
 
@@ -33,14 +36,15 @@ class Exact:
 
     Attributes:
         solution: t*, `[d, O]`; of all solutions the one of least norm.
-        loss: the loss there.
+        loss: the squared error there, mean or sum, without the decay.
         rank: of the design, d unless columns depend on each other.
         rows: n.
         outputs: O.
         bias: whether the first coordinate is a bias.
-        eigenvalues: of the Hessian, ascending, `[d]`; exactly 0 beyond the rank.
+        eigenvalues: of the Hessian, ridge included, ascending, `[d]`; without one exactly 0 beyond the rank.
         eigenvectors: its columns, `[d, d]`.
         residual: the sum of squared residuals.
+        ridge: weight decay in the loss.
     """
 
     solution: Tensor
@@ -52,6 +56,7 @@ class Exact:
     eigenvalues: Tensor
     eigenvectors: Tensor
     residual: float
+    ridge: float = 0.0
 
     @property
     def weight(self) -> Tensor:
@@ -64,10 +69,15 @@ class Exact:
         return self.solution[0] if self.bias else None
 
     @property
+    def unique(self) -> bool:
+        """Whether it is the only solution."""
+        return self.rank == len(self.solution) or self.ridge > 0
+
+    @property
     def noise_variance(self) -> float | None:
         """Unbiased: the squared residuals over the degrees of freedom that are left, if any are."""
         free = (self.rows - self.rank) * self.outputs
-        return self.residual / free if free > 0 else None
+        return self.residual / free if free > 0 and not self.ridge else None
 
     @property
     def largest(self) -> float:
@@ -77,78 +87,41 @@ class Exact:
     @property
     def smallest(self) -> float:
         """The smallest eigenvalue that is not 0; along the others descent never moves."""
-        return float(self.eigenvalues[-self.rank]) if self.rank else 0.0
+        moving = self.eigenvalues[self.eigenvalues > 0]
+        return float(moving[0]) if len(moving) else 0.0
 
     @property
     def condition_number(self) -> float:
         """λmax/λmin."""
-        return self.largest / self.smallest if self.rank else math.nan
+        return self.largest / self.smallest if self.smallest else math.nan
 
     @property
     def critical_lr(self) -> float:
         """2/λmax: gradient descent diverges above."""
-        return 2 / self.largest if self.rank else math.inf
+        return 2 / self.largest if self.largest else math.inf
 
     @property
     def optimal_lr(self) -> float:
         """2/(λmin + λmax), the best fixed learning rate (Polyak 1964; Nesterov 2018, theorem 2.1.15)."""
-        return 2 / (self.smallest + self.largest) if self.rank else math.inf
+        return 2 / (self.smallest + self.largest) if self.largest else math.inf
 
     @property
     def optimal_rate(self) -> float:
         """(κ - 1)/(κ + 1): what the distance shrinks by in a step at `optimal_lr`."""
-        return (self.condition_number - 1) / (self.condition_number + 1)
+        return (self.largest - self.smallest) / (self.largest + self.smallest) if self.largest else math.nan
 
     @property
     def heavy_ball(self) -> tuple[float, float]:
         """The best learning rate and momentum β of the heavy ball, v <- β v + g (Polyak 1964, theorem 9)."""
         low, high = math.sqrt(self.smallest), math.sqrt(self.largest)
-        return (2 / (low + high)) ** 2, ((high - low) / (high + low)) ** 2
+        return ((2 / (low + high)) ** 2, ((high - low) / (high + low)) ** 2) if high else (math.inf, math.nan)
 
-    def heavy_ball_critical_lr(self, momentum: float) -> float:
-        """2 (1 + β)/λmax: the heavy ball with momentum β diverges above."""
-        return (1 + momentum) * self.critical_lr
-
-    def _modes(self, start: Tensor) -> Tensor:
-        """The distance of `start [d, O]` from the nearest solution along every eigenvector, `[d, O]`."""
-        return self.eigenvectors.mT @ (start.double() - self.solution)
-
-    def trajectory(self, start: Tensor, lr: float, steps: Tensor) -> Tensor:
-        """Parameters `[K, d, O]` of full-batch gradient descent from `start [d, O]` after each of `steps [K]`."""
-        shrunk = (1 - lr * self.eigenvalues)[None, :] ** steps.double()[:, None]
-        return self.solution + self.eigenvectors @ (shrunk[:, :, None] * self._modes(start))
-
-    def losses(self, start: Tensor, lr: float, steps: Tensor) -> Tensor:
-        """Losses `[K]` of full-batch gradient descent from `start [d, O]` after each of `steps [K]`."""
-        shrunk = (1 - lr * self.eigenvalues)[None, :] ** (2 * steps.double()[:, None])
-        excess = 0.5 * self.eigenvalues * self._modes(start).square().sum(1)
-        return self.loss + shrunk @ excess
-
-    def steps_within(self, start: Tensor, lr: float, tolerance: float = 0.01) -> int | None:
-        """Steps until the distance to where descent ends is `tolerance` of what it was at `start`.
-
-        None where it never is: at or past the critical rate. Exact, by bisection on the closed form.
-        """
-        factors = (1 - lr * self.eigenvalues).abs()
-        moving = self.eigenvalues > 0
-        modes = self._modes(start).square().sum(1).where(moving, 0.0)
-        distance = float(modes.sum())
-        if distance == 0:
-            return 0
-        if bool((factors[moving & (modes > 0)] >= 1).any()):
-            return None
-
-        def within(steps: int) -> bool:
-            return float((factors ** (2.0 * steps) * modes).sum()) <= tolerance**2 * distance
-
-        high = 1
-        while not within(high):
-            high *= 2
-        low = high // 2
-        while low + 1 < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if within(middle) else (middle, high)
-        return 0 if within(0) else high
+    def loss_at(self, modes: Tensor) -> Tensor:
+        """Squared errors `[...]` at t* + U m for distances `[..., d, O]` along the eigenvectors U."""
+        squares = 0.5 * (self.eigenvalues - self.ridge) @ modes.square().sum(-1)[..., None]
+        # at the ridge solution the gradient of the squared error is not 0 but -ρ t*
+        slope = self.ridge * self.eigenvectors.mT @ self.solution
+        return self.loss + squares[..., 0] - (slope * modes).sum((-1, -2))
 
 
 def solve(rows: Rows, bias: bool = True, reduction: str = "mean", ridge: float = 0.0) -> Exact:
@@ -163,18 +136,17 @@ def solve(rows: Rows, bias: bool = True, reduction: str = "mean", ridge: float =
         rows: as descent sees them.
         bias: whether the model has one.
         reduction: of the squared errors, "mean" or "sum".
-        ridge: weight decay in the loss, ½ ridge |t|² over all coordinates: it moves t* to the ridge solution. The
-            eigenvalues stay those of the squared errors.
+        ridge: weight decay in the loss, ½ ridge |t|² over all coordinates.
     """
-    design = _Design(rows.inputs, rows.targets, bias)
+    design = Design(rows.inputs, rows.targets, bias)
     count, outputs, size = len(design), design.outputs, design.size
     upper, right, rest = design.factor()
     unscaled = upper * design.scale
     weight = 2.0 if reduction == "sum" else 2.0 / (count * outputs)
-    left, singular, turned = torch.linalg.svd(unscaled)
+    left, singular, turned = _svd(unscaled)
     rank = _rank(torch.linalg.svdvals(upper), count)
     # the Hessian's eigenvalues are the squared singular values of the design; those past the rank are rounding
-    eigenvalues = (weight * singular.square()).where(torch.arange(size) < rank, 0.0)
+    eigenvalues = (weight * singular.square()).where(torch.arange(size) < rank, 0.0) + ridge
     if ridge > 0:
         shrink = singular / (singular.square() + ridge / weight)
         solution = turned.mT @ (shrink[:, None] * (left.mT @ right))
@@ -198,7 +170,42 @@ def solve(rows: Rows, bias: bool = True, reduction: str = "mean", ridge: float =
         eigenvalues=eigenvalues.flip(0),
         eigenvectors=turned.mT.flip(1),
         residual=residual,
+        ridge=ridge,
     )
+
+
+def _svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The singular value decomposition of `[d, d]`, the small singular values as accurate as the large ones.
+
+    LAPACK's are accurate to rounding of the largest, so where the units of the columns are far apart the small ones
+    would be noise; one-sided Jacobi rotations do not mind the scale of a column (Demmel and Veselić 1992).
+    """
+    left, singular, turned = torch.linalg.svd(matrix)
+    if not len(singular) or len(singular) > LARGEST_ROTATED or float(singular[-1]) > 1e-6 * float(singular[0]):
+        return left, singular, turned
+    columns, right = matrix.mT.contiguous().numpy().copy(), np.eye(len(singular))
+    unit = np.abs(columns).max()
+    columns /= unit  # squares of 1e±200 must neither overflow nor vanish
+    for _ in range(60):
+        rotated = False
+        for p in range(len(columns)):
+            for q in range(p + 1, len(columns)):
+                own, other, both = columns[p] @ columns[p], columns[q] @ columns[q], columns[p] @ columns[q]
+                if abs(both) <= 1e-15 * math.sqrt(own) * math.sqrt(other):
+                    continue
+                rotated = True
+                with np.errstate(over="ignore"):  # past the largest number there is nothing to turn
+                    slope = (other - own) / (2 * both)
+                    tangent = math.copysign(1.0, slope) / (abs(slope) + math.hypot(1.0, slope))
+                cosine = 1 / math.hypot(1.0, tangent)
+                turn = cosine * np.array([[1.0, -tangent], [tangent, 1.0]])
+                columns[[p, q]], right[[p, q]] = turn @ columns[[p, q]], turn @ right[[p, q]]
+        if not rotated:
+            break
+    norms = np.sqrt((columns**2).sum(1))
+    order = np.argsort(-norms)
+    units = columns[order] / np.where(norms[order] > 0, norms[order], 1.0)[:, None]
+    return torch.from_numpy(units.T.copy()), torch.from_numpy(unit * norms[order]), torch.from_numpy(right[order])
 
 
 def _rank(singular: Tensor, rows: int) -> int:
@@ -208,7 +215,7 @@ def _rank(singular: Tensor, rows: int) -> int:
     return int((singular > tolerance).sum())
 
 
-class _Design:
+class Design:
     """The design [1 X] and the targets, seen a chunk of rows at a time, its columns scaled to a largest value of 1."""
 
     def __init__(self, inputs: Tensor, targets: Tensor, bias: bool) -> None:
@@ -227,6 +234,14 @@ class _Design:
             inputs = self.inputs[start : start + CHUNK].double()
             ones = torch.ones(len(inputs), int(self.bias), dtype=torch.float64)
             yield torch.cat([ones, inputs], 1), self.targets[start : start + CHUNK].double()
+
+    def gradient_scatter(self, solution: Tensor) -> Tensor:
+        """`Σ |r|² x xᵀ` over rows x with residuals r at `solution [d, O]`, `[d, d]`."""
+        total = torch.zeros(self.size, self.size, dtype=torch.float64)
+        for design, targets in self.chunks():
+            squares = (design @ solution - targets).square().sum(1, keepdim=True)
+            total += (squares * design).mT @ design
+        return total
 
     def factor(self) -> tuple[Tensor, Tensor, Tensor]:
         """R of the scaled design `[d, d]`, Qᵀy `[d, O]`, and the factor of what is left of y."""

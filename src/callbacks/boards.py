@@ -1,0 +1,24 @@
+"""TensorBoard, as callbacks write to it."""
+
+import lightning as L
+from lightning.pytorch.loggers import TensorBoardLogger
+
+TOGETHER = {
+    "theory": {
+        "loss": ["Multiline", ["train/loss", "theory/.*"]],
+        "sharpness": ["Multiline", ["sharpness/.*"]],
+    }
+}
+"""Charts of TensorBoard's page Custom Scalars, which holds curves beside each other."""
+
+
+def tensorboards(trainer: L.Trainer) -> list[TensorBoardLogger]:
+    """The TensorBoard loggers of the process that logs."""
+    boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+    return boards if trainer.is_global_zero else []
+
+
+def show_together(trainer: L.Trainer) -> None:
+    """Have TensorBoard show `TOGETHER`; a chart without curves stays empty."""
+    for board in tensorboards(trainer):
+        board.experiment.add_custom_scalars(TOGETHER)

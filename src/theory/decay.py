@@ -1,0 +1,64 @@
+"""Where Adam with decay beside the loss (AdamW) comes to rest."""
+
+import torch
+from torch import Tensor
+
+from src.theory.exact import Exact
+
+
+def fixed_point(exact: Exact, decay: float, eps: float) -> Tensor:
+    """The parameters `[d, O]` that AdamW leaves where they are.
+
+    At rest its averages are m = g and v = g², so the step a g/(|g| + ε) and the decay a ρ t cancel in every coordinate:
+
+        g(t) + ε ρ t/(1 - ρ |t|) = 0,        |t| < 1/ρ,
+
+    whatever the learning rate (Loshchilov and Hutter 2019, algorithm 2). It is the minimum of the loss plus a barrier
+    at ±1/ρ: as ε vanishes, of the loss inside that box (Xie and Li 2024). Solved by Newton's method from inside the
+    box, with ε lowered step by step.
+
+    Args:
+        exact: without ridge.
+        decay: ρ, above 0.
+        eps: ε, above 0.
+    """
+    hessian = (exact.eigenvectors * exact.eigenvalues) @ exact.eigenvectors.mT
+    columns = [_column(hessian, column, decay, eps) for column in exact.solution.mT]
+    return torch.stack(columns, 1)
+
+
+def _column(hessian: Tensor, solution: Tensor, decay: float, eps: float) -> Tensor:
+    """For one output: `solution [d]` is where `hessian` has its minimum."""
+    inside = 0.9 / decay
+    t = solution.clamp(-inside, inside)
+    scale = float((hessian @ solution).abs().max()) or 1.0
+    softness = max(eps, scale) if bool((t != solution).any()) else eps
+    while True:
+        t = _newton(hessian, solution, decay, softness, t)
+        if softness == eps:
+            return t
+        softness = max(eps, softness / 10)
+
+
+def _newton(hessian: Tensor, solution: Tensor, decay: float, eps: float, t: Tensor) -> Tensor:
+    def potential(at: Tensor) -> Tensor:
+        share, away = decay * at.abs(), at - solution
+        barrier = -(share + torch.log1p(-share)) * eps / decay
+        return 0.5 * away @ hessian @ away + barrier.sum()
+
+    for _ in range(100):
+        room = 1 - decay * t.abs()
+        slope = hessian @ (t - solution) + eps * decay * t / room
+        step = torch.linalg.solve(hessian + torch.diag(eps * decay / room.square()), slope)
+        here, length = potential(t), 1.0
+        while length > 1e-12:
+            there = t - length * step
+            if bool((decay * there.abs() < 1).all()) and bool(potential(there) <= here):
+                break
+            length /= 2
+        else:
+            return t
+        t = there
+        if float(step.abs().max()) <= 1e-15 * max(1e-300, float(t.abs().max())):
+            return t
+    return t

@@ -1,0 +1,75 @@
+"""How near to the exact loss mini-batches let descent come: noise that a fixed learning rate does not average away."""
+
+import torch
+from torch import Tensor
+
+from src.data.problem import Rows
+from src.theory.exact import Design, Exact
+
+POSITIONS = 4096
+"""At most so many places of an epoch are averaged over."""
+
+
+def noise_floor(rows: Rows, exact: Exact, lr: float, batch_size: int, reduction: str = "mean") -> float | None:
+    """The loss over all rows around which plain mini-batch descent settles, to leading order in the learning rate.
+
+    Along an eigenvector with eigenvalue λ the distance obeys δ <- (1 - aλ) δ - a ξ with gradient noise ξ of variance c
+    at the solution, (n - b)/(b (n - 1)) of that of single rows. Were batches independent, its variance would settle at
+    a c/(λ (2 - aλ)), so the loss at a tr(C)/4 above the exact one (Mandt, Hoffman, Blei 2017, equations 12 and 13).
+    Batches of a shuffled epoch are not: the noise of its m batches adds up to 0, so any two of them have covariance
+    -c/(m - 1) (Gürbüzbalaban, Ozdaglar, Parrilo 2021). With ρ = 1 - aλ, S1(j) = Σ ρ^i and S2(j) = Σ ρ^(2i) over i < j,
+
+        V(j) = ρ^(2j) V(0) + a² c (S2(j) - (S1(j)² - S2(j))/(m - 1)),        V(m) = V(0),
+
+    is the variance after j steps of an epoch; the floor is its mean over the epoch, ½ Σ λ V. Noise that grows with the
+    distance itself is of the next order and left out.
+
+    Args:
+        rows: that `exact` was solved for.
+        exact: without ridge.
+        lr: a.
+        batch_size: b.
+        reduction: of the squared errors of a batch.
+
+    Returns:
+        None where plain descent at this rate does not settle.
+    """
+    count, outputs = len(rows), exact.outputs
+    unit = count * outputs if reduction == "sum" else 1
+    if reduction == "sum":  # the sum over a batch is b O times its mean
+        lr = lr * batch_size * outputs
+    eigenvalues = exact.eigenvalues / unit
+    if batch_size >= count:
+        return exact.loss
+    if not lr * float(eigenvalues[-1]) < 2:
+        return None
+    scatter = Design(rows.inputs, rows.targets, exact.bias).gradient_scatter(exact.solution)
+    per_row = 4 / (outputs**2 * count) * (exact.eigenvectors * (scatter @ exact.eigenvectors)).sum(0)
+    noise = per_row * (count - batch_size) / (batch_size * (count - 1))
+    moving = eigenvalues > 0
+    variance = _mean_variance(lr * eigenvalues[moving], -(-count // batch_size)) * lr**2 * noise[moving]
+    floor = exact.loss + unit * 0.5 * float((eigenvalues[moving] * variance).sum())
+    return floor if torch.tensor(floor).isfinite() else None
+
+
+def _mean_variance(pull: Tensor, batches: int) -> Tensor:
+    """V over a² c, on average over an epoch of `batches`, for each aλ in `pull [d]`."""
+    places = torch.linspace(0, batches - 1, min(batches, POSITIONS), dtype=torch.float64).round()
+    end = torch.tensor([float(batches)], dtype=torch.float64)
+    pull = pull[:, None]
+    within = _of_one_epoch(pull, places, batches)
+    start = _of_one_epoch(pull, end, batches) / -_power_minus_one(pull, 2 * end)
+    return ((1 + _power_minus_one(pull, 2 * places)) * start + within).mean(1)
+
+
+def _of_one_epoch(pull: Tensor, steps: Tensor, batches: int) -> Tensor:
+    """`S2(j) - (S1(j)² - S2(j))/(m - 1)` for j in `steps [J]`, `[d, J]`."""
+    singles = -_power_minus_one(pull, steps) / pull
+    squares = -_power_minus_one(pull, 2 * steps) / (pull * (2 - pull))
+    return squares - (singles.square() - squares) / (batches - 1)
+
+
+def _power_minus_one(pull: Tensor, exponent: Tensor) -> Tensor:
+    """(1 - aλ)^k - 1, without cancellation where aλ is small."""
+    small = torch.expm1(exponent * torch.log1p(-pull.clamp(max=0.5)))
+    return torch.where(pull < 0.5, small, (1 - pull).pow(exponent) - 1)

@@ -1,0 +1,127 @@
+"""How full-batch gradient descent goes: in every eigenvector's direction a linear map of its own, step after step."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from src.theory.exact import Exact
+
+
+@dataclass(frozen=True)
+class Method:
+    """Gradient descent with constant numbers: `v <- β v + (1 - τ) g;  w <- w - a v`.
+
+    With `nesterov` it is `w <- w - a (g + β v)`, and τ is 0.
+
+    Attributes:
+        lr: a.
+        momentum: β.
+        dampening: τ.
+        nesterov: Nesterov's form, as torch's SGD has it.
+        first_whole: the first velocity is the whole gradient, whatever τ is (torch's SGD); else v starts at 0.
+    """
+
+    lr: float
+    momentum: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+    first_whole: bool = True
+
+    @property
+    def factor(self) -> float:
+        """What the critical learning rate of plain gradient descent is multiplied by.
+
+        1 + β for the heavy ball (Polyak 1964), (1 + β)/(1 + 2 β) for Nesterov's form: the rate at which the map along
+        λmax gets the eigenvalue -1 (Jury's conditions on its characteristic polynomial).
+        """
+        if self.nesterov:
+            return (1 + self.momentum) / (1 + 2 * self.momentum)
+        return (1 + self.momentum) / (1 - self.dampening) if self.momentum else 1.0
+
+    @property
+    def formula(self) -> str:
+        """How the critical learning rate is written."""
+        beta = f"{self.momentum:g}"
+        if not self.momentum:
+            return "2/λmax"
+        if self.nesterov:
+            return f"2(1 + {beta})/((1 + 2·{beta}) λmax)"
+        damped = f"((1 - {self.dampening:g}) λmax)" if self.dampening else "λmax"
+        return f"2(1 + {beta})/{damped}"
+
+    def maps(self, eigenvalues: Tensor) -> Tensor:
+        """What a step does to (distance, a v) along each of `eigenvalues [d]`: `[d, 2, 2]`."""
+        pull, beta = self.lr * eigenvalues, torch.full_like(eigenvalues, self.momentum)
+        if self.nesterov:
+            entries = [1 - pull * (1 + beta), -beta.square(), pull, beta]
+        else:
+            pull = pull * (1 - self.dampening)
+            entries = [1 - pull, -beta, pull, beta]
+        return torch.stack(entries, 1).view(-1, 2, 2)
+
+
+@dataclass(frozen=True)
+class Path:
+    """Descent by `method` on the squared error of `exact` from `start [d, O]`."""
+
+    exact: Exact
+    method: Method
+    start: Tensor
+
+    @property
+    def critical_lr(self) -> float:
+        """Descent by this method diverges above."""
+        return self.method.factor * self.exact.critical_lr
+
+    def _modes(self, steps: Tensor) -> Tensor:
+        """The distance from t* along every eigenvector after each of `steps [K]`, `[K, d, O]`."""
+        exact, method = self.exact, self.method
+        start = exact.eigenvectors.mT @ (self.start.double() - exact.solution)
+        steps = steps.double()[:, None]
+        if not method.momentum:
+            return (1 - method.lr * exact.eigenvalues)[None, :].pow(steps)[:, :, None] * start
+        # to the k-th power through eigenvalues would fail where they coincide, as at Polyak's best pair
+        counts = [max(0, int(step) - 1) for step in steps[:, 0]]
+        maps = method.maps(exact.eigenvalues)
+        powers = torch.stack([torch.linalg.matrix_power(maps, count) for count in counts])
+        first = method.lr * exact.eigenvalues * (1 if method.first_whole else 1 - method.dampening)
+        kept = 1 - first * (1 + method.momentum if method.nesterov else 1)
+        after_one = torch.stack([kept, first], 1)
+        later = (powers @ after_one[None, :, :, None])[:, :, 0]
+        return torch.where(steps[:, :, None] > 0, later, 1.0) * start
+
+    def parameters(self, steps: Tensor) -> Tensor:
+        """`[K, d, O]` after each of `steps [K]`: t_k = t* + U M^k Uᵀ (t_0 - t*)."""
+        return self.exact.solution + self.exact.eigenvectors @ self._modes(steps)
+
+    def losses(self, steps: Tensor) -> Tensor:
+        """Squared errors `[K]` of the parameters after each of `steps [K]`."""
+        return self.exact.loss_at(self._modes(steps))
+
+    def steps_within(self, tolerance: float = 0.01) -> int | None:
+        """Steps until the distance to where descent ends is `tolerance` of what it was at the start.
+
+        None where it never is: at or past the critical rate, or beyond 10¹² steps. Found by bisection; with momentum
+        the distance swings, and this is one of the steps at which it passes.
+        """
+        moving = (self.exact.eigenvalues > 0)[:, None]
+
+        def distance(steps: int) -> float:
+            return float(self._modes(torch.tensor([steps]))[0].where(moving, 0.0).norm())
+
+        limit = tolerance * distance(0)
+        if limit == 0:
+            return 0
+        if not self.method.lr < self.critical_lr:
+            return None
+        high = 1
+        while not distance(high) <= limit:
+            high *= 2
+            if high > 1e12:
+                return None
+        low = high // 2
+        while low + 1 < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if distance(middle) <= limit else (middle, high)
+        return 0 if tolerance >= 1 else high

@@ -1,0 +1,43 @@
+"""The fixed point of AdamW, against AdamW."""
+
+import pytest
+import torch
+
+from src.data import Line
+from src.theory import fixed_point, solve
+
+
+@pytest.mark.parametrize(
+    ("decay", "inside"), [(0.2, True), (0.55, False), (1.5, False)], ids=["inside the box", "at its edge", "far out"]
+)
+def test_adamw_comes_to_rest_there(decay: float, inside: bool) -> None:
+    """With a learning rate that vanishes; a constant one keeps it moving around the point."""
+    line = Line(
+        seed=42, rows=100, val=0, test=0, slope=2, intercept=1, noise=2, low=0, high=10, spacing="even"
+    ).problem()
+    exact = solve(line.train)
+    x = line.train.inputs.double()
+    design = torch.cat([torch.ones(100, 1), x], 1)
+    hessian, pull = design.T @ design / 50, design.T @ line.train.targets.double() / 50
+    w = torch.zeros(2, 1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.AdamW([w], lr=0.1, betas=(0.9, 0.9), weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.998)
+    for _ in range(5000):
+        w.grad = (hessian @ w - pull).detach()
+        optimizer.step()
+        schedule.step()
+    point = fixed_point(exact, decay, 1e-8)
+    torch.testing.assert_close(w.detach(), point, rtol=1e-5, atol=0)
+    assert bool(torch.allclose(point, exact.solution, rtol=1e-5)) == inside
+
+
+def test_the_step_and_the_decay_cancel_there() -> None:
+    generator = torch.Generator().manual_seed(1)
+    from src.data import Rows
+
+    data = Rows(torch.randn(50, 6, generator=generator), torch.randn(50, 2, generator=generator))
+    exact = solve(data)
+    decay, eps = 4.0, 1e-3
+    t = fixed_point(exact, decay, eps)
+    gradient = (exact.eigenvectors * exact.eigenvalues) @ exact.eigenvectors.mT @ (t - exact.solution)
+    torch.testing.assert_close(gradient / (gradient.abs() + eps), -decay * t, rtol=1e-9, atol=1e-9)
