@@ -334,7 +334,7 @@ class Optimizer(Open):
 KNOWN: dict[str, TypeAdapter[Any]] = {
     **dict.fromkeys(("max_lr", "gamma", "factor"), TypeAdapter(Positive)),
     **dict.fromkeys(("eta_min", "min_lr"), TypeAdapter(NotNegative)),
-    **dict.fromkeys(("step_size", "T_max", "total_steps"), TypeAdapter(PositiveInt)),
+    **dict.fromkeys(("step_size", "T_max", "total_steps", "max_products"), TypeAdapter(PositiveInt)),
     **dict.fromkeys(("warmup_steps", "patience", "most"), TypeAdapter(NonNegativeInt)),
     "min_delta": TypeAdapter(Number),
     "stopping_threshold": TypeAdapter(Number | None),
@@ -441,7 +441,10 @@ LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 _NUMERIC = ("float_type", "int_type", "bool_type")
 
 
-_WATCHING = ("Checkpoint", "FittedLine", "GradientNorm", "Histograms", "LearningRate", "Parameters", "ProgressBar")
+_WATCHING = (
+    *("Checkpoint", "FittedLine", "GradientNorm", "Histograms", "LearningRate", "Parameters", "ProgressBar"),
+    "Sharpness",
+)
 WATCHING = frozenset(f"src.callbacks.{name}" for name in _WATCHING)
 """Callbacks that only watch; any other may stop a run or change it."""
 

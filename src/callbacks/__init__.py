@@ -4,6 +4,7 @@ from src.callbacks.checkpoint import Checkpoint
 from src.callbacks.endings import EarlyStopping, TimeLimit
 from src.callbacks.monitors import FittedLine, GradientNorm, Histograms, LearningRate, Parameters
 from src.callbacks.progress import ProgressBar
+from src.callbacks.sharpness import Sharpness
 
 __all__ = [
     "Checkpoint",
@@ -14,5 +15,6 @@ __all__ = [
     "LearningRate",
     "Parameters",
     "ProgressBar",
+    "Sharpness",
     "TimeLimit",
 ]

@@ -13,7 +13,8 @@ from src.descent import Descent
 from src.plots.fit import fitted_line
 
 
-def _training_rows(trainer: L.Trainer, module: Descent) -> Rows:
+def training_rows(trainer: L.Trainer, module: Descent) -> Rows:
+    """All rows that are trained on, with a member axis, on the module's device."""
     datamodule = trainer.datamodule  # type: ignore[attr-defined]
     assert isinstance(datamodule, LabDataModule)
     rows = datamodule.rows("train", module.device)
@@ -48,7 +49,7 @@ class GradientNorm(EveryNSteps):
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Record it."""
-        rows = _training_rows(trainer, module)
+        rows = training_rows(trainer, module)
         with module.evaluation_mode():
             _, gradients = module.gradients(rows.inputs, rows.targets)
         module.record(step, {"gradient_norm": module.gradient_norm(gradients).detach().double().cpu()})
@@ -85,7 +86,7 @@ class Histograms(EveryNSteps):
         boards = tensorboards(trainer)
         if not boards or module.members > 1:
             return
-        rows = _training_rows(trainer, module)
+        rows = training_rows(trainer, module)
         with module.evaluation_mode():
             _, gradients = module.gradients(rows.inputs, rows.targets)
         for (name, parameter), gradient in zip(module.named_trained(), gradients, strict=True):

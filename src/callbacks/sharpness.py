@@ -1,0 +1,55 @@
+"""How sharp the loss is along a run: the largest eigenvalue of its Hessian beside what the learning rate can bear."""
+
+import copy
+
+import lightning as L
+import torch
+
+from src.callbacks.boards import show_together
+from src.callbacks.every import EveryNSteps
+from src.callbacks.monitors import training_rows
+from src.curvature import hessian_product, largest_eigenvalue, random_start
+from src.descent import Descent
+
+
+class Sharpness(EveryNSteps):
+    """λmax of the Hessian of the loss over all training rows, beside 2/learning rate.
+
+    Gradient descent is unstable where λmax is above 2/learning rate, yet on networks it climbs up to there and stays:
+    the edge of stability (Cohen et al. 2021). Curves: `sharpness/lambda_max` and `sharpness/2_over_lr`, in the
+    coordinates that descent sees. Computed in float64, whatever the dtype of the run.
+
+    Args:
+        every_n_steps: optimizer steps.
+        tolerance: relative residual at which Lanczos's method stops.
+        max_products: Hessian-vector products, at most; a curvature that has not converged by then is a lower bound.
+    """
+
+    def __init__(self, every_n_steps: int, tolerance: float = 1e-7, max_products: int = 100) -> None:
+        super().__init__(every_n_steps)
+        self.tolerance, self.max_products = tolerance, max_products
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Both curves in one chart."""
+        show_together(trainer)
+        super().on_train_start(trainer, pl_module)
+
+    def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
+        """Record both."""
+        rows = training_rows(trainer, module)
+        with module.evaluation_mode(), torch.enable_grad():
+            model = copy.deepcopy(module.model).double()
+            predictions = model(rows.inputs.double())
+        losses = module.loss.value(predictions, rows.targets.double())
+        values = torch.full((module.members,), float("nan"), dtype=torch.float64)
+        if bool(losses.isfinite().all()):
+            product, size = hessian_product(losses, [p for p in model.parameters() if p.requires_grad])
+            start = random_start(module.members, size).to(module.device)
+            values = largest_eigenvalue(product, start, self.tolerance, self.max_products).value.cpu()
+        if not bool(values.isfinite().all()):
+            return
+        curves = {"sharpness/lambda_max": values}
+        rate = module.driven.optimizer.param_groups[0].get("lr")
+        if rate:
+            curves["sharpness/2_over_lr"] = torch.full_like(values, 2 / float(rate))
+        module.record(step, curves)
