@@ -454,6 +454,7 @@ class Config(Section):
 
     seed: Seed
     ckpt_path: str | None
+    check_gradients: bool = False
     data: AnyData
     model: AnyModel
     optimizer: Optimizer

@@ -18,7 +18,7 @@ from src.errors import LabError
 from src.models.custom import Custom
 from src.models.linear import Linear
 from src.models.loss import SquaredError
-from src.optim.driven import Driven
+from src.optim.driven import Driven, load_state, restore_dtypes
 from src.results import Curves
 
 
@@ -91,6 +91,7 @@ class Descent(L.LightningModule):
         # a table has one target, so its losses have one unit
         self.loss_scale = 1.0 if scaling is None else float(scaling.loss_scale()[0])
         self._changed: dict[str, Any] = {}
+        self._kept_state: Mapping[str, Any] | None = None
         self._gradients: list[Tensor | None] = []
         self._random: list[Tensor] | None = None
         if driven.closure and zero_grad_every_n_steps != 1:
@@ -273,7 +274,7 @@ class Descent(L.LightningModule):
         for parameter, value, gradient in zip(self.trained, values, gradients, strict=True):
             parameter.copy_(value)
             parameter.grad = gradient
-        self.driven.optimizer.load_state_dict(optimizer)
+        load_state(self.driven.optimizer, optimizer)
         if self.driven.scheduler is not None:
             self.driven.scheduler.load_state_dict(scheduler)
 
@@ -380,6 +381,8 @@ class Descent(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Take up what a resume changed, and the gradients, which Lightning has zeroed; let the optimizer train."""
+        if self._kept_state is not None:
+            restore_dtypes(self.driven.optimizer, self._kept_state)
         for group in self.driven.optimizer.param_groups:
             group.update(self._changed)
         for parameter, gradient in zip(self.trained, self._gradients, strict=False):
@@ -450,6 +453,7 @@ class Descent(L.LightningModule):
         if kept["first_loss"] is not None:
             self.first_loss = torch.tensor(kept["first_loss"], dtype=self.trained[0].dtype, device=self.device)
         self._gradients, self._random = kept["gradients"] or [], kept["random"]
+        self._kept_state = checkpoint["optimizer_states"][0]
         for curve, rows in zip(self.curves, kept["pending"], strict=False):
             for step, values in rows.items():
                 curve.record(step, values)

@@ -39,6 +39,7 @@ from src.data import Problem
 from src.data.module import LabDataModule
 from src.descent import CHECKPOINT_KEY, Descent
 from src.errors import LabError, one_line, told
+from src.gradients import check_gradients
 from src.launch import launch, launched
 from src.load import load
 from src.models.build import build
@@ -136,6 +137,8 @@ def _train(config: Config, directory: Path, command: str) -> Result:
         launch(config.trainer.devices, config.model_dump_json(by_alias=True), directory, command)
         return _read(where)
     first = int(os.environ.get("RANK", 0)) == 0
+    if config.check_gradients and first:
+        print(check_gradients(model, SquaredError(config.model.loss), problem.train, config.model.seed).sentence())
     known = answer(config, problem, model) if first else None
     directory.mkdir(parents=True, exist_ok=True)
     curves = [_curves(where, config, resumed)] if first else []

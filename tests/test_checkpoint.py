@@ -23,6 +23,7 @@ KINDS = {
     "cosine": ["scheduler=cosine"],
     "lbfgs": ["optimizer=lbfgs", "optimizer.max_iter=2", "data=teacher", "model=two_layer"],
     "muon": ["optimizer=muon", "data=teacher", "model=two_layer"],
+    "nadam in float64": ["optimizer=nadam", "model.dtype=float64"],
     "gradients that add up": ["optimizer.lr=0.001", "trainer.zero_grad_every_n_steps=8"],
     "gradients never zeroed": ["optimizer.lr=0.001", "trainer.zero_grad_every_n_steps=0"],
     "early stopping": ["callbacks=early_stopping", "callbacks.early_stopping.patience=2"],

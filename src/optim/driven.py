@@ -70,6 +70,27 @@ class Driven:
             self.train()
 
 
+def load_state(optimizer: Optimizer, kept: Mapping[str, Any]) -> None:
+    """Load a `state_dict()` bit for bit.
+
+    torch's own loading makes every number of the state the parameter's dtype: NAdam's product of momenta, which is
+    float32 beside float64 parameters, would go on as float64, and elsewhere.
+    """
+    optimizer.load_state_dict(dict(kept))
+    restore_dtypes(optimizer, kept)
+
+
+def restore_dtypes(optimizer: Optimizer, kept: Mapping[str, Any]) -> None:
+    """Give the numbers of a loaded state the dtypes that they were kept with."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    numbers = [number for group in kept["param_groups"] for number in group["params"]]
+    for number, parameter in zip(numbers, parameters, strict=True):
+        for name, value in kept["state"].get(number, {}).items():
+            now = optimizer.state[parameter].get(name)
+            if isinstance(value, Tensor) and isinstance(now, Tensor) and now.dtype != value.dtype:
+                optimizer.state[parameter][name] = value.detach().clone().to(now.device)
+
+
 def takes_member_axis(path: str) -> bool:
     """Whether parameters `[1, I, O]` are the same to this class as `[I, O]`; else it is given `[I, O]`."""
     return path in ELEMENTWISE or path == "torch.optim.LBFGS"

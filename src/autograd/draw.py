@@ -1,0 +1,248 @@
+"""The computation graph as a picture: values going right in blue, derivatives coming back in orange."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from src.autograd.formula import Formula, FormulaError, Node
+from src.autograd.tape import Backward, Values
+from src.autograd.text import tensor_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's, which the colour-blind can tell apart
+BLUE, ORANGE = "#0072B2", "#D55E00"
+KINDS = (".svg", ".png", ".pdf")
+MOST_STEPS = 30
+# a letter of DejaVu Sans Mono is 0.602 of its size wide, so that nothing needs a renderer to be measured
+POINTS = 9
+DISTANCE = 0.06
+LETTER, LINE = 0.602 * POINTS / 72, 1.25 * POINTS / 72
+
+Point = tuple[float, float]
+# a line of the graph, or a node: what has its value and its gradient written to it
+Place = tuple[Node, Node] | Node
+# where a line passes a layer that it has no node in
+Slot = Node | tuple[Node, Node, int]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in inches, by its middle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def overlap(self, other: "Box") -> float:
+        """The area in common, where a little distance is kept too."""
+        across = (self.width + other.width) / 2 - abs(self.x - other.x) + DISTANCE
+        along = (self.height + other.height) / 2 - abs(self.y - other.y) + DISTANCE
+        return max(0.0, across) * max(0.0, along)
+
+    def count(self, points: "np.ndarray[Any, Any]") -> int:
+        """How many of the points `[N, 2]` are inside."""
+        return int((np.abs(points - (self.x, self.y)) <= (self.width / 2, self.height / 2)).all(1).sum())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything is: the boxes of nodes and of labels, and the corners of lines."""
+
+    nodes: Mapping[Node, Box]
+    lines: Mapping[tuple[Node, Node], Sequence[Point]]
+    labels: Mapping[Place, Box]
+    texts: Mapping[Place, tuple[str, str]]
+
+
+def check_path(path: str, formula: Formula) -> Path:
+    """Raises FormulaError where there is no picture to be drawn, before anything is computed."""
+    if len(formula.steps) > MOST_STEPS:
+        raise FormulaError(f"graph={path}: a picture has room for {MOST_STEPS} steps, not {len(formula.steps)}")
+    if Path(path).suffix.lower() not in KINDS:
+        raise FormulaError(f"graph={path}: a picture ends in {', '.join(KINDS)}")
+    return Path(path)
+
+
+def write(figure: "Figure", path: Path) -> None:
+    """Write a picture, with the numbers of an .svg as text.
+
+    Raises:
+        FormulaError: the file cannot be written.
+    """
+    import matplotlib
+
+    try:
+        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "descent"}):
+            figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+    except OSError as error:
+        raise FormulaError(f"graph={path}: it cannot be written ({error.strerror or error})") from None
+
+
+def layout(formula: Formula, values: Values, back: Backward) -> Layout:
+    """Inputs left, result right, every step in the layer after the last of its inputs; as wide as its labels need."""
+    for spread in (1.0, 1.3, 1.7, 2.2, 3.0):
+        plan = _layout(formula, values, back, spread)
+        boxes = [*plan.nodes.values(), *plan.labels.values()]
+        if not any(box.overlap(other) for index, box in enumerate(boxes) for other in boxes[:index]):
+            break
+    return plan
+
+
+def _layout(formula: Formula, values: Values, back: Backward, spread: float) -> Layout:
+    texts = _texts(formula, values, back)
+    layers, paths = _layers(formula)
+    sizes = {node: _box((node.made or node.name, node.name)) for node in formula.nodes}
+    labels = {place: _box(text) for place, text in texts.items()}
+    number = {slot: index for index, layer in enumerate(layers) for slot in layer}
+    wide = [max(sizes[slot].width for slot in layer if isinstance(slot, Node)) for layer in layers]
+    middles = [0.0]
+    for index in range(1, len(layers)):
+        inside = [labels[a, b].width for a, b in paths if number[a] < index <= number[b]]
+        # where there are more, a label needs room to move along its line, away from others
+        gap = max(inside) * (1.1 if len(inside) == 1 else 1.4 * spread) + 0.4
+        middles.append(middles[-1] + (wide[index - 1] + wide[index]) / 2 + gap)
+    high = max(box.height for box in [*labels.values(), *sizes.values()]) * spread**0.5 + 0.35
+    places = {
+        slot: (middle, ((len(layer) - 1) / 2 - index) * high)
+        for middle, layer in zip(middles, layers, strict=True)
+        for index, slot in enumerate(layer)
+    }
+    nodes = {node: _box((node.made or node.name, node.name), places[node]) for node in formula.nodes}
+    lines: dict[tuple[Node, Node], list[Point]] = {}
+    for ends, path in paths.items():
+        corners: list[Point] = []
+        for slot in path:
+            (x, y), half = places[slot], (nodes[slot].width if isinstance(slot, Node) else wide[number[slot]]) / 2
+            corners += [(x - half, y), (x + half, y)]
+        lines[ends] = corners[1:-1]
+    beside: dict[Place, Box] = {}
+    for node in (*formula.variables, formula.result):
+        shift = (nodes[node].width + labels[node].width) / 2 + 1.2 * DISTANCE
+        x = places[node][0] + (-shift if node in formula.variables else shift)
+        beside[node] = _box(texts[node], (x, places[node][1]))
+    return Layout(nodes, lines, {**beside, **_placed(lines, texts, [*nodes.values(), *beside.values()])}, texts)
+
+
+def draw(formula: Formula, values: Values, back: Backward) -> "Figure":
+    """The graph as a figure; on a line is what flows along it, and beside an input the sum of what arrives."""
+    from matplotlib.figure import Figure
+
+    plan = layout(formula, values, back)
+    corners = [Box(*corner, 0, 0) for line in plan.lines.values() for corner in line]
+    boxes = [*plan.nodes.values(), *plan.labels.values(), *corners]
+    left, bottom = (
+        min(box.x - box.width / 2 for box in boxes) - 0.15,
+        min(box.y - box.height / 2 for box in boxes) - 0.15,
+    )
+    right, top = max(box.x + box.width / 2 for box in boxes) + 0.15, max(box.y + box.height / 2 for box in boxes) + 0.2
+    right = max(right, left + 4.6)  # the legend's
+    title = textwrap.wrap(formula.text, int((right - left) / LETTER) - 4)
+    head = top + LINE * (len(title) + 1.5)
+    figure = Figure(figsize=(right - left, head - bottom), facecolor="white")
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(bottom, head))
+    axes.set_axis_off()
+    font: dict[str, Any] = {"family": ["DejaVu Sans Mono", "monospace"], "fontsize": POINTS}
+    for line in plan.lines.values():
+        axes.plot(*zip(*line, strict=True), color="0.6", linewidth=1, zorder=1)
+        axes.annotate("", line[-1], line[-2], arrowprops={"arrowstyle": "-|>", "color": "0.6", "shrinkA": 0}, zorder=1)
+    for node, box in plan.nodes.items():
+        style = {"boxstyle": "round,pad=0.3", "facecolor": "0.95" if node.made else "white", "edgecolor": "0.4"}
+        text = f"{node.made}\n{node.name}" if node.made else node.name
+        axes.text(box.x, box.y, text, ha="center", va="center", bbox=style, zorder=3, **font)
+    white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
+    for place, box in plan.labels.items():
+        for text, colour, side in zip(plan.texts[place], (BLUE, ORANGE), (1, -1), strict=True):
+            y, edge = box.y + side * box.height / 2, "top" if side > 0 else "bottom"
+            axes.text(box.x, y, text, color=colour, ha="center", va=edge, bbox=white, zorder=2, **font)
+    axes.text(left + 0.15, head - 0.1, "\n".join(title), va="top", **font)
+    legend: dict[str, Any] = {"y": head - 0.15 - LINE * len(title), "va": "top", "fontsize": POINTS}
+    axes.text(left + 0.15, s="values, going forward →", color=BLUE, **legend)
+    axes.text(left + 1.95, s="← derivatives, coming back (they add up)", color=ORANGE, **legend)
+    return figure
+
+
+def _texts(formula: Formula, values: Values, back: Backward) -> dict[Place, tuple[str, str]]:
+    """Value and gradient, on every line and beside the ends."""
+    texts: dict[Place, tuple[str, str]] = {}
+    for edge in back.edges:
+        value, gradient = (tensor_text(flow, 3, 4) for flow in (values[edge.input].detach(), edge.gradient))
+        place = edge.input, edge.step
+        # x*x takes x twice, along one line
+        texts[place] = (value, f"{texts[place][1]} and {gradient}" if place in texts else gradient)
+    for node in (*formula.variables, formula.result):
+        texts[node] = (tensor_text(values[node].detach(), 3, 4), tensor_text(back.gradients[node], 3, 4))
+    return texts
+
+
+def _box(texts: Sequence[str], middle: Point = (0, 0)) -> Box:
+    lines = [line for text in texts for line in text.split("\n")]
+    return Box(*middle, LETTER * max(map(len, lines)) + 0.12, LINE * len(lines) + 0.08)
+
+
+def _layers(formula: Formula) -> tuple[list[list[Slot]], dict[tuple[Node, Node], list[Slot]]]:
+    """The slots of each layer from the top, and those that each line passes: a long line keeps one a layer."""
+    layer = dict.fromkeys(formula.variables, 0)
+    for node in formula.steps:
+        layer[node] = 1 + max(layer[entry] for entry in node.inputs if entry.value is None)
+    layers: list[list[Slot]] = [[] for _ in range(max(layer.values()) + 1)]
+    for node, index in layer.items():
+        layers[index].append(node)
+    paths: dict[tuple[Node, Node], list[Slot]] = {}
+    for node in formula.steps:
+        for entry in dict.fromkeys(entry for entry in node.inputs if entry.value is None):
+            between: list[Slot] = [(entry, node, index) for index in range(layer[entry] + 1, layer[node])]
+            for index, slot in enumerate(between, layer[entry] + 1):
+                layers[index].append(slot)
+            paths[entry, node] = [entry, *between, node]
+    _untangle(layers, [pair for path in paths.values() for pair in pairwise(path)])
+    return layers, paths
+
+
+def _untangle(layers: list[list[Slot]], pairs: Sequence[tuple[Slot, Slot]]) -> None:
+    """Sweeps left and right, every slot to the mean place of its neighbours (Sugiyama, Tagawa and Toda 1981)."""
+    near: dict[bool, dict[Slot, list[Slot]]] = {True: {}, False: {}}
+    for a, b in pairs:
+        near[True].setdefault(b, []).append(a)
+        near[False].setdefault(a, []).append(b)
+    places = {slot: index - (len(layer) - 1) / 2 for layer in layers for index, slot in enumerate(layer)}
+    for rightwards in (False, True) * 3:
+        for layer in layers if rightwards else reversed(layers):
+            means = {
+                slot: sum(places[other] for other in others) / len(others) if others else places[slot]
+                for slot in layer
+                for others in [near[rightwards].get(slot, [])]
+            }
+            layer.sort(key=means.__getitem__)
+            places.update({slot: index - (len(layer) - 1) / 2 for index, slot in enumerate(layer)})
+
+
+def _placed(
+    lines: Mapping[tuple[Node, Node], Sequence[Point]], texts: Mapping[Place, tuple[str, str]], taken: list[Box]
+) -> dict[Place, Box]:
+    """Each label on its line, where it covers least of boxes, of other labels and of other lines."""
+    dots = {
+        ends: np.array([_along(*piece, t / 20) for piece in pairwise(line) for t in range(21)])
+        for ends, line in lines.items()
+    }
+    labels: dict[Place, Box] = {}
+    for ends, line in lines.items():
+        others = np.concatenate([np.zeros((0, 2)), *(path for other, path in dots.items() if other != ends)])
+        pieces = list(pairwise(line))[:5]
+        tries = [(piece, t / 20) for t in sorted(range(3, 18), key=lambda t: abs(t - 10)) for piece in pieces]
+        boxes = [_box(texts[ends], _along(*piece, t)) for piece, t in tries]
+        costs = [10 * sum(map(box.overlap, taken)) + 0.01 * box.count(others) for box in boxes]
+        labels[ends] = boxes[costs.index(min(costs))]
+        taken = [*taken, labels[ends]]
+    return labels
+
+
+def _along(a: Point, b: Point, t: float) -> Point:
+    return a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])

@@ -1,0 +1,191 @@
+"""The derivative as a formula, by sympy; vectors and matrices are written out element by element."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy  # type: ignore[import-untyped]
+from torch import Tensor
+
+from src.autograd.formula import Formula, Node
+from src.autograd.tape import Values
+
+# beyond these a formula is no longer something to read, or takes sympy too long
+MOST_ELEMENTS, LARGEST, LONGEST, MOST_TO_SIMPLIFY = 9, 1_000, 300, 40
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """By one variable, or by one of its elements; `formula` is empty where none is shown, and `why` says why.
+
+    `value` is autograd's, which a formula that is shown gives at the point too.
+    """
+
+    by: str
+    formula: str
+    value: Tensor
+    why: str = ""
+
+
+def derivatives(formula: Formula, values: Values, gradients: Values, vector: Tensor | None) -> list[Derivative]:
+    """The derivative of the result, or of `sum(vector * result)`, by every variable.
+
+    A formula whose value at the point is not that of autograd is not shown.
+    """
+    try:
+        symbols = {node: _symbols(node, values[node]) for node in formula.variables}
+        if values[formula.result].numel() * _size(formula.result, values) > LARGEST:
+            raise _TooLargeError("written out element by element, it is too long")
+        result = _meaning(formula.result, symbols)
+        total = result[()] if vector is None else np.sum(np.vectorize(_number)(vector.numpy()) * result)
+        return [row for node in formula.variables for row in _by(node, total, symbols, values, gradients)]
+    except _TooLargeError as reason:
+        why = str(reason)
+    except Exception as error:  # sympy has many, and none is the user's mistake
+        why = f"sympy does not manage it ({type(error).__name__})"
+    return [Derivative(node.name, "", gradients[node], why) for node in formula.variables]
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+def _own(name: str, *slopes: Callable[..., Any]) -> Any:
+    """A function that sympy has not, or not as a function of real numbers with torch's choice at the kink."""
+    return type(name, (sympy.Function,), {"fdiff": lambda self, argindex=1: slopes[argindex - 1](*self.args)})
+
+
+_step = _own("step", lambda a: sympy.Integer(0))
+_sigmoid: Any = _own("sigmoid", lambda a: _sigmoid(a) * (1 - _sigmoid(a)))
+_ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    "negative": lambda a: -a,
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "**": lambda a, b: a**b,
+    **{name: getattr(sympy, name) for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "tanh")},
+    "sigmoid": _sigmoid,
+    "relu": _own("relu", _step),
+    "abs": _own("abs", sympy.sign),
+    "max": _own("max", lambda a, b: sympy.Heaviside(a - b), lambda a, b: sympy.Heaviside(b - a)),
+    "min": _own("min", lambda a, b: sympy.Heaviside(b - a), lambda a, b: sympy.Heaviside(a - b)),
+}
+MEANINGS: dict[str, Callable[..., Any]] = {
+    **{name: np.vectorize(function, otypes=[object]) for name, function in _ELEMENTWISE.items()},
+    "sum": np.sum,
+    "mean": lambda a: np.sum(a) / a.size,
+    "norm": lambda a: sympy.sqrt(np.sum(a**2)),
+    "dot": np.dot,
+    **dict.fromkeys(("@", "matmul"), np.matmul),
+    **dict.fromkeys(("T", "transpose"), np.transpose),
+}
+_NUMERIC = {
+    "step": lambda x: float(x > 0),
+    "relu": lambda x: max(x, 0.0),
+    **{"abs": abs, "max": max, "min": min},
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}
+
+
+def _number(value: float) -> Any:
+    return sympy.Integer(int(value)) if value.is_integer() and abs(value) < 1e15 else sympy.Float(value)
+
+
+def _symbols(node: Node, value: Tensor) -> Any:
+    if value.numel() > MOST_ELEMENTS:
+        raise _TooLargeError(f"{node.name} has {value.numel()} elements; up to {MOST_ELEMENTS} are written out")
+    symbols = np.empty(tuple(value.shape), dtype=object)
+    for index in np.ndindex(symbols.shape):
+        symbols[index] = sympy.Symbol(_element(node.name, index), real=True)
+    return symbols
+
+
+def _size(node: Node, values: Values) -> int:
+    """How many symbols an element of a node has in it."""
+    inside = sum(_size(entry, values) for entry in node.inputs) or 1
+    if node.operation in ("sum", "mean", "norm", "dot", "@", "matmul"):
+        first = node.inputs[0].value if node.inputs[0].value is not None else values[node.inputs[0]]
+        return inside * (first.shape[-1] if node.operation in ("dot", "@", "matmul") else first.numel())
+    return inside
+
+
+def _element(name: str, index: Sequence[int | str]) -> str:
+    return f"{name}[{', '.join(map(str, index))}]" if len(index) else name
+
+
+def _meaning(node: Node, symbols: dict[Node, Any]) -> Any:
+    """An array of sympy's expressions, of the shape of the node."""
+    if node in symbols:
+        return symbols[node]
+    if node.inputs:
+        return np.asarray(MEANINGS[node.operation](*(_meaning(entry, symbols) for entry in node.inputs)), dtype=object)
+    if node.value is None or node.name in ("pi", "e"):
+        return np.asarray(sympy.pi if node.name == "pi" else sympy.E, dtype=object)
+    return np.asarray(np.vectorize(_number, otypes=[object])(node.value.numpy()), dtype=object)
+
+
+def _by(node: Node, total: Any, symbols: dict[Node, Any], values: Values, gradients: Values) -> list[Derivative]:
+    slots = list(np.ndindex(symbols[node].shape))
+    raw = [sympy.diff(total, symbols[node][slot]) for slot in slots]
+    # one line where the formula is the same for every element, but for the index
+    general = {_general(part, symbols, slot) for part, slot in zip(raw, slots, strict=True)}
+    if len(slots) > 1 and len(general) == 1:
+        right = all(_right(part, symbols, values, gradients[node][slot]) for part, slot in zip(raw, slots, strict=True))
+        by = _element(node.name, ("i", "j")[: values[node].dim()])
+        return [_derivative(by, _shorter(general.pop()), gradients[node], right)]
+    rows = []
+    for part, slot in zip(raw, slots, strict=True):
+        gradient = gradients[node][slot]
+        # sympy takes half a second for each, which a matrix is not worth
+        part = _shorter(part) if not slot else part
+        rows.append(_derivative(_element(node.name, slot), part, gradient, _right(part, symbols, values, gradient)))
+    return rows
+
+
+def _derivative(by: str, expression: Any, value: Tensor, right: bool) -> Derivative:
+    text = sympy.sstr(expression, full_prec=False)
+    why = "" if right else "at this point it does not have the value of autograd"
+    if right and len(text) > LONGEST:
+        why = f"it has {len(text):,} characters"
+    return Derivative(by, "" if why else text, value, why)
+
+
+def _general(expression: Any, symbols: dict[Node, Any], slot: tuple[int, ...]) -> Any:
+    """With i and j for the indices of one element, in every variable that has such an element."""
+    index = ("i", "j")[: len(slot)]
+    renamed = {
+        array[slot]: sympy.Symbol(_element(node.name, index), real=True)
+        for node, array in symbols.items()
+        if slot and array.ndim == len(slot) and all(at < size for at, size in zip(slot, array.shape, strict=True))
+    }
+    return expression.xreplace(renamed)
+
+
+def _shorter(expression: Any) -> Any:
+    """The shorter of what differentiation gives and what sympy makes of it.
+
+    Large numbers are left alone: sympy multiplies (x + 1)^99 and sin(1e10 x) out, until the memory is full.
+    """
+    powers = [abs(int(power.exp)) for power in expression.atoms(sympy.Pow) if power.exp.is_Integer]
+    plain = all(number.is_Rational and max(abs(number.p), number.q) <= 20 for number in expression.atoms(sympy.Number))
+    if not plain or sympy.count_ops(expression) > MOST_TO_SIMPLIFY or math.prod(power or 1 for power in powers) > 50:
+        return expression
+    return min(expression, sympy.simplify(expression), key=lambda part: len(str(part)))
+
+
+def _right(expression: Any, symbols: dict[Node, Any], values: Values, gradient: Tensor) -> bool:
+    """Whether a formula's value at the point is the gradient that autograd gives."""
+    if expression.has(sympy.nan, sympy.zoo, sympy.oo):
+        return False
+    names = [symbol for array in symbols.values() for symbol in array.flat]
+    point = [float(number) for node in symbols for number in values[node].flatten()]
+    function = sympy.lambdify(names, expression, [_NUMERIC, "numpy"], dummify=True)
+    with np.errstate(all="ignore"):
+        value = float(function(*map(np.float64, point)))
+    expected = float(gradient)
+    if not (math.isfinite(value) and math.isfinite(expected)):
+        return math.isfinite(value) == math.isfinite(expected)
+    return math.isclose(value, expected, rel_tol=1e-8, abs_tol=1e-10)
