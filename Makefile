@@ -18,8 +18,11 @@ help:  ## list these targets
 train: .venv/installed  ## train on a noisy line (any other run: .venv/bin/python -m src.train ...)
 	$(BIN)/python -m src.train
 
+# the coverage table comes once the tests are through, and pytest's last line once more below it
+test: SHELL := bash -o pipefail
 test: .venv/installed  ## run the tests and print coverage
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	$(BIN)/python -m slipcover --branch --source src --skip-covered --out .coverage.txt -m pytest -n auto | tee .coverage.log
+	cat .coverage.txt && tail -n 1 .coverage.log
 
 check: .venv/installed  ## check format, lint and types
 	$(BIN)/ruff format --check src tests .github
@@ -36,9 +39,9 @@ tensorboard: .venv/installed  ## open the curves of outputs/ in TensorBoard
 bench: .venv/installed  ## measure against a bare PyTorch loop and an ordinary LightningModule
 	$(BIN)/python -m tests.bench.single
 
-pictures: .venv/installed  ## make the README's picture anew
+pictures: .venv/installed  ## make the README's pictures anew
 	$(BIN)/python .github/pictures.py
 
 clean:  ## remove .venv and caches; outputs/ stays
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info build
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage.* *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

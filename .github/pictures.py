@@ -1,4 +1,4 @@
-"""The README's picture: `make pictures`. Trains what it shows."""
+"""The README's pictures: `make pictures`. Trains what it shows."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 import torch
 from matplotlib.figure import Figure
 
+from src.autograd.__main__ import main as take_apart
 from src.compose import compose
 from src.config import check
 from src.plots.fit import BLUE, GREEN, ORANGE, draw_fit
@@ -15,7 +16,16 @@ from src.run import build_problem, run
 RUNS = {"sgd": (BLUE, "0.01"), "momentum": (ORANGE, "0.01"), "adam": (GREEN, "0.3")}
 
 
+HERE = Path(__file__).parent
+
+
 def main() -> None:
+    """Both."""
+    optimizers()
+    take_apart(["x^2 y + y^2", "x=2", "y=3", f"graph={HERE / 'formula.png'}"])
+
+
+def optimizers() -> None:
     """One figure: data and fitted line, loss curves of three optimizers."""
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -33,7 +43,7 @@ def main() -> None:
     right.set(yscale="log", xlabel="optimizer steps", ylabel="training loss", title="three optimizers")
     right.legend(frameon=False)
     right.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(__file__).parent / "noisy_line.png", dpi=160)
+    figure.savefig(HERE / "noisy_line.png", dpi=160)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sympy  # type: ignore[import-untyped]
+import sympy
 from torch import Tensor
 
 from src.autograd.formula import Formula, Node
