@@ -64,6 +64,7 @@ class Answer:
             "rank": exact.rank,
             "condition_number": exact.condition_number,
             "critical_lr": exact.critical_lr if self.path is None else self.path.critical_lr,
+            "critical_lr_formula": "2/λmax" if self.path is None else self.path.method.formula,
             "optimal_lr": exact.optimal_lr,
             "optimal_rate": exact.optimal_rate,
             "heavy_ball": {"lr": lr, "momentum": momentum},
@@ -99,7 +100,7 @@ class Answer:
 def answer(config: Config, problem: Problem, model: torch.nn.Module) -> Answer:
     """The exact answer for this run. Call it before the first step."""
     if not isinstance(model, Linear):
-        return Answer(None, silent={"exact answer": "the model is not linear"})
+        return Answer(None, silent={"exact answer": "only model=linear has one"})
     arguments, target = config.optimizer.arguments(), config.optimizer.target_
     name = target.rpartition(".")[2]
     if arguments.get("maximize"):
@@ -151,18 +152,27 @@ def _steady(config: Config) -> str | None:
     return "gradients add up" if config.trainer.zero_grad_every_n_steps != 1 else None
 
 
-def _method(config: Config, arguments: Mapping[str, Any], batches: bool) -> tuple[Method | None, str]:
-    """The run's optimizer where its full-batch step is one linear map; else why theory knows no path for it."""
-    target, lr = config.optimizer.target_, float(arguments.get("lr", 1e-3))
+def method_of(target: str, arguments: Mapping[str, Any]) -> Method | None:
+    """The optimizer where its full-batch step with constant numbers is one linear map; else None."""
+    lr = float(arguments.get("lr", 1e-3))
     if target == "torch.optim.SGD":
         momentum = float(arguments.get("momentum") or 0.0)
         dampening, nesterov = float(arguments.get("dampening") or 0.0), bool(arguments.get("nesterov"))
-        method = Method(lr, momentum, dampening, nesterov)
-    elif target == "src.optim.TextbookMomentum":
+        return Method(lr, momentum, dampening, nesterov)
+    if target == "src.optim.TextbookMomentum":
         beta = float(arguments.get("beta", 0.2))
-        method = Method(lr, beta, beta, first_whole=False)
-    else:
-        return None, f"{target.rpartition('.')[2]}'s steps are no linear map of the parameters"
+        return Method(lr, beta, beta, first_whole=False)
+    return None
+
+
+def _method(config: Config, arguments: Mapping[str, Any], batches: bool) -> tuple[Method | None, str]:
+    """The run's method where theory knows its path; else why it knows none."""
+    target = config.optimizer.target_
+    method = method_of(target, arguments)
+    if method is None:
+        name = target.rpartition(".")[2]
+        own = target.startswith(("torch.", "src."))
+        return None, f"{name}'s steps are no linear map of the parameters" if own else f"{name} is not known here"
     why = "mini-batches are drawn" if batches else _steady(config)
     return (None, why) if why else (method, "")
 

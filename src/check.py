@@ -63,7 +63,7 @@ def summary(outcomes: "Sequence[Outcome]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    colours = {"held": "green", "failed": "red", "does not apply": "dim"}
+    colours = {"held": "green", "another lr": "yellow", "failed": "red", "does not apply": "dim"}
     table = Table()
     for column in ("check", "", "what was found"):
         table.add_column(column, overflow="fold")
@@ -78,7 +78,9 @@ def ending(outcomes: "Sequence[Outcome]") -> str:
     """How many held, in a sentence."""
     held, failed = ([one for one in outcomes if one.held is wanted] for wanted in (True, False))
     if not failed:
-        return f"sound: all {len(held)} checks that apply held"
+        elsewhere = [one.name for one in outcomes if one.state == "another lr"]
+        rate = f", though not at the lr given: {', '.join(elsewhere)}" if elsewhere else ""
+        return f"sound: all {len(held)} checks that apply held{rate}"
     return f"{len(failed)} of {len(held) + len(failed)} checks failed: {', '.join(one.name for one in failed)}"
 
 

@@ -154,8 +154,9 @@ def _hint(key: str, overrides: Sequence[str]) -> str:
     """What may have been meant by a key that the chosen groups do not have."""
     section, _, rest = key.partition(".")
     name = rest.partition(".")[0]
-    known = [one for one in _known(key, overrides) if not one.startswith("hydra.") and not key.startswith(f"{one}.")]
-    if section in SEVERAL and name in _options(section) and f"{section}.{name}" not in known:
+    there = _known(key, overrides)
+    known = [one for one in there if not one.startswith("hydra.") and not key.startswith(f"{one}.")]
+    if section in SEVERAL and name in _options(section) and f"{section}.{name}" not in there:
         return f" without {section}=[{name}], which adds it"
     parent, _, last = key.rpartition(".")
     beside = [one.rpartition(".")[2] for one in known if parent and one.rpartition(".")[0] == parent]

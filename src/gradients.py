@@ -73,9 +73,14 @@ def check_gradients(model: nn.Module, loss: SquaredError, rows: Rows, seed: int)
         return loss.value(double(inputs), targets).sum()
 
     try:
-        value()
+        steady = bool(value() == value())
     except Exception as error:  # a user's class can raise anything
         raise LabError(f"check_gradients: the model cannot be computed in float64 ({one_line(error)})") from None
+    if not steady:
+        raise LabError(
+            "check_gradients: the loss of the start is not finite, or two evaluations differ: a forward that draws "
+            "random numbers in evaluation mode has no derivative to compare"
+        )
     generator = stream(seed, "gradient check")
     found = []
     for point in ("at the start", "at a random point"):
@@ -98,6 +103,10 @@ def check_gradients(model: nn.Module, loss: SquaredError, rows: Rows, seed: int)
         sum(one.compared for one in found),
         worst.by_hand,
     )
+    if not whole.compared:
+        raise LabError(
+            "check_gradients: there is nothing to compare: the loss has a kink at every point that was tried"
+        )
     if not whole.largest <= TOLERANCE:
         raise LabError(f"check_gradients: {whole.where} (they may differ by {TOLERANCE:g})")
     return whole

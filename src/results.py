@@ -302,10 +302,9 @@ def in_theory(result: Result) -> list[str]:
             f"condition number {_short(exact['condition_number'])}"
         )
         ball = exact["heavy_ball"]
-        lines.append(
-            f"learning rate of gradient descent: critical {_short(exact['critical_lr'])}, "
-            f"best {_short(exact['optimal_lr'])} (with momentum {_short(ball['momentum'])}: {_short(ball['lr'])})"
-        )
+        critical = f"{exact['critical_lr_formula']} = {_short(exact['critical_lr'])}"
+        best = f"{_short(exact['optimal_lr'])}, or {_short(ball['lr'])} with momentum {_short(ball['momentum'])}"
+        lines.append(f"gradient descent: critical learning rate {critical}, best {best}")
         if not _unique(exact):
             size = len(exact["hessian_eigenvalues"])
             lines.append(

@@ -27,6 +27,7 @@ from src.callbacks.every import EveryNSteps
 from src.compose import check_run, compose
 from src.config import Config, Linear, TwoLayer, check
 from src.data.blocks import BatchOrder
+from src.data.problem import Rows
 from src.descent import Descent
 from src.errors import LabError, told
 from src.load import load
@@ -207,6 +208,10 @@ def adam_corrected(
     w -= lr * v / (second**0.5 + eps)
 
 
+NAMES = (
+    *("sgd", "momentum", "nesterov", "adam"),
+    *("textbook_momentum", "textbook_adagrad", "textbook_rmsprop", "textbook_adam"),
+)
 RULES: Mapping[str, Callable[..., None]] = {
     "torch.optim.SGD": sgd,
     "torch.optim.Adam": adam_corrected,
@@ -303,11 +308,11 @@ def with_module(task: Task, steps: int) -> Trace:
     return path
 
 
-def with_lightning(config: Config, every: int) -> tuple[Trace, int]:
+def with_lightning(config: Config, task: Task) -> tuple[Trace, int]:
     """The run that `python -m src.train` makes, and the steps that it took: it stops where it diverges."""
     data = build_problem(config)
     model = build_model(config, data)
-    keeper = Keeper(every)
+    keeper = Keeper(task.every)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         curves = Curves(Path(folder) / "metrics.csv")
@@ -315,8 +320,12 @@ def with_lightning(config: Config, every: int) -> tuple[Trace, int]:
         trainer = build_trainer(config, Path(folder), [keeper], [])
         trainer.fit(module, datamodule=build_datamodule(config, data, [keeper]))
         losses = {step: row["train/loss"] for step, row in read_rows(curves.path) if "train/loss" in row}
-    unit = module.loss_scale
-    return Trace({step: loss / unit for step, loss in losses.items()}, keeper.kept), trainer.global_step
+    kept = {step: loss / module.loss_scale for step, loss in losses.items()}
+    last = trainer.global_step
+    if last not in kept:  # the batch that no step was taken on
+        x, y = (torch.from_numpy(rows)[None] for rows in task.batch(last))
+        kept[last] = float(module.evaluate(Rows(x, y))[0])
+    return Trace(kept, keeper.kept), last
 
 
 class Keeper(EveryNSteps):
@@ -377,8 +386,7 @@ def task_of(config: Config, every: int) -> Task:
     target, numbers = config.optimizer.target_, config.optimizer.arguments()
     numbers = {name: value for name, value in numbers.items() if not name.startswith("_")}
     if target not in RULES:
-        names = ", ".join(name.rpartition(".")[2] for name in RULES)
-        raise LabError(f"optimizer._target_={target} is not written by hand here; {names} are")
+        raise LabError(f"optimizer._target_={target} is not written by hand here; optimizer={', '.join(NAMES)} are")
     taken = numbers_of(target)
     if extra := [name for name in numbers if name not in taken]:
         raise LabError(f"optimizer.{extra[0]} is not written by hand here; {', '.join(taken)} are")
@@ -467,7 +475,7 @@ def compare(config: Config, every: int) -> Comparison:
     """Solve it four ways."""
     task = task_of(config, every)
     began = time.perf_counter()
-    lightning, steps = with_lightning(config, every)
+    lightning, steps = with_lightning(config, task)
     lightning.seconds = time.perf_counter() - began
     traces = {}
     with np.errstate(all="ignore"):
@@ -519,7 +527,7 @@ def _worst(apart: Mapping[int, float]) -> float:
     return max(apart.values(), default=0.0)
 
 
-def show(console: Console, comparison: Comparison) -> None:
+def show(console: Console, comparison: Comparison, steps: int) -> None:
     """Losses side by side, the parameters at the end where they are few, and the verdict."""
     traces = comparison.traces
     table = Table()
@@ -533,6 +541,8 @@ def show(console: Console, comparison: Comparison) -> None:
     console.print("loss after each number of steps, and the largest difference of the parameters there:")
     console.print(table)
     last = max(comparison.parameters)
+    if last < steps:
+        console.print(f"the Lightning run diverged after {last:,} of {steps:,} steps, and there the others end too")
     final = traces["Lightning"].parameters[last]
     if sum(value.size for value in final.values()) <= 6:
         ends = Table()
@@ -565,7 +575,7 @@ def main(words: Sequence[str] | None = None) -> None:
             raise LabError(f"--every {arguments.every}: must be a number of steps above 0")
         comparison = compare(config, every)
         console = Console(highlight=False)
-        show(console, comparison)
+        show(console, comparison, config.trainer.max_steps)
         if comparison.disagree_from is not None:
             raise SystemExit(1)
 

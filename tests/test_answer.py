@@ -147,8 +147,8 @@ def test_one_row(train: Train) -> None:
 
 def test_a_network_has_no_exact_answer(train: Train) -> None:
     result = train("run", "model=two_layer", "trainer.max_steps=5")
-    assert result.exact == {"not_applicable": {"exact answer": "the model is not linear"}}
-    assert in_theory(result) == ["exact answer: not applicable (the model is not linear)"]
+    assert result.exact == {"not_applicable": {"exact answer": "only model=linear has one"}}
+    assert in_theory(result) == ["exact answer: not applicable (only model=linear has one)"]
 
 
 def test_the_predicted_curve_is_the_curve(train: Train, tmp_path: Path) -> None:

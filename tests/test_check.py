@@ -276,7 +276,7 @@ ITS_FAULT = {
     TakesMissingForZero: {"no gradient": "a parameter without a gradient moves by", "weight decay": "do not shrink"},
     Single: {"float64": "computed with fewer digits"},
     SingleState: {"float64": "become float32"},  # what is loaded keeps the dtype that it was saved with
-    Uphill: dict.fromkeys(["bowl", "ravine", "noisy rows"], "it diverges at lr 0.1, nor at any tried from 0.0001"),
+    Uphill: dict.fromkeys(["bowl", "ravine", "noisy rows"], "it diverges at lr 0.1, and at none from 0.0001"),
     Wanders: {"repetition": "a generator that torch.manual_seed does not seed"},
     NoEpsilon: {"zero gradient": "not finite after the first gradient is 0"},
     FourthPower: {"huge gradient": "not finite after the first gradient is 1e15"},

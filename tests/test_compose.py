@@ -91,6 +91,7 @@ REFUSED = [
     (["seeds=3"], "seeds: there is no such key; did you mean seed?"),
     (["model.values.wieght=3"], "did you mean model.values.weight?"),
     (["callbacks.histograms.every_n_steps=5"], "there is no such key without callbacks=[histograms], which adds it"),
+    (["callbacks=sharpness", "callbacks.sharpness.tolerence=1"], "did you mean callbacks.sharpness.tolerance?"),
     (["callbacks.chekpoint.every_n_steps=5"], "did you mean callbacks.checkpoint.every_n_steps?"),
     (["scheduler.gamma=0.1"], "scheduler.gamma: there is no such key (a new key is added with +scheduler.gamma=...)"),
     (["~data.rws"], "data.rws: there is no such key; did you mean data.rows?"),

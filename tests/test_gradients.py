@@ -102,6 +102,13 @@ class Single(Cubed):
         return self.layer(x.float())
 
 
+class Random(Cubed):
+    """Drops numbers in evaluation mode too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.dropout(self.layer(x), 0.5, True)
+
+
 def test_before_a_run(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     result = train("run", "experiment=noisy_line", "check_gradients=true", "trainer.max_steps=2")
     told = capsys.readouterr().out
@@ -119,6 +126,8 @@ def test_a_model_of_the_user_s_own(train: Train, capsys: pytest.CaptureFixture[s
     assert not (tmp_path / "wrong").exists()
     with pytest.raises(LabError, match="cannot be computed in float64"):
         train("single", *words, "model._target_=tests.test_gradients.Single")
+    with pytest.raises(LabError, match="two evaluations differ"):
+        train("random", *words, "model._target_=tests.test_gradients.Random")
 
 
 def test_matrices_without_a_member_axis(train: Train) -> None:

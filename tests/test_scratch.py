@@ -105,7 +105,10 @@ def test_what_is_not_finite_must_not_be_so_anywhere() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("optimizer=lbfgs", "optimizer._target_=torch.optim.LBFGS is not written by hand here; SGD, Adam,"),
+        (
+            "optimizer=lbfgs",
+            "optimizer._target_=torch.optim.LBFGS is not written by hand here; optimizer=sgd, momentum,",
+        ),
         ("optimizer=adam +optimizer.amsgrad=true", "optimizer.amsgrad is not written by hand here; lr, betas,"),
         ("scheduler=cosine", "schedules are not written by hand here: scheduler=none"),
         ("model=custom model._target_=torch.nn.Linear", "torch.nn.Linear is not written by hand here"),

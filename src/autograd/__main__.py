@@ -101,9 +101,10 @@ def _formula(console: Console, words: Sequence[str]) -> None:
     back = backward(formula, values, vector)
     what = "the result" if vector is None else "v · result"
     title = f"Backward, the derivative of {what} by every node (g: the one of the node where an edge comes from)"
-    _print(console, title, _backward_table(console, formula, values, back))
+    _print(console, title, _backward_table(console, formula, values, back, vector is not None))
     _remarks(console, formula, plain, back)
-    title = "As a formula, by sympy, and its value here, which is autograd's too"
+    of = "" if vector is None else " of v · result"
+    title = f"As a formula{of}, by sympy, and its value here, which is autograd's too"
     _print(console, title, _symbolic_table(console, derivatives(formula, plain, back.gradients, vector)))
     if path is not None:
         write(draw(formula, values, back), path)
@@ -181,12 +182,12 @@ def _forward_table(console: Console, formula: Formula, values: Values) -> Table:
     return table
 
 
-def _backward_table(console: Console, formula: Formula, values: Values, back: Backward) -> Table:
+def _backward_table(console: Console, formula: Formula, values: Values, back: Backward, given: bool) -> Table:
     table = _table("node", "autograd", "along each edge", "central difference", "differ by")
     for node in (*reversed(formula.steps), *formula.variables):
         sent = [_edge(edge, back) for edge in back.edges if edge.input is node]
         if node is formula.result:
-            sent.append("the result itself" if not values[node].dim() else "v")
+            sent.append("the result itself" if not given else "v")
         style = "" if back.agree(node) else "red"
         table.add_row(
             node.name,

@@ -182,7 +182,8 @@ def shape(value: Tensor) -> str:
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """`"; did you mean sin?"` when one of `choices` is close to `word`, else an empty string."""
-    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    other = {"ln": "log", "pow": "**", "maximum": "max", "minimum": "min"}.get(word.lower())
+    close = [other] if other else difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
 
 
@@ -197,7 +198,7 @@ def _plain(part: ast.expr) -> str:
 _TOKEN = re.compile(
     r"(?P<number>(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|//|[-+*/@(),\[\]])|(?P<other>\S)"
 )
-_TYPED = str.maketrans({"^": "**", "−": "-", "·": "*", "×": "*", "²": "**2", "³": "**3"})
+_TYPED = str.maketrans({"^": "**", "−": "-", "·": "*", "×": "*", "²": "**2", "³": "**3", "π": "pi"})
 
 
 def _python(text: str) -> ast.expr:

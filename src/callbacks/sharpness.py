@@ -5,6 +5,7 @@ import copy
 import lightning as L
 import torch
 
+from src.answer import method_of
 from src.callbacks.boards import show_together
 from src.callbacks.every import EveryNSteps
 from src.callbacks.monitors import training_rows
@@ -17,7 +18,9 @@ class Sharpness(EveryNSteps):
 
     Gradient descent is unstable where λmax is above 2/learning rate, yet on networks it climbs up to there and stays:
     the edge of stability (Cohen et al. 2021). Curves: `sharpness/lambda_max` and `sharpness/2_over_lr`, in the
-    coordinates that descent sees. Computed in float64, whatever the dtype of the run.
+    coordinates that descent sees; with momentum the edge is elsewhere, at `sharpness/edge` (2(1 + β)/learning rate for
+    the heavy ball), and for an optimizer that is not gradient descent no edge is drawn. Computed in float64, whatever
+    the dtype of the run.
 
     Args:
         every_n_steps: optimizer steps.
@@ -49,7 +52,9 @@ class Sharpness(EveryNSteps):
         if not bool(values.isfinite().all()):
             return
         curves = {"sharpness/lambda_max": values}
-        rate = module.driven.optimizer.param_groups[0].get("lr")
-        if rate:
-            curves["sharpness/2_over_lr"] = torch.full_like(values, 2 / float(rate))
+        method = method_of(module.driven.path, module.driven.optimizer.param_groups[0])
+        if method is not None and method.lr:
+            curves["sharpness/2_over_lr"] = torch.full_like(values, 2 / method.lr)
+            if method.momentum:
+                curves["sharpness/edge"] = torch.full_like(values, 2 / method.lr * method.factor)
         module.record(step, curves)

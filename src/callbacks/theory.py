@@ -11,6 +11,9 @@ from src.descent import Descent
 from src.plots.loss import loss_curve
 from src.results import read_rows
 
+MOST = 1e8
+"""Times the first loss: a predicted curve ends there, as a run does that diverges."""
+
 
 class Theory(Callback):
     """The predicted loss curve, the exact loss and the floor of mini-batches, as curves and as a figure."""
@@ -29,8 +32,11 @@ class Theory(Callback):
         for name, level in levels.items():
             if level is not None:
                 lines[name] = [(0, level * answer.unit), (max_steps, level * answer.unit)]
-        finite = {name: [point for point in line if math.isfinite(point[1])] for name, line in lines.items()}
-        return {name: line for name, line in finite.items() if line}
+        if "predicted_loss" in lines:
+            # of a descent that diverges, no more than a run may show: its end would flatten all else
+            first = lines["predicted_loss"][0][1]
+            lines["predicted_loss"] = [point for point in lines["predicted_loss"] if point[1] <= MOST * first]
+        return {name: line for name, line in lines.items() if line and math.isfinite(line[0][1])}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The curves are known before the first step."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from src.errors import LabError
+from src.errors import LabError, nearest
 from src.load import load
 
 _TORCH = ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
@@ -118,6 +118,7 @@ def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: 
         extra = [key for key in arguments if key not in named]
         if extra:
             drop = " ".join(f"~{section}.{key}" for key in extra)
+            meant = nearest(extra[0], named) if len(extra) == 1 else ""
             alone = (
                 "; the default group optimizer=sgd gives it only lr"
                 if section == "optimizer" and "lr" in named and extra != ["lr"]
@@ -125,7 +126,7 @@ def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: 
             )
             raise LabError(
                 f"{name} does not take {', '.join(extra)} (it takes {', '.join(named) or 'nothing'}): "
-                f"drop them with {drop}{alone}"
+                f"drop them with {drop}{meant or alone}"
             )
     missing = [key for key, p in named.items() if p.default is p.empty and key not in arguments]
     if missing:

@@ -36,7 +36,9 @@ def draw_losses(axes: Axes, taken: Mapping[str, Line], foreseen: Mapping[str, Li
             axes.plot(*zip(*taken[name], strict=True), color=colour, linewidth=2, label=label)
     for name, (label, colour, dashes) in FORESEEN.items():
         if foreseen.get(name):
-            axes.plot(*zip(*foreseen[name], strict=True), color=colour, linestyle=dashes, linewidth=1.5, label=label)
+            # a level may lie out of sight, so it is told
+            told = label if name == "predicted_loss" else f"{label}: {foreseen[name][-1][1]:.4g}"
+            axes.plot(*zip(*foreseen[name], strict=True), color=colour, linestyle=dashes, linewidth=1.5, label=told)
     values = [loss for line in (*taken.values(), *foreseen.values()) for _, loss in line]
     if values and max(values) > 0:
         # an exact loss of 0, or of rounding, would squeeze everything else into the upper edge

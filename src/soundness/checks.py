@@ -184,7 +184,9 @@ def _decays(maker: Maker) -> Finding:
     decaying, at, given = plain.giving(weight_decay=decay), starts(), gradients(5)
     trial = Trial(decaying, at).go([[torch.zeros_like(start) for start in at]] * 10)
     if not all(float(v.norm()) < float(s.norm()) * (1 - 1e-12) for v, s in zip(trial.values, at, strict=True)):
-        return "failed", f"with gradients of 0 and weight_decay={decay:g} the parameters do not shrink"
+        grow = all(float(v.norm()) > float(s.norm()) for v, s in zip(trial.values, at, strict=True))
+        what = "grow: is its sign right?" if grow else "do not shrink"
+        return "failed", f"with gradients of 0 and weight_decay={decay:g} the parameters {what}"
     inside = Trial(plain, at)
     for gradient in given:
         inside.go([[g + decay * value for g, value in zip(gradient, inside.values, strict=True)]])

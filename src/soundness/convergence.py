@@ -175,12 +175,15 @@ def converges(maker: Maker, problem: LeastSquares) -> Finding:
         if lr < highest:
             ended = _tried(maker.giving(lr=lr), problem)
             if isinstance(ended, int):
-                return "held", f"{problem.asked} in {ended:,} of {budget}, lr {lr:.3g}; at the {rate:g} given {why}"
+                return (
+                    "another lr",
+                    f"{problem.asked} in {ended:,} of {budget}, lr {lr:.3g}; at the {rate:g} given {why}",
+                )
             highest = min(highest, lr if ended == "diverged" else math.inf)
     lowest, most = rate * min(FACTORS), rate * max(FACTORS)
     return (
         "failed",
-        f"{problem.asked} in {budget}: {why} at lr {rate:g}, nor at any tried from {lowest:.3g} to {most:.3g}",
+        f"{problem.asked} in {budget}: {why} at lr {rate:g}, and at none from {lowest:.3g} to {most:.3g} is it met",
     )
 
 

@@ -14,7 +14,7 @@ from src.load import load
 from src.optim.driven import Driven, drive, load_state, takes_member_axis
 from src.seeds import stream
 
-State = Literal["held", "failed", "does not apply", "yes", "no"]
+State = Literal["held", "another lr", "failed", "does not apply", "yes", "no"]
 Finding = tuple[State, str]
 
 
@@ -24,7 +24,8 @@ class Outcome:
 
     Attributes:
         name: of the check.
-        state: "held" or "failed"; "does not apply"; "yes" or "no" where either is fine.
+        state: "held", "another lr" where it did but not at the one given, or "failed"; "does not apply"; "yes" or "no"
+            where either is fine.
         sentence: what was found, or why not.
     """
 
@@ -35,7 +36,7 @@ class Outcome:
     @property
     def held(self) -> bool | None:
         """Whether it held; None where that is no question."""
-        return {"held": True, "failed": False}.get(self.state)
+        return {"held": True, "another lr": True, "failed": False}.get(self.state)
 
 
 @dataclass(frozen=True)

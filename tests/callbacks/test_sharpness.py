@@ -66,6 +66,20 @@ def test_beside_it_stands_what_the_learning_rate_can_bear(train: Train) -> None:
     assert curve(result, "sharpness/2_over_lr") == pytest.approx({0: 200.0, 10: 400.0, 20: 800.0})
 
 
+@pytest.mark.parametrize(
+    ("words", "edge"),
+    [
+        (["optimizer=momentum", "optimizer.momentum=0.9"], 2 * 1.9 / 0.01),
+        (["optimizer=nesterov", "optimizer.momentum=0.9"], 2 * 1.9 / 2.8 / 0.01),
+        (["optimizer=adam"], None),
+    ],
+)
+def test_the_edge_is_that_of_the_optimizer(train: Train, words: list[str], edge: float | None) -> None:
+    result = train("run", "experiment=noisy_line", *WATCH, *words, "optimizer.lr=0.01", "trainer.max_steps=3")
+    assert curve(result, "sharpness/edge") == pytest.approx({} if edge is None else {0: edge, 3: edge})
+    assert bool(curve(result, "sharpness/2_over_lr")) == (edge is not None)
+
+
 def test_it_changes_nothing_and_ends_with_a_run_that_diverges(train: Train) -> None:
     plain, watched = train("plain", "experiment=diverging"), train("watched", "experiment=diverging", *WATCH)
     assert (watched.steps, watched.metrics) == (plain.steps, plain.metrics)

@@ -12,9 +12,9 @@ def test_what_theory_foresaw_is_dashed() -> None:
     foreseen = {"predicted_loss": [(0, 4.0), (10, 1.0)], "exact_loss": [(0, 0.5), (10, 0.5)]}
     (axes,) = loss_curve(TAKEN, foreseen).axes
     lines = {str(line.get_label()): line for line in axes.lines}
-    assert np.asarray(lines["exact"].get_ydata()).tolist() == [0.5, 0.5]
+    assert np.asarray(lines["exact: 0.5"].get_ydata()).tolist() == [0.5, 0.5]
     assert np.asarray(lines["training"].get_ydata()).tolist() == [4.0, 1.0]
-    assert {name for name, line in lines.items() if line.is_dashed()} == {"predicted", "exact"}
+    assert {name for name, line in lines.items() if line.is_dashed()} == {"predicted", "exact: 0.5"}
     assert axes.get_yscale() == "log"
 
 

@@ -1,0 +1,1 @@
+"""Many runs: which ones a sweep is made of."""
