@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from src.checkpoint import weights
 from src.config import Config
 from src.data.problem import Problem, Scaling
 from src.models.linear import Linear
@@ -29,14 +30,20 @@ class Answer:
     Attributes:
         exact: in the coordinates that descent sees; None where there is none.
         scaling: of a table, to its own units.
-        path: of full-batch gradient descent with constant numbers; of anything else theory knows none.
+        unique: whether there is no other exact answer.
+        method: of gradient descent with constant numbers, in mini-batches or not; of anything else None.
+        path: of it on all rows, where theory knows where it starts.
+        first: the step that the path starts at.
         floor: the loss at which mini-batches settle.
         silent: what theory has nothing to say of, and why.
     """
 
     exact: Exact | None
     scaling: Scaling | None = None
+    unique: bool = True
+    method: Method | None = None
     path: Path | None = None
+    first: int = 0
     floor: float | None = None
     silent: Mapping[str, str] = field(default_factory=dict)
 
@@ -44,6 +51,11 @@ class Answer:
     def unit(self) -> float:
         """What a loss of descent is multiplied by to be in the data's units."""
         return 1.0 if self.scaling is None else float(self.scaling.loss_scale()[0])
+
+    @property
+    def critical_lr(self) -> float | None:
+        """What the run's learning rate has to be below; None where theory knows no such rate."""
+        return None if self.exact is None or self.method is None else self.method.factor * self.exact.critical_lr
 
     def as_json(self) -> dict[str, Any]:
         """What `result.json` holds under `exact`: losses and parameters in the data's units, rates in descent's."""
@@ -55,6 +67,7 @@ class Answer:
         if scaling is not None:
             weight, bias = scaling.weight(weight), scaling.bias(weight, bias)
         lr, momentum = exact.heavy_ball
+        steps = None if self.path is None or self.first else self.path.steps_within()
         return {
             "weight": weight.tolist(),
             **({} if bias is None else {"bias": bias.tolist()}),
@@ -62,68 +75,105 @@ class Answer:
             "noise_variance": None if noise is None else noise * self.unit,
             "hessian_eigenvalues": exact.eigenvalues.tolist(),
             "rank": exact.rank,
+            "unique": self.unique,
             "condition_number": exact.condition_number,
-            "critical_lr": exact.critical_lr if self.path is None else self.path.critical_lr,
-            "critical_lr_formula": "2/λmax" if self.path is None else self.path.method.formula,
+            "critical_lr": exact.critical_lr if self.critical_lr is None else self.critical_lr,
+            "critical_lr_formula": "2/λmax" if self.method is None else self.method.formula,
             "optimal_lr": exact.optimal_lr,
             "optimal_rate": exact.optimal_rate,
             "heavy_ball": {"lr": lr, "momentum": momentum},
-            **({} if self.path is None else {"steps_within_1_percent": self.path.steps_within()}),
+            **({} if steps is None else {"steps_within_1_percent": steps}),
             **({} if self.floor is None else {"noise_floor": self.floor * self.unit}),
             **silent,
         }
 
     def warning(self) -> str | None:
         """Before a run: that its learning rate is past the critical one."""
-        if self.path is None or not self.path.method.lr > self.path.critical_lr:
+        if self.method is None or self.critical_lr is None or not self.method.lr > self.critical_lr:
             return None
-        method, critical = self.path.method, self.path.critical_lr
-        return f"gradient descent will diverge: {method.lr:g} is above {method.formula} = {critical:.4g} of this data"
+        critical = f"{self.method.formula} = {self.critical_lr:.4g} of this data"
+        return f"gradient descent will diverge: {self.method.lr:g} is above {critical}"
 
     def outlook(self, steps: int) -> str | None:
         """After a run: how many steps would have brought it within 1 % of its start's distance, if it took fewer."""
-        if self.path is None:
+        if self.path is None or self.first or not self.path.method.lr < self.path.critical_lr:
             return None
         needed = self.path.steps_within()
-        if needed is None or needed <= steps:
+        if needed is not None and needed <= steps:
             return None
-        told = f"{steps:,} steps are not enough: at this learning rate it takes about {needed:,} to come within 1 % of "
+        about = "more than 10¹²" if needed is None else f"about {needed:,}"
+        told = f"{steps:,} steps are not enough: at this learning rate it takes {about} to come within 1 % of "
         told += "the start's distance"
         best = Path(self.path.exact, Method(self.path.exact.optimal_lr), self.path.start)
         fewer = best.steps_within()
-        if fewer is None or fewer >= needed:
+        if fewer is None or (needed is not None and fewer >= needed):
             return told
         plain = "the best fixed one" if not self.path.method.momentum else "the best without momentum"
         return f"{told} ({fewer:,} at {best.method.lr:.4g}, {plain})"
 
 
-def answer(config: Config, problem: Problem, model: torch.nn.Module) -> Answer:
-    """The exact answer for this run. Call it before the first step."""
+def answer(
+    config: Config, problem: Problem, model: torch.nn.Module, resumed: Mapping[str, Any] | None = None
+) -> Answer:
+    """The exact answer for this run. Call it before the first step.
+
+    Args:
+        config: of the run.
+        problem: its data.
+        model: at its start.
+        resumed: the checkpoint that it goes on from.
+    """
     if not isinstance(model, Linear):
         return Answer(None, silent={"exact answer": "only model=linear has one"})
     arguments, target = config.optimizer.arguments(), config.optimizer.target_
     name = target.rpartition(".")[2]
     if arguments.get("maximize"):
         return Answer(None, silent={"exact answer": "the loss is maximized"})
+    ridge, beside = decay_of(target, arguments)
+    exact = solve(problem.train, model.bias is not None, config.model.loss, ridge)
+    unique = exact.unique
+    size = config.data.batch_size
+    batch = len(problem.train) if size == "full" else min(int(size), len(problem.train))
+    batches = batch < len(problem.train)
+    if beside:
+        why = _no_rest(config, target, arguments, batches)
+        if why:
+            return Answer(None, silent={"exact answer": f"{name}'s decay is beside the loss, and {why}"})
+        exact, unique = _moved(exact, fixed_point(exact, beside, float(arguments.get("eps", 1e-8)))), True
+    method, why = method_of(target, arguments), _unsteady(config)
+    if method is None:
+        own = target.startswith(("torch.", "src."))
+        why = f"{name}'s steps are no linear map of the parameters" if own else f"{name} is not known here"
+    steady = method if why is None else None
+    if batches:
+        why = why or "mini-batches are drawn"
+    elif resumed is not None and steady is not None and steady.momentum:
+        why = "it is gone on from a checkpoint, with a velocity"
+    plain = steady is not None and batches and not steady.momentum and not ridge
+    floor = noise_floor(problem.train, exact, steady.lr, batch, config.model.loss) if steady and plain else None
+    # a sum over a batch has other rates than one over all rows
+    judged = None if batches and config.model.loss == "sum" else steady
+    known = Answer(exact, problem.scaling, unique, method=judged, floor=floor)
+    if steady is None or why is not None:
+        return dataclasses.replace(known, silent={"path and steps": why or ""})
+    first, start = _start(model, resumed)
+    return dataclasses.replace(known, path=Path(exact, steady, start), first=first)
+
+
+def _start(model: Linear, resumed: Mapping[str, Any] | None) -> tuple[int, Tensor]:
+    """The step that a run starts at, and its parameters there, bias first, `[d, O]`."""
+    values = dict(model.named_parameters()) if resumed is None else weights(resumed)
+    parts = [member(values[name].detach(), 0) for name in ("bias", "weight") if name in values]
+    return 0 if resumed is None else int(resumed["global_step"]), torch.cat(parts).double().cpu()
+
+
+def decay_of(target: str, arguments: Mapping[str, Any]) -> tuple[float, float]:
+    """Weight decay as a term of the loss (ridge), and beside it."""
     decay = float(arguments.get("weight_decay") or 0.0)
     if target == "torch.optim.ASGD":
         decay += float(arguments.get("lambd", 1e-4))
-    beside = bool(decay) and (target not in COUPLED or bool(arguments.get("decoupled_weight_decay")))
-    ridge = 0.0 if beside else decay
-    exact = solve(problem.train, model.bias is not None, config.model.loss, ridge)
-    size = config.data.batch_size
-    batch = len(problem.train) if size == "full" else min(int(size), len(problem.train))
-    if beside:
-        why = _no_rest(config, target, arguments, batch < len(problem.train))
-        if why:
-            return Answer(None, silent={"exact answer": f"{name}'s decay is beside the loss, and {why}"})
-        exact = _moved(exact, fixed_point(exact, decay, float(arguments.get("eps", 1e-8))))
-    method, why = _method(config, arguments, batch < len(problem.train))
-    if method is None:
-        floor = _floor(config, arguments, problem, exact, batch)
-        return Answer(exact, problem.scaling, None, floor, {"path and steps": why})
-    parts = [member(p.detach(), 0) for p in (model.bias, model.weight) if p is not None]
-    return Answer(exact, problem.scaling, Path(exact, method, torch.cat(parts).double().cpu()))
+    beside = target not in COUPLED or bool(arguments.get("decoupled_weight_decay"))
+    return (0.0, decay) if beside else (decay, 0.0)
 
 
 def _moved(exact: Exact, solution: Tensor) -> Exact:
@@ -143,7 +193,7 @@ def _no_rest(config: Config, target: str, arguments: Mapping[str, Any], batches:
     return None
 
 
-def _steady(config: Config) -> str | None:
+def _unsteady(config: Config) -> str | None:
     """Why steps are not all the same map; None where they are."""
     if config.scheduler is not None:
         return "the learning rate changes"
@@ -163,29 +213,6 @@ def method_of(target: str, arguments: Mapping[str, Any]) -> Method | None:
         beta = float(arguments.get("beta", 0.2))
         return Method(lr, beta, beta, first_whole=False)
     return None
-
-
-def _method(config: Config, arguments: Mapping[str, Any], batches: bool) -> tuple[Method | None, str]:
-    """The run's method where theory knows its path; else why it knows none."""
-    target = config.optimizer.target_
-    method = method_of(target, arguments)
-    if method is None:
-        name = target.rpartition(".")[2]
-        own = target.startswith(("torch.", "src."))
-        return None, f"{name}'s steps are no linear map of the parameters" if own else f"{name} is not known here"
-    why = "mini-batches are drawn" if batches else _steady(config)
-    return (None, why) if why else (method, "")
-
-
-def _floor(
-    config: Config, arguments: Mapping[str, Any], problem: Problem, exact: Exact, batch_size: int
-) -> float | None:
-    """Where plain mini-batch descent settles; None for anything else."""
-    numbers = ("momentum", "weight_decay", "dampening", "nesterov")
-    plain = config.optimizer.target_ == "torch.optim.SGD" and not any(arguments.get(name) for name in numbers)
-    if not plain or batch_size == len(problem.train) or _steady(config):
-        return None
-    return noise_floor(problem.train, exact, float(arguments.get("lr", 1e-3)), batch_size, config.model.loss)
 
 
 def curve_steps(max_steps: int, most: int = 100) -> Tensor:

@@ -34,7 +34,8 @@ def _options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml")) if group else []
 
 
-def _is_group(key: str) -> bool:
+def is_group(key: str) -> bool:
+    """Whether a key chooses an option of a group of `conf/`."""
     return "." not in key and bool(_options(key))
 
 
@@ -68,7 +69,7 @@ def _check_one(override: Override) -> None:
         together = f"; together: {group}=[...]" if group in SEVERAL else ""
         raise LabError(f"{line}: several values need a multirun: add -m{together}")
     value = override.value()
-    if override.is_delete() or not _is_group(group) or isinstance(value, dict):
+    if override.is_delete() or not is_group(group) or isinstance(value, dict):
         return
     if override.is_add():
         raise LabError(f"{line}: a group is chosen without the +: {line.removeprefix('+') if line else group}")
@@ -172,7 +173,7 @@ def _known(key: str, overrides: Sequence[str]) -> list[str]:
     try:
         for override in _parsed(overrides):
             names = not isinstance(override.value(), dict)
-            if _is_group(override.key_or_group) and override.key_or_group != key and names:
+            if is_group(override.key_or_group) and override.key_or_group != key and names:
                 first = next(override.sweep_string_iterator()) if override.is_sweep_override() else None
                 chosen.append(f"{override.key_or_group}={first}" if first else override.input_line or "")
         return list(_keys(OmegaConf.to_container(_composed(chosen))))
@@ -277,7 +278,7 @@ def with_checkpoint(overrides: Sequence[str]) -> list[str]:
     before = [old for old in _parsed(lines) if old.key_or_group != "ckpt_path"]
     _same_conf([old.input_line or "" for old in before], then, run)
     keys = {override.key_or_group: override for override in given}
-    groups = {key for key in keys if _is_group(key)}
+    groups = {key for key in keys if is_group(key)}
 
     def stays(old: Override) -> bool:
         key = old.key_or_group

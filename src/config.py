@@ -332,7 +332,7 @@ class Optimizer(Open):
 
 
 KNOWN: dict[str, TypeAdapter[Any]] = {
-    **dict.fromkeys(("max_lr", "gamma", "factor"), TypeAdapter(Positive)),
+    **dict.fromkeys(("max_lr", "gamma", "factor", "tolerance"), TypeAdapter(Positive)),
     **dict.fromkeys(("eta_min", "min_lr"), TypeAdapter(NotNegative)),
     **dict.fromkeys(("step_size", "T_max", "total_steps", "max_products"), TypeAdapter(PositiveInt)),
     **dict.fromkeys(("warmup_steps", "patience", "most"), TypeAdapter(NonNegativeInt)),
@@ -536,11 +536,24 @@ def check(composed: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise LabError(unresolved(error)) from None
     if missing:
-        hint = {"data.path": "data.path=houses.csv", "data.target": "data.target=price"}
-        raise LabError(f"missing: {', '.join(missing)} (say {' '.join(hint.get(k, f'{k}=...') for k in missing)})")
+        raise LabError(missing_keys(missing))
     assert isinstance(plain, dict)
-    sections: dict[str, Any] = {str(key): value for key, value in plain.items()}
-    sections |= {"logger": sections.get("logger") or {}, "callbacks": sections.get("callbacks") or {}}
+    return check_plain({str(key): value for key, value in plain.items()})
+
+
+def missing_keys(keys: Sequence[str]) -> str:
+    """The sentence for keys that have to be said."""
+    hint = {"data.path": "data.path=houses.csv", "data.target": "data.target=price"}
+    return f"missing: {', '.join(keys)} (say {' '.join(hint.get(key, f'{key}=...') for key in keys)})"
+
+
+def check_plain(plain: dict[str, Any]) -> Config:
+    """A config of plain values, nothing missing and nothing to be resolved, checked by the schema.
+
+    Raises:
+        LabError: as `check`.
+    """
+    sections = plain | {"logger": plain.get("logger") or {}, "callbacks": plain.get("callbacks") or {}}
     try:
         return Config.model_validate(sections)
     except ValidationError as error:

@@ -281,7 +281,7 @@ def summary(result: Result, most: int = 12) -> Table:
     for name, value in list(learned.items())[:most]:
         cells = {"learned": value, **{column: numbers.get(name) for column, numbers in others.items()}}
         # one of many exact answers is no better than what was learned
-        cells["error"] = _difference(value, cells.get("exact")) if _unique(result.exact) else None
+        cells["error"] = _difference(value, cells.get("exact")) if result.exact.get("unique") else None
         table.add_row(Text(name), *(_shown(cells[column]) for column in columns))
     if len(learned) > most:
         table.add_row(f"... {len(learned) - most} more in result.json")
@@ -303,23 +303,19 @@ def in_theory(result: Result) -> list[str]:
         )
         ball = exact["heavy_ball"]
         critical = f"{exact['critical_lr_formula']} = {_short(exact['critical_lr'])}"
-        best = f"{_short(exact['optimal_lr'])}, or {_short(ball['lr'])} with momentum {_short(ball['momentum'])}"
+        best = f"{_short(exact['optimal_lr'])} without momentum, {_short(ball['lr'])} with {_short(ball['momentum'])}"
         lines.append(f"gradient descent: critical learning rate {critical}, best {best}")
-        if not _unique(exact):
+        if not exact["unique"]:
             size = len(exact["hessian_eigenvalues"])
             lines.append(
                 f"the columns depend on each other (rank {exact['rank']} of {size}): "
-                "of the many exact answers this is the one of least norm"
+                "of the many exact answers this is the one of least norm, in the coordinates that descent sees"
             )
         if "noise_floor" in exact:
-            lines.append(f"mini-batches at this learning rate keep the loss near {_short(exact['noise_floor'])}")
+            above = None if exact["noise_floor"] is None else exact["noise_floor"] - exact["train/loss"]
+            lines.append(f"mini-batches at this learning rate keep the loss about {_short(above)} above the exact one")
     lines += [f"{what}: not applicable ({why})" for what, why in exact.get("not_applicable", {}).items()]
     return lines
-
-
-def _unique(exact: Mapping[str, Any]) -> bool:
-    """Whether there is no other exact answer: every direction changes the loss."""
-    return min(exact.get("hessian_eigenvalues", [1.0])) > 0
 
 
 def _short(value: float | None) -> str:
@@ -327,7 +323,7 @@ def _short(value: float | None) -> str:
 
 
 def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    return "" if value is None else f"{value:.6g}" if math.isfinite(value) else "not finite"
 
 
 def _difference(value: float | None, exact: float | None) -> float | None:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from src import checkpoint as checkpoints
 from src import models
-from src.answer import Answer, answer
+from src.answer import Answer, answer, method_of
 from src.callbacks.theory import Theory
 from src.compose import check_run, compose, composing, with_checkpoint, writing
 from src.config import Config, check, digest
@@ -139,14 +139,15 @@ def _train(config: Config, directory: Path, command: str) -> Result:
     first = int(os.environ.get("RANK", 0)) == 0
     if config.check_gradients and first:
         print(check_gradients(model, SquaredError(config.model.loss), problem.train, config.model.seed).sentence())
-    known = answer(config, problem, model) if first else None
+    known = answer(config, problem, model, resumed) if first else None
     directory.mkdir(parents=True, exist_ok=True)
     curves = [_curves(where, config, resumed)] if first else []
     module = build_module(config, problem, model, driven, curves, resumed)
     loggers = build_loggers(config, directory) if first else []
     datamodule = build_datamodule(config, problem, callbacks)
-    if known is not None and known.exact is not None:
-        callbacks = [*callbacks, Theory(known)]
+    theory = Theory(known) if known is not None and known.exact is not None else None
+    if theory is not None:
+        callbacks = [*callbacks, theory]
     trainer = build_trainer(config, directory, callbacks, loggers)
     if resumed is not None:
         _carry_over(loggers, curves)
@@ -156,7 +157,7 @@ def _train(config: Config, directory: Path, command: str) -> Result:
         print(f"warning: {warning}", file=sys.stderr)
     started = time.perf_counter()
     _fit(trainer, module, datamodule, config.ckpt_path, config.model.seed)
-    fit = time.perf_counter() - started
+    fit = time.perf_counter() - started - (theory.seconds if theory else 0.0)
     if config.trainer.profiler and first:
         print(trainer.profiler.summary())  # type: ignore[attr-defined]
     seconds = {"fit": fit, "total": time.perf_counter() - began}
@@ -456,7 +457,10 @@ def _ending(config: Config, trainer: L.Trainer, module: Descent, known: Answer |
         rate = config.optimizer.lr
         why = known.warning() if known else None
         hint = f": {why.replace('will diverge', 'diverges')}" if why else ""
-        hint = hint or (f"; try a learning rate below {rate:g}" if rate is not None else "")
+        method = method_of(config.optimizer.target_, config.optimizer.arguments())
+        if rate is not None and method is not None and known is not None and known.exact is not None:
+            rate = min(rate, method.factor * known.exact.critical_lr)
+        hint = hint or (f"; try a learning rate below {rate:.4g}" if rate else "")
         return "diverged", f"the loss after {step:,} steps is not finite or far above the first{hint}"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EarlyStopping) and callback.stopping_reason_message and step < config.trainer.max_steps:

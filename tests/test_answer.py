@@ -81,7 +81,9 @@ def test_weight_decay_in_the_loss_moves_it(train: Train) -> None:
         (["optimizer=textbook_momentum", "optimizer.beta=0.2", "optimizer.lr=0.0439"], True),
         (["optimizer=adam", "optimizer.lr=1.0"], False),
         (["optimizer.lr=0.05", "trainer.gradient_clip_val=20"], False),
-        (["optimizer.lr=0.05", "data.batch_size=10"], False),
+        (["optimizer.lr=0.05", "data.batch_size=10"], True),  # their mean goes as the whole does
+        (["optimizer.lr=0.0290", "data.batch_size=10"], False),
+        (["optimizer=momentum", "optimizer.momentum=1.5", "optimizer.lr=1e-4"], True),
         (["optimizer.lr=0.05", "scheduler=cosine"], False),
     ],
 )
@@ -115,6 +117,7 @@ TABLES = {
     "a constant feature": "a,b,y\n1,7,1\n2,7,3\n4,7,2\n",
     "more features than rows": "a,b,c,d,y\n1,5,2,8,1\n2,1,9,3,4\n",
     "huge": "a,b,y\n1e150,2,1e150\n3e150,1,2e150\n2e150,5,4e150\n4e150,4,1e150\n",
+    "mixed": "a,b,y\n1e150,2e-150,1\n3e150,1e-150,2\n2e150,5e-150,4\n4e150,4e-150,1\n",
     "tiny": "a,b,y\n1e-150,2,1e-150\n3e-150,1,2e-150\n2e-150,5,4e-150\n4e-150,4,1e-150\n",
 }
 
@@ -129,7 +132,7 @@ def test_an_answer_or_a_sentence_for_whatever_data(train: Train, tmp_path: Path,
     text = (result.directory / "result.json").read_text()
     assert "NaN" not in text
     assert "Infinity" not in text
-    deficient = kind not in ("huge", "tiny")
+    deficient = kind not in ("huge", "tiny", "mixed")
     assert (json.loads(text)["exact"]["rank"] < len(result.features) + 1) == deficient
     assert any("the one of least norm" in line for line in in_theory(result)) == deficient
     shown = {column.header: list(column.cells) for column in summary(result).columns}
@@ -229,3 +232,35 @@ def _scalars(train: Train, tmp_path: Path, word: str) -> list[str]:
     board = EventAccumulator(str(tmp_path / word.partition("=")[2]))
     board.Reload()
     return list(board.Tags()["scalars"])
+
+
+def test_a_run_that_is_gone_on_from_is_foreseen_from_there(train: Train, tmp_path: Path) -> None:
+    words = ["experiment=noisy_line", "model.dtype=float64"]
+    train("short", *words, "logger=tensorboard")
+    last = tmp_path / "short" / "checkpoints" / "last.ckpt"
+    result = train("long", f"ckpt_path={last}", "trainer.max_steps=300", "optimizer.lr=0.002", "logger=tensorboard")
+    board = EventAccumulator(str(tmp_path / "long"), size_guidance={"scalars": 0})
+    board.Reload()
+    predicted = {event.step: event.value for event in board.Scalars("theory/predicted_loss")}
+    taken = {event.step: event.value for event in board.Scalars("train/loss")}
+    assert min(predicted) == 100
+    assert predicted == pytest.approx({step: taken[step] for step in predicted}, rel=1e-6)
+    assert "steps_within_1_percent" not in result.exact
+    velocity = train("ball", *words, "optimizer=momentum", "optimizer.lr=0.01")
+    assert "steps_within_1_percent" in velocity.exact
+    last = tmp_path / "ball" / "checkpoints" / "last.ckpt"
+    silent = train("on", f"ckpt_path={last}", "trainer.max_steps=120").exact["not_applicable"]
+    assert "with a velocity" in silent["path and steps"]
+
+
+def test_what_takes_for_ever_is_said(train: Train) -> None:
+    words = ["data=points", "data.x=[[1e-9,1.0],[2e-9,1.5],[3e-9,1.0]]", "data.y=[1.0,2.0,4.0]", "model.dtype=float64"]
+    assert "it takes more than 10¹² to come within 1 %" in train("run", *words).reason
+
+
+@pytest.mark.parametrize("words", [["scheduler=cosine"], ["data.batch_size=8", "model.loss=sum"]])
+def test_why_it_diverged_where_there_was_no_warning(train: Train, words: list[str]) -> None:
+    """The critical rate is told as what to stay below."""
+    reason = train("run", "experiment=noisy_line", "optimizer.lr=0.2", *words).reason
+    assert reason.endswith("try a learning rate below 0.02919" if "scheduler" in words[0] else reason[-9:])
+    assert "try a learning rate below" in reason

@@ -288,7 +288,7 @@ def test_the_table_names_features_and_targets(tmp_path: Path) -> None:
         ["weight[area, price]", "1"],
         ["weight[area, rent]", "2"],
         ["weight[[red]rooms, price]", "3"],
-        ["weight[[red]rooms, rent]", "nan"],
+        ["weight[[red]rooms, rent]", "not finite"],
         ["bias[price]", "5"],
         ["bias[rent]", "6"],
     ]

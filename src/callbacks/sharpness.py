@@ -5,12 +5,13 @@ import copy
 import lightning as L
 import torch
 
-from src.answer import method_of
+from src.answer import decay_of, method_of
 from src.callbacks.boards import show_together
 from src.callbacks.every import EveryNSteps
 from src.callbacks.monitors import training_rows
 from src.curvature import hessian_product, largest_eigenvalue, random_start
 from src.descent import Descent
+from src.errors import LabError, one_line
 
 
 class Sharpness(EveryNSteps):
@@ -19,8 +20,9 @@ class Sharpness(EveryNSteps):
     Gradient descent is unstable where λmax is above 2/learning rate, yet on networks it climbs up to there and stays:
     the edge of stability (Cohen et al. 2021). Curves: `sharpness/lambda_max` and `sharpness/2_over_lr`, in the
     coordinates that descent sees; with momentum the edge is elsewhere, at `sharpness/edge` (2(1 + β)/learning rate for
-    the heavy ball), and for an optimizer that is not gradient descent no edge is drawn. Computed in float64, whatever
-    the dtype of the run.
+    the heavy ball), and for an optimizer that is not gradient descent no edge is drawn. Weight decay in the loss is
+    part of it. Computed in float64, whatever the dtype of the run; a function of one's own that has only a first
+    derivative counts as linear.
 
     Args:
         every_n_steps: optimizer steps.
@@ -40,15 +42,23 @@ class Sharpness(EveryNSteps):
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Record both."""
         rows = training_rows(trainer, module)
-        with module.evaluation_mode(), torch.enable_grad():
-            model = copy.deepcopy(module.model).double()
-            predictions = model(rows.inputs.double())
-        losses = module.loss.value(predictions, rows.targets.double())
+        try:
+            with module.evaluation_mode(), torch.enable_grad():
+                model = copy.deepcopy(module.model).double()
+                losses = module.loss.value(model(rows.inputs.double()), rows.targets.double())
+        except Exception as error:  # a user's class can raise anything
+            raise LabError(
+                f"callbacks=sharpness: the model cannot be computed in float64 ({one_line(error)})"
+            ) from None
         values = torch.full((module.members,), float("nan"), dtype=torch.float64)
         if bool(losses.isfinite().all()):
             product, size = hessian_product(losses, [p for p in model.parameters() if p.requires_grad])
             start = random_start(module.members, size).to(module.device)
-            values = largest_eigenvalue(product, start, self.tolerance, self.max_products).value.cpu()
+            try:
+                values = largest_eigenvalue(product, start, self.tolerance, self.max_products).value.cpu()
+            except RuntimeError as error:
+                raise LabError(f"callbacks=sharpness: no second derivative ({one_line(error)})") from None
+            values = values + decay_of(module.driven.path, module.driven.arguments)[0]
         if not bool(values.isfinite().all()):
             return
         curves = {"sharpness/lambda_max": values}

@@ -1,6 +1,7 @@
 """What theory foresees, beside the curves in TensorBoard."""
 
 import math
+import time
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -16,18 +17,23 @@ MOST = 1e8
 
 
 class Theory(Callback):
-    """The predicted loss curve, the exact loss and the floor of mini-batches, as curves and as a figure."""
+    """The predicted loss curve, the exact loss and the floor of mini-batches, as curves and as a figure.
+
+    Attributes:
+        seconds: that the figure took, which are none of the descent's.
+    """
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
+        self.seconds = 0.0
 
     def lines(self, max_steps: int) -> dict[str, list[tuple[int, float]]]:
         """Steps and losses, in the data's units: `predicted_loss`, `exact_loss`, `noise_floor`."""
         answer, lines = self.answer, dict[str, list[tuple[int, float]]]()
         if answer.path is not None:
-            steps = curve_steps(max_steps)
+            steps = curve_steps(max(1, max_steps - answer.first))
             losses = (answer.path.losses(steps) * answer.unit).tolist()
-            lines["predicted_loss"] = list(zip(steps.tolist(), losses, strict=True))
+            lines["predicted_loss"] = list(zip((steps + answer.first).tolist(), losses, strict=True))
         levels = {"exact_loss": answer.exact.loss if answer.exact else None, "noise_floor": answer.floor}
         for name, level in levels.items():
             if level is not None:
@@ -49,7 +55,7 @@ class Theory(Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The figure, with what theory foresaw dashed."""
         assert isinstance(pl_module, Descent)
-        boards = tensorboards(trainer)
+        boards, began = tensorboards(trainer), time.perf_counter()
         if not boards or not pl_module.curves:
             return
         curve = pl_module.curves[0]
@@ -61,3 +67,4 @@ class Theory(Callback):
         figure = loss_curve(taken, self.lines(max(1, trainer.global_step)))
         for board in boards:
             board.experiment.add_figure("loss", figure, trainer.global_step)
+        self.seconds = time.perf_counter() - began

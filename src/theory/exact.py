@@ -86,14 +86,14 @@ class Exact:
 
     @property
     def smallest(self) -> float:
-        """The smallest eigenvalue that is not 0; along the others descent never moves."""
-        moving = self.eigenvalues[self.eigenvalues > 0]
-        return float(moving[0]) if len(moving) else 0.0
+        """The smallest eigenvalue of a direction along which descent moves; 0 where it is below all float64."""
+        moving = len(self.eigenvalues) if self.ridge > 0 else self.rank
+        return float(self.eigenvalues[-moving]) if moving else 0.0
 
     @property
     def condition_number(self) -> float:
-        """λmax/λmin."""
-        return self.largest / self.smallest if self.smallest else math.nan
+        """λmax/λmin; infinite where λmin is below all float64."""
+        return self.largest / self.smallest if self.smallest else math.inf
 
     @property
     def critical_lr(self) -> float:
@@ -108,7 +108,7 @@ class Exact:
     @property
     def optimal_rate(self) -> float:
         """(κ - 1)/(κ + 1): what the distance shrinks by in a step at `optimal_lr`."""
-        return (self.largest - self.smallest) / (self.largest + self.smallest) if self.largest else math.nan
+        return (self.largest - self.smallest) / (self.largest + self.smallest) if self.largest else 1.0
 
     @property
     def heavy_ball(self) -> tuple[float, float]:

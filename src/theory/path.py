@@ -33,8 +33,11 @@ class Method:
         """What the critical learning rate of plain gradient descent is multiplied by.
 
         1 + β for the heavy ball (Polyak 1964), (1 + β)/(1 + 2 β) for Nesterov's form: the rate at which the map along
-        λmax gets the eigenvalue -1 (Jury's conditions on its characteristic polynomial).
+        λmax gets the eigenvalue -1 (Jury's conditions on its characteristic polynomial). 0 from β = 1 on, where no
+        learning rate converges.
         """
+        if self.momentum >= 1:
+            return 0.0
         if self.nesterov:
             return (1 + self.momentum) / (1 + 2 * self.momentum)
         return (1 + self.momentum) / (1 - self.dampening) if self.momentum else 1.0
@@ -43,6 +46,8 @@ class Method:
     def formula(self) -> str:
         """How the critical learning rate is written."""
         beta = f"{self.momentum:g}"
+        if self.momentum >= 1:
+            return f"with momentum {beta}, which is not below 1, every critical rate"
         if not self.momentum:
             return "2/λmax"
         if self.nesterov:

@@ -25,8 +25,9 @@ def curve(result: Result, name: str) -> dict[int, float]:
         ["experiment=noisy_line", "data.batch_size=10", "model.gradient=by_hand"],
         ["data=features", "data.inputs=8", "data.condition_number=50", "model.loss=sum", "optimizer.lr=1e-4"],
         ["data=diabetes", "optimizer=muon"],
+        ["experiment=noisy_line", "+optimizer.weight_decay=5", "optimizer.lr=1e-3"],
     ],
-    ids=["noisy_line", "mini-batches by hand", "a sum of squares", "matrices without a member axis"],
+    ids=["noisy_line", "mini-batches by hand", "a sum of squares", "matrices without a member axis", "decay"],
 )
 def test_on_the_linear_model_it_is_the_largest_eigenvalue(train: Train, words: list[str]) -> None:
     """To 6 digits, at every step, in float32."""

@@ -1,0 +1,98 @@
+"""A job's config put together key by key is the one that Hydra composes."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from src.compose import compose
+from src.config import check
+from src.errors import LabError
+from src.sweep.jobs import Composer
+
+WORDS = [
+    ["optimizer=adam", "optimizer=momentum", "optimizer=sgd"],
+    ["optimizer.lr=0.25", "optimizer.lr=1e-05", "optimizer.lr=1"],
+    ["seed=7", "data.seed=3"],
+    ["data=features", "data=teacher", "data=line"],
+    ["data.rows=64", "data.rows=128", "data.noise=0.0"],
+    ["model=two_layer", "model=linear"],
+    ["model.dtype=float64", "model.values={}", "+model.values.weight=2.0", "model.loss=sum"],
+    ["experiment=clipped", "experiment=teacher"],
+    ["trainer.max_steps=${seed}", "trainer.max_steps=12", "trainer.gradient_clip_val=null"],
+    ["callbacks=[histograms]", "callbacks.checkpoint=null", "callbacks.checkpoint.monitor=train/loss"],
+    ["logger=none", "logger=csv", "logger=tensorboard"],
+    ["scheduler=cosine", "scheduler=warmup_cosine"],
+    ["data.batch_size=16", "data.batch_size=full"],
+    ["~callbacks.progress_bar", "debug=one_block"],
+]
+
+
+@st.composite
+def words(draw: st.DrawFn) -> list[str]:
+    chosen = draw(st.lists(st.sampled_from(WORDS), max_size=6, unique_by=id))
+    return [draw(st.sampled_from(options)) for options in chosen]
+
+
+def by_hydra(overrides: list[str], directory: Path) -> tuple[object, object] | str:
+    try:
+        composed = compose(overrides)
+        job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        raw = OmegaConf.to_container(job)
+        for node in (composed.get("logger") or {}).values():
+            if node and "save_dir" in node:
+                node["save_dir"] = str(directory)  # there is no run to have a directory
+        return raw, check(composed)
+    except LabError as error:
+        return str(error)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(shared=words(), job=words())
+def test_it_is_what_hydra_composes(shared: list[str], job: list[str]) -> None:
+    here = Path("/somewhere/else")
+    keys = {word.partition("=")[0] for word in job}
+    shared = [word for word in shared if word.partition("=")[0] not in keys]
+    known = by_hydra([*shared, *job], here)
+    try:
+        composed = Composer(shared).compose(job)
+        found: object = (composed.raw, composed.check(here))
+    except LabError as error:
+        found = str(error)
+    assert found == known
+
+
+def test_hydra_is_asked_once_for_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def counted(overrides: list[str]) -> object:
+        asked.append(overrides)
+        return compose(overrides)
+
+    monkeypatch.setattr("src.sweep.jobs.compose", counted)
+    composer = Composer(["experiment=noisy_line", "logger=none"])
+    jobs = [
+        [f"optimizer={o}", f"optimizer.lr={lr}", f"seed={s}"] for o in ("sgd", "adam") for lr in (1, 2) for s in (0, 1)
+    ]
+    configs = [composer.compose(job).check(Path()) for job in jobs]
+    assert len(asked) == 2
+    assert [(c.optimizer.lr, c.seed, c.model.seed) for c in configs[:3]] == [(1.0, 0, 0), (1.0, 1, 1), (2.0, 0, 0)]
+    assert configs[0].data.seed == 42  # the experiment's own
+
+
+@pytest.mark.parametrize(
+    ("job", "sentence"),
+    [
+        (["optimizer.lrr=1"], "optimizer.lrr: there is no such key"),
+        (["optimizer=adm"], "optimizer=adm: there is no such choice; did you mean adam"),
+        (["optimizer.lr=-1"], "optimizer.lr=-1: must be greater than 0"),
+        (["data=table"], "missing: data.path, data.target (say data.path=houses.csv data.target=price)"),
+        (["data.noise.deep=1"], "data.noise.deep"),
+    ],
+)
+def test_a_mistake_has_the_sentence_of_a_run(job: list[str], sentence: str) -> None:
+    with pytest.raises(LabError) as error:
+        Composer(["logger=none"]).compose(job).check(Path())
+    assert sentence in str(error.value)
