@@ -4,11 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-
 from src import config
-from src.compose import compose
+from src.compose import compose, parsed
 from src.errors import LabError, nearest, told
 
 if TYPE_CHECKING:
@@ -44,11 +41,7 @@ def _check_word(word: str) -> None:
     if key not in KEYS and not key.startswith("optimizer."):
         hint = nearest(key, KEYS)
         raise LabError(f"{word}: only optimizer=, optimizer.KEY= and trainer.create_graph= can be said here{hint}")
-    try:
-        several = OverridesParser.create().parse_override(word).is_sweep_override()
-    except HydraException:
-        return  # `compose` has the sentence for it
-    if several:
+    if parsed(word).is_sweep_override():
         raise LabError(f"{word}: one optimizer at a time")
 
 

@@ -46,20 +46,26 @@ def _keys(config: Any, prefix: str = "") -> Iterable[str]:
             yield from _keys(value, f"{prefix}{key}.")
 
 
+def parsed(word: str) -> Override:
+    """An override, read.
+
+    Raises:
+        LabError: it is not of Hydra's grammar.
+    """
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        reason = str(error).splitlines()[0]
+        key, equals, value = word.partition("=")
+        quoted = f"; write \"{key}='{value}'\"" if equals and value and value[0] not in "'\"[{(" else ""
+        raise LabError(f"{word}: this is not key=value in Hydra's grammar ({reason}){quoted}") from None
+    if not override.key_or_group:
+        raise LabError(f"{word}: there is no key before the =")
+    return override
+
+
 def _parsed(overrides: Sequence[str]) -> list[Override]:
-    parser = OverridesParser.create()
-    parsed = []
-    for override in overrides:
-        try:
-            parsed.append(parser.parse_override(override))
-        except HydraException as error:
-            reason = str(error).splitlines()[0]
-            key, equals, value = override.partition("=")
-            quoted = f"; write \"{key}='{value}'\"" if equals and value and value[0] not in "'\"[{(" else ""
-            raise LabError(f"{override}: this is not key=value in Hydra's grammar ({reason}){quoted}") from None
-        if not parsed[-1].key_or_group:
-            raise LabError(f"{override}: there is no key before the =")
-    return parsed
+    return [parsed(override) for override in overrides]
 
 
 def _check_one(override: Override) -> None:

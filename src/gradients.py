@@ -31,6 +31,7 @@ class Agreement:
         largest: the largest relative difference.
         where: the coordinate or direction it is at, and the values there.
         kinks: coordinates left out because the loss has a kink right there (ReLU at 0), where it has no derivative.
+        drowned: those left out because rounding is larger than what is to be compared.
         compared: coordinates and directions, over both points.
         by_hand: whether there was a gradient by hand to compare.
     """
@@ -38,6 +39,7 @@ class Agreement:
     largest: float
     where: str
     kinks: int
+    drowned: int
     compared: int
     by_hand: bool
 
@@ -45,15 +47,18 @@ class Agreement:
         """For the terminal."""
         ways = "by hand, by autograd and by central differences" if self.by_hand else "by autograd and differences"
         told = f"gradients {ways} differ by {self.largest:.1e} at most ({self.compared} compared"
-        return f"{told}, {self.kinks} at kinks left out)" if self.kinks else f"{told})"
+        left = [f"{self.kinks} at kinks"] * (self.kinks > 0) + [f"{self.drowned} drowned in rounding"] * (
+            self.drowned > 0
+        )
+        return f"{told}, {' and '.join(left)} left out)" if left else f"{told})"
 
 
 def check_gradients(model: nn.Module, loss: SquaredError, rows: Rows, seed: int) -> Agreement:
     """Compare at the start and at a random point, in float64 whatever the model's dtype.
 
-    A difference is relative to the largest of the two values, the root mean square of its parameter's gradient, and
-    10⁷ times what rounding of the loss may do to a central difference, ε |loss|/h: where a gradient vanishes beside
-    that, there is nothing to compare.
+    A difference is relative to the largest of the two values and of the root mean square of its parameter's gradient.
+    Of losses that differ by little the difference is taken row by row, `(p - q)(p + q - 2y)`, so that large targets do
+    not drown it; a coordinate whose difference rounding of the predictions drowns all the same is not compared.
 
     Args:
         model: of one member; it is copied.
@@ -69,11 +74,15 @@ def check_gradients(model: nn.Module, loss: SquaredError, rows: Rows, seed: int)
     parameters = [p for p in double.parameters() if p.requires_grad]
     names = [name.removeprefix("module.") for name, p in double.named_parameters() if p.requires_grad]
 
+    def predict() -> Tensor:
+        return double(inputs)
+
     def value() -> Tensor:
-        return loss.value(double(inputs), targets).sum()
+        return loss.value(predict(), targets).sum()
 
     try:
-        steady = bool(value() == value())
+        first, again = value(), value()
+        steady = bool(first.isfinite()) and bool(first == again)
     except Exception as error:  # a user's class can raise anything
         raise LabError(f"check_gradients: the model cannot be computed in float64 ({one_line(error)})") from None
     if not steady:
@@ -94,12 +103,13 @@ def check_gradients(model: nn.Module, loss: SquaredError, rows: Rows, seed: int)
             with torch.no_grad():
                 made = double.by_hand(inputs, targets, loss)[1]  # type: ignore[operator]
             hand = [g.view_as(p) for g, p in zip(made, parameters, strict=True)]
-        found.append(_Point(point, value, parameters, names, gradients, hand).compare(generator))
+        found.append(_Point(point, predict, targets, loss, parameters, names, gradients, hand).compare(generator))
     worst = max(found, key=lambda one: one.largest)
     whole = Agreement(
         worst.largest,
         worst.where,
         sum(one.kinks for one in found),
+        sum(one.drowned for one in found),
         sum(one.compared for one in found),
         worst.by_hand,
     )
@@ -125,7 +135,9 @@ class _Point:
     """Values and gradients at one point."""
 
     point: str
-    value: Callable[[], Tensor]
+    predict: Callable[[], Tensor]
+    targets: Tensor
+    loss: SquaredError
     parameters: Sequence[Tensor]
     names: Sequence[str]
     gradients: Sequence[Tensor]
@@ -134,8 +146,8 @@ class _Point:
     @torch.no_grad()
     def compare(self, generator: torch.Generator) -> Agreement:
         """All that can be compared here."""
-        self.largest, self.where, self.kinks, self.compared = 0.0, "", 0, 0
-        self.loss = float(self.value())
+        self.largest, self.where, self.kinks, self.drowned, self.compared = 0.0, "", 0, 0, 0
+        self.here = self.predict()
         self.scales = [float(g.square().mean().sqrt()) for g in self.gradients]
         if self.hand is not None:
             for name, ours, torchs, scale in zip(self.names, self.hand, self.gradients, self.scales, strict=True):
@@ -161,7 +173,7 @@ class _Point:
             slope = float(sum((g * d).sum() for g, d in zip(self.gradients, direction, strict=True)))
             size = float(torch.stack([g.square().sum() for g in self.gradients]).sum() / total) ** 0.5
             self._difference(direction, slope, size, f"along random direction {number + 1}", 1.0)
-        return Agreement(self.largest, self.where, self.kinks, self.compared, self.hand is not None)
+        return Agreement(self.largest, self.where, self.kinks, self.drowned, self.compared, self.hand is not None)
 
     def _coordinate(self, which: int, flat: int) -> None:
         parameter = self.parameters[which]
@@ -172,30 +184,45 @@ class _Point:
         self._difference(direction, slope, self.scales[which], name, max(1.0, abs(place)))
 
     def _difference(self, direction: Sequence[Tensor], slope: float, scale: float, name: str, unit: float) -> None:
-        """Hold `slope` against central differences of several lengths: one that no length confirms is wrong."""
-        best, shown, gaps = torch.inf, 0.0, []
+        """Hold `slope` against central differences: where the first disagrees, shorter ones stay clear of a kink."""
+        best, shown, gaps, resolved = torch.inf, 0.0, [], False
         for step in (length * unit for length in STEPS):
             above, below = self._moved(direction, step), self._moved(direction, -step)
-            numeric = (above - below) / (2 * step)
-            noise = torch.finfo(torch.float64).eps * max(abs(above), abs(below)) / step
-            gaps.append(max(0.0, abs(above - 2 * self.loss + below) / step - 20 * noise))
-            apart = abs(numeric - slope) / max(abs(numeric), abs(slope), scale, 1e7 * noise, 1e-300)
+            difference, noise = self._losses(above, below)
+            numeric, noise = difference / (2 * step), noise / step
+            size = max(abs(numeric), abs(slope), scale)
+            if size and noise > TOLERANCE / 4 * size:
+                continue
+            resolved = True
+            apart = abs(numeric - slope) / size if size else 0.0
+            forward, backward = (self._losses(*pair)[0] / step for pair in ((above, self.here), (self.here, below)))
+            gaps.append(abs(forward - backward))
             if apart < best:
                 best, shown = apart, numeric
-            if best <= TOLERANCE / 100:
+            if best <= TOLERANCE / 10:
                 break
+        if not resolved:
+            self.drowned += 1
         # slopes to both sides that stay as far apart however near one looks
-        if best > TOLERANCE and gaps[-1] > 0.5 * gaps[0]:
+        elif best > TOLERANCE and len(gaps) > 1 and gaps[-1] > 0.5 * gaps[0]:
             self.kinks += 1
-            return
-        self._keep(best, name, f"by autograd {slope:.6g}, by central differences {shown:.6g}")
-        self.compared += 1
+        else:
+            self._keep(best, name, f"by autograd {slope:.6g}, by central differences {shown:.6g}")
+            self.compared += 1
 
-    def _moved(self, direction: Sequence[Tensor], step: float) -> float:
+    def _losses(self, above: Tensor, below: Tensor) -> tuple[float, float]:
+        """The loss at one of two predictions `[1, B, O]` less that at the other, and what rounding does to it."""
+        count = above.numel() if self.loss.reduction == "mean" else 1
+        both = above + below - 2 * self.targets
+        # every prediction is off by about ε of itself, one up, another down
+        rounding = torch.finfo(torch.float64).eps * (torch.maximum(above.abs(), below.abs()) * both).norm() / count
+        return float(((above - below) * both).sum() / count), float(rounding)
+
+    def _moved(self, direction: Sequence[Tensor], step: float) -> Tensor:
         before = [p.clone() for p in self.parameters]
         for p, d in zip(self.parameters, direction, strict=True):
             p.add_(d, alpha=step)
-        moved = float(self.value())
+        moved = self.predict()
         for p, old in zip(self.parameters, before, strict=True):
             p.copy_(old)
         return moved

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from src.activations import ACTIVATIONS
 from src.callbacks.every import EveryNSteps
-from src.compose import check_run, compose
+from src.compose import check_run, compose, parsed
 from src.config import Config, Linear, TwoLayer, check
 from src.data.blocks import BatchOrder
 from src.data.problem import Rows
@@ -417,8 +417,8 @@ class Comparison:
     """The four descents, and how far apart they come.
 
     Some descents magnify rounding: a rule that divides by the size of the gradient does so wherever that vanishes. How
-    much is measured: by one more descent in NumPy, whose targets are moved in their last bit. Where that takes it
-    further than the limits, the four may be a hundred times as far apart.
+    much is measured, to be able to say why they part: by one more descent in NumPy, whose targets are moved in their
+    last bit.
 
     Attributes:
         traces: by what each is called; Lightning's is the last.
@@ -433,47 +433,38 @@ class Comparison:
     losses: Mapping[int, float]
     rounding: Sequence[Mapping[int, float]]
 
-    def _above(self, margin: float) -> int | None:
-        """The first step at which they are further apart than the limits and `margin` times rounding allow."""
-        both = ((self.parameters, PARAMETERS_WITHIN), (self.losses, LOSSES_WITHIN))
-        bad = [
-            step
-            for (apart, limit), rounding in zip(both, self.rounding, strict=True)
-            for step, value in apart.items()
-            if not value <= max(limit, margin * rounding[step])
-        ]
-        return min(bad, default=None)
-
     @property
-    def disagree_from(self) -> int | None:
-        """The first step at which they are further apart than rounding explains."""
-        return self._above(100.0)
+    def part_at(self) -> int | None:
+        """The first step at which they are past the limits; None where they agree."""
+        past = [step for step, apart in self.parameters.items() if not apart <= PARAMETERS_WITHIN]
+        past += [step for step, apart in self.losses.items() if not apart <= LOSSES_WITHIN]
+        return min(past, default=None)
 
-    @property
-    def magnified_from(self) -> int | None:
-        """The first step at which they are past the limits."""
-        return self._above(0.0)
+    def _rounding_explains(self, step: int) -> bool:
+        """Whether they are no further apart there than a hundred times what a last bit does."""
+        pairs = zip((self.parameters, self.losses), self.rounding, strict=True)
+        return all(apart.get(step, 0.0) <= 100 * rounding.get(step, np.inf) for apart, rounding in pairs)
 
     def verdict(self) -> str:
         """In words."""
         limits = f"(limits: {PARAMETERS_WITHIN:g} and {LOSSES_WITHIN:g})"
         far = f"parameters differ by {_worst(self.parameters):.1e}, losses by {_worst(self.losses):.1e} of themselves"
-        if self.magnified_from is None:
+        first = self.part_at
+        if first is None:
             return f"the four ways agree: {far} {limits}"
-        if self.disagree_from is not None:
-            return f"the four ways do not agree, from step {self.disagree_from:,} on: {far} {limits}"
-        moved, first = _worst(self.rounding[0]), self.magnified_from
-        early = [{k: v for k, v in apart.items() if k < first} for apart in (self.parameters, self.losses)]
+        told = f"the four ways do not agree from step {first:,} on: {far} {limits}"
+        if not self._rounding_explains(first):
+            return told
         return (
-            f"the four ways agree up to step {first - 1:,}: parameters differ by {_worst(early[0]):.1e}, losses by "
-            f"{_worst(early[1]):.1e} of themselves {limits}. Later this descent magnifies rounding: targets moved in "
-            f"their last bit move its parameters by {moved:.1e}, and {far}"
+            f"{told}. This descent magnifies rounding: targets moved in their last bit move its parameters by "
+            f"{_worst(self.rounding[0]):.1e}; fewer steps or a smaller learning rate show whether they agree"
         )
 
 
 def compare(config: Config, every: int) -> Comparison:
     """Solve it four ways."""
-    task = task_of(config, every)
+    # compared ten times as often as printed
+    task = task_of(config, next(kept for kept in range(max(1, every // 10), every + 1) if every % kept == 0))
     began = time.perf_counter()
     lightning, steps = with_lightning(config, task)
     lightning.seconds = time.perf_counter() - began
@@ -527,20 +518,22 @@ def _worst(apart: Mapping[int, float]) -> float:
     return max(apart.values(), default=0.0)
 
 
-def show(console: Console, comparison: Comparison, steps: int) -> None:
+def show(console: Console, comparison: Comparison, steps: int, every: int) -> None:
     """Losses side by side, the parameters at the end where they are few, and the verdict."""
     traces = comparison.traces
     table = Table()
     for column in ("step", *traces, "difference"):
         table.add_column(column, justify="right")
+    last = max(comparison.parameters)
     for step, apart in comparison.parameters.items():
+        if step % every and step != last:
+            continue
         losses = [f"{trace.losses[step]:.6g}" if step in trace.losses else "" for trace in traces.values()]
         table.add_row(f"{step:,}", *losses, f"{apart:.1e}")
     table.add_section()
     table.add_row("seconds", *(f"{trace.seconds:.2f}" for trace in traces.values()), "", style="dim")
     console.print("loss after each number of steps, and the largest difference of the parameters there:")
     console.print(table)
-    last = max(comparison.parameters)
     if last < steps:
         console.print(f"the Lightning run diverged after {last:,} of {steps:,} steps, and there the others end too")
     final = traces["Lightning"].parameters[last]
@@ -553,8 +546,7 @@ def show(console: Console, comparison: Comparison, steps: int) -> None:
                 cell = name if value.size == 1 else f"{name}{list(index)}"
                 ends.add_row(cell, *(f"{trace.parameters[last][name][index]:.10g}" for trace in traces.values()))
         console.print(ends)
-    colour = "red" if comparison.disagree_from is not None else "yellow" if comparison.magnified_from else "green"
-    console.print(comparison.verdict(), style=colour, soft_wrap=True)
+    console.print(comparison.verdict(), style="green" if comparison.part_at is None else "red", soft_wrap=True)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -562,12 +554,12 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m src.scratch",
         description="Solve the same problem in NumPy, with autograd, with nn.Module and torch.optim, and with "
-        "Lightning, in float64, and hold the four against each other.",
+        "Lightning, in float64 on the CPU, without callbacks, and hold the four against each other.",
         epilog="Overrides are those of src.train: experiment=random_two_layer optimizer=textbook_adam seed=3 ...",
     )
     parser.add_argument("--every", type=int, metavar="N", help="print every N steps (default: about ten times)")
     parser.add_argument("overrides", nargs="*", help="what to solve, such as experiment=noisy_line")
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_intermixed_args(words)
     with told():
         config = _config(arguments.overrides)
         every = max(1, config.trainer.max_steps // 10) if arguments.every is None else arguments.every
@@ -575,13 +567,16 @@ def main(words: Sequence[str] | None = None) -> None:
             raise LabError(f"--every {arguments.every}: must be a number of steps above 0")
         comparison = compare(config, every)
         console = Console(highlight=False)
-        show(console, comparison, config.trainer.max_steps)
-        if comparison.disagree_from is not None:
+        show(console, comparison, config.trainer.max_steps, every)
+        if comparison.part_at is not None:
             raise SystemExit(1)
 
 
 def _config(overrides: Sequence[str]) -> Config:
     """The config in float64 on the CPU, every loss recorded, nothing beside the descent."""
+    for word in overrides:
+        if parsed(word).is_sweep_override():
+            raise LabError(f"{word}: one problem at a time")
     fixed = ["model.dtype=float64", "trainer=cpu", "trainer.log_every_n_steps=1", "logger=none"]
     composed = compose([*overrides, *fixed])
     if composed.ckpt_path:

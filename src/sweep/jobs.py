@@ -12,11 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from src.compose import compose, is_group
+from src.compose import compose, is_group, parsed
 from src.config import Config, check_plain, missing_keys
 from src.errors import LabError
 
@@ -100,7 +99,7 @@ class Composer:
 @cache
 def _plain(word: str) -> Override | None:
     """A word that puts a number, a text, a flag, null or a list of these in its place; None for any other."""
-    override = OverridesParser.create().parse_override(word)
+    override = parsed(word)
     key, value = override.key_or_group, override.value()
     changes = not (override.is_add() or override.is_force_add() or override.is_delete())
     simple = not isinstance(value, dict) and "${" not in str(value)
