@@ -114,9 +114,8 @@ def check_gradients(model: nn.Module, loss: SquaredError, rows: Rows, seed: int)
         worst.by_hand,
     )
     if not whole.compared:
-        raise LabError(
-            "check_gradients: there is nothing to compare: the loss has a kink at every point that was tried"
-        )
+        left = f"{whole.kinks} derivatives are at kinks, {whole.drowned} drown in rounding"
+        raise LabError(f"check_gradients: nothing can be compared: {left}")
     if not whole.largest <= TOLERANCE:
         raise LabError(f"check_gradients: {whole.where} (they may differ by {TOLERANCE:g})")
     return whole
@@ -185,7 +184,7 @@ class _Point:
 
     def _difference(self, direction: Sequence[Tensor], slope: float, scale: float, name: str, unit: float) -> None:
         """Hold `slope` against central differences: where the first disagrees, shorter ones stay clear of a kink."""
-        best, shown, gaps, resolved = torch.inf, 0.0, [], False
+        best, shown, missed, gaps, resolved = torch.inf, 0.0, torch.inf, [], False
         for step in (length * unit for length in STEPS):
             above, below = self._moved(direction, step), self._moved(direction, -step)
             difference, noise = self._losses(above, below)
@@ -198,13 +197,13 @@ class _Point:
             forward, backward = (self._losses(*pair)[0] / step for pair in ((above, self.here), (self.here, below)))
             gaps.append(abs(forward - backward))
             if apart < best:
-                best, shown = apart, numeric
+                best, shown, missed = apart, numeric, abs(numeric - slope)
             if best <= TOLERANCE / 10:
                 break
         if not resolved:
             self.drowned += 1
-        # slopes to both sides that stay as far apart however near one looks
-        elif best > TOLERANCE and len(gaps) > 1 and gaps[-1] > 0.5 * gaps[0]:
+        # slopes to both sides that stay apart however near one looks, by as much as what is to be explained
+        elif best > TOLERANCE and len(gaps) > 1 and gaps[-1] > max(missed, 0.5 * gaps[0]):
             self.kinks += 1
         else:
             self._keep(best, name, f"by autograd {slope:.6g}, by central differences {shown:.6g}")
