@@ -66,7 +66,7 @@ class Answer:
         weight, bias = exact.weight, exact.intercept
         if scaling is not None:
             weight, bias = scaling.weight(weight), scaling.bias(weight, bias)
-        lr, momentum = exact.heavy_ball
+        lr, momentum = exact.heavy_ball if exact.smallest else (None, None)
         steps = None if self.path is None or self.first else self.path.steps_within()
         return {
             "weight": weight.tolist(),
@@ -91,6 +91,8 @@ class Answer:
         """Before a run: that its learning rate is past the critical one."""
         if self.method is None or self.critical_lr is None or not self.method.lr > self.critical_lr:
             return None
+        if self.method.momentum >= 1:
+            return f"gradient descent will diverge: momentum {self.method.momentum:g} is not below 1"
         critical = f"{self.method.formula} = {self.critical_lr:.4g} of this data"
         return f"gradient descent will diverge: {self.method.lr:g} is above {critical}"
 

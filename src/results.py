@@ -302,7 +302,8 @@ def in_theory(result: Result) -> list[str]:
             f"condition number {_short(exact['condition_number'])}"
         )
         ball = exact["heavy_ball"]
-        critical = f"{exact['critical_lr_formula']} = {_short(exact['critical_lr'])}"
+        formula, known = exact["critical_lr_formula"], exact["critical_lr"]
+        critical = formula if known == 0 else f"{formula} = {_short(known)}"
         best = f"{_short(exact['optimal_lr'])} without momentum, {_short(ball['lr'])} with {_short(ball['momentum'])}"
         lines.append(f"gradient descent: critical learning rate {critical}, best {best}")
         if not exact["unique"]:

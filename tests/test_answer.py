@@ -95,6 +95,12 @@ def test_a_rate_past_the_critical_one_is_warned_of(
     assert ("gradient descent will diverge" in capsys.readouterr().err) == warned
 
 
+def test_from_a_momentum_of_1_on_no_rate_converges(train: Train) -> None:
+    result = train("run", "experiment=noisy_line", "optimizer=momentum", "optimizer.momentum=1.5", "optimizer.lr=1e-3")
+    assert "diverges: momentum 1.5 is not below 1" in result.reason
+    assert "critical learning rate 0, for momentum 1.5 is not below 1, best 0.02898" in in_theory(result)[1]
+
+
 def test_why_it_diverged(train: Train) -> None:
     assert "0.05 is above 2/λmax = 0.02919 of this data" in train("run", "experiment=diverging").reason
 

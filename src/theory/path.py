@@ -47,7 +47,7 @@ class Method:
         """How the critical learning rate is written."""
         beta = f"{self.momentum:g}"
         if self.momentum >= 1:
-            return f"with momentum {beta}, which is not below 1, every critical rate"
+            return f"0, for momentum {beta} is not below 1"
         if not self.momentum:
             return "2/λmax"
         if self.nesterov:
