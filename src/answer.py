@@ -92,7 +92,8 @@ class Answer:
         if self.method is None or self.critical_lr is None or not self.method.lr > self.critical_lr:
             return None
         if self.method.momentum >= 1:
-            return f"gradient descent will diverge: momentum {self.method.momentum:g} is not below 1"
+            what = "diverge" if self.method.momentum > 1 else "not converge"
+            return f"gradient descent will {what}: momentum {self.method.momentum:g} is not below 1"
         critical = f"{self.method.formula} = {self.critical_lr:.4g} of this data"
         return f"gradient descent will diverge: {self.method.lr:g} is above {critical}"
 

@@ -184,7 +184,8 @@ class _Point:
 
     def _difference(self, direction: Sequence[Tensor], slope: float, scale: float, name: str, unit: float) -> None:
         """Hold `slope` against central differences: where the first disagrees, shorter ones stay clear of a kink."""
-        best, shown, missed, gaps, resolved = torch.inf, 0.0, torch.inf, [], False
+        best, shown, missed = torch.inf, 0.0, torch.inf
+        gaps, found = list[float](), list[float]()
         for step in (length * unit for length in STEPS):
             above, below = self._moved(direction, step), self._moved(direction, -step)
             difference, noise = self._losses(above, below)
@@ -192,7 +193,7 @@ class _Point:
             size = max(abs(numeric), abs(slope), scale)
             if size and noise > TOLERANCE / 4 * size:
                 continue
-            resolved = True
+            found.append(numeric)
             apart = abs(numeric - slope) / size if size else 0.0
             forward, backward = (self._losses(*pair)[0] / step for pair in ((above, self.here), (self.here, below)))
             gaps.append(abs(forward - backward))
@@ -200,10 +201,14 @@ class _Point:
                 best, shown, missed = apart, numeric, abs(numeric - slope)
             if best <= TOLERANCE / 10:
                 break
-        if not resolved:
+        if not found:
             self.drowned += 1
-        # slopes to both sides that stay apart however near one looks, by as much as what is to be explained
-        elif best > TOLERANCE and len(gaps) > 1 and gaps[-1] > max(missed, 0.5 * gaps[0]):
+            return
+        # a derivative that is there is found by every length; beside a kink the shorter ones find another
+        moving = len(found) > 1 and abs(found[-1] - found[-2]) > TOLERANCE * size
+        # right at one, the slopes to both sides stay apart however near one looks, by more than what is to be explained
+        split = len(gaps) > 1 and gaps[-1] > max(missed, 0.5 * gaps[0])
+        if best > TOLERANCE and (moving or split):
             self.kinks += 1
         else:
             self._keep(best, name, f"by autograd {slope:.6g}, by central differences {shown:.6g}")

@@ -101,6 +101,12 @@ def test_from_a_momentum_of_1_on_no_rate_converges(train: Train) -> None:
     assert "critical learning rate 0, for momentum 1.5 is not below 1, best 0.02898" in in_theory(result)[1]
 
 
+def test_at_a_momentum_of_1_it_swings_for_ever(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["experiment=noisy_line", "optimizer=momentum", "optimizer.momentum=1.0", "optimizer.lr=1e-3"]
+    assert train("run", *words).status == "completed"
+    assert "gradient descent will not converge: momentum 1 is not below 1" in capsys.readouterr().err
+
+
 def test_why_it_diverged(train: Train) -> None:
     assert "0.05 is above 2/λmax = 0.02919 of this data" in train("run", "experiment=diverging").reason
 

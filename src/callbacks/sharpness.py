@@ -63,7 +63,9 @@ class Sharpness(EveryNSteps):
             return
         curves = {"sharpness/lambda_max": values}
         method = method_of(module.driven.path, module.driven.optimizer.param_groups[0])
-        if method is not None and method.lr:
+        # a sum over a batch is another loss than the one over all rows, and has another edge
+        whole = module.loss.reduction == "mean" or trainer.datamodule.full_batch  # type: ignore[attr-defined]
+        if method is not None and method.lr and whole:
             curves["sharpness/2_over_lr"] = torch.full_like(values, 2 / method.lr)
             if method.momentum:
                 curves["sharpness/edge"] = torch.full_like(values, 2 / method.lr * method.factor)

@@ -33,7 +33,8 @@ def noise_floor(rows: Rows, exact: Exact, lr: float, batch_size: int, reduction:
         reduction: of the squared errors of a batch.
 
     Returns:
-        None where plain descent at this rate does not settle.
+        None where plain descent at this rate does not settle, and for sums of batches that are not of one size: a short
+        one takes a shorter step.
     """
     count, outputs = len(rows), exact.outputs
     unit = count * outputs if reduction == "sum" else 1
@@ -42,7 +43,7 @@ def noise_floor(rows: Rows, exact: Exact, lr: float, batch_size: int, reduction:
     eigenvalues = exact.eigenvalues / unit
     if batch_size >= count:
         return exact.loss
-    if not lr * float(eigenvalues[-1]) < 2:
+    if not lr * float(eigenvalues[-1]) < 2 or (reduction == "sum" and count % batch_size):
         return None
     scatter = Design(rows.inputs, rows.targets, exact.bias).gradient_scatter(exact.solution)
     per_row = 4 / (outputs**2 * count) * (exact.eigenvectors * (scatter @ exact.eigenvectors)).sum(0)

@@ -73,6 +73,7 @@ def test_beside_it_stands_what_the_learning_rate_can_bear(train: Train) -> None:
         (["optimizer=momentum", "optimizer.momentum=0.9"], 2 * 1.9 / 0.01),
         (["optimizer=nesterov", "optimizer.momentum=0.9"], 2 * 1.9 / 2.8 / 0.01),
         (["optimizer=adam"], None),
+        (["model.loss=sum", "data.batch_size=10"], None),
     ],
 )
 def test_the_edge_is_that_of_the_optimizer(train: Train, words: list[str], edge: float | None) -> None:

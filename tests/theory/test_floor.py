@@ -80,3 +80,4 @@ def test_there_is_none_past_the_critical_rate_and_the_exact_loss_without_noise()
     exact = solve(data)
     assert noise_floor(data, exact, 1.01 * exact.critical_lr, 6) is None
     assert noise_floor(data, exact, 0.1, 60) == exact.loss
+    assert noise_floor(data, solve(data, reduction="sum"), 1e-4, 7, "sum") is None
