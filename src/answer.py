@@ -1,7 +1,6 @@
 """What theory has to say of a run: the exact answer in the data's units, what to expect, and where it is silent."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -216,10 +215,3 @@ def method_of(target: str, arguments: Mapping[str, Any]) -> Method | None:
         beta = float(arguments.get("beta", 0.2))
         return Method(lr, beta, beta, first_whole=False)
     return None
-
-
-def curve_steps(max_steps: int, most: int = 100) -> Tensor:
-    """Steps at which a predicted curve is drawn: evenly spaced and evenly in their logarithm, `[K]`."""
-    even = torch.linspace(0, max_steps, most)
-    late = torch.logspace(0, math.log10(max_steps), most)
-    return torch.cat([even, late]).round().long().clamp(max=max_steps).unique()

@@ -3,7 +3,8 @@
 import difflib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,6 +43,20 @@ def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
 def one_line(error: BaseException) -> str:
     """What an exception says, without its line breaks; its name where it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def raised(error: BaseException | None, hides: Callable[[str], bool]) -> str:
+    """What was raised in a user's class, in one line, with the last place where it passed.
+
+    Args:
+        error: what was raised.
+        hides: whether a source file, by its path, is none of the user's.
+    """
+    text = " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
+    own = [frame for frame in frames if not hides(frame.filename)]
+    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    return f"{type(error).__name__}{place}{f': {text}' if text else ''}"
 
 
 def unwritable(error: OSError) -> str:

@@ -13,7 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from src.results import Result, in_theory, read_rows, summary
 
 Train = Callable[..., Result]
-BY_HAND = ["model.dtype=float64", "model.gradient=by_hand"]
+FEATURES = [
+    "data=features",
+    "data.inputs=3",
+    "data.condition_number=20",
+    "model.dtype=float64",
+    "model.gradient=by_hand",
+]
 
 
 def test_the_exact_answer_of_the_noisy_line(train: Train) -> None:
@@ -42,27 +48,13 @@ def test_of_a_table_it_is_in_the_table_s_own_units(train: Train) -> None:
 
 
 def test_the_most_patient_descent_gets_there(train: Train) -> None:
-    words = [
-        "data=features",
-        "data.inputs=3",
-        "data.condition_number=20",
-        "model.dtype=float64",
-        "model.gradient=by_hand",
-    ]
-    result = train("run", *words, "optimizer.lr=0.5", "trainer.max_steps=3000")
+    result = train("run", *FEATURES, "optimizer.lr=0.5", "trainer.max_steps=3000")
     np.testing.assert_allclose(result.parameters["weight"], result.exact["weight"], rtol=1e-9)
     assert result.metrics["train/loss"] == pytest.approx(result.exact["train/loss"], rel=1e-9)
 
 
 def test_weight_decay_in_the_loss_moves_it(train: Train) -> None:
-    words = [
-        "data=features",
-        "data.inputs=3",
-        "data.condition_number=20",
-        "model.dtype=float64",
-        "model.gradient=by_hand",
-    ]
-    words += ["+optimizer.weight_decay=0.1", "optimizer.lr=0.5", "trainer.max_steps=3000"]
+    words = [*FEATURES, "+optimizer.weight_decay=0.1", "optimizer.lr=0.5", "trainer.max_steps=3000"]
     result, free = train("decay", *words), train("free", *words, "optimizer.weight_decay=0.0")
     np.testing.assert_allclose(result.parameters["weight"], result.exact["weight"], rtol=1e-9)
     assert not np.allclose(result.exact["weight"], free.exact["weight"], rtol=1e-3)

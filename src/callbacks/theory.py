@@ -4,9 +4,11 @@ import math
 import time
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
-from src.answer import Answer, curve_steps
+from src.answer import Answer
 from src.callbacks.boards import show_together, tensorboards
 from src.descent import Descent
 from src.plots.loss import loss_curve
@@ -68,3 +70,10 @@ class Theory(Callback):
         for board in boards:
             board.experiment.add_figure("loss", figure, trainer.global_step)
         self.seconds = time.perf_counter() - began
+
+
+def curve_steps(max_steps: int, most: int = 100) -> Tensor:
+    """Steps at which a predicted curve is drawn: evenly spaced and evenly in their logarithm, `[K]`."""
+    even = torch.linspace(0, max_steps, most)
+    late = torch.logspace(0, math.log10(max_steps), most)
+    return torch.cat([even, late]).round().long().clamp(max=max_steps).unique()

@@ -2,11 +2,9 @@
 
 import contextlib
 import inspect
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from src.errors import LabError, nearest
+from src.errors import LabError, nearest, raised
 from src.load import load
 
 _TORCH = ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
@@ -253,9 +251,5 @@ def _tuples(value: Any) -> Any:
 
 
 def _reason(error: Exception | None) -> str:
-    """What was raised, in one line, with the last place outside of torch where it passed."""
-    text = " ".join(str(error).split())
-    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
-    own = [frame for frame in frames if "site-packages" not in frame.filename and frame.filename != __file__]
-    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-    return f"{type(error).__name__}{place}{f': {text}' if text else ''}"
+    """What was raised, with the last place outside of torch where it passed."""
+    return raised(error, lambda path: "site-packages" in path or path == __file__)

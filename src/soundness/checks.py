@@ -1,7 +1,6 @@
 """The checks of an optimizer, each a function from a maker to what was found, in the order of the table."""
 
 import io
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from src.errors import LabError
+from src.errors import LabError, one_line, raised
 from src.seeds import stream
 from src.soundness.convergence import BOWL, NOISY, RAVINE, converges
 from src.soundness.trial import CPU, Finding, Maker, Outcome, Trial, apart, close, gradients, same, starts
@@ -284,17 +283,9 @@ def outcome(name: str, check: Callable[[Maker], Finding], maker: Maker) -> Outco
 
 def _reason(error: Exception) -> str:
     """What was raised, in one line, with the last place outside of torch and of what drives an optimizer."""
-    text = " ".join(str(error).split())
     if isinstance(error, LabError):
-        return text
+        return one_line(error)
     source = Path(__file__).parent.parent
-    driving = {
-        str(path) for path in (*source.glob("soundness/*.py"), source / "descent.py", source / "optim/driven.py")
-    }
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename not in driving and not frame.filename.startswith(str(Path(torch.__file__).parent))
-    ]
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}{f': {text}' if text else ''}"
+    driving = {*source.glob("soundness/*.py"), source / "descent.py", source / "optim/driven.py"}
+    library = str(Path(torch.__file__).parent)
+    return raised(error, lambda path: Path(path) in driving or path.startswith(library))

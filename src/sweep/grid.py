@@ -151,7 +151,7 @@ def _searched(words: Job, plan: Plan) -> list[Axis]:
 
 def _crossed(axes: Sequence[Axis], plan: Plan) -> Iterator[Job]:
     """The product of the axes, those that go together advancing as one."""
-    bundles = [_bundle(keys, axes, plan) for keys in _bundles(axes, plan)]
+    bundles = [_bundle(bundle, plan) for bundle in _bundles(axes, plan)]
     for parts in itertools.product(*bundles):
         words = {word.partition("=")[0]: word for part in parts for word in part}
         yield tuple(words[axis.key] for axis in axes)
@@ -159,17 +159,15 @@ def _crossed(axes: Sequence[Axis], plan: Plan) -> Iterator[Job]:
 
 def _bundles(axes: Sequence[Axis], plan: Plan) -> list[list[Axis]]:
     """Axes that are crossed with each other; with draws, all intervals are one such."""
-    named = {axis.key: axis for axis in axes}
-    bundles: dict[str, list[Axis]] = {}
+    bundles: dict[str | None, list[Axis]] = {}
     for axis in axes:
-        beside = next((list(keys) for keys in plan.together if axis.key in keys), None)
+        together = next((keys[0] for keys in plan.together if axis.key in keys), None)
         drawn = plan.draws is not None and isinstance(axis.values, Interval)
-        name = "draws" if drawn and beside is None else beside[0] if beside else axis.key
-        bundles.setdefault(f"{name}", []).append(named[axis.key])
+        bundles.setdefault(together or (None if drawn else axis.key), []).append(axis)
     return list(bundles.values())
 
 
-def _bundle(axes: Sequence[Axis], _all: Sequence[Axis], plan: Plan) -> list[Job]:
+def _bundle(axes: Sequence[Axis], plan: Plan) -> list[Job]:
     """The joint values of axes that advance together."""
     if plan.draws is not None and all(isinstance(axis.values, Interval) for axis in axes):
         return [tuple(_drawn(axis, plan.seed, draw) for axis in axes) for draw in range(plan.draws)]
