@@ -84,3 +84,19 @@ def model_of(checkpoint: Mapping[str, Any]) -> nn.Module:
         model = without_member_axis(model)
     model.load_state_dict(state)
     return model.eval()
+
+
+def start_a_pass(fit_loop: dict[str, Any]) -> None:
+    """Make Lightning go on with a fresh pass of the loader, which starts at the true step.
+
+    Left as they are, the loops of a checkpoint that was taken at the end of a pass would end that pass a second time:
+    early stopping and schedules that wait for a plateau would count it twice.
+    """
+    for name in ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress"):
+        fit_loop[name]["is_last_batch"] = False
+        fit_loop[name]["current"] = dict.fromkeys(fit_loop[name]["current"], 0)
+    for progress in (fit_loop["epoch_progress"], fit_loop["epoch_loop.batch_progress"]):
+        progress["total"] = dict.fromkeys(progress["total"], progress["total"]["ready"])
+    fit_loop["epoch_progress"]["current"] = dict.fromkeys(
+        fit_loop["epoch_progress"]["current"], fit_loop["epoch_progress"]["current"]["ready"]
+    )

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from src.checkpoint import CHECKPOINT_KEY
+from src.checkpoint import CHECKPOINT_KEY, start_a_pass
 from src.data.blocks import Block
 from src.data.problem import Rows, Scaling
 from src.errors import LabError
@@ -372,6 +372,12 @@ class Descent(L.LightningModule):
 
     # --- Lightning's other hooks ---
 
+    def setup(self, stage: str) -> None:
+        """The hyperparameters for hparams.yaml, which TensorBoard's logger writes once, right after this."""
+        for logger in self.trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.hparams.update(self.hyperparameters)
+
     def configure_optimizers(self) -> Any:
         """The optimizer that was built for these parameters."""
         if self.driven.scheduler is None:
@@ -387,9 +393,6 @@ class Descent(L.LightningModule):
             group.update(self._changed)
         for parameter, gradient in zip(self.trained, self._gradients, strict=False):
             parameter.grad = None if gradient is None else gradient.to(parameter)
-        for logger in self.trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.hparams.update(self.hyperparameters)  # for hparams.yaml, which it writes once, early
         if self._random is not None:
             self._set_random_state(self._random)
         self._ones = self._ones.to(self.device)
@@ -448,7 +451,7 @@ class Descent(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up again; numbers of the optimizer that the overrides changed win over the checkpoint's."""
-        _start_a_pass(checkpoint["loops"]["fit_loop"])
+        start_a_pass(checkpoint["loops"]["fit_loop"])
         kept = checkpoint[CHECKPOINT_KEY]
         if kept["first_loss"] is not None:
             self.first_loss = torch.tensor(kept["first_loss"], dtype=self.trained[0].dtype, device=self.device)
@@ -461,19 +464,3 @@ class Descent(L.LightningModule):
                     logger.log_metrics(values, step=step)
         old = kept["optimizer"]["arguments"]
         self._changed = {key: value for key, value in self.driven.arguments.items() if old.get(key) != value}
-
-
-def _start_a_pass(fit_loop: dict[str, Any]) -> None:
-    """Make Lightning go on with a fresh pass of the loader, which starts at the true step.
-
-    Left as they are, the loops of a checkpoint that was taken at the end of a pass would end that pass a second time:
-    early stopping and schedules that wait for a plateau would count it twice.
-    """
-    for name in ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress"):
-        fit_loop[name]["is_last_batch"] = False
-        fit_loop[name]["current"] = dict.fromkeys(fit_loop[name]["current"], 0)
-    for progress in (fit_loop["epoch_progress"], fit_loop["epoch_loop.batch_progress"]):
-        progress["total"] = dict.fromkeys(progress["total"], progress["total"]["ready"])
-    fit_loop["epoch_progress"]["current"] = dict.fromkeys(
-        fit_loop["epoch_progress"]["current"], fit_loop["epoch_progress"]["current"]["ready"]
-    )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src.results import Result, read_rows
@@ -83,6 +84,9 @@ def test_tensorboard_has_curves_histograms_figures_and_hyperparameters(train: Tr
     assert "_hparams_/session_start_info" in seen.summary_metadata
     final = {tag: seen.Scalars(tag)[-1].value for tag in ("final/train/loss", "final/val/loss", "final/test/loss")}
     assert final == pytest.approx({f"final/{key}": value for key, value in result.metrics.items()}, rel=1e-6)
+    beside = yaml.safe_load((tmp_path / "run" / "hparams.yaml").read_text())
+    assert beside["optimizer.lr"] == 0.01
+    assert beside["data.seed"] == 42
 
 
 def test_watching_a_module_with_dropout_changes_no_number(train: Train) -> None:
