@@ -1,7 +1,7 @@
 """What theory has to say of a run: the exact answer in the data's units, what to expect, and where it is silent."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,7 @@ class Answer:
         if scaling is not None:
             weight, bias = scaling.weight(weight), scaling.bias(weight, bias)
         lr, momentum = exact.heavy_ball if exact.smallest else (None, None)
-        steps = None if self.path is None or self.first else self.path.steps_within()
+        steps = None if self.path is None or self.first else self.path.steps_within_1_percent
         return {
             "weight": weight.tolist(),
             **({} if bias is None else {"bias": bias.tolist()}),
@@ -100,14 +100,14 @@ class Answer:
         """After a run: how many steps would have brought it within 1 % of its start's distance, if it took fewer."""
         if self.path is None or self.first or not self.path.method.lr < self.path.critical_lr:
             return None
-        needed = self.path.steps_within()
+        needed = self.path.steps_within_1_percent
         if needed is not None and needed <= steps:
             return None
         about = "more than 10¹²" if needed is None else f"about {needed:,}"
         told = f"{steps:,} steps are not enough: at this learning rate it takes {about} to come within 1 % of "
         told += "the start's distance"
         best = Path(self.path.exact, Method(self.path.exact.optimal_lr), self.path.start)
-        fewer = best.steps_within()
+        fewer = best.steps_within_1_percent
         if fewer is None or (needed is not None and fewer >= needed):
             return told
         plain = "the best fixed one" if not self.path.method.momentum else "the best without momentum"
@@ -115,7 +115,11 @@ class Answer:
 
 
 def answer(
-    config: Config, problem: Problem, model: torch.nn.Module, resumed: Mapping[str, Any] | None = None
+    config: Config,
+    problem: Problem,
+    model: torch.nn.Module,
+    resumed: Mapping[str, Any] | None = None,
+    solved: MutableMapping[Any, Exact] | None = None,
 ) -> Answer:
     """The exact answer for this run. Call it before the first step.
 
@@ -124,6 +128,7 @@ def answer(
         problem: its data.
         model: at its start.
         resumed: the checkpoint that it goes on from.
+        solved: solutions for these data that are known already, and where this one is kept.
     """
     if not isinstance(model, Linear):
         return Answer(None, silent={"exact answer": "only model=linear has one"})
@@ -132,7 +137,10 @@ def answer(
     if arguments.get("maximize"):
         return Answer(None, silent={"exact answer": "the loss is maximized"})
     ridge, beside = decay_of(target, arguments)
-    exact = solve(problem.train, model.bias is not None, config.model.loss, ridge)
+    solved, asked = {} if solved is None else solved, (model.bias is not None, config.model.loss, ridge)
+    if asked not in solved:
+        solved[asked] = solve(problem.train, *asked)
+    exact = solved[asked]
     unique = exact.unique
     size = config.data.batch_size
     batch = len(problem.train) if size == "full" else min(int(size), len(problem.train))

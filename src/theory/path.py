@@ -1,6 +1,7 @@
 """How full-batch gradient descent goes: in every eigenvector's direction a linear map of its own, step after step."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -86,10 +87,7 @@ class Path:
         steps = steps.double()[:, None]
         if not method.momentum:
             return (1 - method.lr * exact.eigenvalues)[None, :].pow(steps)[:, :, None] * start
-        # to the k-th power through eigenvalues would fail where they coincide, as at Polyak's best pair
-        counts = [max(0, int(step) - 1) for step in steps[:, 0]]
-        maps = method.maps(exact.eigenvalues)
-        powers = torch.stack([torch.linalg.matrix_power(maps, count) for count in counts])
+        powers = _powers(method.maps(exact.eigenvalues), (steps[:, 0].long() - 1).clamp(min=0))
         first = method.lr * exact.eigenvalues * (1 if method.first_whole else 1 - method.dampening)
         kept = 1 - first * (1 + method.momentum if method.nesterov else 1)
         after_one = torch.stack([kept, first], 1)
@@ -107,26 +105,48 @@ class Path:
     def steps_within(self, tolerance: float = 0.01) -> int | None:
         """Steps until the distance to where descent ends is `tolerance` of what it was at the start.
 
-        None where it never is: at or past the critical rate, or beyond 10¹² steps. Found by bisection; with momentum
-        the distance swings, and this is one of the steps at which it passes.
+        None where it never is: at or past the critical rate, or beyond 10¹² steps. Found by a search between powers of
+        two; with momentum the distance swings, and this is one of the steps at which it passes.
         """
         moving = (self.exact.eigenvalues > 0)[:, None]
 
-        def distance(steps: int) -> float:
-            return float(self._modes(torch.tensor([steps]))[0].where(moving, 0.0).norm())
+        def first_within(steps: Tensor) -> int | None:
+            """The place of the first of `steps` at which it is."""
+            within = self._modes(steps).where(moving, 0.0).norm(dim=(1, 2)) <= limit
+            return int(within.int().argmax()) if bool(within.any()) else None
 
-        limit = tolerance * distance(0)
-        if limit == 0:
+        limit = tolerance * float(self._modes(torch.zeros(1))[0].where(moving, 0.0).norm())
+        if limit == 0 or tolerance >= 1:
             return 0
         if not self.method.lr < self.critical_lr:
             return None
-        high = 1
-        while not distance(high) <= limit:
-            high *= 2
-            if high > 1e12:
-                return None
+        powers = 2 ** torch.arange(40)
+        place = first_within(powers)
+        if place is None:
+            return None
+        high = int(powers[place])
         low = high // 2
         while low + 1 < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if distance(middle) <= limit else (middle, high)
-        return 0 if tolerance >= 1 else high
+            between = torch.linspace(low, high, min(34, high - low + 1), dtype=torch.float64)[1:].long().unique()
+            found = first_within(between)
+            if found is None:  # rounding, where it passes right at `high`
+                return high
+            low, high = int(between[found - 1]) if found else low, int(between[found])
+        return high
+
+    @cached_property
+    def steps_within_1_percent(self) -> int | None:
+        """`steps_within` of its default, searched once."""
+        return self.steps_within()
+
+
+def _powers(maps: Tensor, counts: Tensor) -> Tensor:
+    """Matrices `maps [d, 2, 2]` to the power of each of `counts [K]`: `[K, d, 2, 2]`, by repeated squaring.
+
+    Through eigenvalues it would fail where they coincide, as at Polyak's best pair.
+    """
+    result = torch.eye(2, dtype=maps.dtype).expand(len(counts), len(maps), 2, 2)
+    while bool((counts > 0).any()):
+        result = torch.where((counts % 2 == 1)[:, None, None, None], result @ maps, result)
+        maps, counts = maps @ maps, counts // 2
+    return result
