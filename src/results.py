@@ -114,12 +114,12 @@ class Curves:
             old = list(read_rows(self.path)) if self._written else []
             self.columns += fresh
             rows, self._written = [*old, *rows], False
+        names = self.columns[1:]
+        lines = ([str(step), *(repr(row[name]) if name in row else "" for name in names)] for step, row in rows)
         with self.path.open("a" if self._written else "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
             if not self._written:
-                writer.writerow(self.columns)
-            for step, row in rows:
-                writer.writerow([step, *(row.get(name, "") for name in self.columns[1:])])
+                csv.writer(file).writerow(self.columns)
+            file.write("".join(f"{','.join(line)}\r\n" for line in lines))
         self._written = True
 
 
@@ -198,14 +198,19 @@ class RunDirectory:
         if self.finished or self.last_checkpoint.is_file():
             raise LabError(f"{self.path} already holds a run; choose another hydra.run.dir, or go on with ckpt_path=")
 
-    def write_result(self, result: Result) -> None:
-        """Write `result.json` atomically: it is there whole, or not at all."""
+    def write_result(self, result: Result, durable: bool = True) -> None:
+        """Write `result.json` atomically: it is there whole, or not at all.
+
+        Args:
+            result: what it holds.
+            durable: wait until it is on the disk, so that even a power cut cannot take it.
+        """
         temporary = self.result_path.with_suffix(".tmp")
         with temporary.open("w", encoding="utf-8") as file:
-            json.dump(result.as_json(), file, indent=2, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
+            file.write(json.dumps(result.as_json(), indent=2, allow_nan=False) + "\n")
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(self.result_path)
 
     def read_result(self) -> dict[str, Any]:

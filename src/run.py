@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,7 @@ def _train(config: Config, directory: Path, command: str) -> Result:
     if resumed is not None:
         checkpoints.check_fits(resumed, model, driven, config.trainer.max_steps, str(config.ckpt_path))
     callbacks = build_callbacks(config)
-    watched = [c.monitor for c in callbacks if isinstance(c, EarlyStopping)]
-    if problem.val is None and any(str(monitor).startswith("val/") for monitor in watched):
-        raise LabError("callbacks.early_stopping watches val/loss, but there are no validation rows: set data.val")
+    check_watched(callbacks, problem)
     if config.trainer.strategy == "ddp" and isinstance(model, models.Custom) and any(True for _ in model.buffers()):
         raise LabError(
             "trainer=ddp: a module with buffers (BatchNorm, say) sees only its own process's rows, "
@@ -156,15 +154,45 @@ def _train(config: Config, directory: Path, command: str) -> Result:
     if first and known is not None and (warning := known.warning()):
         print(f"warning: {warning}", file=sys.stderr)
     started = time.perf_counter()
-    _fit(trainer, module, datamodule, config.ckpt_path, config.model.seed)
-    fit = time.perf_counter() - started - (theory.seconds if theory else 0.0)
+    fit(trainer, module, datamodule, config.ckpt_path, config.model.seed, where.how_to_go_on)
+    seconds_of_fit = time.perf_counter() - started - (theory.seconds if theory else 0.0)
     if config.trainer.profiler and first:
         print(trainer.profiler.summary())  # type: ignore[attr-defined]
-    seconds = {"fit": fit, "total": time.perf_counter() - began}
-    result = _result(config, where, trainer, module, problem, known, command, seconds)
+    linear = isinstance(model, models.Linear)
+    outcome = result(
+        config,
+        problem,
+        known,
+        directory=where.path,
+        ended=ending(
+            config,
+            trainer.global_step,
+            known,
+            diverged_at=module.diverged_at,
+            stopped=_stopped(trainer, config.trainer.max_steps),
+        ),
+        steps=trainer.global_step,
+        losses={name: float(loss[0]) for name, loss in module.final.items()},
+        parameters={key: member(value, 0) for key, value in module.reported_parameters().items()} if linear else {},
+        seconds={"fit": seconds_of_fit, "total": time.perf_counter() - began},
+        device=trainer.strategy.root_device,
+        fingerprint=module.about["fingerprint"],
+        command=command,
+    )
     if first:
-        where.write_result(result)
-    return result
+        where.write_result(outcome)
+    return outcome
+
+
+def check_watched(callbacks: Sequence[Callback], problem: Problem) -> None:
+    """Refuse early stopping by a loss that there is not.
+
+    Raises:
+        LabError: there are no validation rows.
+    """
+    watched = [callback.monitor for callback in callbacks if isinstance(callback, EarlyStopping)]
+    if problem.val is None and any(str(monitor).startswith("val/") for monitor in watched):
+        raise LabError("callbacks.early_stopping watches val/loss, but there are no validation rows: set data.val")
 
 
 # --- building --------------------------------------------------------------------------------------------------------
@@ -243,7 +271,7 @@ def build_module(
         log_every_n_steps=knobs.log_every_n_steps,
         curves=curves,
         about=about,
-        hyperparameters=_flat(config.decisive()),
+        hyperparameters=flat(config.decisive()),
     )
 
 
@@ -313,9 +341,20 @@ def build_datamodule(config: Config, problem: Problem, callbacks: Sequence[Callb
 
 
 def build_trainer(
-    config: Config, directory: Path, callbacks: Sequence[Callback], loggers: Sequence[Logger]
+    config: Config,
+    directory: Path,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
+    card: int | None = None,
 ) -> L.Trainer:
     """The Trainer: `max_steps` optimizer steps, a validation at the end of every pass of the loader.
+
+    Args:
+        config: of the run.
+        directory: where it works.
+        callbacks: of the run.
+        loggers: of the run.
+        card: the number of the GPU to take, where there is one; None: any.
 
     Raises:
         LabError: the device that was asked for is not there.
@@ -327,8 +366,8 @@ def build_trainer(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return L.Trainer(
-            accelerator="cuda" if _on_gpu(config) else "cpu",
-            devices=knobs.devices,
+            accelerator="cuda" if on_gpu(config) else "cpu",
+            devices=[card] if card is not None and on_gpu(config) else knobs.devices,
             strategy=knobs.strategy,
             max_steps=knobs.max_steps,
             max_epochs=-1,
@@ -344,7 +383,7 @@ def build_trainer(
         )
 
 
-def _on_gpu(config: Config) -> bool:
+def on_gpu(config: Config) -> bool:
     """Whether this run goes to CUDA: asked for, or there by itself in the number that is asked for."""
     asked = config.trainer.accelerator
     return asked in ("gpu", "cuda") or (asked == "auto" and torch.cuda.device_count() >= config.trainer.devices)
@@ -389,7 +428,20 @@ def _carry_over(loggers: Sequence[Logger], curves: Sequence[Curves]) -> None:
                 logger.log_metrics(values, step=step)
 
 
-def _fit(trainer: L.Trainer, module: Descent, datamodule: LabDataModule, ckpt_path: str | None, seed: int) -> None:
+def fit(
+    trainer: L.Trainer,
+    module: L.LightningModule,
+    datamodule: L.LightningDataModule,
+    ckpt_path: str | None,
+    seed: int,
+    how_to_go_on: Callable[[], str],
+) -> None:
+    """`Trainer.fit`, with streams of random numbers of its own, and sentences for what it refuses.
+
+    Raises:
+        LabError: Lightning refuses.
+        KeyboardInterrupt: it was interrupted; it says how to go on.
+    """
     handler = signal.getsignal(signal.SIGINT)  # Lightning ignores it once it was pressed
     with warnings.catch_warnings(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         # nothing here draws from the global generators, but a user's module or optimizer may
@@ -405,43 +457,60 @@ def _fit(trainer: L.Trainer, module: Descent, datamodule: LabDataModule, ckpt_pa
             if not trainer.interrupted:
                 raise
             signal.signal(signal.SIGINT, handler)
-            hint = RunDirectory(Path(trainer.default_root_dir)).how_to_go_on()
-            raise KeyboardInterrupt(f"interrupted after {trainer.global_step:,} steps{hint}") from None
+            raise KeyboardInterrupt(f"interrupted after {trainer.global_step:,} steps{how_to_go_on()}") from None
 
 
-def _result(
+def result(
     config: Config,
-    where: RunDirectory,
-    trainer: L.Trainer,
-    module: Descent,
     problem: Problem,
     known: Answer | None,
-    command: str,
+    *,
+    directory: Path,
+    ended: tuple[Status, str],
+    steps: int,
+    losses: Mapping[str, float],
+    parameters: Mapping[str, Tensor],
     seconds: Mapping[str, float],
+    device: torch.device,
+    fingerprint: str,
+    command: str,
+    stack_size: int = 1,
 ) -> Result:
-    device = trainer.strategy.root_device
-    losses = {name: float(loss[0]) for name, loss in module.final.items()}
-    status, reason = _ending(config, trainer, module, known)
-    linear = isinstance(module.model, models.Linear)
-    parameters = module.reported_parameters() if linear else {}
+    """The result of one run.
+
+    Args:
+        config: of the run.
+        problem: its data.
+        known: what theory knows of it.
+        directory: of the run.
+        ended: status and reason, see `ending`.
+        steps: optimizer steps taken.
+        losses: final ones, in the data's units.
+        parameters: of a linear model, `[I, O]` and `[1, O]` in the units of the data; else none.
+        seconds: "fit" and "total".
+        device: where it ran.
+        fingerprint: of the run, its lineage included.
+        command: what was typed.
+        stack_size: members trained together.
+    """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Result(
-        status=status,
-        reason=reason,
-        steps=trainer.global_step,
+        status=ended[0],
+        reason=ended[1],
+        steps=steps,
         metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
-        parameters={key: _nested(member(value, 0), key) for key, value in parameters.items()},
+        parameters={key: _nested(value, key) for key, value in parameters.items()},
         exact=known.as_json() if known else {},
         features=list(problem.features),
         targets=list(problem.targets),
-        truth={key: value.tolist() for key, value in problem.truth.items()} if linear else {},
+        truth={key: value.tolist() for key, value in problem.truth.items()} if parameters else {},
         seconds=seconds,
         device=name,
-        stack_size=1,
+        stack_size=stack_size,
         seed=config.seed,
-        fingerprint=module.about["fingerprint"],
+        fingerprint=fingerprint,
         environment={**environment(), "device": name, "command": command},
-        directory=where.path,
+        directory=directory,
     )
 
 
@@ -449,11 +518,21 @@ def _nested(value: Tensor, name: str) -> Any:
     return value[0].tolist() if name.startswith("bias") else value.tolist()
 
 
-def _ending(config: Config, trainer: L.Trainer, module: Descent, known: Answer | None) -> tuple[Status, str]:
-    step = trainer.global_step
-    if module.diverged_at == 0:
+def ending(
+    config: Config, step: int, known: Answer | None, *, diverged_at: int | None = None, stopped: str | None = None
+) -> tuple[Status, str]:
+    """Status of a run that ended after `step` steps, and why.
+
+    Args:
+        config: of the run.
+        step: optimizer steps taken.
+        known: what theory knows of it.
+        diverged_at: the step whose loss has diverged; None: none has.
+        stopped: what ended it before its last step, in words; None: nothing did.
+    """
+    if diverged_at == 0:
         return "diverged", "the loss is not finite at the start: the initial weights or the data are too large"
-    if module.diverged_at is not None:
+    if diverged_at is not None:
         rate = config.optimizer.lr
         why = known.warning() if known else None
         hint = f": {why.replace('will diverge', 'diverges')}" if why else ""
@@ -462,22 +541,36 @@ def _ending(config: Config, trainer: L.Trainer, module: Descent, known: Answer |
             rate = min(rate, method.factor * known.exact.critical_lr)
         hint = hint or (f"; try a learning rate below {rate:.4g}" if rate else "")
         return "diverged", f"the loss after {step:,} steps is not finite or far above the first{hint}"
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message and step < config.trainer.max_steps:
-            why = " ".join((callback.stopping_reason_message or "").split()).partition(" Signaling")[0].rstrip(".")
-            return "completed", f"stopped early after {step:,} steps: {why}"
-        left = callback.time_remaining() if isinstance(callback, Timer) else None
-        if left is not None and left <= 0:
-            return "completed", f"the time limit was reached after {step:,} steps"
+    if stopped is not None:
+        return "completed", stopped
     outlook = known.outlook(step) if known and not config.ckpt_path else None
     return "completed", f"all {step:,} steps were taken{f'; {outlook}' if outlook else ''}"
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+def stopped_early(callback: EarlyStopping, step: int) -> str | None:
+    """What early stopping did, in words; None where it did nothing."""
+    if not callback.stopping_reason_message:
+        return None
+    why = " ".join(callback.stopping_reason_message.split()).partition(" Signaling")[0].rstrip(".")
+    return f"stopped early after {step:,} steps: {why}"
+
+
+def _stopped(trainer: L.Trainer, max_steps: int) -> str | None:
+    step = trainer.global_step
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, EarlyStopping) and step < max_steps and (told := stopped_early(callback, step)):
+            return told
+        left = callback.time_remaining() if isinstance(callback, Timer) else None
+        if left is not None and left <= 0:
+            return f"the time limit was reached after {step:,} steps"
+    return None
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Nested keys joined by dots; what is no number, text or flag as text."""
     if isinstance(tree, dict):
         kept = ((name, inner) for name, inner in tree.items() if name != "_partial_")
-        return {key: value for name, inner in kept for key, value in _flat(inner, f"{prefix}{name}.").items()}
+        return {key: value for name, inner in kept for key, value in flat(inner, f"{prefix}{name}.").items()}
     return {prefix[:-1]: tree if isinstance(tree, int | float | str | bool) else str(tree)}
 
 

@@ -1,9 +1,11 @@
 """What can be watched along a run, as curves and in TensorBoard."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
 import torch
+from torch import Tensor
 
 from src.callbacks.boards import tensorboards
 from src.callbacks.every import EveryNSteps
@@ -69,13 +71,18 @@ class Parameters(EveryNSteps):
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Record them."""
-        values = module.reported_parameters()
+        module.record(step, self.curves(module.reported_parameters()))
+
+    def curves(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A curve `[P]` for every number of the parameters `[P, I, O]`; none where they are too many."""
         if sum(value[0].numel() for value in values.values()) > self.most:
-            return
+            return {}
+        curves = {}
         for name, value in values.items():
             flat = value.reshape(len(value), -1)
             for index in range(flat.shape[1]):
-                module.record(step, {name if flat.shape[1] == 1 else f"{name}[{index}]": flat[:, index]})
+                curves[name if flat.shape[1] == 1 else f"{name}[{index}]"] = flat[:, index]
+        return curves
 
 
 class Histograms(EveryNSteps):

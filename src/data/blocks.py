@@ -63,12 +63,35 @@ def shard(size: int, rank: int, world: int) -> slice:
     return slice(size * rank // world, size * (rank + 1) // world)
 
 
-class Blocks:
-    """What the Trainer iterates over: the blocks from the current step to the next validation mark or the end.
+class Spans:
+    """The blocks from the current step to the next validation mark or the end, as ranges of optimizer steps.
 
     Iterating anew starts from `step()`, which is true after a resume as well. Blocks are cut at multiples of every
     interval in `cuts`, at multiples of `pass_length` (where a pass ends) and at `max_steps`.
     """
+
+    def __init__(
+        self,
+        step: Callable[[], int],
+        max_steps: int,
+        pass_length: int,
+        block_size: int,
+        cuts: Sequence[int] = (),
+    ) -> None:
+        self.step, self.max_steps, self.pass_length = step, max_steps, pass_length
+        self.block_size, self.cuts = block_size, cuts
+
+    def __iter__(self) -> Iterator[range]:
+        step = self.step()
+        end = min(_next(step, self.pass_length), self.max_steps)
+        while step < end:
+            stop = min([end, step + self.block_size, *(_next(step, cut) for cut in self.cuts)])
+            yield range(step, stop)
+            step = stop
+
+
+class Blocks:
+    """What the Trainer iterates over: the blocks of `Spans`, each with its batches."""
 
     def __init__(
         self,
@@ -84,27 +107,22 @@ class Blocks:
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.rows, self.batch_size, self.step = rows, batch_size, step
-        self.max_steps, self.pass_length, self.block_size, self.cuts = max_steps, pass_length, block_size, cuts
+        self.rows, self.batch_size = rows, batch_size
         self.rank, self.world = rank, world
         self.order = BatchOrder(len(rows), batch_size, order_seeds) if batch_size < len(rows) else None
         mine = shard(len(rows), rank, world)
         self.full = (rows.inputs[:, mine], rows.targets[:, mine]) if world > 1 else (rows.inputs, rows.targets)
+        self.spans = Spans(step, max_steps, pass_length, self._block_size(block_size), cuts)
 
     def __iter__(self) -> Iterator[Block]:
-        step = self.step()
-        end = min(_next(step, self.pass_length), self.max_steps)
-        while step < end:
-            stop = min([end, step + self._block_size(), *(_next(step, cut) for cut in self.cuts)])
-            yield self._block(step, stop - step)
-            step = stop
+        return (self._block(span.start, len(span)) for span in self.spans)
 
-    def _block_size(self) -> int:
+    def _block_size(self, most: int) -> int:
         if self.order is None:
-            return self.block_size
+            return most
         width = self.rows.inputs.shape[-1] + self.rows.targets.shape[-1]
         members = self.rows.inputs.shape[0]
-        return max(1, min(self.block_size, LARGEST_BLOCK // (self.batch_size * width * members)))
+        return max(1, min(most, LARGEST_BLOCK // (self.batch_size * width * members)))
 
     def _block(self, first: int, number: int) -> Block:
         if self.order is None:

@@ -16,6 +16,25 @@ def stack(members: Sequence[nn.Module]) -> nn.Module:
     return whole
 
 
+def flatten(model: nn.Module) -> nn.Parameter:
+    """All parameters `[P, I, O]` as one `[P, N]`, in their order; those of the model become views of it."""
+    flat = nn.Parameter(torch.cat([value.detach().flatten(1) for value in model.parameters()], 1))
+    point(model, flat)
+    return flat
+
+
+def point(model: nn.Module, flat: nn.Parameter) -> nn.Module:
+    """Make the parameters of `model` views of `flat [P, N]`, and give it back."""
+    start = 0
+    # a module's own table of parameters is its to change, though other modules may have been copied from it
+    model._parameters = dict(model._parameters)
+    for name, value in list(model.named_parameters()):
+        end = start + value[0].numel()
+        model._parameters[name] = nn.Parameter(flat.detach()[:, start:end].view(-1, *value.shape[1:]))
+        start = end
+    return model
+
+
 def without_member_axis(model: nn.Module) -> nn.Module:
     """The same model of one member with parameters `[I, O]`, for optimizers that take matrices; changes `model`."""
     for name, value in list(model.named_parameters()):

@@ -129,6 +129,10 @@ class Stacked(Optimizer):
         """
         if closure is not None:
             raise ValueError("a stack takes no closure: compute the gradients before the step")
+        self.take()
+
+    def take(self) -> None:
+        """The step itself, for an inner loop without gradients: torch's hooks around `step` cost as much again."""
         params = [p for p in self.param_groups[0]["params"] if p.grad is not None]
         if self.steps == 0:
             self._start()

@@ -31,7 +31,7 @@ def blocks(rows, batch_size, order_seeds=(0,), first=0, **knobs):
 
 def passes(loader, cursor):
     """Every pass of the loader to the end of training, each a list of blocks."""
-    while cursor.step < loader.max_steps:
+    while cursor.step < loader.spans.max_steps:
         one = list(loader)
         cursor.step += sum(map(len, one))
         yield one

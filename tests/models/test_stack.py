@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from src.models import Linear, SquaredError, TwoLayer
-from src.models.stack import member, stack, without_member_axis
+from src.models.stack import flatten, member, stack, without_member_axis
 from tests.models.drawn import Case, cases
 
 
@@ -86,3 +86,17 @@ def test_a_member_is_taken_out_of_a_parameter_with_or_without_its_axis() -> None
     value = torch.arange(12.0).view(2, 3, 2)
     assert member(value, 1).tolist() == [[6.0, 7.0], [8.0, 9.0], [10.0, 11.0]]
     assert member(value[0], 0).tolist() == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_flat_parameter_is_seen_by_the_model(bias):
+    models = [TwoLayer(3, 2, hidden=4, seed=seed, bias=bias) for seed in (1, 2)]
+    whole = stack(models)
+    before = {name: value.detach().clone() for name, value in whole.named_parameters()}
+    flat = flatten(whole)
+    assert flat.shape == (2, sum(value[0].numel() for value in before.values()))
+    assert all(torch.equal(value, before[name]) for name, value in whole.named_parameters())
+    with torch.no_grad():
+        flat.mul_(2)
+    assert all(torch.equal(value, 2 * before[name]) for name, value in whole.named_parameters())
+    assert torch.equal(flat.detach(), torch.cat([2 * value.flatten(1) for value in before.values()], 1))

@@ -1,0 +1,191 @@
+"""Which runs can share a stack, and how many: everything that changes the shape of a tensor or the program is the same.
+
+Within a stack numbers may differ per member: those of the optimizer, its schedule and clipping, of the data that are
+drawn, the start of the parameters, and all seeds.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from src.config import Config, Points, Table
+from src.errors import LabError
+from src.models.build import OWN
+from src.optim.rules import RULES
+from src.optim.stacked import has_rule, lone_group
+from src.optim.stacked import program as optimizer_program
+from src.optim.stacked_schedules import SCHEDULES, has_schedule
+
+FREE: Mapping[str, frozenset[str]] = {
+    "src.data.Line": frozenset({"slope", "intercept", "noise", "low", "high", "spacing"}),
+    "src.data.Features": frozenset({"condition_number", "weights", "intercept", "noise"}),
+    "src.data.Teacher": frozenset({"hidden", "activation", "noise"}),
+    "src.data.Points": frozenset({"x", "y"}),
+}
+"""Keys of drawn data that change numbers, not shapes."""
+
+START = frozenset({"seed", "start", "scale", "values", "gradient"})
+"""Keys of a model that change where it starts, or how the same gradient is computed: a stack takes it by hand."""
+
+WATCHED = frozenset(
+    f"src.callbacks.{name}"
+    for name in ("ProgressBar", "Checkpoint", "EarlyStopping", "LearningRate", "GradientNorm", "Parameters")
+)
+"""Callbacks that a stack has for all members at once."""
+
+TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
+CACHE = 2**22
+"""Bytes that a step should not touch more of: beyond, it waits for memory."""
+MOST = 4096
+"""Members of a stack, at most."""
+
+
+def why_alone(config: Config) -> str | None:
+    """Why this run cannot be a member of a stack, in words; None: it can."""
+    knobs, optimizer = config.trainer, config.optimizer.arguments()
+    target = config.optimizer.target_
+    name = target.rpartition(".")[2]
+    parts = [part.target_ for part in config.callbacks.values() if part]
+    other = next((path.rpartition(".")[2] for path in parts if path not in WATCHED), None)
+    loggers = [part.target_ for part in config.logger.values() if part]
+    logger = next((path.rpartition(".")[2] for path in loggers if path != TENSORBOARD), None)
+    reasons = (
+        (target not in RULES, f"{name} has no per-member rule"),
+        (target in RULES and not has_rule(target, _given(optimizer)), f"{name} has none for these arguments"),
+        (not _schedule_fits(config), f"the schedule {_schedule_name(config)} has no per-member form"),
+        (config.model.target_ not in OWN, f"{config.model.target_} is a module of your own"),
+        (other is not None, f"the callback {other} acts on one run"),
+        (logger is not None, f"the logger {logger} writes one run"),
+        (knobs.create_graph, "trainer.create_graph keeps graphs, and a stack has none"),
+        (knobs.strategy == "ddp", "trainer=ddp shares the batches of one run"),
+        (knobs.profiler is not None, "trainer.profiler looks at one run"),
+        (config.ckpt_path is not None, "ckpt_path goes on from one run"),
+        (config.check_gradients, "check_gradients looks at one model"),
+    )
+    return next((why for so, why in reasons if so), None)
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in arguments.items() if not key.startswith("_")}
+
+
+def _schedule_fits(config: Config) -> bool:
+    return config.scheduler is None or has_schedule(config.scheduler.target_, config.scheduler.arguments())
+
+
+def _schedule_name(config: Config) -> str:
+    return config.scheduler.target_.rpartition(".")[2] if config.scheduler else ""
+
+
+def check_numbers(config: Config) -> None:
+    """Refuse numbers that the optimizer's class refuses, before anything is built.
+
+    Raises:
+        LabError: with the class's own sentence.
+    """
+    if config.optimizer.target_ not in RULES:
+        return
+    try:
+        lone_group(config.optimizer.target_, config.optimizer.arguments())
+    except ValueError as error:
+        raise LabError(str(error)) from None
+
+
+def program(config: Config) -> str:
+    """What all members of a stack have in common, as a text; of a run for which `why_alone` is None."""
+    schedule = config.scheduler
+    data = config.data.arguments()
+    free = FREE.get(data["_target_"], frozenset()) | {"seed", "shuffle_seed"}
+    points = [_shape(config.data.x), _shape(config.data.y)] if isinstance(config.data, Points) else []
+    model = {key: value for key, value in config.model.arguments().items() if key not in START}
+    trainer = config.trainer.model_dump(exclude={"divergence_factor", "gradient_clip_val"})
+    return json.dumps(
+        {
+            "data": {key: value for key, value in data.items() if key not in free},
+            "points": points,
+            "model": model,
+            "optimizer": optimizer_program(config.optimizer.target_, _given(config.optimizer.arguments())),
+            "scheduler": _options(schedule.arguments()) if schedule else None,
+            "trainer": trainer | {"clipped": config.trainer.gradient_clip_val is not None},
+            "callbacks": {name: part.arguments() for name, part in config.callbacks.items() if part},
+            "logger": sorted(name for name, part in config.logger.items() if part),
+        },
+        sort_keys=True,
+    )
+
+
+def _options(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a schedule's section that members have in common."""
+    free = SCHEDULES[schedule["_target_"]].numbers
+    return {key: value for key, value in schedule.items() if key not in free}
+
+
+def _shape(points: Any) -> list[int]:
+    return [len(points), *_shape(points[0])] if isinstance(points, list) else []
+
+
+# --- how large -------------------------------------------------------------------------------------------------------
+
+
+def most_members(config: Config, memory: int) -> int:
+    """How many members like this one a stack should have: as fit into `memory` bytes and keep a step in the cache."""
+    fit = memory // max(1, memory_of(config))
+    return max(2, min(MOST, fit, CACHE // max(1, _touched(config))))
+
+
+def memory_of(config: Config) -> int:
+    """Bytes that one member takes while its stack is trained, roughly: state, its best, data, curves."""
+    size = _bytes(config)
+    inputs, outputs, rows = _sizes(config)
+    data = 0 if _condensed(config) else int(1.5 * rows * (inputs + outputs)) * size
+    return 8 * _parameters(config) * size + 2 * data + 3 * 8 * _points(config) + 4096
+
+
+def disk_of(config: Config) -> int:
+    """Bytes that a run directory takes, roughly: checkpoints with their state, curves in two formats, the config."""
+    checkpoints = 2 * (9000 + 3 * _parameters(config) * _bytes(config))
+    return checkpoints + 90 * _points(config) + 30_000
+
+
+def _points(config: Config) -> int:
+    knobs = config.trainer
+    return knobs.max_steps // knobs.log_every_n_steps + knobs.max_steps // knobs.val_every_n_steps + 2
+
+
+def _bytes(config: Config) -> int:
+    return 4 if config.model.dtype == "float32" else 8
+
+
+def _condensed(config: Config) -> bool:
+    return config.model.target_ == "src.models.Linear" and config.data.batch_size == "full"
+
+
+def _sizes(config: Config) -> tuple[int, int, int]:
+    """Inputs, outputs and training rows; of a table guessed from the size of its file."""
+    data = config.data.arguments()
+    if isinstance(config.data, Points):
+        shapes = _shape(config.data.x), _shape(config.data.y)
+        return (*(shape[1] if len(shape) > 1 else 1 for shape in shapes), shapes[0][0])  # type: ignore[return-value]
+    if isinstance(config.data, Table):
+        columns = len(config.data.features or range(10))
+        numbers = os.path.getsize(config.data.path) // 8 if os.path.isfile(config.data.path) else 0
+        return columns, 1, max(1, numbers // (columns + 1))
+    return data.get("inputs", 1), data.get("outputs", 1), data.get("rows", 500)
+
+
+def _parameters(config: Config) -> int:
+    inputs, outputs, _ = _sizes(config)
+    hidden = config.model.arguments().get("hidden")
+    return (inputs + 1) * outputs if hidden is None else (inputs + 1) * hidden + (hidden + 1) * outputs
+
+
+def _touched(config: Config) -> int:
+    """Bytes that one member's step reads and writes."""
+    inputs, outputs, rows = _sizes(config)
+    hidden = config.model.arguments().get("hidden", 0)
+    state = 5 * _parameters(config)
+    if _condensed(config):
+        return _bytes(config) * (state + (inputs + 1) * (inputs + 1 + 2 * outputs))
+    batch = rows if config.data.batch_size == "full" else int(config.data.batch_size)
+    return _bytes(config) * (state + batch * (inputs + 4 * hidden + 3 * outputs))
