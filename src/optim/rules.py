@@ -50,6 +50,8 @@ class Rule:
         constants: what follows from the numbers without `lr`.
         every_step: `rates` change from step to step, even where `lr` does not.
         rates: what follows from `lr`, the step (from 1) and what is kept.
+        ahead: `rates` keep nothing of their own, so they can be computed for `K` steps at once: steps `[K, 1]`,
+            `kept["powers"]` `[len(bases), K, P]`.
         start: what is kept from step to step, `[P]`.
         bases: whose powers of the step are kept: `kept["bases"]` and `kept["powers"]`, both `[len(bases), P]`.
     """
@@ -65,7 +67,8 @@ class Rule:
     eager: bool = False
     constants: Callable[[Numbers], Scalars] = _nothing
     every_step: bool = False
-    rates: Callable[[Numbers, int, Scalars], Scalars] = _learning_rate
+    ahead: bool = False
+    rates: Callable[[Numbers, Any, Scalars], Scalars] = _learning_rate
     start: Callable[[Numbers], Scalars] = _nothing
     bases: Callable[[Numbers], list[Tensor]] | None = None
 
@@ -395,6 +398,7 @@ _FAMILY: dict[str, Any] = {
 _MOMENTS = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 _ADAM: dict[str, Any] = {
     **_FAMILY,
+    "ahead": True,
     "rates": _adam_rates,
     "slots": {**_MOMENTS, "max_exp_avg_sq": 0.0},
     "only": {"max_exp_avg_sq": "amsgrad"},
@@ -434,6 +438,7 @@ RULES: Mapping[str, Rule] = {
         eager=True,
         constants=lambda n: {"eps": n["eps"], "weight_decay": n["weight_decay"]},
         every_step=True,
+        ahead=True,
         rates=_adagrad_rates,
     ),
     "torch.optim.RMSprop": Rule(
@@ -461,6 +466,7 @@ RULES: Mapping[str, Rule] = {
         slots={"exp_avg": 0.0, "exp_inf": 0.0},
         constants=_adamax_constants,
         every_step=True,
+        ahead=True,
         rates=_adamax_rates,
         bases=lambda n: [n["betas"][0]],
     ),
@@ -474,7 +480,7 @@ RULES: Mapping[str, Rule] = {
         start=_nadam_start,
     ),
     "torch.optim.RAdam": Rule(
-        radam, **_FAMILY, options=("maximize", "decoupled_weight_decay"), slots=_MOMENTS, rates=_radam_rates
+        radam, **_FAMILY, options=("maximize", "decoupled_weight_decay"), slots=_MOMENTS, ahead=True, rates=_radam_rates
     ),
     "src.optim.TextbookMomentum": Rule(
         textbook_momentum,

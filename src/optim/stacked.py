@@ -1,6 +1,7 @@
 """The optimizer of a stack: one class, many members with numbers of their own, stepped at once."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,9 @@ Arguments = Mapping[str, Any]
 
 SPARED = ("momentum", "dampening", "weight_decay")
 """Numbers whose operations are left out where no member gives them and the class has them at 0."""
+
+LONGEST_AHEAD, MOST_AHEAD = 64, 2**16
+"""For how many steps, and for how many members and steps, scalars are computed ahead."""
 
 
 def has_rule(path: str, arguments: Arguments) -> bool:
@@ -56,6 +60,16 @@ def plain(arguments: Arguments) -> dict[str, Any]:
         for key, value in arguments.items()
         if not key.startswith("_")
     }
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """Scalars of `length` steps from `first` on: of each kind of parameter by name, and where a step looks for them."""
+
+    first: int
+    length: int
+    powers: Sequence[Tensor] | None
+    scalars: Sequence[tuple[Mapping[str, Sequence[Tensor]], Scalars]]
 
 
 @lru_cache(maxsize=100_000)
@@ -114,6 +128,7 @@ class Stacked(Optimizer):
         self._lr: tuple[Tensor, int] | None = None
         self._scalars: dict[tuple[torch.dtype, int], Scalars] = {}
         self._with_gradient = 0
+        self._ahead: _Ahead | None = None
         super().__init__(params, _numbers(self.rule, groups, params[0].device))
         if self.rule.eager:
             self._start()
@@ -170,15 +185,49 @@ class Stacked(Optimizer):
         group, rule = self.param_groups[0], self.rule
         if group["params"][0].device != group["lr"].device:
             self._move(group["params"][0].device)
-        changed = self._changed()
+        changed, lr = self._changed(), group["lr"]
+        steady = not changed and self._lr is not None and self._lr[0] is lr and self._lr[1] == lr._version
+        if steady and rule.ahead and not self.momentum_cycles:
+            self._follow()
+            return
+        self._ahead = None
         if changed:
             self._take_up()
         if rule.bases is not None:
             self._take_powers(changed)
-        lr = group["lr"]
-        if rule.every_step or self._lr is None or self._lr[0] is not lr or self._lr[1] != lr._version:
+        if rule.every_step or not steady:
             self._lr = lr, lr._version
             self._spread(rule.rates(group, self.steps, self.kept))
+
+    def _follow(self) -> None:
+        """Take what the rule needs of this step from what was computed ahead."""
+        if self._ahead is None or not 0 <= self.steps - self._ahead.first < self._ahead.length:
+            self._ahead = self._look_ahead()
+        row = self.steps - self._ahead.first
+        if self._ahead.powers is not None:
+            self.kept["powers"] = self._ahead.powers[row]
+        for scalars, ready in self._ahead.scalars:
+            for name, values in scalars.items():
+                ready[name] = values[row]
+
+    def _look_ahead(self) -> "_Ahead":
+        """The rule's scalars of this step and the next ones, to the same bits as computed one by one."""
+        group, rule = self.param_groups[0], self.rule
+        length = max(1, min(LONGEST_AHEAD, MOST_AHEAD // len(group["lr"])))
+        steps = torch.arange(self.steps, self.steps + length, dtype=torch.float64, device=group["lr"].device)[:, None]
+        powers, kept = None, self.kept
+        if rule.bases is not None:
+            products = kept["bases"][:, None].repeat(1, length, 1)
+            products[:, 0] *= kept["powers"]
+            whole = products.cumprod(1)
+            powers, kept = whole.unbind(1), {**kept, "powers": whole}
+        rates = rule.rates(group, steps, kept)
+        scalars = []
+        for (dtype, dimensions), ready in self._scalars.items():
+            wide = {name: value.expand(length, -1).to(dtype) for name, value in rates.items()}
+            shaped = {name: value.view(length, -1, *[1] * (dimensions - 1)) for name, value in wide.items()}
+            scalars.append(({name: value.unbind(0) for name, value in shaped.items()}, ready))
+        return _Ahead(self.steps, length, powers, scalars)
 
     def _changed(self) -> bool:
         """Whether a number other than `lr` was overwritten since it was taken up (or none has been yet)."""
@@ -200,7 +249,7 @@ class Stacked(Optimizer):
             if key != "lr":
                 numbers = value if isinstance(value, tuple) else (value,)
                 self._watched.append((key, value, [(number, number._version) for number in numbers]))
-        self._lr = None
+        self._lr, self._ahead = None, None
         self._scalars = {(p.dtype, p.dim()): {} for p in group["params"]}
         self._spread(rule.constants(group))
 
@@ -225,7 +274,7 @@ class Stacked(Optimizer):
 
     def _move(self, device: torch.device) -> None:
         """Follow the parameters: Lightning moves them once the optimizer is there."""
-        taken_up = not self._changed()
+        taken_up, self._ahead = not self._changed(), None
         self.kept = {name: value.to(device) for name, value in self.kept.items()}
         _each_number(self.param_groups[0], lambda value: value.to(device))
         self._watched = []
@@ -233,6 +282,33 @@ class Stacked(Optimizer):
             self._take_up()
 
     # --- members, and going on ---
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that steps and schedules change, to go back to within this optimizer."""
+        group = self.param_groups[0]
+        numbers = [name for name, value in group.items() if isinstance(value, Tensor | tuple)]
+        changing = numbers if self.momentum_cycles else ["lr"]
+        return {
+            "steps": self.steps,
+            "with_gradient": self._with_gradient,
+            "kept": {name: value.clone() for name, value in self.kept.items()},
+            "slots": [{name: value.clone() for name, value in self.state[p].items()} for p in group["params"]],
+            "numbers": {name: _cloned(group[name]) for name in changing},
+        }
+
+    @torch.no_grad()
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go back to a snapshot."""
+        group = self.param_groups[0]
+        self.steps, self._with_gradient, self._ahead = snapshot["steps"], snapshot["with_gradient"], None
+        self.kept = {name: value.clone() for name, value in snapshot["kept"].items()}
+        for p, slots in zip(group["params"], snapshot["slots"], strict=True):
+            self.state[p] = {name: value.clone() for name, value in slots.items()}
+        for name, value in snapshot["numbers"].items():
+            pairs = zip(group[name], value, strict=True) if isinstance(value, tuple) else [(group[name], value)]
+            for number, before in pairs:
+                if not torch.equal(number, before):
+                    number.copy_(before)
 
     def member_state_dict(self, index: int) -> dict[str, Any]:
         """The `state_dict()` that the member's own optimizer, over parameters `[1, ...]`, would have by now."""
@@ -344,7 +420,7 @@ class Stacked(Optimizer):
         """Go on from a whole stack's state, bit for bit."""
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "stacked"})
         own = state_dict["stacked"]
-        self.steps, self._with_gradient = own["steps"], 0
+        self.steps, self._with_gradient, self._ahead = own["steps"], 0, None
         device = self.param_groups[0]["lr"].device
         self.kept = {name: value.detach().clone().to(device) for name, value in own["kept"].items()}
         self._watched = []
@@ -394,6 +470,10 @@ def _each_number(group: dict[str, Any], change: Callable[[Tensor], Any]) -> None
             group[key] = change(value)
         elif isinstance(value, tuple):
             group[key] = tuple(change(number) for number in value)
+
+
+def _cloned(value: Any) -> Any:
+    return tuple(number.clone() for number in value) if isinstance(value, tuple) else value.clone()
 
 
 def _cast(value: Tensor, dtype: torch.dtype, dimensions: int) -> Tensor:

@@ -176,7 +176,7 @@ class Course:
         """Plain values and tensors: all that `steps` and marks change."""
         return {
             "ids": list(self.stack.ids),
-            "stack": self.stack.snapshot(),
+            "stack": self.stack.state_dict(),
             "first_loss": self.stack.numbers.first_loss,
             "stoppers": None if self.stoppers is None else [stopper.state_dict() for stopper in self.stoppers],
             "history": self.history.state_dict(),
@@ -187,7 +187,7 @@ class Course:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from it, with the members that are called `ids` there."""
-        self.stack.restore(dict(state["stack"]))
+        self.stack.load_state_dict(state["stack"])
         numbers = self.stack.numbers
         self.stack.numbers = replace(numbers, first_loss=state["first_loss"].to(numbers.first_loss))
         if self.stoppers is not None:

@@ -1,7 +1,7 @@
 """A stack: the parameters, optimizer, schedule and data of many runs, stepped as one tensor program."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,12 +94,10 @@ class Stack:
         self.flat: nn.Parameter = optimizer.param_groups[0]["params"][0]
         self.members = len(self.ids)
         self.shapes = {name: tuple(p.shape[1:]) for name, p in model.named_parameters()}
-        self._each_step = None if isinstance(schedule, StackedPlateau) else schedule
-
-    @property
-    def distinct(self) -> list[int]:
+        first = {name: index for index, name in reversed(list(enumerate(self.ids)))}
+        self.distinct = sorted(first.values())
         """The place of each member, without the copy of one that is alone."""
-        return [index for index, name in enumerate(self.ids) if name not in self.ids[:index]]
+        self._each_step = None if isinstance(schedule, StackedPlateau) else schedule
 
     # --- steps ---
 
@@ -232,16 +230,29 @@ class Stack:
         return {
             "flat": self.flat.detach().clone(),
             "gradient": None if self.flat.grad is None else self.flat.grad.detach().clone(),
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
-            "schedule": None if self.schedule is None else copy.deepcopy(self.schedule.state_dict()),
+            "optimizer": self.optimizer.snapshot(),
+            "schedule": None if self.schedule is None else self.schedule.state_dict(),
         }
 
     @torch.no_grad()
-    def restore(self, snapshot: dict[str, Any]) -> None:
-        """Go back, or on from a checkpoint."""
-        gradient = snapshot["gradient"]
-        self.flat.copy_(snapshot["flat"])
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go back to a snapshot."""
+        self._take(snapshot)
+        self.optimizer.restore(snapshot["optimizer"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The same for a checkpoint."""
+        return {**self.snapshot(), "optimizer": self.optimizer.state_dict()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint of as many members."""
+        self._take(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _take(self, state: Mapping[str, Any]) -> None:
+        gradient = state["gradient"]
+        self.flat.copy_(state["flat"])
         self.flat.grad = None if gradient is None else gradient.to(self.flat)
-        self.optimizer.load_state_dict(snapshot["optimizer"])
         if self.schedule is not None:
-            self.schedule.load_state_dict(copy.deepcopy(snapshot["schedule"]))
+            self.schedule.load_state_dict(dict(state["schedule"]))
