@@ -83,7 +83,9 @@ def _check_one(override: Override) -> None:
         raise LabError(f"{line}: one {group} at a time (several in turn: -m, commas)")
     if not all(isinstance(name, str) for name in (value if isinstance(value, list) else [value])):
         several = " or a list of them" if group in SEVERAL else ""
-        none = f"; leave {group}= out to have none" if value is None and group in ("experiment", "debug") else ""
+        none = (
+            f"; leave {group}= out to have none" if value is None and group in ("experiment", "debug", "sweep") else ""
+        )
         raise LabError(f"{group}={shown(value)}: must be one of {', '.join(_options(group))}{several}{none}")
 
 
@@ -206,6 +208,12 @@ def check_run(composed: DictConfig) -> bool:
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(composed)
     try:
+        for key, asked in (
+            ("sweep", composed.hydra.runtime.choices.get("sweep")),
+            ("confirm_seeds", composed.confirm_seeds),
+        ):
+            if asked:
+                raise LabError(f"{key}={shown(asked)} needs a multirun: add -m")
         check(composed)
         directory = Path(composed.hydra.run.dir)
         RunDirectory(directory).check_unused()
@@ -238,18 +246,25 @@ def _of_the_run(error: OSError) -> bool:
 
 
 def check_sweep_overrides(overrides: Sequence[str]) -> None:
-    """Refuse a sweep directory in which there is a sweep.
+    """Refuse what a sweep cannot go to, or be made by, before Hydra makes a directory.
 
     Raises:
-        LabError: there is one; it would be written over.
+        LabError: it is a file; or there is a sweep in it, which only this project's launcher goes on with; or another
+            sweeper is to read what is for this project's.
     """
-    for override in _parsed(overrides):
-        if override.key_or_group == "hydra.sweep.dir" and not override.is_sweep_override():
-            directory = Path(str(override.value()))
-            if directory.is_file():
-                raise LabError(f"{directory} is a file; choose another hydra.sweep.dir")
-            if (directory / "multirun.yaml").exists() or any(directory.glob("*/result.json")):
-                raise LabError(f"{directory} already holds a sweep; choose another hydra.sweep.dir")
+    said = {override.key_or_group: override for override in _parsed(overrides) if not override.is_sweep_override()}
+    sweeper = said["hydra/sweeper"].value() if "hydra/sweeper" in said else "grid"
+    for key in ("sweep", "confirm_seeds"):
+        if sweeper != "grid" and key in said and said[key].value():
+            raise LabError(f"{said[key].input_line} needs hydra/sweeper=grid: hydra/sweeper={sweeper} does not know it")
+    if "hydra.sweep.dir" not in said:
+        return
+    directory = Path(str(said["hydra.sweep.dir"].value()))
+    if directory.is_file():
+        raise LabError(f"{directory} is a file; choose another hydra.sweep.dir")
+    goes_on = "hydra/launcher" not in said or said["hydra/launcher"].value() == "stack"
+    if not goes_on and ((directory / "multirun.yaml").exists() or any(directory.glob("*/result.json"))):
+        raise LabError(f"{directory} already holds a sweep; choose another hydra.sweep.dir")
 
 
 def _group_of(key: str) -> str:

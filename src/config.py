@@ -455,6 +455,7 @@ class Config(Section):
     seed: Seed
     ckpt_path: str | None
     check_gradients: bool = False
+    confirm_seeds: NonNegativeInt = 0
     data: AnyData
     model: AnyModel
     optimizer: Optimizer
@@ -518,6 +519,18 @@ class Config(Section):
         return digest(json.dumps(plain(decisive), sort_keys=True))
 
 
+class WrongValuesError(LabError):
+    """Values that are not allowed: `args` are the sentences, one for each."""
+
+    def __str__(self) -> str:
+        return "; ".join(self.args)
+
+
+def wrong_values(error: ValidationError, given: dict[str, Any], prefix: str = "") -> WrongValuesError:
+    """What pydantic found wrong with `given`, its keys told with `prefix` before them."""
+    return WrongValuesError(*(prefix + _sentence(one, given) for one in _distinct(error.errors())))
+
+
 def digest(text: str) -> str:
     """A hash of 16 hexadecimal digits."""
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -551,13 +564,13 @@ def check_plain(plain: dict[str, Any]) -> Config:
     """A config of plain values, nothing missing and nothing to be resolved, checked by the schema.
 
     Raises:
-        LabError: as `check`.
+        WrongValuesError: one sentence for every value that is not allowed.
     """
     sections = plain | {"logger": plain.get("logger") or {}, "callbacks": plain.get("callbacks") or {}}
     try:
         return Config.model_validate(sections)
     except ValidationError as error:
-        raise LabError("; ".join(_sentence(one, sections) for one in _distinct(error.errors()))) from None
+        raise wrong_values(error, sections) from None
 
 
 def unresolved(error: OmegaConfBaseException) -> str:

@@ -1,5 +1,6 @@
-"""Train one run, or with -m every combination of comma-separated values. `python -m src.train --help`."""
+"""Train one run, or with -m every combination of values, as one stack. `python -m src.train --help`."""
 
+import importlib
 import math
 import os
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -17,9 +19,9 @@ from src.compose import CONF, check_overrides, check_sweep_overrides, explain, w
 from src.config import check
 from src.errors import FULL_ERROR, LabError, told
 from src.results import discard
+from src.sweep.failures import FAILED
 
-FAILED: list[LabError] = []
-"""Mistakes that came out in a job of a multirun; the others go on, and they are told at the end."""
+PLUGINS = Path(__file__).resolve().parent / "sweep" / "plugin"
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -65,10 +67,21 @@ def _failed(error: LabError) -> float:
     return math.inf
 
 
+def find_plugins() -> None:
+    """Let Hydra find this project's sweeper and launcher, whether it has looked for plugins before or not."""
+    if str(PLUGINS) not in sys.path:
+        sys.path.append(str(PLUGINS))
+    plugin = importlib.import_module("hydra_plugins.descent_lab")
+    for kind in (plugin.GridSweeper, plugin.StackLauncher):
+        Plugins.instance().register(kind)
+
+
 def main() -> None:
     """The command: mistakes are told in a sentence before a directory is made; exit status 1."""
     # Hydra would print its own errors and exit; this way they come here, and become sentences
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    find_plugins()
+    FAILED.clear()
     with told():
         # Hydra wants its flags first
         sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from src.compose import CONF, check_overrides, compose, explain, with_checkpoint
+from src.compose import CONF, check_overrides, check_sweep_overrides, compose, explain, with_checkpoint
 from src.config import check
 from src.errors import LabError
 
@@ -40,7 +40,10 @@ def refused(*words: str) -> str:
 
 @pytest.mark.parametrize("choice", OPTIONS)
 def test_every_option_of_every_group_passes_the_schema(choice: str) -> None:
-    check_overrides([choice])
+    if choice.startswith("sweep="):  # it takes a multirun to run it, and its jobs have their own tests
+        check(compose([choice, "logger=none"]))
+    else:
+        check_overrides([choice])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,7 @@ REFUSED = [
     (["logger=[csv,foo]"], "logger=foo: there is no such choice (choices: csv, mlflow, none, tensorboard, wandb)"),
     (["experiment=nosy_line"], "did you mean noisy_line?"),
     (["debug=profil"], "did you mean profile?"),
-    (["hydra/launcher=joblib"], "hydra/launcher=joblib: there is no such choice (choices: basic)"),
+    (["hydra/launcher=joblib"], "hydra/launcher=joblib: there is no such choice (choices: basic, stack)"),
     # misspelt keys, with the nearest
     (["optimiser=adam"], "optimiser: there is no such key; did you mean optimizer?"),
     (["optimiser.lr=0.1"], "optimiser.lr: there is no such key; did you mean optimizer.lr?"),
@@ -335,3 +338,10 @@ def test_conf_that_has_changed_since(tmp_path: Path) -> None:
     ckpt = leave(tmp_path / "run", ["seed=3"], job)
     with pytest.raises(LabError, match=r"conf/ has changed since run was trained \(optimizer\.lr\)"):
         with_checkpoint([ckpt])
+
+
+@pytest.mark.parametrize("word", ["sweep=compare", "confirm_seeds=3"])
+def test_what_is_for_this_projects_sweeper_is_not_lost_on_another(word):
+    with pytest.raises(LabError, match=f"{word} needs hydra/sweeper=grid: hydra/sweeper=basic"):
+        check_sweep_overrides(["hydra/sweeper=basic", word])
+    check_sweep_overrides([word])

@@ -1,5 +1,6 @@
 """The run directories of members that have ended: the same files as a lone run writes, without its writers' cost."""
 
+import io
 import math
 import shutil
 import time
@@ -22,7 +23,7 @@ from src.data import Problem
 from src.models.stack import member
 from src.optim.stacked import plain
 from src.results import Curves, Result, RunDirectory
-from src.run import ending, flat, result, stopped_early
+from src.run import TOLD, ending, flat, result, stopped_early
 from src.seeds import stream
 from src.stack.course import Course, reported
 from src.stack.descent import Ended
@@ -79,7 +80,7 @@ def write(ended: Ended, known: Sequence[Known | None], loops: Mapping[str, Any],
     for index, one in some:
         if one.config.callbacks.get("checkpoint") is not None:
             _write_checkpoints(course, index, one, step, loops, curves)
-    parameters = reported(course.stack, course.scalings) if course.stack.linear else {}
+    parameters = reported(course.stack, course.scalings) if isinstance(course.stack.model, TOLD) else {}
     results = []
     for index, one in some:
         values = {name: member(value, index) for name, value in parameters.items()}
@@ -141,7 +142,7 @@ def _write_checkpoints(
     best = None if course.best is None else float(course.best.value[index])
     best = None if best is None or best != best else best
     whole = _checkpoint(course, index, one, step, loops, best, _row(curves, index, step))
-    torch.save(whole, folder / "last.ckpt")
+    _save(whole, folder / "last.ckpt")
     if best is None:
         return
     assert course.best is not None
@@ -151,7 +152,14 @@ def _write_checkpoints(
         shutil.copyfile(folder / "last.ckpt", folder / "best.ckpt")
     else:
         whole = _checkpoint(course, index, one, then, loops, best, _row(curves, index, then), state)
-        torch.save(whole, folder / "best.ckpt")
+        _save(whole, folder / "best.ckpt")
+
+
+def _save(whole: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint; a disk that is full is an `OSError`, which torch would make a RuntimeError of."""
+    buffer = io.BytesIO()
+    torch.save(whole, buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def _row(curves: Curved, index: int, step: int) -> dict[int, dict[str, float]]:

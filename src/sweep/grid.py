@@ -18,6 +18,10 @@ Job = tuple[str, ...]
 """Overrides, such as `("optimizer=adam", "optimizer.lr=0.1")`, without those that all jobs share."""
 
 
+MOST_VALUES = 1_000_000
+"""Of one key; what is more is a slip, and would fill the memory before it could be refused."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """`interval(low,high)` of Hydra's grammar; `tag(log,...)` spaces it evenly in the logarithm, `tag(int,...)` rounds.
@@ -112,7 +116,10 @@ def axes_of(words: Sequence[str], loader: ConfigLoader | None = None) -> tuple[l
 
 def _values(override: Override) -> tuple[str, ...] | Interval:
     if override.is_discrete_sweep():
-        return tuple(override.sweep_string_iterator())
+        values = tuple(itertools.islice(override.sweep_string_iterator(), MOST_VALUES + 1))
+        if len(values) > MOST_VALUES:
+            raise LabError(f"{override.input_line}: these are more than {MOST_VALUES:,} values")
+        return values
     interval = override.value()
     assert isinstance(interval, IntervalSweep)
     low, high = interval.start, interval.end

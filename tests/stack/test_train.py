@@ -302,6 +302,7 @@ def test_what_cannot_be_stacked_says_why(tmp_path: Path) -> None:
         "optimizer._target_=tests.optim.own.Plain": "Plain has no per-member rule",
         "callbacks=[histograms]": "the callback Histograms acts on one run",
         "logger=csv": "the logger CSVLogger writes one run",
+        "+logger.tensorboard.prefix=mine": "logger.tensorboard is not as conf/logger has it",
         "trainer.create_graph=true": "graphs",
         "check_gradients=true": "check_gradients",
         "trainer.profiler=simple": "profiler",

@@ -15,6 +15,8 @@ from src.sweep.jobs import Composer
 WORDS = [
     ["optimizer=adam", "optimizer=momentum", "optimizer=sgd"],
     ["optimizer.lr=0.25", "optimizer.lr=1e-05", "optimizer.lr=1"],
+    ["+optimizer.rho=0.5", "+optimizer.lr=0.5", "+optimizer.deep.rho=0.5", "++optimizer.rho=1", "+seed=3"],
+    ["optimizer.rho=0.7", "optimizer.lr=[1,2]", "optimizer.lr=null"],
     ["seed=7", "data.seed=3"],
     ["data=features", "data=teacher", "data=line"],
     ["data.rows=64", "data.rows=128", "data.noise=0.0"],

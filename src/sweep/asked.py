@@ -1,0 +1,187 @@
+"""What one command asks of a sweep directory: its jobs, checked, and what they share and differ in."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.compose import is_group, parsed
+from src.config import Config, WrongValuesError, digest, shown
+from src.errors import LabError
+from src.sweep.jobs import Composer
+
+Flat = dict[str, Any]
+EVERYTHING = ("experiment", "debug", "sweep")
+"""Groups whose options set keys of any section."""
+MOST_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that was asked for.
+
+    Attributes:
+        words: all its overrides.
+        swept: those of them that tell the jobs of the sweep apart.
+        fingerprint: of what decides its numbers, the checkpoint it starts from included.
+    """
+
+    words: tuple[str, ...]
+    swept: tuple[str, ...]
+    fingerprint: str
+
+
+@dataclass
+class Call:
+    """What the jobs of a command have in common.
+
+    Attributes:
+        shared: the words that all jobs have.
+        keys: those with several values, as typed.
+        swept: the same as the config has them, and those that take their value from them.
+        common: the decisive part of the config, as far as it is the same for all jobs.
+        varying: the keys of that part that are not.
+        choices: what stands in for a group that a job does not choose.
+    """
+
+    shared: list[str]
+    keys: list[str]
+    swept: list[str]
+    common: Flat
+    varying: list[str]
+    choices: dict[str, str]
+
+    def leaves_open(self, key: str) -> bool:
+        """Whether the sweep varies a key of the config."""
+        if key in self.varying or any(name in EVERYTHING for name in self.swept):
+            return True
+        return any(key == name or key.startswith(f"{name}.") for name in self.swept)
+
+    def differences(self, other: "Call") -> list[str]:
+        """What neither varies and yet is not the same: `data.rows (500 then, 100 now)`; this call is now."""
+        told = []
+        for key in {**other.common, **self.common}:
+            if self.leaves_open(key) or other.leaves_open(key):
+                continue
+            if key in self.common and key in other.common and self.common[key] == other.common[key]:
+                continue
+            then, now = (shown(call.common.get(key, "not there")) for call in (other, self))
+            told.append(f"{key} ({then} then, {now} now)")
+        return told
+
+    def join(self, other: "Call") -> list[str]:
+        """Take in what the next jobs of the same command vary; the words that are shared no longer."""
+        lost = [word for word in self.shared if word not in other.shared]
+        apart = [key for key in {**self.common, **other.common} if self.common.get(key) != other.common.get(key)]
+        self.varying = sorted({*self.varying, *other.varying, *apart})
+        self.common = {key: value for key, value in self.common.items() if key not in self.varying}
+        self.keys, self.swept = sorted({*self.keys, *other.keys}), sorted({*self.swept, *other.swept})
+        self.shared = [word for word in self.shared if word not in lost]
+        return lost
+
+
+def bare(key: str) -> str:
+    """A key as the config has it: what was added (`+optimizer.rho`) is a key like any other."""
+    return key.lstrip("+~")
+
+
+def key_of(word: str) -> str:
+    """`optimizer.lr` of `optimizer.lr=0.1`; a sign before it stays."""
+    return word.partition("=")[0]
+
+
+def flat(tree: Any, prefix: str = "") -> Flat:
+    """Nested keys joined by dots; a list is a value."""
+    if isinstance(tree, dict) and tree:
+        return {key: value for name, inner in tree.items() for key, value in flat(inner, f"{prefix}{name}.").items()}
+    return {prefix[:-1]: list(tree) if isinstance(tree, tuple) else tree}
+
+
+def several(words: Iterable[str]) -> set[str]:
+    """The keys of typed words that have several values, if only in principle: `range(0,1)`."""
+    return {bare(override.get_key_element()) for override in map(parsed, words) if override.is_sweep_override()}
+
+
+def ask(
+    jobs: Sequence[Sequence[str]], typed: Sequence[str], choices: Mapping[str, str], composer: Composer
+) -> tuple[list[Job], Call]:
+    """Compose and check every job; of thousands the configs are not kept.
+
+    Args:
+        jobs: their words.
+        typed: the words that they were made of, those with several values as they were typed.
+        choices: of the groups, where a job says nothing.
+        composer: without shared words.
+
+    Returns:
+        The jobs, and what they have in common.
+
+    Raises:
+        LabError: every value of any of them that is not allowed, each told once.
+    """
+    open_keys = several(typed)
+    everywhere = set.intersection(*(set(job) for job in jobs)) if jobs else set()
+    shared = {word for word in everywhere if bare(key_of(word)) not in open_keys}
+    swept = {word for job in jobs for word in job if word not in shared}
+    found, wrong = list[Job](), dict[str, int]()
+    common, varying, keys = (
+        dict[str, Any](),
+        set[str](),
+        list(dict.fromkeys(key_of(w) for job in jobs for w in job if w in swept)),
+    )
+    names = {bare(key) for key in keys} | open_keys
+    for words in jobs:
+        try:
+            composed = composer.compose(words)
+            config = composed.check(Path())
+        except LabError as error:
+            for sentence in error.args if isinstance(error, WrongValuesError) else [str(error)]:
+                wrong[sentence] = wrong.get(sentence, 0) + 1
+            continue
+        if not found:
+            names |= {follower for name in names for follower in composed.follows(name)}
+        here = flat(config.decisive())
+        varying |= common.keys() ^ here.keys() if found else set()
+        varying |= {key for key in common.keys() & here.keys() if common[key] != here[key]}
+        common = common or here
+        own = tuple(word for word in words if word not in shared)
+        found.append(Job(tuple(words), own, _fingerprint(config)))
+    if wrong:
+        raise LabError(_all_wrong(wrong, len(jobs)))
+    common = {key: value for key, value in common.items() if key not in varying}
+    return found, Call(
+        [word for word in jobs[0] if word in shared], keys, sorted(names), common, sorted(varying), dict(choices)
+    )
+
+
+def _fingerprint(config: Config) -> str:
+    """That of the run; one that goes on from a checkpoint is another run than one from the start."""
+    whole = config.fingerprint()
+    return digest(f"{config.ckpt_path}>{whole}") if config.ckpt_path else whole
+
+
+def _all_wrong(wrong: Mapping[str, int], jobs: int) -> str:
+    """All sentences, with how many of the jobs each concerns."""
+
+    def concerned(number: int) -> str:
+        return "" if jobs == 1 else f" (all {jobs:,} jobs)" if number == jobs else f" ({number:,} of {jobs:,} jobs)"
+
+    told = [f"{sentence}{concerned(number)}" for sentence, number in list(wrong.items())[:MOST_TOLD]]
+    more = [f"and {len(wrong) - MOST_TOLD} more"] if len(wrong) > MOST_TOLD else []
+    return "; ".join([*told, *more])
+
+
+def words_of(job: Sequence[str], call: Call, keys: Iterable[str]) -> dict[str, str]:
+    """A job's swept words by key; a key that only later commands sweep has the value that it had then.
+
+    Args:
+        job: its swept words.
+        call: the command that asked for it.
+        keys: all that any command swept.
+    """
+    words = {key_of(word): word.partition("=")[2] for word in job}
+    for key in keys:
+        if key not in call.keys and key not in words:
+            value = call.choices.get(bare(key)) if is_group(bare(key)) else call.common.get(bare(key))
+            words |= {} if value is None else {key: shown(value)}
+    return words

@@ -1,0 +1,315 @@
+"""A sweep directory: which runs it holds, how they were cut into stacks, and which of them failed.
+
+`sweep.json` says what was asked for and how it was cut; that a run is finished is said by its own `result.json` alone.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+from src.errors import LabError
+from src.results import RunDirectory
+from src.sweep.asked import Call, Job, words_of
+
+NAME, RESULTS, STATES = "sweep.json", "results.csv", ".stacks"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, as far as a sweep needs to know.
+
+    Attributes:
+        status: "completed" or "diverged".
+        reason: a sentence on why it ended there.
+        steps: optimizer steps taken.
+        metrics: the final losses.
+        fingerprint: of the run.
+    """
+
+    status: str
+    reason: str
+    steps: int
+    metrics: Mapping[str, float | None]
+    fingerprint: str
+
+
+@dataclass
+class Entry:
+    """A run of the sweep.
+
+    Attributes:
+        number: of the job, and the name of its directory.
+        fingerprint: of its job.
+        swept: the words that tell it apart.
+        call: which of the commands asked for it.
+        confirms: where it confirms a winner, the number of the winning setting's first job.
+        outcome: None while it is not finished.
+        failure: why it failed, if it did.
+        mark: the fingerprint in its result, which is another where it goes on from a checkpoint.
+    """
+
+    number: int
+    fingerprint: str
+    swept: tuple[str, ...]
+    call: int
+    confirms: int | None = None
+    outcome: Outcome | None = None
+    failure: str | None = None
+    mark: str | None = None
+
+    @property
+    def status(self) -> str:
+        """`completed`, `diverged`, `failed` or `unfinished`."""
+        return self.outcome.status if self.outcome else "unfinished" if self.failure is None else "failed"
+
+
+@dataclass
+class Ledger:
+    """What a sweep directory holds.
+
+    Attributes:
+        directory: of the sweep.
+        calls: what was asked for, by one command after the other.
+        entries: the runs, in the order in which they were asked for.
+        stacks: places in `entries` of the runs that are trained together; decided once.
+    """
+
+    directory: Path
+    calls: list[Call] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    stacks: list[list[int]] = field(default_factory=list)
+
+    def run(self, entry: Entry) -> RunDirectory:
+        """Where a run's files are."""
+        return RunDirectory(self.directory / str(entry.number))
+
+    # --- what is there ---
+
+    @classmethod
+    def read(cls, directory: Path) -> "Ledger":
+        """What is known of a directory, which may not be there yet.
+
+        Raises:
+            LabError: what lies there cannot be read.
+        """
+        ledger = cls(directory)
+        path = directory / NAME
+        if not path.is_file():
+            return ledger
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            ledger.calls = [Call(**call) for call in kept["calls"]]
+            ledger.stacks = kept["stacks"]
+            failures = {int(number): reason for number, reason in kept["failures"].items()}
+            confirms = {int(number): winner for number, winner in kept["confirms"].items()}
+            marks = {int(number): mark for number, mark in kept["marks"].items()}
+            ledger.entries = [
+                Entry(n, own, tuple(swept), call, confirms.get(n), None, failures.get(n), marks.get(n))
+                for n, own, call, swept in kept["jobs"]
+            ]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LabError(
+                f"{path} cannot be read as a sweep ({error}): put it back, or choose another hydra.sweep.dir"
+            ) from None
+        ledger._find(_finished(directory))
+        return ledger
+
+    def _find(self, finished: Mapping[int, Outcome]) -> None:
+        """Give every run its result, wherever its directory has been moved to."""
+        left = dict(finished)
+        for entry in self.entries:
+            if entry.number in left and left[entry.number].fingerprint == (entry.mark or entry.fingerprint):
+                entry.outcome = left.pop(entry.number)
+        moved: dict[str, list[int]] = {}
+        for number, outcome in sorted(left.items(), reverse=True):
+            moved.setdefault(outcome.fingerprint, []).append(number)
+        free = self._next_number(finished)
+        for entry in self.entries:
+            if entry.outcome is None and (numbers := moved.get(entry.mark or entry.fingerprint)):
+                entry.number = numbers.pop()
+                entry.outcome = left[entry.number]
+            elif entry.outcome is None and entry.number in finished:
+                entry.number, free = free, free + 1  # another run lies there
+
+    def _next_number(self, there: Iterable[int] = ()) -> int:
+        return max([-1, *there, *(entry.number for entry in self.entries)]) + 1
+
+    # --- what is asked for ---
+
+    def check_same(self, call: Call) -> None:
+        """Refuse to mix two sweeps.
+
+        Raises:
+            LabError: what is not swept is not the same as it was.
+        """
+        for before in self.calls:
+            if told := call.differences(before):
+                raise LabError(
+                    f"{self.directory} holds a sweep that differs in what neither sweeps: {', '.join(told[:5])}; "
+                    "choose another hydra.sweep.dir"
+                )
+
+    def begin(self, call: Call) -> int:
+        """Take in what a command asks for; its place in `calls`.
+
+        Raises:
+            LabError: what is not swept is not the same as it was.
+        """
+        self.check_same(call)
+        if call not in self.calls:
+            self.calls.append(call)
+        return self.calls.index(call)
+
+    def go_on(self, number: int, call: Call, jobs: Sequence[Job]) -> list[Job]:
+        """Take in the next jobs of a command that asks for them by and by, as Optuna does.
+
+        Returns:
+            The jobs, with those of their words that not all jobs of the command share.
+        """
+        before = list(self.calls[number].shared)
+        lost = self.calls[number].join(call)
+        for entry in self.entries:
+            if entry.call == number:
+                entry.swept = (*entry.swept, *lost)
+        apart = {word for word in call.shared if word not in before}
+        return [replace(job, swept=tuple(w for w in job.words if w in apart or w in job.swept)) for job in jobs]
+
+    def enter(self, jobs: Sequence[Job], call: int, confirms: Sequence[int | None] = ()) -> list[int]:
+        """Take in jobs; those that are known keep their number, others get the next free ones.
+
+        Jobs with equal fingerprints, which differ in what decides no number, are matched in their order.
+
+        Args:
+            jobs: what is asked for.
+            call: which of `calls` asks.
+            confirms: of each job; none are confirmations where it is left out.
+
+        Returns:
+            Places in `entries`, one for each job.
+        """
+        known: dict[str, list[int]] = {}
+        for place, entry in reversed(list(enumerate(self.entries))):
+            known.setdefault(entry.fingerprint, []).append(place)
+        there = (int(path.name) for path in numbered(self.directory))
+        places, free = [], self._next_number(there)
+        for job, winner in zip(jobs, confirms or [None] * len(jobs), strict=True):
+            if waiting := known.get(job.fingerprint):
+                places.append(waiting.pop())
+            else:
+                self.entries.append(Entry(free, job.fingerprint, job.swept, call))
+                places.append(len(self.entries) - 1)
+                free += 1
+            entry = self.entries[places[-1]]
+            entry.confirms, entry.swept, entry.call = winner, job.swept, call
+        return places
+
+    def cut(self, places: Sequence[int], most: int, pieces: int = 1) -> None:
+        """Decide on stacks of runs of one program: equally large ones, of at most `most`, `pieces` or more of them."""
+        number = max(-(-len(places) // most), min(pieces, len(places) // 2), 1)
+        ends = [len(places) * piece // number for piece in range(number + 1)]
+        self.stacks += [list(places[first:last]) for first, last in pairwise(ends)]
+
+    # --- writing ---
+
+    def save(self) -> None:
+        """Write `sweep.json`, whole or not at all."""
+        kept = {
+            "format": FORMAT,
+            "calls": [asdict(call) for call in self.calls],
+            "jobs": [[entry.number, entry.fingerprint, entry.call, entry.swept] for entry in self.entries],
+            "stacks": self.stacks,
+            "marks": {entry.number: entry.mark for entry in self.entries if entry.mark is not None},
+            "failures": {entry.number: entry.failure for entry in self.entries if entry.failure is not None},
+            "confirms": {entry.number: entry.confirms for entry in self.entries if entry.confirms is not None},
+        }
+        _replace(self.directory / NAME, json.dumps(kept, separators=(",", ":")))
+
+    def end(self, entry: Entry, outcome: Outcome) -> None:
+        """Take in the result of a run."""
+        entry.outcome, entry.failure = outcome, None
+        entry.mark = None if outcome.fingerprint == entry.fingerprint else outcome.fingerprint
+
+    def rows(self) -> list[tuple[Entry, dict[str, str]]]:
+        """Every run with its swept words, by number."""
+        keys = list(dict.fromkeys(key for call in self.calls for key in call.keys))
+        told = ((entry, words_of(entry.swept, self.calls[entry.call], keys)) for entry in self.entries)
+        return sorted(told, key=lambda row: row[0].number)
+
+    def write_results(self) -> None:
+        """Write `results.csv`: a row per run."""
+        rows = self.rows()
+        keys = list(dict.fromkeys(key for _, words in rows for key in words))
+        metrics = list(dict.fromkeys(name for entry, _ in rows if entry.outcome for name in entry.outcome.metrics))
+        temporary = self.directory / f"{RESULTS}.tmp"
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(
+                [
+                    "job",
+                    "status",
+                    "reason",
+                    *(key.lstrip("+") for key in keys),
+                    "steps",
+                    *metrics,
+                    "confirms",
+                    "fingerprint",
+                ]
+            )
+            for entry, words in rows:
+                outcome = entry.outcome
+                writer.writerow(
+                    [
+                        *(entry.number, entry.status, outcome.reason if outcome else entry.failure),
+                        *(words.get(key) for key in keys),
+                        outcome.steps if outcome else None,
+                        *(outcome.metrics.get(name) if outcome else None for name in metrics),
+                        *(entry.confirms, entry.fingerprint),
+                    ]
+                )
+        temporary.replace(self.directory / RESULTS)
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def numbered(directory: Path) -> list[Path]:
+    """The directories that may be runs' own."""
+    return [path for path in directory.iterdir() if path.name.isdecimal()] if directory.is_dir() else []
+
+
+def _finished(directory: Path) -> dict[int, Outcome]:
+    """How every finished run ended, by number.
+
+    Raises:
+        LabError: a `result.json` is broken.
+    """
+    found = {}
+    for path in numbered(directory):
+        where = RunDirectory(path)
+        if where.finished:
+            found[int(path.name)] = outcome_of(where)
+    return found
+
+
+def outcome_of(where: RunDirectory) -> Outcome:
+    """How a finished run ended.
+
+    Raises:
+        LabError: its `result.json` is broken.
+    """
+    result = where.read_result()
+    try:
+        return Outcome(**{name: result[name] for name in Outcome.__dataclass_fields__})
+    except KeyError as error:
+        raise LabError(f"{where.result_path} is broken ({error} is missing)") from None

@@ -1,0 +1,59 @@
+"""What can be set of a sweep, checked: `hydra.sweeper.*` and `hydra.launcher.*`."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from pydantic import NonNegativeInt, PositiveInt, ValidationError
+
+from src.config import Section, wrong_values
+
+
+class Sweeping(Section):
+    """How jobs are made: see conf/hydra/sweeper/grid.yaml."""
+
+    points: PositiveInt
+    draws: PositiveInt | None
+    seed: int
+    together: list[list[str]]
+    search: dict[str, dict[str, Any]]
+    params: dict[str, Any]
+    against: list[str]
+    confirm_seeds: NonNegativeInt
+
+
+class Launching(Section):
+    """How jobs are trained: see conf/hydra/launcher/stack.yaml."""
+
+    backend: str
+    workers: PositiveInt | None
+    address: str | None
+    memory: PositiveInt
+    max_runs: PositiveInt
+    dry_run: bool
+    retry_failed: bool
+    submitit: dict[str, Any]
+
+
+Kind = TypeVar("Kind", Sweeping, Launching)
+
+
+def checked(kind: type[Kind], given: Mapping[str, Any], node: str) -> Kind:
+    """Options as Hydra hands them to a plugin.
+
+    Args:
+        kind: which ones.
+        given: by name.
+        node: of the config that they are from, such as `hydra.launcher`.
+
+    Raises:
+        LabError: one sentence for every value that is not allowed.
+    """
+    plain = {
+        name: OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig | ListConfig) else value
+        for name, value in given.items()
+    }
+    try:
+        return kind.model_validate(plain)
+    except ValidationError as error:
+        raise wrong_values(error, plain, f"{node}.") from None

@@ -1,0 +1,141 @@
+"""Hydra's sweeper of this project: from the words of a multirun to its jobs, and to the winners among them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from src.errors import LabError
+from src.sweep.against import compared
+from src.sweep.asked import ask, bare, key_of
+from src.sweep.grid import Axis, Job, Plan, axes_of, jobs_of
+from src.sweep.jobs import Composer
+from src.sweep.launcher import StackLauncher, too_many
+from src.sweep.options import Sweeping, checked
+
+ONE = {
+    "sweep": "one sweep at a time",
+    "confirm_seeds": "one number for all winners",
+}
+"""Keys of which a sweep takes one value."""
+
+
+class GridSweeper(Sweeper):
+    """Every combination of values and intervals, or random draws from the intervals.
+
+    Args:
+        options: see conf/hydra/sweeper/grid.yaml.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.given = options
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take the sweep's own config, and build the launcher that it names.
+
+        Raises:
+            LabError: options that are not allowed; in `__init__` Hydra would put words of its own before it.
+        """
+        self.config, self.context = config, hydra_context
+        self.options = checked(Sweeping, self.given, "hydra.sweeper")
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+        if self.options.confirm_seeds and not isinstance(self.launcher, StackLauncher):
+            raise LabError("confirm_seeds needs hydra/launcher=stack, which knows how each run has ended")
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Train what the words of the command ask for.
+
+        Returns:
+            What the launcher returns for each job.
+
+        Raises:
+            LabError: a wrong value in any of the jobs, or what the launcher refuses.
+        """
+        jobs = self.jobs(arguments)
+        assert self.config is not None
+        assert self.launcher is not None
+        if not isinstance(self.launcher, StackLauncher):
+            ask(jobs, arguments, {}, Composer(()))
+            directory = Path(str(self.config.hydra.sweep.dir))
+            directory.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(self.config, directory / "multirun.yaml")
+            return [self.launcher.launch(jobs, initial_job_idx=0)]
+        returned = self.launcher.launch(jobs, initial_job_idx=0)
+        if not self.launcher.options.dry_run:
+            from src.sweep.ending import confirm, tell  # after the check, like everything that takes long to import
+
+            if self.options.confirm_seeds:
+                confirm(self.launcher, self.options.confirm_seeds)
+            tell(self.launcher)
+        return [returned]
+
+    def jobs(self, arguments: Sequence[str]) -> list[Job]:
+        """All words of each job.
+
+        Raises:
+            LabError: words that no jobs can be made of, or more jobs than the launcher takes.
+        """
+        words = [*(f"{key}={typed(value)}" for key, value in self.options.params.items()), *arguments]
+        shared, axes = axes_of(words, self.context.config_loader)
+        for axis in axes:
+            if axis.key in ONE:
+                raise LabError(f"{axis.key}: {ONE[axis.key]}")
+        plan = self._plan(shared)
+        self._check_number(axes, plan)
+        # a choice that all jobs share has values of its own just as well
+        shared, chosen = [w for w in shared if w not in plan.search], [w for w in shared if w in plan.search]
+        axes = [*(Axis(key_of(word), (word.partition("=")[2],)) for word in chosen), *axes]
+        if self.options.against:
+            shared, jobs = compared(shared, axes, plan, self.options.against)
+        else:
+            jobs = jobs_of(axes, plan)
+        return [(*shared, *job) for job in jobs]
+
+    def _plan(self, shared: Sequence[str]) -> Plan:
+        """How jobs are made; a typed word takes the place of a range that belongs to a choice."""
+        options = self.options
+        fixed = {bare(key_of(word)) for word in shared}
+        search = {
+            choice: {key: typed(value) for key, value in axes.items() if bare(key) not in fixed}
+            for choice, axes in options.search.items()
+        }
+        return Plan(options.points, options.draws, options.seed, options.together, search)
+
+    def _check_number(self, axes: Sequence[Axis], plan: Plan) -> None:
+        """Refuse a grid that is far too large before it is made."""
+        if isinstance(self.launcher, StackLauncher):
+            most, number = self.launcher.options.max_runs, at_least(axes, plan)
+            if number > most:
+                raise LabError(too_many(f"{number:,}", most, number))
+
+
+def at_least(axes: Sequence[Axis], plan: Plan) -> int:
+    """How many jobs the axes make; those of a choice are not counted."""
+    counted, number = set[str](), 1
+    if plan.draws is not None and any(not isinstance(axis.values, tuple) for axis in axes):
+        number *= plan.draws
+    for axis in axes:
+        bundle = next((keys for keys in plan.together if axis.key in keys), None)
+        if isinstance(axis.values, tuple):
+            values = len(axis.values)
+        else:
+            values = 1 if plan.draws is not None else len(axis.values.grid(plan.points))
+        if bundle is None or not counted & set(bundle):
+            number *= values
+        counted.add(axis.key)
+    return number
+
+
+def typed(value: Any) -> str:
+    """A value of a YAML file as it would be typed."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return f"[{','.join(map(typed, value))}]"
+    return str(value)

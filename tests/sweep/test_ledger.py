@@ -1,0 +1,168 @@
+"""What a sweep directory is known to hold, and what is refused."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.errors import LabError
+from src.sweep.asked import Call, Job
+from src.sweep.ledger import Ledger, Outcome
+
+
+def call(**common: object) -> Call:
+    return Call(["trainer.max_steps=20"], ["seed"], ["seed", "data.seed"], dict(common), [], {"optimizer": "sgd"})
+
+
+def job(number: int, fingerprint: str | None = None) -> Job:
+    return Job(("trainer.max_steps=20", f"seed={number}"), (f"seed={number}",), fingerprint or f"mark{number}")
+
+
+def finish(directory: Path, number: int, fingerprint: str) -> None:
+    """A run directory with a result in it."""
+    run = directory / str(number)
+    run.mkdir(parents=True)
+    metrics = {"train/loss": 0.5, "val/loss": number / 8}
+    result = {"status": "completed", "reason": "all, 20", "steps": 20, "metrics": metrics, "fingerprint": fingerprint}
+    (run / "result.json").write_text(json.dumps(result))
+
+
+def begun(directory: Path, *jobs: Job) -> Ledger:
+    """A ledger with these jobs, written."""
+    directory.mkdir(exist_ok=True)
+    ledger = Ledger.read(directory)
+    places = ledger.enter(jobs, ledger.begin(call()))
+    ledger.cut(places, most=100)
+    ledger.save()
+    return ledger
+
+
+@given(st.integers(1, 400), st.integers(2, 50), st.integers(1, 8))
+def test_stacks_are_equally_large_and_hold_every_run_once(runs: int, most: int, pieces: int) -> None:
+    ledger = Ledger(Path())
+    ledger.cut(range(runs), most, pieces)
+    sizes = [len(stack) for stack in ledger.stacks]
+    assert [place for stack in ledger.stacks for place in stack] == list(range(runs))
+    assert max(sizes) <= most
+    assert max(sizes) - min(sizes) <= 1
+    assert len(sizes) >= min(pieces, runs // 2)
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    ledger = begun(tmp_path, *map(job, range(5)))
+    ledger.entries[3].failure, ledger.entries[4].confirms = "no such table", 1
+    ledger.save()
+    again = Ledger.read(tmp_path)
+    assert (again.calls, again.entries, again.stacks) == (ledger.calls, ledger.entries, ledger.stacks)
+    assert [entry.status for entry in again.entries] == [*["unfinished"] * 3, "failed", "unfinished"]
+
+
+def test_a_finished_run_is_found_by_its_fingerprint(tmp_path: Path) -> None:
+    """Wherever its directory has been moved to; another run in its place keeps that place."""
+    begun(tmp_path, *map(job, range(4)))
+    finish(tmp_path, 0, "mark0")
+    finish(tmp_path, 1, "mark2")
+    finish(tmp_path, 77, "mark3")
+    ledger = Ledger.read(tmp_path)
+    assert [(entry.number, entry.status) for entry in ledger.entries] == [
+        (0, "completed"), (78, "unfinished"), (1, "completed"), (77, "completed"),
+    ]  # fmt: skip
+    assert ledger.entries[2].outcome == Outcome(
+        "completed", "all, 20", 20, {"train/loss": 0.5, "val/loss": 0.125}, "mark2"
+    )
+
+
+def test_new_jobs_get_the_next_free_numbers(tmp_path: Path) -> None:
+    begun(tmp_path, job(0), job(1))
+    finish(tmp_path, 5, "of nobody here")
+    ledger = Ledger.read(tmp_path)
+    places = ledger.enter([job(7), job(1), job(8), job(0)], ledger.begin(call()))
+    assert [ledger.entries[place].number for place in places] == [6, 1, 7, 0]
+
+
+def test_jobs_of_one_fingerprint_are_matched_in_their_order(tmp_path: Path) -> None:
+    twice = [job(0, "same"), job(1, "same")]
+    begun(tmp_path, *twice)
+    finish(tmp_path, 1, "same")
+    ledger = Ledger.read(tmp_path)
+    places = ledger.enter([*twice, job(2, "same")], ledger.begin(call()))
+    assert [(ledger.entries[place].number, ledger.entries[place].status) for place in places] == [
+        (0, "unfinished"), (1, "completed"), (2, "unfinished"),
+    ]  # fmt: skip
+
+
+def test_what_is_not_swept_must_be_the_same(tmp_path: Path) -> None:
+    directory = tmp_path / "sweep"
+    directory.mkdir()
+    ledger = Ledger.read(directory)
+    ledger.begin(call(**{"data.rows": 500, "data.seed": 1, "model.bias": True}))
+    ledger.save()
+    again = Ledger.read(directory)
+    again.begin(call(**{"data.rows": 500.0, "data.seed": 2, "model.bias": True}))  # the seed is swept
+    with pytest.raises(LabError) as error:
+        again.begin(call(**{"data.rows": 100, "data.seed": 1}))
+    assert "in what neither sweeps: data.rows (500 then, 100 now), model.bias (true then, not there now)" in str(
+        error.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("swept", "open_"), [("data", True), ("data.rows", True), ("dat", False), ("experiment", True)]
+)
+def test_a_swept_group_leaves_its_section_open(swept: str, open_: bool) -> None:
+    assert Call([], [swept], [swept], {}, [], {}).leaves_open("data.rows") == open_
+
+
+def test_words_that_only_later_commands_sweep(tmp_path: Path) -> None:
+    """Rows of the first command have what they had then."""
+    ledger = begun(tmp_path, job(0))
+    ledger.calls[0].common["optimizer.lr"] = 0.1
+    keys = ["optimizer", "+optimizer.lr", "seed"]
+    later = Call([], keys, ["optimizer", "optimizer.lr", "seed"], {}, [], {})
+    words = ("optimizer=adam", "+optimizer.lr=0.5", "seed=1")
+    ledger.enter([Job(words, words, "other")], ledger.begin(later))
+    assert [words for _, words in ledger.rows()] == [
+        {"seed": "0", "optimizer": "sgd", "+optimizer.lr": "0.1"},
+        {"optimizer": "adam", "+optimizer.lr": "0.5", "seed": "1"},
+    ]
+
+
+def test_the_table_of_results(tmp_path: Path) -> None:
+    begun(tmp_path, *map(job, range(3)))
+    finish(tmp_path, 0, "mark0")
+    ledger = Ledger.read(tmp_path)
+    ledger.entries[2].failure = 'no "table", here'
+    ledger.write_results()
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        *("job", "status", "reason", "seed", "steps", "train/loss", "val/loss", "confirms", "fingerprint"),
+    ]
+    assert [(row["job"], row["status"], row["reason"], row["seed"], row["val/loss"]) for row in rows] == [
+        ("0", "completed", "all, 20", "0", "0.0"),
+        ("1", "unfinished", "", "1", ""),
+        ("2", "failed", 'no "table", here', "2", ""),
+    ]
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+# --- refused ---
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"calls": [{}]}', '{"calls": [], "stacks": []}'])
+def test_a_broken_ledger_is_not_written_over(tmp_path: Path, text: str) -> None:
+    (tmp_path / "sweep.json").write_text(text)
+    with pytest.raises(LabError, match=r"sweep\.json cannot be read as a sweep"):
+        Ledger.read(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"status": "completed"}'])
+def test_a_broken_result_is_not_written_over(tmp_path: Path, text: str) -> None:
+    begun(tmp_path, job(0))
+    finish(tmp_path, 0, "mark0")
+    (tmp_path / "0" / "result.json").write_text(text)
+    with pytest.raises(LabError, match=r"0/result\.json is broken"):
+        Ledger.read(tmp_path)

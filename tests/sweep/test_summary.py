@@ -1,0 +1,132 @@
+"""What a sweep says at its end, read back from the rendered table."""
+
+import io
+import re
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from src.sweep.summary import remarks, table
+from src.sweep.winners import Row, winners
+
+
+def run(job: int, words: str, val: float | None, confirms: int | None = None, **more: float) -> Row:
+    pairs = {key: value for key, _, value in (word.partition("=") for word in words.split())}
+    metrics = {"val/loss": val, **{f"{name}/loss": loss for name, loss in more.items()}}
+    return Row(job, pairs, "completed" if val is not None else "diverged", 100 + job, metrics, confirms)
+
+
+def rendered(rows: Sequence[Row]) -> list[list[str]]:
+    """The cells of the table, title and header first."""
+    stream = io.StringIO()
+    Console(file=stream, width=300).print(table(winners(rows), rows))
+    lines = [re.split(r"[│┃]", line)[1:-1] for line in stream.getvalue().splitlines()]
+    return [
+        [stream.getvalue().splitlines()[0].strip()],
+        *([cell.strip() for cell in cells] for cells in lines if cells),
+    ]
+
+
+SWEEP = [
+    run(0, "optimizer=sgd optimizer.lr=0.1 seed=0", 3.0),
+    run(1, "optimizer=sgd optimizer.lr=0.1 seed=1", 4.0),
+    run(2, "optimizer=sgd optimizer.lr=9 seed=0", None),
+    run(3, "optimizer=sgd optimizer.lr=9 seed=1", 1.0),
+    run(4, "optimizer=adam optimizer.lr=0.1 seed=0", 1.5),
+    run(5, "optimizer=adam optimizer.lr=0.1 seed=1", 1.5),
+]
+
+
+def test_the_best_optimizer_comes_first() -> None:
+    assert rendered(SWEEP) == [
+        ["best setting of each optimizer: 6 runs"],
+        ["optimizer", "best setting", "val/loss", "seeds", "steps", "diverged"],
+        ["adam", "lr=0.1", "1.5 [1.5, 1.5]", "2", "104.5", "0 of 1"],
+        ["sgd", "lr=0.1", "3.5 [3, 4]", "2", "100.5", "1 of 2"],
+    ]
+    assert remarks(winners(SWEEP)) == [
+        "the losses are val/loss, on which the settings were selected: "
+        "interquartile mean over seeds, with its 95 % bootstrap interval",
+        "the best of many flatters itself: confirm_seeds=20 trains each winner on 20 fresh seeds",
+        "sgd: optimizer.lr=0.1 is the smallest of 2 tried: try optimizer.lr=tag(log,interval(0.0105,0.949))",
+        "adam: its 2 seeds gave one and the same loss: nothing here depends on them",
+    ]
+
+
+def test_confirmed() -> None:
+    """The order is that of the fresh seeds, not of the selection."""
+    fresh = [
+        run(6, "optimizer=sgd optimizer.lr=0.1 seed=2", 9.0, confirms=0, test=1.25),
+        run(7, "optimizer=sgd optimizer.lr=0.1 seed=3", 9.0, confirms=0, test=1.75),
+        run(8, "optimizer=adam optimizer.lr=0.1 seed=2", 9.0, confirms=4, test=2.0),
+        run(9, "optimizer=adam optimizer.lr=0.1 seed=3", 9.0, confirms=4, test=4.0),
+    ]
+    assert rendered([*SWEEP, *fresh]) == [
+        ["best setting of each optimizer: 6 runs, 4 to confirm"],
+        ["optimizer", "best setting", "test/loss", "seeds", "steps", "diverged"],
+        ["sgd", "lr=0.1", "1.5 [1.25, 1.75]", "2", "106.5", "1 of 2"],
+        ["adam", "lr=0.1", "3 [2, 4]", "2", "108.5", "0 of 1"],
+    ]
+    first = remarks(winners([*SWEEP, *fresh]))[0]
+    assert first.startswith("selected on val/loss; the losses are test/loss on fresh seeds: interquartile")
+    half = rendered([*SWEEP, *fresh[:2]])
+    assert half[1][2] == "loss"
+    assert [row[2] for row in half[2:]] == ["test/loss 1.5 [1.25, 1.75]", "val/loss 1.5 [1.5, 1.5]"]
+    assert "adam: not confirmed yet: its loss is the one it was selected by" in remarks(winners([*SWEEP, *fresh[:2]]))
+
+
+def test_a_confirmation_that_diverged() -> None:
+    fresh = [run(6, "optimizer=adam optimizer.lr=0.1 seed=2", None, confirms=4)]
+    (row,) = [row for row in rendered([*SWEEP, *fresh]) if row[0] == "adam"]
+    assert row[2].endswith("diverged on 1 of 1 seeds")
+
+
+def test_all_diverged() -> None:
+    rows = [run(0, "optimizer=sgd optimizer.lr=1 seed=0", None), run(1, "optimizer=sgd optimizer.lr=2 seed=0", None)]
+    assert rendered(rows)[2] == ["sgd", "none of 2 came through", "", "1", "", "2 of 2"]
+    assert remarks(winners(rows)) == ["sgd: no setting came through on every seed (2 diverged of 2)"]
+
+
+def test_without_optimizers_there_is_one_row() -> None:
+    rows = [run(0, "optimizer.lr=0.5", 2.0), run(1, "optimizer.lr=0.1", 1.0), run(2, "optimizer.lr=0.01", 3.0)]
+    found = rendered(rows)
+    assert found[1][0] == "best setting"
+    assert found[2:] == [["lr=0.1", "1", "1", "101", "0 of 3"]]
+    told = remarks(winners(rows))
+    assert told[0] == "the losses are val/loss, on which the settings were selected: of one seed, so without interval"
+    assert told[-1] == "more seeds, seed=range(0,8) say, show what is due to chance"
+
+
+def test_seeds_alone() -> None:
+    rows = [run(seed, f"seed={seed}", 1.0 + seed) for seed in range(3)]
+    assert rendered(rows)[2][:2] == ["as it is", "2 [1, 3]"]
+    assert len(remarks(winners(rows))) == 1  # there was nothing to select
+
+
+def test_numbers_of_a_grid_are_shortened() -> None:
+    rows = [run(0, "optimizer.lr=0.00215443469003 optimizer.note=0.1.2.3.4.5", 1.0)]
+    assert rendered(rows)[2][0] == "lr=0.002154 note=0.1.2.3.4.5"
+
+
+def test_several_problems() -> None:
+    rows = [run(i, f"data={data} optimizer.lr={lr}", i) for i, (data, lr) in enumerate(
+        [("line", 1), ("line", 2), ("teacher", 1), ("teacher", 2)])]  # fmt: skip
+    assert [row[:2] for row in rendered(rows)[1:]] == [
+        ["problem", "best setting"],
+        ["data=line", "lr=1"],
+        ["data=teacher", "lr=1"],
+    ]
+    assert any(remark.startswith("on data=line: optimizer.lr=1 is the smallest") for remark in remarks(winners(rows)))
+
+
+def test_brackets_are_shown_as_they_are() -> None:
+    rows = [
+        run(0, "optimizer=my[bold] +optimizer.betas=[red] +optimizer.rho[/]=0.1", 1.0),
+        run(1, "optimizer=my[bold] +optimizer.betas=[red] +optimizer.rho[/]=0.2", 2.0),
+    ]
+    assert rendered(rows)[2][:2] == ["my[bold]", "+optimizer.betas=[red] +optimizer.rho[/]=0.1"]
+    stream = io.StringIO()
+    console = Console(file=stream, width=300)
+    for remark in remarks(winners(rows)):
+        console.print(remark)
+    assert "my[bold]: +optimizer.rho[/]=0.1 is the smallest of 2" in stream.getvalue()
