@@ -13,6 +13,8 @@ from src.config import Config
 from src.data.problem import Problem, Scaling
 from src.models.linear import Linear
 from src.models.stack import member
+from src.models.surface import Surface
+from src.surfaces import Function
 from src.theory import Exact, Method, Path, fixed_point, noise_floor, solve
 
 # weight decay of these is a term of the loss, so it moves the answer to the ridge solution
@@ -35,6 +37,7 @@ class Answer:
         first: the step that the path starts at.
         floor: the loss at which mini-batches settle.
         silent: what theory has nothing to say of, and why.
+        surface: what is gone down, where that is no model.
     """
 
     exact: Exact | None
@@ -45,6 +48,7 @@ class Answer:
     first: int = 0
     floor: float | None = None
     silent: Mapping[str, str] = field(default_factory=dict)
+    surface: Function | None = None
 
     @property
     def unit(self) -> float:
@@ -56,8 +60,14 @@ class Answer:
         """What the run's learning rate has to be below; None where theory knows no such rate."""
         return None if self.exact is None or self.method is None else self.method.factor * self.exact.critical_lr
 
-    def as_json(self) -> dict[str, Any]:
-        """What `result.json` holds under `exact`: losses and parameters in the data's units, rates in descent's."""
+    def as_json(self, point: Tensor | None = None) -> dict[str, Any]:
+        """What `result.json` holds under `exact`: losses and parameters in the data's units, rates in descent's.
+
+        Args:
+            point: where a descent on a surface ended, `[1, 2]`.
+        """
+        if self.surface is not None:
+            return _of_surface(self.surface, point)
         silent = {"not_applicable": dict(self.silent)} if self.silent else {}
         if self.exact is None:
             return silent
@@ -130,6 +140,8 @@ def answer(
         resumed: the checkpoint that it goes on from.
         solved: solutions for these data that are known already, and where this one is kept.
     """
+    if isinstance(model, Surface):
+        return Answer(None, surface=model.function)
     if not isinstance(model, Linear):
         return Answer(None, silent={"exact answer": "only model=linear has one"})
     arguments, target = config.optimizer.arguments(), config.optimizer.target_
@@ -168,6 +180,22 @@ def answer(
         return dataclasses.replace(known, silent={"path and steps": why or ""})
     first, start = _start(model, resumed)
     return dataclasses.replace(known, path=Path(exact, steady, start), first=first)
+
+
+def _of_surface(surface: Function, point: Tensor | None) -> dict[str, Any]:
+    """Its minima, and the one nearest to where a descent ended."""
+    known = {
+        "formula": surface.formula,
+        "source": surface.source,
+        "minima": [list(place) for place in surface.minima],
+        "saddles": [list(place) for place in surface.saddles],
+        "train/loss": 0.0,
+        **({} if surface.away is None else {"away": surface.away}),
+    }
+    if point is None:
+        return known
+    nearest, distance = surface.nearest(*point[0].tolist())
+    return {**known, "nearest": list(nearest), "distance": distance}
 
 
 def _start(model: Linear, resumed: Mapping[str, Any] | None) -> tuple[int, Tensor]:

@@ -32,6 +32,7 @@ from pydantic import (
 )
 
 from src.errors import LabError, nearest
+from src.surfaces import FUNCTIONS
 
 
 def _share(value: Any) -> int | float:
@@ -68,6 +69,20 @@ def _start(value: Any) -> Any:
     if not (value is None or numbers(value)):
         raise ValueError("must be a number, a list of numbers, or null (as model.start says)")
     return value
+
+
+def _place(value: Any) -> Any:
+    """A place on a surface: null, or two numbers."""
+    pair = isinstance(value, list) and len(value) == 2
+    if value is None or (pair and all(isinstance(n, int | float) and not isinstance(n, bool) for n in value)):
+        return value
+    raise ValueError("must be two numbers, [x,y], or null (the function's own start)")
+
+
+def _function(value: Any) -> Any:
+    if isinstance(value, str) and value in FUNCTIONS:
+        return value
+    raise ValueError(f"must be one of {', '.join(FUNCTIONS)}{nearest(str(value), FUNCTIONS)}")
 
 
 Share = Annotated[int | float, BeforeValidator(_share)]
@@ -213,6 +228,19 @@ class Teacher(Drawn):
     noise: NotNegative
 
 
+class Noise(Drawn):
+    """The noise of a surface's gradient."""
+
+    noise: NotNegative
+
+    @model_validator(mode="after")
+    def _several(self) -> "Noise":
+        if self.noise and self.rows == 1:
+            told = "rows of noise average to 0, so one row has none: say data.rows=1000 data.batch_size=1"
+            raise ValueError(f"data.noise={self.noise:g}: {told}")
+        return self
+
+
 class Listed(Data):
     """Data that are there: split by a number of rows or by fractions."""
 
@@ -284,7 +312,7 @@ class Model(Section):
 
     target_: ClassPath = Field(alias="_target_")
     seed: Seed
-    loss: Literal["mean", "sum"]
+    loss: Literal["mean", "sum", "value"]
     dtype: Literal["float32", "float64"]
     gradient: Literal["autograd", "by_hand"]
 
@@ -292,6 +320,7 @@ class Model(Section):
 class Started(Model):
     """A model of this project, with its start."""
 
+    loss: Literal["mean", "sum"]
     bias: bool
     start: Literal["torch", "zeros", "uniform", "normal"]
     scale: Number
@@ -309,8 +338,18 @@ class TwoLayer(Started):
     activation: Activation
 
 
+class Surface(Model):
+    """See src/models/surface.py."""
+
+    loss: Literal["value"]
+    function: Annotated[str, BeforeValidator(_function)]
+    point: Annotated[list[Number] | None, BeforeValidator(_place)]
+
+
 class CustomModel(Model, Open):
     """The user's own module; it takes every key that is not one of `Model`."""
+
+    loss: Literal["mean", "sum"]
 
     @model_validator(mode="after")
     def _autograd(self) -> "CustomModel":
@@ -392,6 +431,7 @@ class Trainer(Section):
 
 WATCHERS = ("src.callbacks.Checkpoint", "src.callbacks.EarlyStopping", "lightning.pytorch.callbacks.EarlyStopping")
 """Callbacks that act on a metric."""
+TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
 
 
 class Part(Open):
@@ -407,7 +447,14 @@ class Part(Open):
                 raise ValueError(f".{key}={shown(value)}: must be a number of steps above 0")
             if key == "mode" and self.target_ in WATCHERS and value not in ("min", "max"):
                 raise ValueError(f".{key}={shown(value)}: must be 'min' or 'max'")
+            if key == "runs" and self.target_ == TENSORBOARD and value not in ("best", "all"):
+                raise ValueError(f".{key}={shown(value)}: must be 'best' or 'all'")
         return self
+
+    def arguments(self) -> dict[str, Any]:
+        """Without what is said to `make tensorboard`, not to the class."""
+        section = super().arguments()
+        return {key: value for key, value in section.items() if key != "runs" or self.target_ != TENSORBOARD}
 
 
 def _by_target(known: dict[str, str], other: str | None) -> Discriminator:
@@ -424,17 +471,28 @@ AnyData = Annotated[
     | Annotated[Points, Tag("Points")]
     | Annotated[Random, Tag("Random")]
     | Annotated[Teacher, Tag("Teacher")]
+    | Annotated[Noise, Tag("Noise")]
     | Annotated[Table, Tag("Table")]
     | Annotated[Diabetes, Tag("Diabetes")],
     _by_target(
-        {f"src.data.{n}": n for n in ("Line", "Features", "Points", "Random", "Teacher", "Table", "Diabetes")}, None
+        {
+            f"src.data.{name}": name
+            for name in ("Line", "Features", "Points", "Random", "Teacher", "Noise", "Table", "Diabetes")
+        },
+        None,
     ),
 ]
 AnyModel = Annotated[
-    Annotated[Linear, Tag("Linear")] | Annotated[TwoLayer, Tag("TwoLayer")] | Annotated[CustomModel, Tag("Custom")],
-    _by_target({"src.models.Linear": "Linear", "src.models.TwoLayer": "TwoLayer"}, "Custom"),
+    Annotated[Linear, Tag("Linear")]
+    | Annotated[TwoLayer, Tag("TwoLayer")]
+    | Annotated[Surface, Tag("Surface")]
+    | Annotated[CustomModel, Tag("Custom")],
+    _by_target({f"src.models.{name}": name for name in ("Linear", "TwoLayer", "Surface")}, "Custom"),
 ]
-_TAGS = {"Line", "Features", "Points", "Random", "Teacher", "Table", "Diabetes", "Linear", "TwoLayer", "Custom"}
+_TAGS = {
+    *("Line", "Features", "Points", "Random", "Teacher", "Noise", "Table", "Diabetes"),
+    *("Linear", "TwoLayer", "Surface", "Custom"),
+}
 
 
 LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
@@ -480,6 +538,15 @@ class Config(Section):
             if not optional and monitor == "val/loss" and not self.data.validates():
                 told = "needs validation rows: set data.val, or monitor=train/loss"
                 raise ValueError(f"callbacks.{name}.monitor={monitor} {told}")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_data(self) -> "Config":
+        surface, noise = isinstance(self.model, Surface), isinstance(self.data, Noise)
+        if surface and not noise:
+            raise ValueError("model=surface fits no data: say data=noise, which is the noise of its gradient")
+        if noise and not surface:
+            raise ValueError("data=noise is the noise of a surface's gradient: say model=surface, or other data")
         return self
 
     @model_validator(mode="after")
@@ -621,7 +688,7 @@ def _sentence(error: Any, config: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{path} is missing"
     if error["type"].startswith("union_tag") and isinstance(given, dict):
-        known = "src.data.Line, Features, Points, Random, Teacher, Table or Diabetes"
+        known = "src.data.Line, Features, Points, Random, Teacher, Noise, Table or Diabetes"
         return f"{path}._target_={shown(given.get('_target_'))}: must be {known}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] in ("model_type", "dict_type") or error["type"].startswith("union_tag"):

@@ -17,7 +17,7 @@ from src.data.problem import Rows, Scaling
 from src.errors import LabError
 from src.models.custom import Custom
 from src.models.linear import Linear
-from src.models.loss import SquaredError
+from src.models.loss import Loss
 from src.optim.driven import Driven, load_state, restore_dtypes
 from src.results import Curves
 
@@ -30,14 +30,14 @@ class Descent(L.LightningModule):
     Args:
         model: parameters `[P, I, O]` (or `[I, O]`), predictions `[P, B, O]`.
         driven: its optimizer.
-        loss: squared error, mean or sum.
+        loss: squared error, mean or sum; of a surface its value.
         gradient: "autograd" or "by_hand".
         zero_grad_every_n_steps: gradients add up in between; 0: they are never zeroed.
         gradient_clip_val: the largest norm (per member) or absolute value of a gradient; None: any.
         gradient_clip_algorithm: "norm" or "value".
-        divergence_factor: times the larger of the first loss and `target_spread`, the loss that has diverged; None:
-            only a loss that is not finite has.
-        target_spread: the loss `[P]` of predicting the targets' mean (their variance, or its sum).
+        divergence_factor: times the larger of the first loss (without its sign) and `target_spread`, the loss that has
+            diverged; None: only a loss that is not finite has.
+        target_spread: the loss `[P]` of predicting the targets' mean (their variance, or its sum); of a surface 1.
         scaling: of a table, to report losses and parameters in its own units.
         create_graph: keep the graph of the gradients, for optimizers that differentiate them.
         log_every_n_steps: how far the recorded loss curve is thinned.
@@ -53,7 +53,7 @@ class Descent(L.LightningModule):
         self,
         model: nn.Module,
         driven: Driven,
-        loss: SquaredError,
+        loss: Loss,
         *,
         gradient: str = "autograd",
         zero_grad_every_n_steps: int = 1,
@@ -251,7 +251,7 @@ class Descent(L.LightningModule):
         """The first index of the history `[K, P]` at which a member's loss has diverged."""
         fine = history.isfinite()
         if self.divergence_factor is not None and self.first_loss is not None:
-            scale = self.first_loss.to(history)
+            scale = self.first_loss.to(history).abs()
             if self.target_spread is not None:
                 scale = torch.maximum(scale, self.target_spread.to(scale))
             fine &= (history <= self.divergence_factor * scale) | (scale == 0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from src.data.problem import Rows
 from src.errors import LabError, one_line
-from src.models.loss import SquaredError
+from src.models.loss import Loss
 from src.seeds import stream
 
 TOLERANCE = 1e-6
@@ -53,12 +53,11 @@ class Agreement:
         return f"{told}, {' and '.join(left)} left out)" if left else f"{told})"
 
 
-def check_gradients(model: nn.Module, loss: SquaredError, rows: Rows, seed: int) -> Agreement:
+def check_gradients(model: nn.Module, loss: Loss, rows: Rows, seed: int) -> Agreement:
     """Compare at the start and at a random point, in float64 whatever the model's dtype.
 
     A difference is relative to the largest of the two values and of the root mean square of its parameter's gradient.
-    Of losses that differ by little the difference is taken row by row, `(p - q)(p + q - 2y)`, so that large targets do
-    not drown it; a coordinate whose difference rounding of the predictions drowns all the same is not compared.
+    A coordinate whose difference rounding of the predictions drowns is not compared.
 
     Args:
         model: of one member; it is copied.
@@ -136,7 +135,7 @@ class _Point:
     point: str
     predict: Callable[[], Tensor]
     targets: Tensor
-    loss: SquaredError
+    loss: Loss
     parameters: Sequence[Tensor]
     names: Sequence[str]
     gradients: Sequence[Tensor]
@@ -188,14 +187,15 @@ class _Point:
         gaps, found = list[float](), list[float]()
         for step in (length * unit for length in STEPS):
             above, below = self._moved(direction, step), self._moved(direction, -step)
-            difference, noise = self._losses(above, below)
+            difference, noise = self.loss.difference(above, below, self.targets)
             numeric, noise = difference / (2 * step), noise / step
             size = max(abs(numeric), abs(slope), scale)
             if size and noise > TOLERANCE / 4 * size:
                 continue
             found.append(numeric)
             apart = abs(numeric - slope) / size if size else 0.0
-            forward, backward = (self._losses(*pair)[0] / step for pair in ((above, self.here), (self.here, below)))
+            pairs = ((above, self.here), (self.here, below))
+            forward, backward = (self.loss.difference(*pair, self.targets)[0] / step for pair in pairs)
             gaps.append(abs(forward - backward))
             if apart < best:
                 best, shown, missed = apart, numeric, abs(numeric - slope)
@@ -213,14 +213,6 @@ class _Point:
         else:
             self._keep(best, name, f"by autograd {slope:.6g}, by central differences {shown:.6g}")
             self.compared += 1
-
-    def _losses(self, above: Tensor, below: Tensor) -> tuple[float, float]:
-        """The loss at one of two predictions `[1, B, O]` less that at the other, and what rounding does to it."""
-        count = above.numel() if self.loss.reduction == "mean" else 1
-        both = above + below - 2 * self.targets
-        # every prediction is off by about ε of itself, one up, another down
-        rounding = torch.finfo(torch.float64).eps * (torch.maximum(above.abs(), below.abs()) * both).norm() / count
-        return float(((above - below) * both).sum() / count), float(rounding)
 
     def _moved(self, direction: Sequence[Tensor], step: float) -> Tensor:
         before = [p.clone() for p in self.parameters]

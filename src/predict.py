@@ -91,6 +91,8 @@ def _predict(source: Path, table: "pl.DataFrame", asked: dict[str, Any], output:
     from src.data.problem import Rows, Scaling
 
     checkpoint = checkpoints.read(source)
+    if checkpoint[checkpoints.CHECKPOINT_KEY]["model"]["_target_"] == "src.models.Surface":
+        raise LabError(f"{source}: it went down a surface, which predicts nothing; its end is in result.json")
     about = checkpoint[checkpoints.CHECKPOINT_KEY]["problem"]
     scaling = Scaling.from_state(about["scaling"])
     features, targets = list(about["features"]), list(about["targets"])

@@ -33,8 +33,9 @@ class Result:
         reason: a sentence on why it ended there.
         steps: optimizer steps taken; of a diverged run, those before the loss that diverged.
         metrics: "train/loss", "val/loss", "test/loss" of the final parameters; None where it is not finite.
-        parameters: of a linear model, "weight" `[I][O]` and "bias" `[O]` in the units of the data.
-        exact: of a linear model, what it should have been: see `src.answer.Answer.as_json`.
+        parameters: of a linear model, "weight" `[I][O]` and "bias" `[O]` in the units of the data; of a surface "point"
+            `[2]`.
+        exact: of a linear model, what it should have been; of a surface its minima: see `src.answer.Answer.as_json`.
         features: what the inputs are called.
         targets: what is predicted.
         truth: the same, as the data were made, where that is known.
@@ -273,20 +274,22 @@ def summary(result: Result, most: int = 12) -> Table:
     """A short table: what was learned beside what is true and what is exact, and the losses."""
     table = Table()
     table.add_column("")
+    surface = "nearest" in result.exact
     columns = [
         "learned",
         *(["true"] if result.truth else []),
-        *(["exact", "error"] if "weight" in result.exact else []),
+        *(["exact", "error"] if "weight" in result.exact or surface else []),
     ]
+    titles = {"learned": "reached", "exact": "nearest minimum", "error": "difference"} if surface else {}
     for column in columns:
-        table.add_column(column, justify="right")
-    known = {"true": result.truth, "exact": result.exact}
+        table.add_column(titles.get(column, column), justify="right")
+    known = {"true": result.truth, "exact": {"point": result.exact["nearest"]} if surface else result.exact}
     learned = _numbers(result, result.parameters)
     others = {name: _numbers(result, values) for name, values in known.items()}
     for name, value in list(learned.items())[:most]:
         cells = {"learned": value, **{column: numbers.get(name) for column, numbers in others.items()}}
         # one of many exact answers is no better than what was learned
-        cells["error"] = _difference(value, cells.get("exact")) if result.exact.get("unique") else None
+        cells["error"] = _difference(value, cells.get("exact")) if result.exact.get("unique") or surface else None
         table.add_row(Text(name), *(_shown(cells[column]) for column in columns))
     if len(learned) > most:
         table.add_row(f"... {len(learned) - most} more in result.json")
@@ -301,6 +304,10 @@ def summary(result: Result, most: int = 12) -> Table:
 def in_theory(result: Result) -> list[str]:
     """What theory says beside the table, in lines: of the learning rate, of mini-batches, and where it is silent."""
     exact, lines = result.exact, []
+    if "nearest" in exact:
+        places = ", ".join(f"({', '.join(map(_short, place))})" for place in exact["minima"])
+        lines.append(f"f = {exact['formula']} ({exact['source']}): lowest, {_short(exact['train/loss'])}, at {places}")
+        lines.append(f"distance from the nearest minimum: {_short(exact['distance'])}")
     if "weight" in exact:
         lines.append(
             f"Hessian: λmax {_short(exact['hessian_eigenvalues'][-1])}, "
@@ -337,8 +344,9 @@ def _difference(value: float | None, exact: float | None) -> float | None:
 
 
 def _numbers(result: Result, values: Mapping[str, Any]) -> dict[str, float]:
-    """Weights and biases of a linear model by names that say which feature and target they belong to."""
-    numbers: dict[str, float] = {}
+    """Weights and biases by names that say which feature and target they belong to; a place by its coordinates."""
+    place = zip(result.features, values.get("point", ()), strict=False)
+    numbers = {name: math.nan if value is None else value for name, value in place}
     for name in ("weight", "bias"):
         several_rows, several = len(values.get(name, ())) > 1, len(result.targets) > 1
         for index, row in enumerate(values.get(name, ())):

@@ -43,13 +43,15 @@ from src.gradients import check_gradients
 from src.launch import launch, launched
 from src.load import load
 from src.models.build import build
-from src.models.loss import SquaredError
+from src.models.loss import loss_of
 from src.models.stack import member, without_member_axis
 from src.optim import Driven, drive, takes_member_axis
 from src.results import Curves, Result, RunDirectory, Status, discard, environment, python_command
 from src.seeds import stream
 
 BATCHING = ("batch_size", "shuffle_seed")
+TOLD = (models.Linear, models.Surface)
+"""Models whose parameters are told in `result.json`."""
 
 
 def run(overrides: Sequence[str] = ()) -> Result:
@@ -136,7 +138,7 @@ def _train(config: Config, directory: Path, command: str) -> Result:
         return _read(where)
     first = int(os.environ.get("RANK", 0)) == 0
     if config.check_gradients and first:
-        print(check_gradients(model, SquaredError(config.model.loss), problem.train, config.model.seed).sentence())
+        print(check_gradients(model, loss_of(config.model.loss), problem.train, config.model.seed).sentence())
     known = answer(config, problem, model, resumed) if first else None
     directory.mkdir(parents=True, exist_ok=True)
     curves = [_curves(where, config, resumed)] if first else []
@@ -158,7 +160,6 @@ def _train(config: Config, directory: Path, command: str) -> Result:
     seconds_of_fit = time.perf_counter() - started - (theory.seconds if theory else 0.0)
     if config.trainer.profiler and first:
         print(trainer.profiler.summary())  # type: ignore[attr-defined]
-    linear = isinstance(model, models.Linear)
     outcome = result(
         config,
         problem,
@@ -173,7 +174,9 @@ def _train(config: Config, directory: Path, command: str) -> Result:
         ),
         steps=trainer.global_step,
         losses={name: float(loss[0]) for name, loss in module.final.items()},
-        parameters={key: member(value, 0) for key, value in module.reported_parameters().items()} if linear else {},
+        parameters={key: member(value, 0) for key, value in module.reported_parameters().items()}
+        if isinstance(model, TOLD)
+        else {},
         seconds={"fit": seconds_of_fit, "total": time.perf_counter() - began},
         device=trainer.strategy.root_device,
         fingerprint=module.about["fingerprint"],
@@ -259,7 +262,7 @@ def build_module(
     return Descent(
         model,
         driven,
-        SquaredError(config.model.loss),
+        loss_of(config.model.loss),
         gradient=config.model.gradient,
         zero_grad_every_n_steps=knobs.zero_grad_every_n_steps,
         gradient_clip_val=knobs.gradient_clip_val,
@@ -291,7 +294,9 @@ def lineage(config: Config, resumed: Mapping[str, Any] | None) -> dict[str, str]
 
 
 def target_spread(problem: Problem, reduction: str) -> Tensor:
-    """The loss `[1]` of predicting every target's mean over the training rows."""
+    """The loss `[1]` of predicting every target's mean over the training rows; a surface has no targets, but unit 1."""
+    if reduction == "value":
+        return torch.ones(1, dtype=torch.float64)
     targets = problem.train.targets.double()
     squares = (targets - targets.mean(0)).square()
     return (squares.mean() if reduction == "mean" else squares.sum())[None]
@@ -486,7 +491,7 @@ def result(
         ended: status and reason, see `ending`.
         steps: optimizer steps taken.
         losses: final ones, in the data's units.
-        parameters: of a linear model, `[I, O]` and `[1, O]` in the units of the data; else none.
+        parameters: of a linear model, `[I, O]` and `[1, O]` in the units of the data; of a surface `[1, 2]`; else none.
         seconds: "fit" and "total".
         device: where it ran.
         fingerprint: of the run, its lineage included.
@@ -500,7 +505,7 @@ def result(
         steps=steps,
         metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
         parameters={key: _nested(value, key) for key, value in parameters.items()},
-        exact=known.as_json() if known else {},
+        exact=known.as_json(parameters.get("point")) if known else {},
         features=list(problem.features),
         targets=list(problem.targets),
         truth={key: value.tolist() for key, value in problem.truth.items()} if parameters else {},
@@ -515,7 +520,7 @@ def result(
 
 
 def _nested(value: Tensor, name: str) -> Any:
-    return value[0].tolist() if name.startswith("bias") else value.tolist()
+    return value[0].tolist() if name.startswith(("bias", "point")) else value.tolist()
 
 
 def ending(
@@ -530,6 +535,8 @@ def ending(
         diverged_at: the step whose loss has diverged; None: none has.
         stopped: what ended it before its last step, in words; None: nothing did.
     """
+    if diverged_at == 0 and known is not None and known.surface is not None:
+        return "diverged", "the surface is not finite at the start: model.point is too far out"
     if diverged_at == 0:
         return "diverged", "the loss is not finite at the start: the initial weights or the data are too large"
     if diverged_at is not None:

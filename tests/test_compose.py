@@ -76,7 +76,7 @@ REFUSED = [
     # unknown choices of a group, with the choices
     (["optimizer=adma"], "optimizer=adma: there is no such choice; did you mean adam? (choices: adadelta, adafactor"),
     (["data=lin"], "data=lin: there is no such choice; did you mean line? (choices: diabetes, features, line"),
-    (["model=xyz"], "model=xyz: there is no such choice (choices: custom, linear, two_layer)"),
+    (["model=xyz"], "model=xyz: there is no such choice (choices: custom, linear, surface, two_layer)"),
     (["callbacks=[histogram]"], "callbacks=histogram: there is no such choice; did you mean histograms?"),
     (["logger=[csv,foo]"], "logger=foo: there is no such choice (choices: csv, mlflow, none, tensorboard, wandb)"),
     (["experiment=nosy_line"], "did you mean noisy_line?"),

@@ -19,6 +19,7 @@ from src.errors import LabError
 NEEDED = {
     "data=table": ("data.path=houses.csv", "data.target=price"),
     "model=custom": ("model._target_=mypackage.Net",),
+    "data=noise": ("model=surface",),
 }
 CHOICES = sorted(
     f"{group}={path.stem}"
@@ -174,6 +175,18 @@ REFUSED = [
     (["data=points"], "data.y", [[1], 2, 3], "data.y=[[1],2,3]: must be a list of numbers"),
     (["model=linear"], "model.values.weight", "abc", "model.values.weight=abc: must be a number, a list of numbers"),
     (["model=linear"], "model.values.weight", [], "model.values.weight=[]: must be a number, a list of numbers"),
+    (["model=linear"], "model.loss", "value", "model.loss=value: must be 'mean' or 'sum'"),
+    (["model=surface"], "model.loss", "mean", "model.loss=mean: must be 'value'"),
+    (
+        ["model=surface"],
+        "model.function",
+        "rosenbrok",
+        "bowl, ravine, saddle, rosenbrock, beale, himmelblau, rastrigin",
+    ),
+    (["model=surface"], "model.function", "rosenbrok", "monkey_saddle; did you mean rosenbrock?"),
+    (["model=surface"], "model.point", [1.0], "model.point=[1.0]: must be two numbers, [x,y], or null (the function's"),
+    (["model=surface"], "model.point", [True, 1.0], "model.point=[true,1.0]: must be two numbers"),
+    (["model=surface"], "data.noise", 1.0, "data.noise=1: rows of noise average to 0, so one row has none: say data.r"),
     (["model=linear"], "model.values", 3, "model.values=3: must be a section of keys"),
     (["model=linear"], "model.dtype", "float16", "model.dtype=float16: must be 'float32' or 'float64'"),
     (["model=custom"], "model.gradient", "by_hand", "model.gradient=by_hand needs a model of this project"),
@@ -218,6 +231,24 @@ REFUSED = [
 @pytest.mark.parametrize(("words", "key", "value", "sentence"), REFUSED)
 def test_the_sentence(words: list[str], key: str, value: Any, sentence: str) -> None:
     assert sentence in refused(put(plain(*words), tuple(key.split(".")), value))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["model=surface", "data=line"],
+            "model=surface fits no data: say data=noise, which is the noise of its gradient",
+        ),
+        (["data=noise"], "data=noise is the noise of a surface's gradient: say model=surface, or other data"),
+    ],
+)
+def test_a_surface_and_its_noise_go_together(words: list[str], sentence: str) -> None:
+    with pytest.raises(LabError) as told:
+        check(compose(["logger=none", *words]))
+    assert str(told.value) == sentence
+    both = check(compose(["logger=none", "model=surface"]))
+    assert (both.data.target_, both.model.loss) == ("src.data.Noise", "value")
 
 
 def test_several_mistakes_are_told_at_once() -> None:
@@ -293,6 +324,8 @@ WORDS: dict[str, list[Any]] = {
     "start": ["zeros", "uniform"],
     "dtype": ["float64"],
     "loss": ["sum"],
+    "function": ["beale"],
+    "point": [[0.5, 1]],
     "gradient": ["by_hand", "autograd"],
     "strategy": ["ddp", "auto"],
     "gradient_clip_algorithm": ["value"],
@@ -327,6 +360,7 @@ def others(path: Path_, value: Any) -> list[Any]:
 FIXED = {
     *(("data", "_target_"), ("model", "_target_"), ("optimizer", "_partial_"), ("scheduler", "_partial_")),
     *(("model=custom", "gradient"), ("trainer", "devices"), ("trainer", "strategy"), ("scheduler=none", "scheduler")),
+    *(("model=surface", "loss"), ("data=noise", "noise"), ("data=noise", "batch_size")),
 }
 
 
@@ -354,7 +388,8 @@ def test_the_fingerprint_tells_options_apart() -> None:
     same = {"trainer=cpu", "trainer=gpu", "scheduler=none", "optimizer=sgd", "data=line", "model=linear"}
     prints = {choice: checked(plain(choice)).fingerprint() for choice in CHOICES}
     assert {choice for choice, one in prints.items() if one == prints["trainer=default"]} == same | {"trainer=default"}
-    assert len(set(prints.values())) == len(CHOICES) - len(same)
+    assert prints["data=noise"] == prints["model=surface"]  # neither is without the other
+    assert len(set(prints.values())) == len(CHOICES) - len(same) - 1
 
 
 def test_the_fingerprint_leaves_out_where_things_are_logged() -> None:

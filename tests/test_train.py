@@ -296,7 +296,7 @@ def options(group: str, *without: str) -> list[str]:
 )
 def test_every_option_learns(train: Train, choice: str) -> None:
     # 60 features and a rate that suits every kind of data; what an option learns is held against numbers elsewhere
-    small = {"data=random": ["data.inputs=60"]}.get(choice, [])
+    small = {"data=random": ["data.inputs=60"], "data=noise": ["model=surface"]}.get(choice, [])
     rate = [] if choice.startswith(("optimizer", "data=diabetes")) else ["optimizer.lr=0.01"]
     length = ["trainer.max_steps=30", "trainer.val_every_n_steps=10"]
     warm = ["scheduler.warmup_steps=5"] if choice == "scheduler=warmup_cosine" else []

@@ -5,7 +5,7 @@ dtype of a run nor its number of validation and test rows changes what it is tra
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -163,6 +163,25 @@ class Teacher(Drawn):
         x = torch.randn(rows, self.inputs, generator=generator, dtype=torch.float32)
         y = ACTIVATIONS[self.activation].value(x @ net["weight1"] + net["bias1"]) @ net["weight2"]
         return Rows(x, y + self.noise * torch.randn(rows, self.outputs, generator=generator, dtype=torch.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(Drawn):
+    """What each row adds to the gradient of a surface: `noise ε` with ε standard normal, less the rows' mean.
+
+    So all rows together have the true gradient, and mini-batches one whose noise has variance `noise²/B`, roughly;
+    targets are 0.
+    """
+
+    noise: float
+
+    def problem(self) -> Problem:
+        """Draw it."""
+        return replace(super().problem(), features=("x", "y"), targets=("f",))
+
+    def _draw(self, rows: int, generator: Generator) -> Rows:
+        normal = torch.randn(rows, 2, generator=generator, dtype=torch.float32).double()
+        return Rows((self.noise * (normal - normal.mean(0))).float(), torch.zeros(rows, 1))
 
 
 def _exactly(value: Any) -> Tensor:

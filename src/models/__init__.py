@@ -2,7 +2,8 @@
 
 from src.models.custom import Custom
 from src.models.linear import Linear
-from src.models.loss import SquaredError
+from src.models.loss import SquaredError, Value
+from src.models.surface import Surface
 from src.models.two_layer import TwoLayer
 
-__all__ = ["Custom", "Linear", "SquaredError", "TwoLayer"]
+__all__ = ["Custom", "Linear", "SquaredError", "Surface", "TwoLayer", "Value"]

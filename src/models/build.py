@@ -9,9 +9,14 @@ from torch import nn
 from src.load import load
 from src.models.custom import Custom
 from src.models.linear import Linear
+from src.models.surface import Surface
 from src.models.two_layer import TwoLayer
 
-OWN: Mapping[str, type[nn.Module]] = {"src.models.Linear": Linear, "src.models.TwoLayer": TwoLayer}
+OWN: Mapping[str, type[nn.Module]] = {
+    "src.models.Linear": Linear,
+    "src.models.Surface": Surface,
+    "src.models.TwoLayer": TwoLayer,
+}
 TRAINING = ("loss", "gradient")
 """Keys of the section that concern the training, not the model."""
 

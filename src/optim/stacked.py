@@ -160,6 +160,27 @@ class Stacked(Optimizer):
         for p in params:
             update(p, p.grad, self.state[p], self._scalars[p.dtype, p.dim()], self.acting)
 
+    def bound(self) -> Callable[[], None]:
+        """`take` for steps between which no number changes and the gradients stay the same tensors: it does not look.
+
+        To be called after a step was taken.
+        """
+        follow = self._follow if self.rule.ahead and not self.momentum_cycles else None
+        if self.steps == 0 or (self.rule.every_step and follow is None):
+            return self.take
+        params = [p for p in self.param_groups[0]["params"] if p.grad is not None]
+        calls = [(p, p.grad, self.state[p], self._scalars[p.dtype, p.dim()]) for p in params]
+        update, acting = self.rule.update, self.acting
+
+        def step() -> None:
+            self.steps += 1
+            if follow is not None:
+                follow()
+            for p, gradient, state, scalars in calls:
+                update(p, gradient, state, scalars, acting)
+
+        return step
+
     def cycle_momentum(self) -> None:
         """A schedule will overwrite momentum or betas after every step: powers of them cannot go on from each other."""
         self.momentum_cycles = True

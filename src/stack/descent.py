@@ -81,6 +81,8 @@ class StackDescent(L.LightningModule):
         course.last_loss = losses[-1]
         course.record_losses(block.start, losses)
         course.watch(block.stop)
+        if block.stop % course.marks.val_every == 0 or block.stop == course.marks.max_steps:
+            self._mark(course, block.stop)
 
     def _let_diverged_go(
         self, course: Course, before: dict[str, Any], first: int, losses: Tensor, bad: list[int]
@@ -168,11 +170,8 @@ class StackDescent(L.LightningModule):
         if self.course is not None:
             self.course.watch(batch.start, before=True)
 
-    def on_train_epoch_end(self) -> None:
-        """At the end of a pass, which is a validation mark or the end of training: who stops early leaves."""
-        course, step = self.course, self.trainer.global_step
-        if course is None:
-            return
+    def _mark(self, course: Course, step: int) -> None:
+        """A validation: who stops early leaves. Lightning's own would end a pass of its loader, which takes longer."""
         course.validate(step)
         stopped = course.at_mark(step)
         self._share_time()
@@ -227,18 +226,10 @@ class StackCheckpoint(LightningCheckpoint):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """At a multiple inside a pass; at the end of a pass the mark comes first."""
-        if not trainer.is_last_batch and not trainer.should_stop:
-            self._save(trainer, pl_module)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """At the end of a pass; at the end of all there is nothing to go on from."""
-        if trainer.global_step < trainer.max_steps and not trainer.should_stop:
-            self._save(trainer, pl_module)
-
-    def _save(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        assert isinstance(module, StackDescent)
-        if trainer.global_step % self.every_n_steps or module.course is None:
+        """After a block and its mark; at the end of all there is nothing to go on from."""
+        assert isinstance(pl_module, StackDescent)
+        ended = trainer.global_step >= trainer.max_steps or pl_module.course is None
+        if ended or trainer.global_step % self.every_n_steps:
             return
         half = self.path.with_suffix(".part")  # a kill in the middle must leave the last good one
         trainer.save_checkpoint(half)
@@ -250,20 +241,19 @@ class StackDataModule(L.LightningDataModule):
 
     Args:
         max_steps: the last step.
-        pass_length: where a pass ends, and with it a mark is.
         block_size: the most steps of a block.
         cuts: intervals at whose multiples a block ends.
     """
 
-    def __init__(self, max_steps: int, pass_length: int, block_size: int, cuts: Sequence[int]) -> None:
+    def __init__(self, max_steps: int, block_size: int, cuts: Sequence[int]) -> None:
         super().__init__()
-        self.max_steps, self.pass_length, self.block_size, self.cuts = max_steps, pass_length, block_size, cuts
+        self.max_steps, self.block_size, self.cuts = max_steps, block_size, cuts
 
     def train_dataloader(self) -> Spans:
-        """From the Trainer's step to the next mark."""
+        """From the Trainer's step to the last one, in one pass."""
         trainer = self.trainer
         assert trainer is not None
-        return Spans(lambda: trainer.global_step, self.max_steps, self.pass_length, self.block_size, self.cuts)
+        return Spans(lambda: trainer.global_step, self.max_steps, self.max_steps, self.block_size, self.cuts)
 
     def transfer_batch_to_device(self, batch: range, device: torch.device, dataloader_idx: int) -> range:
         """Nothing to move."""

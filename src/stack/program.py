@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from src.config import Config, Points, Table
+from src.config import TENSORBOARD, Config, Noise, Points, Table
 from src.errors import LabError
 from src.models.build import OWN
 from src.optim.rules import RULES
@@ -21,11 +21,12 @@ FREE: Mapping[str, frozenset[str]] = {
     "src.data.Line": frozenset({"slope", "intercept", "noise", "low", "high", "spacing"}),
     "src.data.Features": frozenset({"condition_number", "weights", "intercept", "noise"}),
     "src.data.Teacher": frozenset({"hidden", "activation", "noise"}),
+    "src.data.Noise": frozenset({"noise"}),
     "src.data.Points": frozenset({"x", "y"}),
 }
 """Keys of drawn data that change numbers, not shapes."""
 
-START = frozenset({"seed", "start", "scale", "values", "gradient"})
+START = frozenset({"seed", "start", "scale", "values", "point", "gradient"})
 """Keys of a model that change where it starts, or how the same gradient is computed: a stack takes it by hand."""
 
 WATCHED = frozenset(
@@ -34,7 +35,9 @@ WATCHED = frozenset(
 )
 """Callbacks that a stack has for all members at once."""
 
-TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
+AS_IT_IS = {"name": "", "version": "", "default_hp_metric": False}
+"""What conf/logger/tensorboard.yaml says to the class besides the directory."""
+
 CACHE = 2**22
 """Bytes that a step should not touch more of: beyond, it waits for memory."""
 MOST = 4096
@@ -48,8 +51,9 @@ def why_alone(config: Config) -> str | None:
     name = target.rpartition(".")[2]
     parts = [part.target_ for part in config.callbacks.values() if part]
     other = next((path.rpartition(".")[2] for path in parts if path not in WATCHED), None)
-    loggers = [part.target_ for part in config.logger.values() if part]
-    logger = next((path.rpartition(".")[2] for path in loggers if path != TENSORBOARD), None)
+    loggers = [part for part in config.logger.values() if part]
+    logger = next((part.target_.rpartition(".")[2] for part in loggers if part.target_ != TENSORBOARD), None)
+    changed = any(_changed(part.arguments()) for part in loggers)
     reasons = (
         (target not in RULES, f"{name} has no per-member rule"),
         (target in RULES and not has_rule(target, _given(optimizer)), f"{name} has none for these arguments"),
@@ -57,6 +61,7 @@ def why_alone(config: Config) -> str | None:
         (config.model.target_ not in OWN, f"{config.model.target_} is a module of your own"),
         (other is not None, f"the callback {other} acts on one run"),
         (logger is not None, f"the logger {logger} writes one run"),
+        (changed, "logger.tensorboard is not as conf/logger has it"),
         (knobs.create_graph, "trainer.create_graph keeps graphs, and a stack has none"),
         (knobs.strategy == "ddp", "trainer=ddp shares the batches of one run"),
         (knobs.profiler is not None, "trainer.profiler looks at one run"),
@@ -64,6 +69,11 @@ def why_alone(config: Config) -> str | None:
         (config.check_gradients, "check_gradients looks at one model"),
     )
     return next((why for so, why in reasons if so), None)
+
+
+def _changed(logger: Mapping[str, Any]) -> bool:
+    """Whether a logger writes otherwise than a stack does: elsewhere, or by other names."""
+    return {key: value for key, value in logger.items() if key not in ("_target_", "save_dir")} != AS_IT_IS
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,6 +181,8 @@ def _sizes(config: Config) -> tuple[int, int, int]:
         columns = len(config.data.features or range(10))
         numbers = os.path.getsize(config.data.path) // 8 if os.path.isfile(config.data.path) else 0
         return columns, 1, max(1, numbers // (columns + 1))
+    if isinstance(config.data, Noise):
+        return 2, 1, config.data.rows
     return data.get("inputs", 1), data.get("outputs", 1), data.get("rows", 500)
 
 

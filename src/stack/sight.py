@@ -7,7 +7,7 @@ from torch import Tensor
 
 from src.data.blocks import BatchOrder
 from src.data.problem import Problem, Rows
-from src.models.loss import SquaredError
+from src.models.loss import Loss, SquaredError
 from src.stack.condensed import Condensed
 
 PARTS = ("train", "val", "test")
@@ -24,7 +24,7 @@ class Sight:
         order_seeds: of each member, the seed of its batch order.
         batch_size: rows of a batch; all rows: every step sees all.
         condense: the loss of a linear model with a bias or without one (True or False); None for any other model.
-        loss: squared error.
+        loss: as the run trains.
         dtype: of the run.
         device: where it all lies.
     """
@@ -36,7 +36,7 @@ class Sight:
         order_seeds: Sequence[int],
         batch_size: int,
         condense: bool | None,
-        loss: SquaredError,
+        loss: Loss,
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
@@ -53,6 +53,7 @@ class Sight:
         for part in self.parts:
             rows = [getattr(problem, part) for problem in problems]
             if condense is not None:
+                assert isinstance(loss, SquaredError)
                 each = [Condensed.of(one, condense, loss, dtype) for one in rows]
                 self._distinct[part] = Condensed.joined(each, device)
             if condense is None or (part == "train" and not self.full_batch):

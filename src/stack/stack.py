@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from src.models import Linear
-from src.models.loss import SquaredError
+from src.models.loss import Loss
 from src.models.stack import point
 from src.optim.stacked import Stacked
 from src.optim.stacked_schedules import StackedPlateau, StackedSchedule
@@ -24,12 +24,12 @@ class Common:
     """What all members of a stack have in common.
 
     Attributes:
-        loss: squared error.
+        loss: as the runs train.
         zero_every: gradients add up in between; 0: they are never zeroed.
         clip_by_norm: rather than by value.
     """
 
-    loss: SquaredError
+    loss: Loss
     zero_every: int = 1
     clip_by_norm: bool = True
 
@@ -40,8 +40,9 @@ class Numbers:
 
     Attributes:
         clip: largest norm or absolute value of a gradient; None where no gradient is clipped.
-        divergence_factor: times the larger of first loss and `spread`, the loss that has diverged; inf: any is fine.
-        spread: the loss of predicting the targets' mean.
+        divergence_factor: times the larger of first loss (without its sign) and `spread`, the loss that has diverged;
+            inf: any is fine.
+        spread: see `src.run.target_spread`.
         unit: what a loss is multiplied by to be in the data's units.
         first_loss: before the first step; NaN until it is known.
     """
@@ -98,6 +99,7 @@ class Stack:
         self.distinct = sorted(first.values())
         """The place of each member, without the copy of one that is alone."""
         self._each_step = None if isinstance(schedule, StackedPlateau) else schedule
+        self._plain = self._each_step is None and common.zero_every == 1 and numbers.clip is None
 
     # --- steps ---
 
@@ -110,14 +112,18 @@ class Stack:
         shape = (self.members, *condensed.offset.shape[1:])
         theta, gradient = self.flat.view(shape), torch.empty_like(self.flat)
         into, twice, losses = gradient.view(shape), 2 * condensed.factor.mT, list[Tensor]()
-        most = max(1, LARGEST_HISTORY // theta.numel())
+        most, bound = max(1, LARGEST_HISTORY // theta.numel()), None
         for start in range(first, first + steps, most):
             number = min(most, first + steps - start)
             residuals = torch.empty((number, *shape), dtype=theta.dtype, device=theta.device)
             for step, residual in enumerate(residuals.unbind(0), start):
                 torch.baddbmm(condensed.offset, condensed.factor, theta, out=residual)
                 torch.bmm(twice, residual, out=into)
+                if bound is not None:
+                    bound()
+                    continue
                 self._step(gradient, step)
+                bound = self.optimizer.bound() if self._plain else None
             losses.append(condensed.losses(residuals))
         return torch.cat(losses)
 
@@ -198,7 +204,7 @@ class Stack:
         own = self.numbers
         if bool(own.first_loss.isnan().all()):
             self.numbers = own = replace(own, first_loss=losses[0].double())
-        scale = torch.maximum(own.first_loss, own.spread).to(losses)
+        scale = torch.maximum(own.first_loss.abs(), own.spread).to(losses)
         limit = own.divergence_factor.to(losses) * scale
         fine = losses.isfinite() & ((losses <= limit) | (scale == 0) | limit.isnan())
         index = torch.arange(len(losses), device=losses.device)[:, None]

@@ -20,7 +20,7 @@ from src.data import Problem
 from src.data.problem import check_batch_size
 from src.errors import LabError, one_line, unwritable
 from src.models import Linear
-from src.models.loss import SquaredError
+from src.models.loss import loss_of
 from src.models.stack import flatten
 from src.models.stack import stack as joined
 from src.optim.stacked import Stacked
@@ -273,7 +273,7 @@ class _Training:
             [one.known.config.data.shuffle_seed for one in built],
             len(problems[0].train) if size == "full" else int(size),
             (model.bias is not None) if isinstance(model, Linear) else None,
-            SquaredError(self.config.model.loss),
+            loss_of(self.config.model.loss),
             getattr(torch, self.config.model.dtype),
             device,
         )
@@ -304,14 +304,14 @@ class _Training:
         knobs, checkpoint = self.config.trainer, self.config.callbacks.get("checkpoint")
         self.state.parent.mkdir(parents=True, exist_ok=True)
         callbacks: list[Callback] = []
-        cuts = [watcher.every_n_steps for watcher in course.marks.watchers]
+        cuts = [knobs.val_every_n_steps, *(watcher.every_n_steps for watcher in course.marks.watchers)]
         if checkpoint is not None:
             every = int(checkpoint.arguments().get("every_n_steps", 1000))
             callbacks.append(StackCheckpoint(self.state, every))
             cuts.append(every)
         module = StackDescent(course, self._end, lambda steps: self.tell(0, steps))
         self.trainer = build_trainer(self.config, self.state.parent, callbacks, [], self.card)
-        data = StackDataModule(knobs.max_steps, knobs.val_every_n_steps, knobs.block_size, sorted(set(cuts)))
+        data = StackDataModule(knobs.max_steps, knobs.block_size, sorted(set(cuts)))
         fit(self.trainer, module, data, str(self.state) if resumed else None, self.config.model.seed, lambda: "")
 
     def _end(self, ended: Ended) -> None:

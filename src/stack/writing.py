@@ -23,7 +23,7 @@ from src.data import Problem
 from src.models.stack import member
 from src.optim.stacked import plain
 from src.results import Curves, Result, RunDirectory
-from src.run import ending, flat, result, stopped_early
+from src.run import TOLD, ending, flat, result, stopped_early
 from src.seeds import stream
 from src.stack.course import Course, reported
 from src.stack.descent import Ended
@@ -80,7 +80,7 @@ def write(ended: Ended, known: Sequence[Known | None], loops: Mapping[str, Any],
     for index, one in some:
         if one.config.callbacks.get("checkpoint") is not None:
             _write_checkpoints(course, index, one, step, loops, curves)
-    parameters = reported(course.stack, course.scalings) if course.stack.linear else {}
+    parameters = reported(course.stack, course.scalings) if isinstance(course.stack.model, TOLD) else {}
     results = []
     for index, one in some:
         values = {name: member(value, index) for name, value in parameters.items()}

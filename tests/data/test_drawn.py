@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from src.activations import ACTIVATIONS
-from src.data import Features, Line, Random, Teacher
+from src.data import Features, Line, Noise, Random, Teacher
 from src.data.module import LabDataModule
 from src.models import Linear, TwoLayer
 from src.seeds import stream
@@ -25,6 +25,7 @@ UNIFORM = replace(NOISY_LINE, spacing="uniform")
 FEATURES = Features(seed=0, rows=50, **NONE, inputs=4, condition_number=100.0, weights=None, intercept=1.0, noise=0.1)
 RANDOM = Random(seed=0, rows=50, **NONE, inputs=3, outputs=2)
 TEACHER = Teacher(seed=0, rows=50, **NONE, inputs=3, hidden=5, outputs=2, activation="tanh", noise=0.1)
+NOISE = Noise(seed=0, rows=50, **NONE, noise=0.5)
 KINDS = {
     "even": NOISY_LINE,
     "uniform": UNIFORM,
@@ -32,6 +33,7 @@ KINDS = {
     "features": FEATURES,
     "random": RANDOM,
     "teacher": TEACHER,
+    "noise": NOISE,
 }
 
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
@@ -174,7 +176,7 @@ def test_the_noise_of_features_is_standard_normal_times_its_size():
     assert noise.std() == pytest.approx(0.5, abs=6 * 0.5 / math.sqrt(20_000))
 
 
-# --- random and teacher ----------------------------------------------------------------------------------------------
+# --- random, teacher and noise ---------------------------------------------------------------------------------------
 
 
 def test_random_inputs_then_targets_are_the_first_normals_of_the_seed():
@@ -242,6 +244,14 @@ def test_the_layers_of_a_teacher_are_drawn_apart(seed):
     assert not any(torch.isclose(*pair).all() for pair in ((first, bias), (first, second), (bias, second)))
 
 
+def test_the_noise_of_a_surface_is_the_first_normals_of_the_seed_less_their_mean():
+    rows = drawn(NOISE).train
+    expected = normal(0, 50, 2).double()
+    np.testing.assert_allclose(numpy(rows.inputs), 0.5 * numpy(expected - expected.mean(0)), rtol=1e-6, atol=1e-7)
+    assert not rows.targets.any()
+    assert not drawn(NOISE, rows=1, noise=3.0).train.inputs.any()
+
+
 # --- laws of all of them ---------------------------------------------------------------------------------------------
 
 
@@ -260,7 +270,10 @@ def test_training_rows_do_not_depend_on_the_numbers_of_the_others(kind, seed, va
 @kinds
 def test_validation_and_test_rows_are_fresh(kind):
     problem = drawn(kind, val=50, test=50, rows=50)
-    parts = [problem.train.targets, problem.val.targets, problem.test.targets]
+    parts = [
+        rows.inputs if kind is NOISE else rows.targets  # which are 0
+        for rows in (problem.train, problem.val, problem.test)
+    ]
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert not torch.isclose(parts[one], parts[other]).any()
 

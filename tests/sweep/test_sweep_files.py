@@ -30,7 +30,7 @@ def jobs(name: str) -> list[dict[str, str]]:
 
 
 def test_they_are_there() -> None:
-    assert FILES == ["batch_sizes", "compare", "optimizers"]
+    assert FILES == ["batch_sizes", "compare", "optimizers", "race"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -44,11 +44,11 @@ def test_the_first_line_says_what_it_is(name: str) -> None:
 def test_every_choice_is_a_run(name: str, tmp_path: Path) -> None:
     """One seed and every rate at the ends of its range."""
     composer = Composer([f"sweep={name}", "logger=none"])
-    first = [job for job in jobs(name) if job["seed"] == "0"]
+    first = [job for job in jobs(name) if job.get("seed", "0") == "0"]
     for job in first:
         config = composer.compose([f"{key}={value}" for key, value in job.items()]).check(tmp_path)
         assert config.optimizer.lr == float(job["optimizer.lr"])
-        assert config.data.validates()
+        assert config.data.validates() == (name != "race")  # on a surface there is nothing to generalize to
 
 
 def test_optimizers_leave_out_what_the_file_says() -> None:
