@@ -17,9 +17,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.compose import CONF, check_overrides, check_sweep_overrides, explain, with_checkpoint, writing
 from src.config import check
-from src.errors import FULL_ERROR, LabError, told
+from src.errors import FULL_ERROR, LabError, one_line, told
 from src.results import discard
-from src.sweep.failures import FAILED
+from src.sweep.failures import FAILED, REPORTED
 
 PLUGINS = Path(__file__).resolve().parent / "sweep" / "plugin"
 
@@ -76,12 +76,26 @@ def find_plugins() -> None:
         Plugins.instance().register(kind)
 
 
+def _report(directory: Path) -> None:
+    """Write a sweep's page; that it cannot be written must not take from what is finished."""
+    from src.report.__main__ import report
+
+    try:
+        page = report([directory])[0]
+        print(page)
+    except Exception as error:  # the sweep is done, and whatever this is can be had again
+        if FULL_ERROR:
+            raise
+        print(f"no report ({one_line(error)}); try again: python -m src.report {directory}", file=sys.stderr)
+
+
 def main() -> None:
     """The command: mistakes are told in a sentence before a directory is made; exit status 1."""
     # Hydra would print its own errors and exit; this way they come here, and become sentences
     os.environ["HYDRA_FULL_ERROR"] = "1"
     find_plugins()
     FAILED.clear()
+    REPORTED.clear()
     with told():
         # Hydra wants its flags first
         sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
@@ -99,6 +113,8 @@ def main() -> None:
                 existed = check_overrides(overrides)
             with writing():
                 command()
+            for directory in REPORTED:
+                _report(directory)
             if FAILED and not arguments.multirun:
                 discard(FAILED[0], existed)
                 raise FAILED[0]

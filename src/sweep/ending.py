@@ -57,7 +57,9 @@ def tell(launcher: StackLauncher) -> None:
     if ended:
         best = winners(ended)
         console.print(table(best, ended))
-        for remark in remarks(best):
+        config = launcher.composed(0).check(Path())
+        drawn = config.model.target_ != "src.models.Surface" or config.data.arguments().get("noise", 0) > 0
+        for remark in remarks(best, drawn):
             console.print(remark, highlight=False)
     where = launcher.directory.resolve()
     shown = where.relative_to(Path.cwd()) if where.is_relative_to(Path.cwd()) else where

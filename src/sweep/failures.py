@@ -1,6 +1,7 @@
-"""What failed in the runs of a sweep while the others went on; the command tells it at its end."""
+"""What the command does and tells at the end of a sweep: what failed while the others went on, and a report."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.errors import LabError
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 
 FAILED: list[LabError] = []
 """Of this process."""
+
+REPORTED: list[Path] = []
+"""Sweep directories that are to have a report."""
 
 
 def failures(ledger: "Ledger") -> str:

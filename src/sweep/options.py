@@ -20,6 +20,7 @@ class Sweeping(Section):
     params: dict[str, Any]
     against: list[str]
     confirm_seeds: NonNegativeInt
+    report: bool
 
 
 class Launching(Section):

@@ -83,9 +83,14 @@ def loss(figure: Figure) -> str:
     return f"{figure.value:.4g} [{low:.4g}, {high:.4g}]"
 
 
-def remarks(winners: Sequence[Winner]) -> list[str]:
-    """What the losses are, where they do not hold, and which ranges to try next; markup of rich is escaped."""
-    told = _on_losses([winner for winner in winners if _came_through(winner)])
+def remarks(winners: Sequence[Winner], chance: bool = True) -> list[str]:
+    """What the losses are, where they do not hold, and which ranges to try next; markup of rich is escaped.
+
+    Args:
+        winners: of the sweep.
+        chance: whether anything of its runs is drawn, so that other seeds would be other runs.
+    """
+    told = _on_losses([winner for winner in winners if _came_through(winner)], chance)
     for winner in winners:
         problem = f" on {_told(winner.problem)}" if len({_told(one.problem) for one in winners}) > 1 else ""
         who = f"{winner.contender}{problem}".strip()
@@ -100,7 +105,7 @@ def _came_through(winner: Winner) -> bool:
     return math.isfinite(winner.selected.value)
 
 
-def _on_losses(winners: Sequence[Winner]) -> list[str]:
+def _on_losses(winners: Sequence[Winner], chance: bool) -> list[str]:
     """How the losses of the table came about."""
     if not winners:
         return []
@@ -112,6 +117,8 @@ def _on_losses(winners: Sequence[Winner]) -> list[str]:
         else "of one seed, so without interval"
     )
     selected = " or ".join(dict.fromkeys(winner.selected.metric for winner in winners))
+    if not chance:
+        return [f"the losses are {selected}; nothing here is drawn, so they need no interval"]
     if not confirmed:
         told = [f"the losses are {selected}, on which the settings were selected: {how}"]
         if any(winner.settings > 1 for winner in winners):

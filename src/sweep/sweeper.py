@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from src.errors import LabError
 from src.sweep.against import compared
 from src.sweep.asked import ask, bare, key_of
+from src.sweep.failures import REPORTED
 from src.sweep.grid import Axis, Job, Plan, axes_of, jobs_of
 from src.sweep.jobs import Composer
 from src.sweep.launcher import StackLauncher, too_many
@@ -73,6 +74,8 @@ class GridSweeper(Sweeper):
             if self.options.confirm_seeds:
                 confirm(self.launcher, self.options.confirm_seeds)
             tell(self.launcher)
+            if self.options.report:
+                REPORTED[:] = [self.launcher.directory]
         return [returned]
 
     def jobs(self, arguments: Sequence[str]) -> list[Job]:

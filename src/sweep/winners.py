@@ -241,7 +241,8 @@ def _winner(rows: Sequence[Row], problem: Words, metric: str, everyone: Sequence
         settings.setdefault(frozenset(_setting(row.words).items()), []).append(row)
     best = min(settings.values(), key=lambda of_one: _value(of_one, metric))
     selected, setting = figure(best, metric), _setting(best[0].words)
-    confirming = [row for row in everyone if row.confirms == min(one.job for one in best)]
+    first = min(one.job for one in best)
+    confirming = [row for row in everyone if row.confirms == first]
     counts = ("test/loss", "val/loss", "train/loss")
     reached = math.isfinite(selected.value)
     lost = [figure(of_one, metric) for of_one in settings.values() if not math.isfinite(_value(of_one, metric))]

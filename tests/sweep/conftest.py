@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 Multirun = Callable[..., int]
-QUICK = ("trainer.max_steps=20", "trainer.val_every_n_steps=10", "logger=none")
+QUICK = ("trainer.max_steps=20", "trainer.val_every_n_steps=10", "logger=none", "hydra.sweeper.report=false")
 
 
 @pytest.fixture
@@ -20,6 +20,8 @@ def multirun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Multirun:
     def _multirun(name: str, *words: str) -> int:
         given = {word.partition("=")[0] for word in words}
         quick = [word for word in QUICK if word.partition("=")[0] not in given]
+        if "hydra/sweeper" in given:  # its keys are its own
+            quick = [word for word in quick if not word.startswith("hydra.sweeper.")]
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         monkeypatch.setattr(sys, "argv", ["src/train.py", "-m", *quick, *words, f"hydra.sweep.dir={tmp_path / name}"])

@@ -130,3 +130,9 @@ def test_brackets_are_shown_as_they_are() -> None:
     for remark in remarks(winners(rows)):
         console.print(remark)
     assert "my[bold]: +optimizer.rho[/]=0.1 is the smallest of 2" in stream.getvalue()
+
+
+def test_where_nothing_is_drawn_nobody_is_sent_for_more_seeds() -> None:
+    rows = [run(0, "optimizer=sgd optimizer.lr=0.1", 2.0), run(1, "optimizer=adam optimizer.lr=0.1", 1.0)]
+    (told,) = remarks(winners(rows), chance=False)
+    assert told == "the losses are val/loss; nothing here is drawn, so they need no interval"

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from src.errors import LabError
 from src.sweep.grid import Axis, Plan
 from src.sweep.options import Sweeping, checked
 from src.sweep.sweeper import GridSweeper, at_least, typed
+from tests.sweep.conftest import Multirun
 
 Jobs = list[tuple[str, ...]]
 DEFAULTS: dict[str, Any] = {
@@ -164,3 +166,23 @@ def test_an_unequal_comparison_is_refused() -> None:
         jobs(MINE, against=["sgd"], search=RANGES | two, points=4)
     with pytest.raises(LabError, match=r"cannot be of the optimizer and not: optimizer\.lr, seed"):
         jobs(MINE, "optimizer.lr=1,2", "seed=1,2", against=["sgd"], together=[["optimizer.lr", "seed"]])
+
+
+def test_a_sweep_ends_in_a_report(multirun: Multirun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["optimizer=sgd,adam", "optimizer.lr=0.1,0.01", "seed=1,2", "hydra.sweeper.report=true"]
+    assert multirun("s", *words) == 0
+    page = tmp_path / "s" / "report.html"
+    assert capsys.readouterr().out.splitlines()[-1] == str(page)
+    assert "Which optimizer" in page.read_text(encoding="utf-8")
+
+
+def test_a_report_that_fails_takes_nothing_from_the_sweep(
+    multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> list[Path]:
+        raise ValueError("no ink")
+
+    monkeypatch.setattr("src.report.__main__.report", refuse)
+    assert multirun("s", "seed=1,2", "hydra.sweeper.report=true") == 0
+    assert "no report (no ink); try again: python -m src.report" in capsys.readouterr().err
+    assert (tmp_path / "s" / "results.csv").is_file()

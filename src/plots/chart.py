@@ -1,0 +1,272 @@
+"""A picture as data: what is drawn, not how. `src.plots.static` and `src.plots.interactive` draw the same one.
+
+Whatever carries the same `name` (an optimizer) has the same colour, dashes and marker in every picture of a page.
+Where a value is not finite nothing is drawn, and a line is broken.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = Sequence[float] | NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of numbers.
+
+    Attributes:
+        label: what is along it, with its unit.
+        log: whether it starts logarithmic.
+        switch: whether a reader may change that.
+        limits: the ends shown at first, in the units of the data; None for what the data need.
+    """
+
+    label: str
+    log: bool = False
+    switch: bool = False
+    limits: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line with an optional band.
+
+    Attributes:
+        name: in the legend.
+        x: `[N]`, ascending.
+        y: `[N]`.
+        low: `[N]`, the band's lower edge; None for no band.
+        high: `[N]`, its upper edge.
+        hover: `[N]`, what names a point, such as the run; or one text for all; numbers are shown beside it anyway.
+        role: "series" for what was measured, "reference" for what theory says (dashed, in a neutral colour).
+        markers: whether each point gets a marker.
+        stairs: whether the line stays level up to the next point, as a distribution function does.
+    """
+
+    name: str
+    x: Numbers
+    y: Numbers
+    low: Numbers | None = None
+    high: Numbers | None = None
+    hover: Sequence[str] | str = ""
+    role: Literal["series", "reference"] = "series"
+    markers: bool = False
+    stairs: bool = False
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points without a line.
+
+    Attributes:
+        name: in the legend.
+        x: `[N]`.
+        y: `[N]`.
+        hover: `[N]`, what names a point; or one text for all.
+        role: "series" in the name's colour, "data" for a grey cloud in the background, "mark" for a black star.
+    """
+
+    name: str
+    x: Numbers
+    y: Numbers
+    hover: Sequence[str] | str = ""
+    role: Literal["series", "data", "mark"] = "series"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A dashed straight line from edge to edge, with its name written at it.
+
+    Attributes:
+        name: written at the line and in its hover.
+        at: where it crosses its axis, in the units of the data.
+        axis: "x" for a vertical line (a critical rate), "y" for a horizontal one (an exact loss).
+        of: the series it belongs to, whose colour it takes and with which it is hidden; empty for neutral.
+    """
+
+    name: str
+    at: float
+    axis: Literal["x", "y"]
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A shaded stretch of the x axis over the whole height, such as the rates at which runs diverged.
+
+    Attributes:
+        name: in its hover and, of a neutral one, written at its top.
+        start: where it begins; None for the left edge.
+        end: where it ends; None for the right edge.
+        of: the series it belongs to; empty for neutral.
+    """
+
+    name: str
+    start: float | None
+    end: float | None
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines and points over two axes of numbers.
+
+    Attributes:
+        name: of its files and its anchor in the page: lower case, digits and underscores.
+        title: a short one.
+        x: the horizontal axis.
+        y: the vertical axis.
+        caption: a sentence or two below it: what is shown, over how many seeds, what a band is.
+        lines: in the order of the legend.
+        points: drawn above the lines, those in the background below them.
+        levels: dashed straight lines.
+        regions: shaded stretches.
+    """
+
+    name: str
+    title: str
+    x: Axis
+    y: Axis
+    caption: str = ""
+    lines: Sequence[Line] = ()
+    points: Sequence[Points] = ()
+    levels: Sequence[Level] = ()
+    regions: Sequence[Region] = ()
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A matrix as colours.
+
+    Attributes:
+        name: as of a `Chart`.
+        title: a short one.
+        x_label: what the columns are.
+        y_label: what the rows are.
+        x: `[M]`, the columns: texts are evenly spaced, numbers are the middles of their columns.
+        y: `[N]`, the rows, the first at the top for texts, at the bottom for numbers.
+        values: `[N, M]`; what is not finite is left in a hatched grey.
+        value_label: what the colours mean, with its unit.
+        log: whether the colours are logarithmic; values that are not above 0 then count as missing.
+        missing: what a grey cell means, such as "diverged".
+        hover: `[N][M]`, what names a cell; empty for its row and column.
+        caption: as of a `Chart`.
+    """
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    x: Sequence[str] | Sequence[float]
+    y: Sequence[str] | Sequence[float]
+    values: NDArray[np.float64]
+    value_label: str
+    log: bool = False
+    missing: str = "no value"
+    hover: Sequence[Sequence[str]] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way a run took over a surface.
+
+    Attributes:
+        name: in the legend.
+        steps: `[N]`, optimizer steps, ascending.
+        x: `[N]`, where it was then; a path that is not finite any more, or out of sight, ends there.
+        y: `[N]`.
+        hover: one text that names the run.
+        values: `[N]`, the height there, for the hover; empty for none.
+    """
+
+    name: str
+    steps: Sequence[int]
+    x: Numbers
+    y: Numbers
+    hover: str = ""
+    values: Numbers = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Contours:
+    """A surface over two numbers from above, with the paths taken over it.
+
+    Attributes:
+        name: as of a `Chart`.
+        title: a short one.
+        x: the horizontal axis; its `limits` are the window.
+        y: the vertical axis.
+        grid_x: `[M]`, evenly spaced.
+        grid_y: `[N]`, evenly spaced.
+        heights: `[N, M]`.
+        height_label: what the heights are.
+        log: whether levels are evenly spaced in the logarithm of the height above the lowest.
+        paths: the ways taken.
+        marks: minima, saddle points, the exact answer.
+        axes: straight lines in the background, such as a valley's axes.
+        caption: as of a `Chart`.
+    """
+
+    name: str
+    title: str
+    x: Axis
+    y: Axis
+    grid_x: Numbers
+    grid_y: Numbers
+    heights: NDArray[np.float64]
+    height_label: str
+    log: bool = True
+    paths: Sequence[Path] = ()
+    marks: Sequence[Points] = ()
+    axes: Sequence[Line] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Animation:
+    """Contours whose paths grow from frame to frame.
+
+    Attributes:
+        contours: what is drawn; a path is shown up to the frame's step.
+        frames: the step of each frame, ascending; 60 to 150 of them play well.
+    """
+
+    contours: Contours
+    frames: Sequence[int]
+
+    @property
+    def name(self) -> str:
+        """That of the contours."""
+        return self.contours.name
+
+    @property
+    def title(self) -> str:
+        """That of the contours."""
+        return self.contours.title
+
+    @property
+    def caption(self) -> str:
+        """That of the contours."""
+        return self.contours.caption
+
+
+Picture = Chart | Heat | Contours | Animation
+
+
+def series(pictures: Sequence[Picture]) -> list[str]:
+    """The names of all that is measured in these pictures, in the order they first come: they are coloured by it."""
+    names: dict[str, None] = {}
+    for picture in pictures:
+        match picture:
+            case Chart():
+                coloured = [line.name for line in picture.lines if line.role == "series"]
+                coloured += [points.name for points in picture.points if points.role == "series"]
+                names |= dict.fromkeys(coloured)
+            case Animation(contours=Contours(paths=paths)) | Contours(paths=paths):
+                names |= dict.fromkeys(path.name for path in paths)
+    return list(names)

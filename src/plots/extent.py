@@ -1,0 +1,61 @@
+"""From where to where the axes of a chart go, on a linear and on a logarithmic scale."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.plots.chart import Axis, Chart, Numbers
+
+Extent = tuple[float, float]
+LARGEST = 1e300  # drawing libraries overflow beyond
+
+
+def extent(chart: Chart, axis: str, log: bool) -> Extent:
+    """The ends of the axis "x" or "y" of a chart.
+
+    They hold all lines, bands and points, and straight lines unless these would squeeze everything else: an exact
+    loss of rounding, say, on a logarithmic axis.
+    """
+    own: Axis = getattr(chart, axis)
+    if own.limits is not None and (not log or own.limits[0] > 0):
+        return own.limits
+    values = usable(_values(chart, axis), log)
+    levels = usable((np.array([level.at]) for level in chart.levels if level.axis == axis), log)
+    if not len(values):
+        values = levels if len(levels) else np.array([1.0])
+    margin = 0.02 if axis == "x" else 0.05
+    return _with_levels(values, levels, log, margin)
+
+
+def usable(parts: Iterable[Numbers], log: bool) -> NDArray[np.float64]:
+    """Those numbers of all parts that an axis can show."""
+    arrays = [np.asarray(part, dtype=np.float64).ravel() for part in parts]
+    values = np.concatenate([np.empty(0), *arrays])
+    kept: NDArray[np.float64] = values[np.abs(values) < LARGEST]  # not of nan either
+    return kept[kept > 0] if log else kept
+
+
+def _values(chart: Chart, axis: str) -> Iterable[Numbers]:
+    for line in chart.lines:
+        yield getattr(line, axis)
+        if axis == "y" and line.low is not None and line.high is not None:
+            yield line.low
+            yield line.high
+    for points in chart.points:
+        yield getattr(points, axis)
+    if axis == "x":
+        for region in chart.regions:
+            yield [end for end in (region.start, region.end) if end is not None]
+
+
+def _with_levels(values: NDArray[np.float64], levels: NDArray[np.float64], log: bool, margin: float) -> Extent:
+    scale = np.log10 if log else np.asarray
+    low, high = float(scale(values.min())), float(scale(values.max()))
+    span = high - low
+    reach = max(span, 1.0) * (0.5 if log else 1.0)
+    near = [level for level in np.asarray(scale(levels)) if low - reach <= level <= high + reach]
+    low, high = min([low, *near]), max([high, *near])
+    pad = margin * (high - low) or (0.5 if log else 0.5 * abs(high) or 0.5)
+    low, high = low - pad, high + pad
+    return (10.0 ** max(low, -305.0), 10.0 ** min(high, 305.0)) if log else (low, high)

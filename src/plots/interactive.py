@@ -1,0 +1,182 @@
+"""A `Chart`, `Heat`, `Contours` or `Animation` as a plotly figure: a dictionary that its script draws in a page.
+
+Every trace and shape of a series has the series' name as its `legendgroup`, by which the page hides it; colours are
+those on white, and the page puts `palette.DARK` in their place where it is dark. `layout.meta` tells the page what
+plotly has no word for: `extents` of both scales of each axis, and `paths` and `frames` of an animation.
+"""
+
+import html
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.plots.chart import Animation, Axis, Chart, Contours, Heat, Line, Picture, series
+from src.plots.extent import extent
+from src.plots.fields import heat_map, surface
+from src.plots.palette import FAINT, INK, NEUTRAL, REFERENCE_DASHES, Look, Looks, looks
+from src.plots.theme import Plotly, axis, hover, layout, plain, points_of, still, texts
+
+
+def figure(picture: Picture, known: Looks | None = None) -> Plotly:
+    """A picture as plotly's `data` and `layout`; plain values, none of them infinite or not a number.
+
+    Args:
+        picture: what to draw; markup in its texts is shown as it was typed.
+        known: looks of series by name.
+    """
+    known = looks(series([picture])) if known is None else known
+    match picture:
+        case Chart():
+            return _chart(picture, known)
+        case Heat():
+            return heat_map(picture)
+        case Contours():
+            return surface(picture, known, None)
+        case Animation():
+            return surface(picture.contours, known, picture.frames)
+
+
+def _chart(chart: Chart, known: Looks) -> Plotly:
+    data = [points_of(chart, points, known) for points in chart.points if points.role == "data"]
+    dashes = cycle(REFERENCE_DASHES)
+    bands = [band for line in chart.lines if (band := _band(chart, line, known))]
+    for line in chart.lines:
+        dash = line.role == "reference" and next(dashes)[0]
+        data.append(_line(chart, line, known.get(line.name, NEUTRAL), dash or None))
+    data += [points_of(chart, points, known) for points in chart.points if points.role != "data"]
+    bars, shades = _regions(chart, known)
+    meta = {"extents": {which: _extents(chart, which) for which in ("x", "y")}}
+    axes = {f"{which}axis": _scaled(getattr(chart, which), meta["extents"][which]) for which in ("x", "y")}
+    if bars:
+        top = round(1 - min(0.024 * len(bars), 0.2), 4)
+        axes["yaxis"]["domain"] = [0, top]
+        axes["yaxis2"] = {"domain": [top, 1], "range": [0, 1], "fixedrange": True, "visible": False, "anchor": "x"}
+    shapes = [*shades, *_levels(chart, known)]
+    return {"data": [*bands, *data, *bars], "layout": layout(**axes, shapes=shapes, meta=meta)}
+
+
+def _scaled(own: Axis, extents: Mapping[str, Sequence[float]]) -> Plotly:
+    """An axis as it starts; plotly wants the ends of a logarithmic one as exponents."""
+    if own.log:
+        return axis(own.label, type="log", range=[math.log10(end) for end in extents["log"]])
+    return axis(own.label, type="linear", range=list(extents["linear"]))
+
+
+def _extents(chart: Chart, which: str) -> Plotly:
+    own: Axis = getattr(chart, which)
+    scales = ("linear", "log") if own.switch else ("log",) if own.log else ("linear",)
+    return {scale: list(extent(chart, which, scale == "log")) for scale in scales}
+
+
+def _line(chart: Chart, line: Line, look: Look, dash: str | None) -> Plotly:
+    drawn: Plotly = {
+        "type": "scatter",
+        "name": html.escape(line.name),
+        "x": plain(line.x),
+        "y": plain(line.y),
+        "text": texts(line.hover),
+        "hovertemplate": hover(line.name, chart.x.label, chart.y.label, bool(line.hover)),
+        "connectgaps": False,
+    }
+    style = {"color": look.colour, "width": 2, "dash": look.dash[0], "shape": "hv" if line.stairs else "linear"}
+    if dash is not None:
+        return drawn | {"mode": "lines", "line": style | {"color": INK, "width": 1.5, "dash": dash}}
+    marker = {"color": look.colour, "symbol": look.marker[0], "size": 7}
+    if not line.markers:
+        marker["maxdisplayed"] = 8
+    return drawn | {"mode": "lines+markers", "line": style, "marker": marker, "legendgroup": line.name}
+
+
+def _band(chart: Chart, line: Line, known: Looks) -> Plotly | None:
+    """The band as one closed outline, broken where an edge is not finite."""
+    if line.low is None or line.high is None:
+        return None
+    x, low, high = (np.asarray(part, dtype=np.float64) for part in (line.x, line.low, line.high))
+    if chart.y.log or chart.y.switch:  # an edge at 0 has no place on a logarithmic axis: down to the bottom, then
+        bottom = extent(chart, "y", True)[0]
+        low = np.where((low <= 0) & (np.asarray(line.y) > 0), bottom, low)
+    if line.stairs:
+        x = np.repeat(x, 2)[1:]
+        low, high = np.repeat(low, 2)[:-1], np.repeat(high, 2)[:-1]
+    outline_x, outline_y = list[float | None](), list[float | None]()
+    for part in _pieces(np.isfinite(x) & np.isfinite(low) & np.isfinite(high)):
+        gap: list[float | None] = [None] if outline_x else []
+        outline_x += gap + plain(np.concatenate([x[part], x[part][::-1]]))
+        outline_y += gap + plain(np.concatenate([high[part], low[part][::-1]]))
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": html.escape(line.name),
+        "legendgroup": line.name,
+        "x": outline_x,
+        "y": outline_y,
+        "fill": "toself",
+        "fillcolor": f"{known.get(line.name, NEUTRAL).colour}29",
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+    }
+
+
+def _pieces(good: NDArray[np.bool_]) -> list[slice]:
+    """Where it is true without a break."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(np.int8)))
+    return [slice(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _levels(chart: Chart, known: Looks) -> list[Plotly]:
+    shapes = []
+    upright = sorted({level.at for level in chart.levels if level.axis == "x"})
+    for level in chart.levels:
+        if not math.isfinite(level.at):
+            continue
+        colour = known[level.of].colour if level.of in known else INK
+        at, across = ("x", "y") if level.axis == "x" else ("y", "x")
+        place = {"textposition": "start"}
+        if at == "x":  # by turns below and above: the critical and the best rate often lie side by side
+            below = upright.index(level.at) % 2 == 0
+            place = (
+                {"textposition": "start", "xanchor": "left"} if below else {"textposition": "end", "xanchor": "right"}
+            )
+        label = {"text": html.escape(level.name), "font": {"size": 11, "color": colour}, "padding": 4, **place}
+        ends = {f"{at}0": level.at, f"{at}1": level.at, f"{at}ref": at, f"{across}ref": f"{across} domain"}
+        line = {"color": colour, "width": 1.2, "dash": "5px,3px"}
+        shape = {"type": "line", **ends, f"{across}0": 0, f"{across}1": 1, "line": line, "label": label}
+        shapes.append(shape | ({"legendgroup": level.of} if level.of else {}))
+    return shapes
+
+
+def _regions(chart: Chart, known: Looks) -> tuple[list[Plotly], list[Plotly]]:
+    """Bars at the top that can be hovered over, and light shades below them."""
+    low, high = _widest(_extents(chart, "x").values())
+    bars, shades = [], []
+    for index, region in enumerate(chart.regions):
+        colour = known[region.of].colour if region.of in known else FAINT
+        start = low if region.start is None else region.start
+        end = high if region.end is None else region.end
+        own = {"legendgroup": region.of} if region.of else {}
+        bars.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": plain(np.geomspace(start, end, 20) if start > 0 else np.linspace(start, end, 20)),
+                "y": [round(1 - (index + 0.5) / len(chart.regions), 4)] * 20,
+                "yaxis": "y2",
+                "line": {"color": colour, "width": 5},
+                "name": html.escape(region.name),
+                "hovertemplate": f"{still(region.name)}<extra></extra>",
+                **own,
+            }
+        )
+        label = {"text": html.escape(region.name), "textposition": "top left", "font": {"size": 11, "color": FAINT}}
+        shade = {"type": "rect", "x0": start, "x1": end, "yref": "y domain", "y0": 0, "y1": 1, "layer": "below"}
+        shade |= {"fillcolor": f"{colour}0d", "line": {"width": 0}}
+        shades.append(shade | own | ({} if region.of else {"label": label | {"padding": 10}}))
+    return bars, shades
+
+
+def _widest(extents: Iterable[Sequence[float]]) -> tuple[float, float]:
+    ends = list(extents)
+    return min(low for low, _ in ends), max(high for _, high in ends)

@@ -1,0 +1,86 @@
+"""What all plotly figures share: axes, texts that are shown as they were typed, numbers that JSON can hold, points."""
+
+import html
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from src.plots.chart import Chart, Contours, Numbers, Points
+from src.plots.palette import CLOUD, GRID, INK, NEUTRAL, PAPER, Looks
+
+Plotly = dict[str, Any]
+
+
+def plain(values: Numbers, digits: int = 6) -> list[float | None]:
+    """Numbers to so many digits, and None where they are not finite: JSON knows neither nan nor infinity."""
+    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in np.asarray(values).tolist()]
+
+
+def texts(told: Sequence[str] | str) -> list[str] | str:
+    """Texts whose markup is shown as it was typed."""
+    return html.escape(told) if isinstance(told, str) else [html.escape(text) for text in told]
+
+
+def hover(name: str, x: str, y: str, named: bool) -> str:
+    """A template for what is told at a point; its `text` comes with the data."""
+    shown = [f"<b>{still(name)}</b>", *(["%{text}"] if named else [])]
+    shown += [f"{still(x)} %{{x:.4~g}}", f"{still(y)} %{{y:.4~g}}"]
+    return "<br>".join(shown) + "<extra></extra>"
+
+
+def still(text: str) -> str:
+    """A text that stands in a template without being one."""
+    return html.escape(text).replace("%{", "%&#123;")
+
+
+def axis(label: str, **others: Any) -> Plotly:
+    """An axis as all have it, and what this one has besides."""
+    return {
+        "title": {"text": html.escape(label), "standoff": 8},
+        "gridcolor": GRID,
+        "zeroline": False,
+        "linecolor": CLOUD,
+        "showline": True,
+        "ticks": "outside",
+        "tickcolor": CLOUD,
+        "automargin": True,
+        **others,
+    }
+
+
+def layout(**others: Any) -> Plotly:
+    """A layout as all have it, and what this one has besides."""
+    return {
+        "paper_bgcolor": PAPER,
+        "plot_bgcolor": PAPER,
+        "font": {"color": INK, "size": 12, "family": "system-ui, sans-serif"},
+        "hoverlabel": {"bgcolor": PAPER, "bordercolor": CLOUD, "font": {"color": INK}, "align": "left"},
+        "hovermode": "closest",
+        "dragmode": "zoom",
+        "showlegend": False,
+        "margin": {"l": 8, "r": 12, "t": 30, "b": 8},
+        **others,
+    }
+
+
+def points_of(chart: Chart | Contours, points: Points, known: Looks) -> Plotly:
+    """Points over the axes of a chart or a surface."""
+    look = known.get(points.name, NEUTRAL)
+    marker = {
+        "data": {"color": f"{CLOUD}b0", "size": 5},
+        "mark": {"color": INK, "symbol": "star", "size": 13},
+        "series": {"color": look.colour, "symbol": look.marker[0], "size": 8},
+    }[points.role]
+    drawn: Plotly = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": html.escape(points.name),
+        "x": plain(points.x),
+        "y": plain(points.y),
+        "text": texts(points.hover),
+        "hovertemplate": hover(points.name, chart.x.label, chart.y.label, bool(points.hover)),
+        "marker": marker,
+    }
+    return drawn | ({"legendgroup": points.name} if points.role == "series" else {})

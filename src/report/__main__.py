@@ -1,0 +1,65 @@
+"""Look at runs: `python -m src.report outputs/sweeps/SWEEP` makes one page of a sweep, a run, or several to compare."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.errors import LabError, told
+
+NAME = "report.html"
+
+
+def report(
+    directories: Sequence[str | Path], out: str | Path | None = None, heat: tuple[str, str] | None = None
+) -> list[Path]:
+    """Write the page and the pictures of a sweep, of a run, or of several of either beside each other.
+
+    Args:
+        directories: of sweeps, runs, or folders of runs.
+        out: the page's file; `report.html` in the first directory where it is not given.
+        heat: two swept keys to draw the loss over; by default the optimizer and its learning rate.
+
+    Returns:
+        Every file that was written, the page first.
+
+    Raises:
+        LabError: there is no run in one of them, or a file cannot be written.
+    """
+    from src.report.findings import findings  # after the arguments: these take a while to import
+    from src.report.page import write
+    from src.report.reading import gather, read
+    from src.report.run_files import Run
+    from src.report.single import findings_of
+
+    paths = [Path(directory) for directory in directories]
+    page = paths[0] / NAME if out is None else Path(out)
+    if page.is_dir():
+        raise LabError(f"--out {page} is a directory; give a file, such as {page / NAME}")
+    found = [read(path) for path in paths]
+    if len(found) == 1 and isinstance(found[0], Run):
+        if heat is not None:
+            raise LabError(f"--heat {' '.join(heat)}: a single run has no swept keys; leave it out, or give a sweep")
+        return write(findings_of(found[0]), page)
+    return write(findings(gather(found), heat), page)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m src.report",
+        description="Make one page, and its pictures as files, of a sweep, of a run, or of several to compare.",
+        epilog="The page is one file that needs no network; its pictures are in the folder pictures beside it.",
+    )
+    parser.add_argument("directory", nargs="+", help="of a sweep or a run, such as outputs/sweeps/2026-11-21_09-00-00")
+    parser.add_argument("-o", "--out", metavar="FILE", help=f"the page (default: {NAME} in the first directory)")
+    parser.add_argument("--heat", nargs=2, metavar="KEY", help="two swept keys for the heat map, the rows' first")
+    arguments = parser.parse_args(words)
+    with told():
+        written = report(arguments.directory, arguments.out, arguments.heat and tuple(arguments.heat))
+        size = written[0].stat().st_size / 1e6
+        pictures = f"; {len(written) - 1} pictures in {written[1].parent}" if len(written) > 1 else ""
+        print(f"{written[0]} ({size:.1f} MB){pictures}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Several sweeps as one, so that their optimizers can be compared."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from src.report.reading import EVERYTHING, Sweep, filled
+from src.report.run_files import Run
+from src.sweep.winners import SEED_KEYS, Row
+
+PROBLEM = ("data", "model", "trainer", "scheduler")
+"""Sections that decide what is learned, and for how long."""
+INDIFFERENT = ("accelerator", "devices", "strategy", "threads", "log_every_n_steps", "block_size", "profiler")
+"""Keys of the trainer that decide no number."""
+
+
+def merged(sweeps: Sequence[Sweep]) -> Sweep:
+    """Several sweeps as one, in which each optimizer bears the name of its sweep: `adam (mine)`.
+
+    A key that only some of them sweep has in the others the value that all their runs share, and so has one that none
+    sweeps, but that is not the same in all: then they are different problems.
+    """
+    if len(sweeps) == 1:
+        return sweeps[0]
+    swept = list(dict.fromkeys(key for sweep in sweeps for key in sweep.keys))
+    keys = [*swept, *_differing(sweeps, swept)]
+    names = _names([sweep.name for sweep in sweeps])
+    rows, runs, remarks = list[Row](), dict[int, Run](), list[str]()
+    for sweep, name in zip(sweeps, names, strict=True):
+        free = max((row.job for row in rows), default=-1) + 1
+        fixed = filled({}, [key for key in keys if key not in sweep.keys], sweep.first)
+        for row in sweep.rows:
+            words = _of_sweep({**fixed, **row.words}, name)
+            rows.append(replace(row, job=row.job + free, words=words, confirms=_later(row.confirms, free)))
+        runs |= {job + free: replace(run, sweep=name) for job, run in sweep.runs.items()}
+        remarks += [f"{name}: {remark}" for remark in sweep.remarks]
+    unfinished = sum(sweep.unfinished for sweep in sweeps)
+    return Sweep(" and ".join(names), tuple(rows), runs, unfinished, tuple(remarks))
+
+
+def _later(job: int | None, by: int) -> int | None:
+    return None if job is None else job + by
+
+
+def _of_sweep(words: dict[str, str], name: str) -> dict[str, str]:
+    """With the name of the sweep at what names the optimizer."""
+    key = "optimizer._target_" if "optimizer._target_" in words else "optimizer"
+    return {**words, key: f"{words.get(key, 'optimizer')} ({name})"}
+
+
+def _differing(sweeps: Sequence[Sweep], swept: Sequence[str]) -> list[str]:
+    """Keys that decide the problem, that no sweep varies, and whose values are not the same in all of them."""
+    if any(key in EVERYTHING for key in swept):
+        return []
+    configs = [sweep.first.config for sweep in sweeps]
+    varied = {key for key in swept if key in PROBLEM}
+
+    def counts(key: str) -> bool:
+        section, _, rest = key.partition(".")
+        indifferent = section == "trainer" and rest in INDIFFERENT
+        return section in PROBLEM and section not in varied and key not in (*swept, *SEED_KEYS) and not indifferent
+
+    keys = dict.fromkeys(key for config in configs for key in config if counts(key))
+    return [key for key in keys if len({config.get(key) for config in configs}) > 1]
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    """Made different by a number where they are not."""
+    return [
+        name if names.count(name) == 1 else f"{name} #{names[: place + 1].count(name)}"
+        for place, name in enumerate(names)
+    ]

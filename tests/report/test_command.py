@@ -1,0 +1,184 @@
+"""`python -m src.report` on real runs, and on what is none."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.errors import LabError
+from src.plots.chart import Animation, Chart, Contours, Heat
+from src.report.__main__ import main, report
+from src.report.run_files import Run
+from src.report.single import findings_of
+from src.run import run as train
+
+
+@pytest.fixture(scope="module")
+def noisy_line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("noisy_line") / "run"
+    words = ["experiment=noisy_line", "callbacks=[parameters]", "callbacks.parameters.every_n_steps=1"]
+    train([*words, f"hydra.run.dir={directory}"])
+    return directory
+
+
+@pytest.fixture(scope="module")
+def two_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("two_layer") / "run"
+    train(["model=two_layer", "callbacks=[histograms]", "trainer.max_steps=200", f"hydra.run.dir={directory}"])
+    return directory
+
+
+@pytest.fixture
+def copied(noisy_line: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(noisy_line, tmp_path / "run"))
+
+
+def test_a_run_becomes_a_page_with_its_pictures(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(copied)])
+    assert str(copied / "report.html") in capsys.readouterr().out
+    names = {path.name for path in (copied / "pictures").iterdir()}
+    assert names == {f"{name}.{kind}" for name in ("loss", "fit", "way") for kind in ("png", "svg")}
+    assert "2.06683" in (copied / "report.html").read_text(encoding="utf-8")
+
+
+def test_figures_of_a_run_are_those_that_are_known(noisy_line: Path) -> None:
+    """The noisy line after 100 steps: w = 2.06683, b = 0.65558; least squares at 1.98821, 1.17848 with loss 3.85161."""
+    found = findings_of(Run(noisy_line))
+    (table,) = found.tables
+    cells = {row[0].text: [cell.value for cell in row[1:]] for row in table.rows}
+    assert table.columns == ["what", "learned", "true", "exact", "error"]
+    assert cells["weight"] == pytest.approx([2.06683, 2, 1.98821, 2.06683 - 1.98821], abs=1e-5)
+    assert cells["bias"] == pytest.approx([0.65558, 1, 1.17848, 0.65558 - 1.17848], abs=1e-5)
+    loss, fit, way = found.charts
+    assert isinstance(loss, Chart)
+    assert [level.at for level in loss.levels] == pytest.approx([3.85161], abs=1e-5)
+    assert isinstance(fit, Chart)
+    (line,) = [line for line in fit.lines if line.name == "fitted"]
+    assert np.asarray(line.y) == pytest.approx(2.06683 * np.asarray(line.x) + 0.65558, abs=1e-4)
+    assert isinstance(way, Contours)
+    (path,) = way.paths
+    assert list(path.steps) == list(range(101))
+    assert (path.x[0], path.y[0]) == (0, 0)
+    assert (path.x[-1], path.y[-1]) == pytest.approx((2.06683, 0.65558), abs=1e-5)
+
+
+def test_predicted_losses_lie_on_those_taken(noisy_line: Path) -> None:
+    """Two sources for one curve: TensorBoard's files have the closed form, metrics.csv what descent did."""
+    chart = findings_of(Run(noisy_line)).charts[0]
+    assert isinstance(chart, Chart)
+    lines = {line.name: dict(zip(np.asarray(line.x).tolist(), line.y, strict=True)) for line in chart.lines}
+    shared = lines["predicted by theory"].keys() & lines["training"].keys()
+    assert len(shared) > 10
+    assert [lines["training"][step] for step in shared] == pytest.approx(
+        [lines["predicted by theory"][step] for step in shared], rel=1e-4
+    )
+
+
+def test_histograms_of_weights_and_gradients(two_layer: Path) -> None:
+    found = findings_of(Run(two_layer))
+    heats = [picture for picture in found.charts if isinstance(picture, Heat)]
+    assert {heat.y_label for heat in heats} == {"value", "gradient"}
+    for heat in heats:
+        assert list(heat.x) == [0, 100, 200]
+        assert heat.values.sum(0) == pytest.approx(np.ones(3))
+    assert "fit" in [picture.name for picture in found.charts]  # a curve, through the checkpoint
+    assert "way" not in [picture.name for picture in found.charts]
+
+
+def test_a_run_on_a_surface_is_a_race_of_one(tmp_path: Path) -> None:
+    words = ["model=surface", "model.function=rosenbrock", "optimizer=adam", "callbacks=[parameters]"]
+    result = train([*words, "trainer.max_steps=100", f"hydra.run.dir={tmp_path / 'run'}"])
+    (race,) = [one for one in findings_of(Run(tmp_path / "run")).charts if isinstance(one, Animation)]
+    (path,) = race.contours.paths
+    (end,) = result.parameters.values()
+    assert (path.x[-1], path.y[-1]) == pytest.approx(np.ravel(end), rel=1e-6)
+    assert path.steps[-1] == race.frames[-1] == 100
+
+
+def test_a_run_without_its_way_shows_its_end_and_says_so(copied: Path) -> None:
+    text = (copied / "metrics.csv").read_text(encoding="utf-8").splitlines()
+    (copied / "metrics.csv").write_text("\n".join(",".join(line.split(",")[:2]) for line in text), encoding="utf-8")
+    found = findings_of(Run(copied))
+    (way,) = [picture for picture in found.charts if isinstance(picture, Contours)]
+    assert list(way.paths[0].steps) == [100]
+    assert any("callbacks=parameters" in remark for remark in found.remarks)
+
+
+@pytest.mark.parametrize("lost", ["metrics.csv", ".hydra/config.yaml", "checkpoints/last.ckpt"])
+@pytest.mark.parametrize("content", [None, "", "\x00broken {", "a: [b"])
+def test_a_run_with_a_broken_file_is_a_page_that_says_so(copied: Path, lost: str, content: str | None) -> None:
+    whole = len(findings_of(Run(copied)).charts)
+    (copied / lost).unlink() if content is None else (copied / lost).write_text(content, encoding="utf-8")
+    found = findings_of(Run(copied))
+    assert len(found.charts) < whole
+    assert any("cannot be" in remark or "broken" in remark or "no such" in remark for remark in found.remarks)
+
+
+def test_data_of_a_class_of_ones_own_are_not_built(copied: Path) -> None:
+    config = copied / ".hydra" / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("src.data.Line", "os.system"), encoding="utf-8")
+    found = findings_of(Run(copied))
+    assert [picture.name for picture in found.charts] == ["loss"]
+    assert any("data._target_=os.system" in remark for remark in found.remarks)
+
+
+def test_several_runs_are_compared_on_one_page(noisy_line: Path, copied: Path, tmp_path: Path) -> None:
+    out = tmp_path / "together.html"
+    assert report([noisy_line, copied], out)[0] == out
+    assert out.stat().st_size > 100_000
+
+
+# --- what is none ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"status": "completed"}', '{"status": 3, "steps": "x"}'])
+def test_a_broken_result_is_a_sentence(copied: Path, content: str) -> None:
+    (copied / "result.json").write_text(content, encoding="utf-8")
+    with pytest.raises(LabError, match=r"result\.json is broken"):
+        report([copied])
+
+
+@pytest.mark.parametrize("missing", ["parameters", "environment", "exact"])
+def test_a_result_that_lacks_something_is_a_sentence(copied: Path, missing: str) -> None:
+    result = json.loads((copied / "result.json").read_text(encoding="utf-8"))
+    del result[missing]
+    (copied / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    with pytest.raises(LabError, match=f"result.json is broken .*{missing}"):
+        report([copied])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nowhere"], "nowhere is not there"),
+        (["{empty}"], "holds no finished run"),
+        (["{file}"], "is a file"),
+        (["{run}", "--out", "{empty}"], "is a directory"),
+        (["{run}", "--heat", "seed", "optimizer.lr"], "a single run has no swept keys"),
+    ],
+)
+def test_what_cannot_be_reported_is_a_sentence(
+    words: list[str], sentence: str, noisy_line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    places = {"empty": tmp_path / "empty", "file": tmp_path / "file", "run": noisy_line}
+    with pytest.raises(SystemExit) as ended:
+        main([word.format(**places) for word in words])
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert sentence in told
+    assert "Traceback" not in told
+
+
+def test_the_page_of_a_sweep_needs_neither_torch_nor_lightning() -> None:
+    heavy = "torch", "lightning", "tensorboard"
+    code = "import sys; import src.report.__main__, src.report.findings, src.report.page, src.report.single, "
+    code += f"src.plots.files; print([one for one in {heavy} if one in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"

@@ -1,0 +1,486 @@
+"""Tables, pictures and remarks, of sweeps whose numbers are known."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from src.plots.chart import Animation, Chart, Heat
+from src.report.findings import findings
+from src.report.reading import Sweep, read
+from tests.report.sweeps import grid, sweep
+
+RATES = [0.01, 0.1, 1.0, 10.0]
+SEEDS = [0.9, 0.95, 1.0, 1.05, 1.1, 1.2]
+EXACT = {
+    "weight": [[1.0]],
+    "train/loss": 0.25,
+    "hessian_eigenvalues": [0.5, 4.0],
+    "critical_lr": 0.5,
+    "critical_lr_formula": "2/λmax",
+    "optimal_lr": 2 / 4.5,
+    "not_applicable": {"path and steps": "it is no linear map"},
+}
+
+
+def _losses(levels):
+    """Six seeds around a level each; None where it diverged."""
+    return [[None] * 6 if level is None else [level * seed for seed in SEEDS] for level in levels]
+
+
+def _grid(**levels):
+    """By optimizer the levels at each of `RATES`."""
+    return {
+        (name, rate): of_one for name, four in levels.items() for rate, of_one in zip(RATES, _losses(four), strict=True)
+    }
+
+
+JOBS = grid(_grid(sgd=[4.0, 1.0, 2.0, None], adam=[8.0, 4.0, 2.0, 3.0]), exact=EXACT)
+
+
+def _found(path, jobs, shown=None, **more):
+    one = read(sweep(path, jobs, shown))
+    assert isinstance(one, Sweep)
+    return findings([one], **more)
+
+
+def _column(table, name):
+    return [row[table.columns.index(name)] for row in table.rows]
+
+
+def _texts(table, name):
+    return [cell.text for cell in _column(table, name)]
+
+
+def _chart(found, name):
+    picture = next(one for one in found.charts if one.name == name)
+    assert isinstance(picture, Chart)
+    return picture
+
+
+# --- the headline ----------------------------------------------------------------------------------------------------
+
+
+def test_headline(tmp_path):
+    table = _found(tmp_path, JOBS).tables[0]
+    assert _texts(table, "optimizer") == ["sgd", "adam"]
+    assert _texts(table, "best setting") == ["lr=0.1", "lr=1"]
+    mean = stats.trim_mean(SEEDS, 0.25)
+    assert [cell.value for cell in _column(table, "val/loss")] == pytest.approx([mean, 2 * mean])
+    assert _texts(table, "seeds") == ["6", "6"]
+    assert _texts(table, "diverged settings") == ["1 of 4", "0 of 4"]
+    assert _texts(table, "not told apart") == ["a", "b"]
+    assert "on which the settings were selected" in table.caption
+
+
+def test_steps_to_the_target(tmp_path):
+    """On seed s sgd goes from 10 to e = s/2 in a straight line, and adam to s: within 10 % of e comes sgd alone.
+
+    10 - (10 - e) k/100 <= 1.1 e from k = 100 (10 - 1.1 e)/(10 - e) on, which is above 90 of 100 for every seed's e.
+    """
+    table = _found(tmp_path, JOBS).tables[0]
+    assert _texts(table, "steps to target") == ["100", "not reached (0 of 6 seeds)"]
+    assert "seconds to target" not in table.columns
+
+
+def test_a_start_far_away_makes_a_wider_target(tmp_path):
+    """A thousandth of the way from 1e4 is 10, which the last step but none reaches; that is far above 1.1 * 0.5."""
+    jobs = [{**job, "start": 1e4, "steps": 10_000} for job in JOBS]
+    table = _found(tmp_path, jobs).tables[0]
+    assert _texts(table, "steps to target") == ["10,000", "10,000"]
+
+
+def test_seconds_of_lone_runs(tmp_path):
+    found = _found(tmp_path, [{**job, "stack_size": 1, "seconds": 3.0} for job in JOBS])
+    assert [cell.value for cell in _column(found.tables[0], "seconds to target")] == [3.0, None]
+    assert not any("seconds to the target" in remark for remark in found.remarks)
+    stacked = _found(tmp_path / "stacked", JOBS)
+    assert any("seconds to the target are not told" in remark for remark in stacked.remarks)
+
+
+def test_decades_of_good_rates(tmp_path):
+    """Linear in the logarithm: from 1 to 4 a decade lower, to 2 a decade higher, to 1.1 a 30th and a tenth of one."""
+    table = _found(tmp_path, JOBS).tables[0]
+    assert [cell.value for cell in _column(table, "decades of good rates")] == pytest.approx(
+        [0.1 / 3 + 0.1, 0.1 + 0.2], rel=1e-9
+    )
+
+
+def test_a_range_beside_what_diverged_may_be_wider(tmp_path):
+    table = _found(tmp_path, grid(_grid(sgd=[4.0, 2.0, 1.0, None]))).tables[0]
+    assert _texts(table, "decades of good rates") == ["≥ 0.10"]
+
+
+def test_an_edge_is_flagged(tmp_path):
+    found = _found(tmp_path, grid(_grid(sgd=[4.0, 3.0, 2.0, 1.0])))
+    assert _texts(found.tables[0], "best setting") == ["lr=10 (largest tried)"]
+    assert any("try optimizer.lr=tag(log,interval" in remark for remark in found.remarks)
+
+
+def test_the_confirmation_counts_where_there_is_one(tmp_path):
+    fresh = [
+        {"words": {**JOBS[first]["words"], "seed": str(seed)}, "losses": [9.0, 9.0, level + seed], "confirms": first}
+        for first, level in ((6, 0.0), (36, 1.0))
+        for seed in range(10, 14)
+    ]
+    assert JOBS[6]["words"] == {"optimizer": "sgd", "optimizer.lr": "0.1", "seed": "0"}
+    found = _found(tmp_path, [*JOBS, *fresh])
+    table = found.tables[0]
+    assert [cell.value for cell in _column(table, "test/loss")] == pytest.approx([11.5, 12.5])
+    assert _texts(table, "seeds") == ["4", "4"]
+    assert "over fresh seeds, on which nothing was selected: the confirmation's" in table.caption
+    assert "runs 48 to 51" in str(_chart(found, "curves_train").lines[0].hover)
+    assert found.title.endswith("2 optimizers, 48 runs and 8 to confirm")
+
+
+def test_what_is_not_confirmed_is_not_compared_with_what_is(tmp_path):
+    fresh = [
+        {"words": {**JOBS[6]["words"], "seed": str(seed)}, "losses": [9.0, 9.0, 9.0 + seed], "confirms": 6}
+        for seed in range(10, 14)
+    ]
+    found = _found(tmp_path, [*JOBS, *fresh])
+    assert _texts(found.tables[0], "not told apart") == ["a", ""]
+    assert _texts(found.tables[0], "loss") == ["test/loss 20.5", "val/loss 2.05"]
+    assert [table.name for table in found.tables] == ["Which optimizer, and how hard was it to tune?"]
+
+
+# --- pairs and problems ----------------------------------------------------------------------------------------------
+
+
+def test_probability_of_improvement(tmp_path):
+    """Paired: sgd is lower on each of the six seeds, though some of adam's losses are below some of sgd's."""
+    levels = {("sgd", 0.1): [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], ("adam", 0.1): [1.5, 2.5, 3.5, 4.5, 5.5, 6.5]}
+    found = _found(tmp_path, grid(levels))
+    assert _texts(found.tables[0], "not told apart") == ["a", "a"]
+    row = [cell.text for cell in found.tables[1].rows[0]]
+    assert row == ["sgd", "adam", "1.00", "1.00 to 1.00", "yes", "6", "1"]
+
+
+def test_five_pairs_tell_nothing_apart(tmp_path):
+    levels = {("sgd", 0.1): [1.0, 2.0, 3.0, 4.0, 5.0], ("adam", 0.1): [1.5, 2.5, 3.5, 4.5, 5.5]}
+    assert _texts(_found(tmp_path, grid(levels)).tables[1], "told apart") == ["no"]
+
+
+def _two_problems():
+    """sgd is best by a factor of 2 on one, adam by a factor of 4 on the other, whose losses are 100 times larger."""
+    jobs = []
+    for option, (ours, theirs) in {"line": (1.0, 2.0), "teacher": (400.0, 100.0)}.items():
+        for job in grid(_grid(sgd=[9e3, ours, 9e3, None], adam=[9e3, theirs, 9e3, 9e3])):
+            jobs.append({**job, "words": {"data": option, **job["words"]}})
+    return jobs
+
+
+def test_several_problems(tmp_path):
+    found = _found(tmp_path, _two_problems())
+    assert _texts(found.tables[0], "problem") == ["line", "line", "teacher", "teacher"]
+    assert _texts(found.tables[0], "optimizer") == ["sgd", "adam", "adam", "sgd"]
+    over = found.tables[1]
+    mean = stats.trim_mean(SEEDS, 0.25)
+    scores = {"adam": [2, 1], "sgd": [1, 4]}  # times the best of each problem
+    for label, cell in zip(_texts(over, "optimizer"), _column(over, "loss over the best"), strict=True):
+        every = np.concatenate([factor * np.array(SEEDS) / mean for factor in scores[label]])
+        assert cell.value == pytest.approx(stats.trim_mean(every, 0.25))
+    assert _texts(over, "problems won") == ["1 of 2", "1 of 2"]
+    assert _texts(found.tables[2], "probability") == ["0.50"]
+    profile = _chart(found, "profile")
+    sgd = next(line for line in profile.lines if line.name == "sgd")
+    assert list(sgd.x)[:2] == pytest.approx([1.0, 4.0])
+    assert list(sgd.y)[:2] == [0.5, 1.0]
+    assert {"sensitivity_1", "sensitivity_2", "curves_train_2", "budget_1", "heat_2"} <= {
+        one.name for one in found.charts
+    }
+
+
+def test_only_optimizers_of_all_problems_are_compared_over_them(tmp_path):
+    """momentum would look best over all, for it is missing where losses are bad."""
+    more = grid(_grid(momentum=[9e3, 0.5, 9e3, None]))
+    jobs = [*_two_problems(), *({**job, "words": {"data": "line", **job["words"]}} for job in more)]
+    found = _found(tmp_path, jobs)
+    assert set(_texts(found.tables[1], "optimizer")) == {"sgd", "adam"}
+    assert _texts(found.tables[1], "problems won") == ["1 of 2", "1 of 2"]
+    assert {line.name for line in _chart(found, "profile").lines} == {"sgd", "adam"}
+    lost = [
+        {**job, "losses": [None, None], "status": "diverged"}
+        if job["words"]["optimizer"] != "momentum" and job["words"]["data"] == "line"
+        else job
+        for job in jobs
+    ]
+    assert "Over all problems" not in [table.name for table in _found(tmp_path / "lost", lost).tables]
+    only = [job for job in jobs if job["words"]["optimizer"] != "adam" or job["words"]["data"] == "line"]
+    assert "profile" not in [picture.name for picture in _found(tmp_path / "only", only).charts]
+
+
+def test_names_of_pictures_are_different(tmp_path):
+    names = [picture.name for picture in _found(tmp_path, _two_problems()).charts]
+    assert len(set(names)) == len(names)
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+
+
+def test_sensitivity(tmp_path):
+    picture = _chart(_found(tmp_path, JOBS), "sensitivity")
+    sgd = next(line for line in picture.lines if line.name == "sgd")
+    mean = stats.trim_mean(SEEDS, 0.25)
+    assert list(sgd.x) == RATES
+    assert list(sgd.y) == pytest.approx([4 * mean, mean, 2 * mean, math.inf])
+    assert sgd.low is not None
+    assert sgd.high is not None
+    assert np.all(np.asarray(sgd.low)[:3] < np.asarray(sgd.y)[:3])
+    assert np.all(np.asarray(sgd.high)[:3] > np.asarray(sgd.y)[:3])
+    [region] = picture.regions
+    assert (region.of, region.start, region.end) == ("sgd", pytest.approx(math.sqrt(10.0)), None)
+    levels = {level.name: level.at for level in picture.levels}
+    assert levels == pytest.approx(
+        {"critical rate, gradient descent": 2 / 4.0, "best rate, gradient descent": 2 / (0.5 + 4.0)}
+    )
+    assert picture.x.log
+    assert "(run 6)" in sgd.hover[1]
+
+
+def test_settings_drawn_at_random_are_points(tmp_path):
+    jobs = [
+        {"words": {"optimizer.lr": str(rate), "optimizer.eps": str(rate * eps)}, "losses": [1.0, rate + eps]}
+        for rate, eps in ((0.1, 1.0), (0.2, 3.0), (0.4, 2.0))
+    ]
+    picture = _chart(_found(tmp_path, jobs), "sensitivity")
+    assert not picture.lines
+    assert list(picture.points[0].x) == [0.1, 0.2, 0.4]
+    assert list(picture.points[0].y) == pytest.approx([1.1, 3.2, 2.4])
+
+
+def test_curves(tmp_path):
+    """Every run goes straight from 10 to its end, so their interquartile mean does, to that of the ends."""
+    picture = _chart(_found(tmp_path, JOBS), "curves_train")
+    line = picture.lines[0]
+    end = stats.trim_mean(SEEDS, 0.25) / 2
+    np.testing.assert_allclose(line.y, 10 - (10 - end) * np.asarray(line.x) / 100)
+    assert [(level.name, level.at) for level in picture.levels] == [("exact loss", 0.25)]
+    assert str(line.hover) == "optimizer.lr=0.1 (runs 6 to 11)"
+    assert "foresees no path" in picture.caption
+
+
+def test_a_run_that_ended_early_keeps_its_last_loss(tmp_path):
+    jobs = [
+        {"words": {"optimizer": "sgd", "seed": "0"}, "losses": [2.0, 2.0], "steps": 50},
+        {"words": {"optimizer": "sgd", "seed": "1"}, "losses": [4.0, 4.0], "steps": 100},
+    ]
+    line = _chart(_found(tmp_path, jobs), "curves_train").lines[0]
+    assert (list(line.x)[-1], list(line.y)[-1]) == (100, 3.0)
+
+
+def test_budget(tmp_path):
+    """One draw: the mean, in which what diverged counts as the start, 10; many draws: the best."""
+    picture = _chart(_found(tmp_path, JOBS), "budget")
+    mean = stats.trim_mean(SEEDS, 0.25)
+    sgd = next(line for line in picture.lines if line.name == "sgd")
+    values = np.array([4 * mean, mean, 2 * mean, 10.0])
+    assert list(sgd.x) == [1, 2, 3, 4]
+    assert list(sgd.y)[:2] == pytest.approx([values.mean(), np.minimum.outer(values, values).mean()])
+
+
+def _heats(found):
+    return [picture for picture in found.charts if isinstance(picture, Heat)]
+
+
+def test_heat(tmp_path):
+    [heat] = _heats(_found(tmp_path, JOBS))
+    mean = stats.trim_mean(SEEDS, 0.25)
+    assert list(heat.x) == ["0.01", "0.1", "1", "10"]
+    assert list(heat.y) == ["sgd", "adam"]
+    np.testing.assert_allclose(heat.values, mean * np.array([[4, 1, 2, np.inf], [8, 4, 2, 3]]))
+    assert heat.hover[0][3] == "diverged"
+    assert heat.hover[0][1].endswith("run 6")
+
+
+def test_heat_of_two_keys(tmp_path):
+    jobs = [
+        {"words": {"optimizer.lr": str(rate), "optimizer.momentum": str(beta)}, "losses": [1.0, rate + beta]}
+        for rate in (0.1, 0.2)
+        for beta in (0.0, 0.5, 0.9)
+    ]
+    [heat] = _heats(_found(tmp_path, jobs))
+    assert (heat.x_label, heat.y_label) == ("learning rate", "optimizer.momentum")
+    np.testing.assert_allclose(heat.values, np.add.outer([0.0, 0.5, 0.9], [0.1, 0.2]))
+    [asked] = _heats(_found(tmp_path / "asked", jobs, heat=("optimizer.lr", "optimizer.momentum")))
+    np.testing.assert_allclose(asked.values, heat.values.T)
+
+
+def test_heat_of_two_keys_of_the_problem(tmp_path):
+    jobs = [
+        {"words": {"data.rows": str(rows), "data.noise": str(noise)}, "losses": [1.0, rows * noise]}
+        for rows in (10, 20)
+        for noise in (1, 2)
+    ]
+    [heat] = _heats(_found(tmp_path, jobs))
+    assert heat.values.tolist() == [[10, 20], [20, 40]]
+
+
+def test_rates_of_optimizers_with_different_ranges_share_cells_without_gaps(tmp_path):
+    jobs = [
+        {"words": {"optimizer": name, "optimizer.lr": f"{rate:.12g}"}, "losses": [1.0, rate]}
+        for name, low in (("sgd", -4.0), ("adam", -3.3))
+        for rate in np.logspace(low, low + 4, 20)
+    ]
+    [heat] = _heats(_found(tmp_path, jobs))
+    for row, low in zip(heat.values, (-4.0, -3.3), strict=True):
+        there = np.flatnonzero(np.isfinite(row))
+        assert np.diff(there).max() == 1
+        # the best of a cell is its lowest rate here, and the first cell's that of the range
+        assert row[there[0]] == pytest.approx(10**low)
+
+
+def test_a_loss_of_zero_has_a_colour(tmp_path):
+    jobs = [
+        {"words": {"optimizer": n, "optimizer.lr": "0.1"}, "losses": [1.0, v]} for n, v in (("sgd", 0.0), ("adam", 2.0))
+    ]
+    [heat] = _heats(_found(tmp_path, jobs, heat=("optimizer", "optimizer.lr")))
+    assert heat.log
+    assert heat.values.min() > 0
+    assert heat.hover[0][0].startswith("0,")
+
+
+# --- the race --------------------------------------------------------------------------------------------------------
+
+
+def _racer(path, job, x, y):
+    rows = [f"{step},{one},{other},1.0" for step, (one, other) in enumerate(zip(x, y, strict=True))]
+    (path / str(job) / "metrics.csv").write_text("step,point[0],point[1],train/loss\n" + "\n".join(rows) + "\n")
+
+
+def test_race(tmp_path):
+    """Over x² + (y² - 1)²/2 along x = 0: away from the saddle, below 0.45, from y² > 1 - sqrt(0.9) on, y > 0.2265."""
+    config = "model:\n  _target_: src.models.Surface\n  function: saddle\n"
+    jobs = [
+        {"words": {"optimizer": name, "optimizer.lr": "0.1"}, "losses": [loss], "config": config}
+        for name, loss in (("adam", 0.1), ("sgd", 0.5))
+    ]
+    sweep(tmp_path, jobs)
+    _racer(tmp_path, 0, [0.0] * 6, [0.001, 0.1, 0.2, 0.25, 0.5, 0.9])
+    _racer(tmp_path, 1, [0.0] * 6, [0.001, 0.002, 0.003, 0.004, 0.005, 0.006])
+    one = read(tmp_path)
+    assert isinstance(one, Sweep)
+    found = findings([one])
+    table = found.tables[1]
+    assert _texts(table, "optimizer") == ["adam", "sgd"]
+    assert _texts(table, "away from the saddle at step") == ["3", "not within the run"]
+    distance = [cell.value for cell in _column(table, "final distance to the nearest minimum")]
+    assert distance == pytest.approx([0.1, 0.994])
+    animation = found.charts[0]
+    assert isinstance(animation, Animation)
+    assert [path.name for path in animation.contours.paths] == ["adam", "sgd"]
+    assert list(animation.contours.paths[0].y) == [0.001, 0.1, 0.2, 0.25, 0.5, 0.9]
+    assert list(animation.frames) == [0, 1, 2, 3, 4, 5]
+    heights = animation.contours.heights
+    assert heights.shape == (121, 121)
+    assert heights[60, 60] == pytest.approx(0.5)  # the saddle point, in the middle
+    assert heights[0, 60] == pytest.approx((1.5**2 - 1) ** 2 / 2)
+
+
+# --- how far to trust it ---------------------------------------------------------------------------------------------
+
+
+def test_one_seed_has_no_interval_and_it_is_said(tmp_path):
+    found = _found(tmp_path, [job for job in JOBS if job["words"]["seed"] == "0"])
+    assert _texts(found.tables[0], "95 % interval") == ["", ""]
+    assert _texts(found.tables[0], "not told apart") == ["", ""]
+    assert any(remark.startswith("one seed only") for remark in found.remarks)
+    assert len(found.tables) == 1
+    low = _chart(found, "sensitivity").lines[0].low
+    assert low is not None
+    assert np.isnan(low).all()
+
+
+def test_few_seeds_are_said_to_be_few(tmp_path):
+    found = _found(tmp_path, [job for job in JOBS if job["words"]["seed"] in "012"])
+    assert any("a bootstrap of 3 seeds is narrower than it should be" in remark for remark in found.remarks)
+
+
+def test_everything_diverged(tmp_path):
+    found = _found(tmp_path, grid(_grid(sgd=[None] * 4, adam=[None] * 4)))
+    assert _texts(found.tables[0], "best setting") == ["none of 4 came through"] * 2
+    assert _texts(found.tables[0], "train/loss") == ["6 of 6 seeds diverged"] * 2
+    assert _texts(found.tables[0], "diverged settings") == ["4 of 4"] * 2
+    assert found.charts == []
+    assert any("of 48 runs 48 diverged" in remark for remark in found.remarks)
+
+
+def test_failed_runs_are_counted(tmp_path):
+    jobs = [{**job, "status": "failed"} if job["words"]["optimizer.lr"] == "10" else job for job in JOBS]
+    found = _found(tmp_path, jobs)
+    assert _texts(found.tables[0], "diverged settings") == ["0 of 4, 1 failed"] * 2
+    assert any("of 48 runs 12 failed" in remark for remark in found.remarks)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("metrics.csv", "step,train/loss\n0,low\n"), ("result.json", "{"), ("metrics.csv", None)]
+)
+def test_a_broken_file_of_a_run_that_is_shown(tmp_path, name, text):
+    sweep(tmp_path, JOBS)
+    path = tmp_path / "6" / name
+    path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+    one = read(tmp_path)
+    assert isinstance(one, Sweep)
+    found = findings([one])
+    assert any(f"6/{name}" in remark for remark in found.remarks)
+    assert _column(found.tables[0], "val/loss")[0].value == pytest.approx(stats.trim_mean(SEEDS, 0.25))
+    assert _chart(found, "curves_train").lines[0].name == "sgd"
+
+
+def test_run_directories_that_are_gone(tmp_path):
+    found = _found(tmp_path, JOBS, shown=[])
+    assert _texts(found.tables[0], "steps to target") == ["", ""]
+    assert "curves_train" not in [picture.name for picture in found.charts]
+    assert any("12 more" in remark or "more files" in remark for remark in found.remarks)
+
+
+def test_keys_with_markup_are_kept_as_they_are(tmp_path):
+    jobs = [{**job, "words": {"+data.<b>": "[red]", **job["words"]}} for job in JOBS]
+    jobs += [{**job, "words": {"+data.<b>": "</script>", **job["words"]}} for job in JOBS]
+    found = _found(tmp_path, [{**job, "words": {k.lstrip("+"): v for k, v in job["words"].items()}} for job in jobs])
+    assert set(_texts(found.tables[0], "problem")) == {"<b>=[red]", "<b>=</script>"}
+
+
+def test_optimizers_of_two_sweeps_are_compared(tmp_path):
+    """The same but that new's sgd is twice as good."""
+    better = [{**job, "losses": [job["losses"][0], job["losses"][1] and job["losses"][1] / 2]} for job in JOBS[:24]]
+    sweeps = [read(sweep(tmp_path / name, jobs)) for name, jobs in (("old", JOBS[:24]), ("new", better))]
+    found = findings([one for one in sweeps if isinstance(one, Sweep)])
+    assert _texts(found.tables[0], "optimizer") == ["sgd (new)", "sgd (old)"]
+    assert [cell.text for cell in found.tables[1].rows[0]][:3] == ["sgd (new)", "sgd (old)", "1.00"]
+
+
+def test_more_problems_than_are_drawn(tmp_path):
+    jobs = [{**job, "words": {"data.rows": str(rows), **job["words"]}} for rows in range(10, 20) for job in JOBS[:12]]
+    found = _found(tmp_path, jobs, shown=[])
+    assert len(found.tables[0].rows) == 10
+    assert any("the first 8 of 10 problems" in remark for remark in found.remarks)
+
+
+def test_an_optimizer_of_ones_own_is_called_by_its_class(tmp_path):
+    jobs = grid({("sgd", 0.1): [1.0, 2.0]})
+    jobs += [{**job, "words": {"optimizer._target_": "mine.Sgd", "seed": job["words"]["seed"]}} for job in jobs]
+    assert set(_texts(_found(tmp_path, jobs).tables[0], "optimizer")) == {"sgd", "Sgd"}
+
+
+def test_command_config_and_environment(tmp_path):
+    found = _found(tmp_path, JOBS)
+    assert found.command == "python -m src.train -m ..."
+    assert found.environment["torch"] == "2.13.0"
+    assert found.config.startswith(f"# of run 0 of {tmp_path.name}; swept: optimizer, optimizer.lr, seed\n")
+    assert "_target_: torch.optim.SGD" in found.config
+
+
+def test_torch_is_not_imported(tmp_path):
+    """In a process of its own, for this one has torch."""
+    import subprocess
+
+    sweep(tmp_path, JOBS)
+    code = (
+        "import sys, pathlib; from src.report.reading import read; from src.report.findings import findings; "
+        "findings([read(pathlib.Path(sys.argv[1]))]); print('torch' in sys.modules, 'lightning' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

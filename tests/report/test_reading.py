@@ -1,0 +1,271 @@
+"""What is read of run and sweep directories, whole, half-written and broken."""
+
+import json
+
+import numpy as np
+import pytest
+
+from src.errors import LabError
+from src.report.merged import merged
+from src.report.reading import Run, Sweep, gather, read
+from src.results import RunDirectory
+from src.sweep.ledger import Ledger
+from tests.report.sweeps import grid, run, sweep
+
+JOBS = grid({("sgd", 0.1): [1.0, 2.0], ("adam", 0.1): [3.0, None]})
+
+
+def test_rows_of_results_csv(tmp_path):
+    found = read(sweep(tmp_path / "mine", JOBS))
+    assert isinstance(found, Sweep)
+    assert found.name == "mine"
+    assert [row.status for row in found.rows] == ["completed"] * 3 + ["diverged"]
+    assert found.rows[2].words == {"optimizer": "adam", "optimizer.lr": "0.1", "seed": "0"}
+    assert found.rows[2].metrics == {"train/loss": 1.5, "val/loss": 3.0, "test/loss": None}
+    assert found.rows[3].metrics["val/loss"] is None
+    assert found.rows[0].steps == 100
+    assert found.runs[2].result["status"] == "completed"
+
+
+def test_confirmations_name_what_they_confirm(tmp_path):
+    found = read(sweep(tmp_path, [*JOBS, {**JOBS[0], "confirms": 0}]))
+    assert isinstance(found, Sweep)
+    assert [row.confirms for row in found.rows] == [None] * 4 + [0]
+
+
+def test_a_key_that_a_run_does_not_have_is_not_among_its_words(tmp_path):
+    jobs = [*JOBS, {"words": {"optimizer": "momentum", "optimizer.momentum": "0.9"}, "losses": [1.0, 1.0]}]
+    found = read(sweep(tmp_path, jobs))
+    assert isinstance(found, Sweep)
+    assert found.rows[0].words.keys() == {"optimizer", "optimizer.lr", "seed"}
+    assert found.rows[4].words == {"optimizer": "momentum", "optimizer.momentum": "0.9"}
+
+
+def test_unfinished_runs_are_counted_and_left_out(tmp_path):
+    found = read(sweep(tmp_path, [*JOBS, {"words": {"optimizer": "sgd"}, "losses": [], "status": "unfinished"}]))
+    assert isinstance(found, Sweep)
+    assert (len(found.rows), found.unfinished) == (4, 1)
+
+
+def test_a_results_csv_that_is_behind_is_not_believed(tmp_path):
+    """One more run has ended than it knows of, so the ledger is read."""
+    sweep(tmp_path, JOBS[:2])
+    run(tmp_path / "2", JOBS[2])
+    call = {"shared": [], "keys": ["optimizer", "seed"], "swept": [], "common": {}, "varying": [], "choices": {}}
+    jobs = [[n, f"{n:0>16}", 0, [f"{k}={v}" for k, v in JOBS[n]["words"].items()]] for n in range(3)]
+    kept = {"calls": [call], "jobs": jobs, "stacks": [], "failures": {}, "confirms": {}, "marks": {}}
+    (tmp_path / "sweep.json").write_text(json.dumps(kept), encoding="utf-8")
+    found = read(tmp_path)
+    assert isinstance(found, Sweep)
+    assert [row.metrics["val/loss"] for row in found.rows] == [1.0, 2.0, 3.0]
+    assert found.rows[2].words["optimizer"] == "adam"
+    assert len(Ledger.read(tmp_path).entries) == 3
+
+
+def test_a_reason_with_commas_quotes_and_lines(tmp_path):
+    found = read(sweep(tmp_path, [{**JOBS[0], "reason": 'all, "every"\nstep'}, *JOBS[1:]]))
+    assert isinstance(found, Sweep)
+    assert found.rows[0].metrics["val/loss"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "job,status\n0,completed\n",
+        "job,status,reason,steps,train/loss,confirms,fingerprint\n0,completed,,many,1.0,,a\n",
+        "job,status,reason,steps,train/loss,confirms,fingerprint\n0,completed,,5,low,,a\n",
+        "job,status,reason,steps,train/loss,confirms,fingerprint\n0,won,,5,1.0,,a\n",
+        "job,status,reason,steps,train/loss,confirms,fingerprint\n0,completed,,5,1.0\n1,completed,,5,1.0,,a,b,c\n",
+    ],
+    ids=["empty", "other columns", "steps", "loss", "status", "ragged"],
+)
+def test_a_broken_results_csv_is_told(tmp_path, text):
+    (tmp_path / "results.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(LabError, match=r"results\.csv"):
+        read(tmp_path)
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    (tmp_path / "results.csv").write_bytes(b"\xff\xfe\x00\x01" * 20)
+    with pytest.raises(LabError, match=r"results\.csv"):
+        read(tmp_path)
+
+
+def test_places_without_runs(tmp_path):
+    with pytest.raises(LabError, match="holds no finished run: give"):
+        read(tmp_path)
+    with pytest.raises(LabError, match="is not there"):
+        read(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(LabError, match="is a file"):
+        read(tmp_path / "file")
+    (tmp_path / "half" / ".hydra").mkdir(parents=True)
+    with pytest.raises(LabError, match=r"no finished run \(there is no result.json\)"):
+        read(tmp_path / "half")
+    sweep(tmp_path / "sweep", JOBS)
+    (tmp_path / "sweep" / "sweep.json").write_text("{", encoding="utf-8")
+    with pytest.raises(LabError, match=r"sweep\.json cannot be read"):
+        read(tmp_path / "sweep")
+    with pytest.raises(LabError, match="holds sweeps"):
+        read(tmp_path)
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run(tmp_path):
+    run(tmp_path / "run", {**JOBS[0], "start": 10.0})
+    found = read(tmp_path / "run")
+    assert isinstance(found, Run)
+    assert found.result["metrics"]["val/loss"] == 1.0
+    steps, values = found.curves["train/loss"]
+    np.testing.assert_allclose(values, 10.0 - 9.5 * steps / 100)
+    assert [part.tolist() for part in found.curves["val/loss"]] == [[100.0], [1.0]]
+    assert found.words == JOBS[0]["words"]
+    assert found.config["optimizer.lr"] == "0.01"
+    assert found.foreseen("predicted_loss") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"status": "won"}', '{"status": "completed", "steps": 1}'])
+def test_a_broken_result(tmp_path, text):
+    run(tmp_path, JOBS[0])
+    RunDirectory(tmp_path).result_path.write_text(text, encoding="utf-8")
+    with pytest.raises(LabError, match=r"result\.json is broken"):
+        _ = Run(tmp_path).result
+
+
+@pytest.mark.parametrize(
+    "text", ["", "step\n", "loss\n1\n", "step,train/loss\n0,low\n", "step,train/loss\n1,2\n0,3\n", "step,a\n0,1,2\n"]
+)
+def test_broken_curves(tmp_path, text):
+    """A file without rows is none of a run either: its first step is always in it."""
+    run(tmp_path, JOBS[0])
+    RunDirectory(tmp_path).curves_path.write_text(text, encoding="utf-8")
+    with pytest.raises(LabError, match="cannot be read as the curves"):
+        _ = Run(tmp_path).curves
+
+
+def test_curves_that_are_not_finite(tmp_path):
+    run(tmp_path, JOBS[0])
+    RunDirectory(tmp_path).curves_path.write_text("step,train/loss\n0,1e3\n1,inf\n2,nan\n", encoding="utf-8")
+    assert Run(tmp_path).curves["train/loss"][1].tolist()[:2] == [1000.0, float("inf")]
+
+
+def test_a_curve_of_theory(tmp_path):
+    """As TensorBoard's own writer has it; what a crash cut off is left out."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path)) as writer:
+        for step, loss in ((0, 3.0), (5, 2.0), (9, 0.5)):
+            writer.add_scalar("theory/predicted_loss", loss, step)
+            writer.add_scalar("train/loss", 7.0, step)
+    found = Run(tmp_path).foreseen("predicted_loss")
+    assert found is not None
+    assert [part.tolist() for part in found] == [[0.0, 5.0, 9.0], [3.0, 2.0, 0.5]]
+    file = next(tmp_path.glob("events*"))
+    file.write_bytes(file.read_bytes()[:-70])
+    cut = Run(tmp_path).foreseen("predicted_loss")
+    assert cut is not None
+    assert cut[1].tolist() == [3.0, 2.0]
+
+
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_of_another_launcher(tmp_path):
+    """Numbered runs, no results.csv; what all were started with tells nothing apart."""
+    for number, job in enumerate(JOBS):
+        run(tmp_path / str(number), {**job, "words": {**job["words"], "trainer.max_steps": "100"}})
+    (tmp_path / "4" / ".hydra").mkdir(parents=True)
+    found = read(tmp_path)
+    assert isinstance(found, Sweep)
+    told = [{key: job["words"][key] for key in ("optimizer", "seed")} for job in JOBS]  # all have one rate
+    assert [row.words for row in found.rows] == told
+    assert found.unfinished == 1
+
+
+def test_a_run_that_was_not_given_a_key_has_its_own_value(tmp_path):
+    run(tmp_path / "a", {"words": {}, "losses": [1.0, 1.0]})
+    run(tmp_path / "b", {"words": {"optimizer": "adam", "optimizer.lr": "0.3"}, "losses": [2.0, 2.0]})
+    found = read(tmp_path)
+    assert isinstance(found, Sweep)
+    assert [row.words for row in found.rows] == [
+        {"optimizer": "sgd", "optimizer.lr": "0.01"},
+        {"optimizer": "adam", "optimizer.lr": "0.3"},
+    ]
+
+
+def test_a_broken_run_among_others_is_left_out_and_told(tmp_path):
+    for number, job in enumerate(JOBS):
+        run(tmp_path / str(number), job)
+    (tmp_path / "1" / "result.json").write_text("{", encoding="utf-8")
+    found = read(tmp_path)
+    assert isinstance(found, Sweep)
+    assert len(found.rows) == 3
+    assert "1/result.json is broken" in found.remarks[0]
+
+
+def test_a_run_that_repeats_another_counts_once(tmp_path):
+    for name in ("a", "b"):
+        run(tmp_path / name, {**JOBS[0], "fingerprint": "f"})
+    found = read(tmp_path)
+    assert isinstance(found, Sweep)
+    assert len(found.rows) == 1
+    assert "b repeats a" in found.remarks[0]
+
+
+def test_nothing_but_broken_runs(tmp_path):
+    run(tmp_path / "0", JOBS[0])
+    (tmp_path / "0" / "result.json").write_text("{", encoding="utf-8")
+    with pytest.raises(LabError, match=r"no run of .* can be read"):
+        read(tmp_path)
+
+
+def test_single_runs_are_gathered(tmp_path):
+    for number, job in enumerate(JOBS[:2]):
+        run(tmp_path / str(number), job)
+    one = read(sweep(tmp_path / "sweep", JOBS))
+    together = gather([read(tmp_path / "0"), one, read(tmp_path / "1")])
+    assert [len(found.rows) for found in together] == [4, 2]
+
+
+# --- several sweeps --------------------------------------------------------------------------------------------------
+
+
+def _read(path, jobs):
+    found = read(sweep(path, jobs))
+    assert isinstance(found, Sweep)
+    return found
+
+
+def test_two_sweeps_are_one_whose_optimizers_bear_their_names(tmp_path):
+    whole = merged([_read(tmp_path / "old", JOBS), _read(tmp_path / "new", [*JOBS, {**JOBS[0], "confirms": 0}])])
+    assert [row.words["optimizer"] for row in whole.rows[:5]] == [
+        *("sgd (old)", "sgd (old)", "adam (old)", "adam (old)", "sgd (new)")
+    ]
+    assert [row.job for row in whole.rows] == list(range(9))
+    assert whole.rows[8].confirms == 4
+    assert whole.runs[4].directory == tmp_path / "new" / "0"
+    assert whole.runs[4].name == "new/0"
+
+
+def test_what_only_one_of_them_sweeps_is_filled_in(tmp_path):
+    fixed = [{"words": {"seed": str(seed)}, "losses": [1.0, 1.0]} for seed in range(2)]
+    whole = merged([_read(tmp_path / "a", JOBS), _read(tmp_path / "b", fixed)])
+    assert whole.rows[4].words == {"optimizer": "sgd (b)", "optimizer.lr": "0.01", "seed": "0"}
+
+
+def test_what_is_not_the_same_in_all_makes_another_problem(tmp_path):
+    config = "data:\n  batch_size: full\n  rows: {rows}\ntrainer:\n  threads: {rows}\n"
+    sweeps = [
+        _read(tmp_path / str(rows), [{**job, "config": config.format(rows=rows)} for job in JOBS]) for rows in (50, 100)
+    ]
+    whole = merged(sweeps)
+    assert [row.words["data.rows"] for row in whole.rows] == ["50"] * 4 + ["100"] * 4
+    assert not any("trainer.threads" in row.words for row in whole.rows)  # it decides no number
+
+
+def test_sweeps_of_one_name_are_numbered(tmp_path):
+    whole = merged([_read(tmp_path / place / "x", JOBS) for place in ("a", "b")])
+    assert {row.words["optimizer"] for row in whole.rows} == {"sgd (x #1)", "adam (x #1)", "sgd (x #2)", "adam (x #2)"}
