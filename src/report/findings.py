@@ -161,19 +161,26 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem]) -> Iterator[str]:
     if told:
         yield f"of {len(sweep.rows):,} runs {' and '.join(told)}"
     contenders = [one for problem in problems for one in problem.contenders]
-    if all(one.figure.interval is None for one in contenders) and any(one.came_through for one in contenders):
+    chance = _has_chance(sweep.first)
+    alone = all(one.figure.interval is None for one in contenders)
+    if chance and alone and any(one.came_through for one in contenders):
         yield "one seed only: there are no intervals, so it cannot be told what is due to chance"
     fewest = min((one.figure.seeds for one in contenders if one.figure.interval is not None), default=FEW)
     if fewest < FEW:
         yield f"a bootstrap of {fewest} seeds is narrower than it should be: {FEW} or more tell how wide it is"
     # these are written for the terminal, whose markup is escaped in them
-    yield from (Text.from_markup(remark).plain for remark in on_winners([one.winner for one in contenders]))
+    yield from (Text.from_markup(remark).plain for remark in on_winners([one.winner for one in contenders], chance))
     if len(problems) > MOST_SHOWN:
         names = "; ".join(problem.label for problem in problems[MOST_SHOWN : MOST_SHOWN + 3])
         yield (
             f"pictures and steps to the target are those of the first {MOST_SHOWN} of {len(problems)} problems; "
             f"the tables hold the others as well ({names}, ...)"
         )
+
+
+def _has_chance(run: Run) -> bool:
+    """Whether other seeds would be other runs; the gradient of a surface is exact, unless noise was asked for."""
+    return not run.config.get("model._target_", "").endswith(".Surface") or float(run.config.get("data.noise", 0)) > 0
 
 
 def _on_seconds(opened: Courses, reached: Mapping[tuple[str, str], Reach]) -> Iterator[str]:
