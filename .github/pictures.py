@@ -1,5 +1,9 @@
 """The README's pictures: `make pictures`. Trains what it shows."""
 
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +17,12 @@ from src.plots.fit import BLUE, GREEN, ORANGE, draw_fit
 from src.results import read_rows
 from src.run import build_problem, run
 
+SWEEP = [
+    "optimizer=sgd,momentum,adagrad,rmsprop,adam",
+    "optimizer.lr=tag(log,interval(1e-4,1))",
+    "hydra.sweeper.points=25",
+    "seed=range(0,8)",
+]
 RUNS = {"sgd": (BLUE, "0.01"), "momentum": (ORANGE, "0.01"), "adam": (GREEN, "0.3")}
 
 
@@ -20,9 +30,20 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Both."""
+    """All of them."""
     optimizers()
     take_apart(["x^2 y + y^2", "x=2", "y=3", f"graph={HERE / 'formula.png'}"])
+    of_sweep(SWEEP, {"sensitivity.png": "sensitivity.png"})
+    of_sweep(["sweep=race"], {"race.png": "race.png"})
+
+
+def of_sweep(words: Sequence[str], kept: Mapping[str, str]) -> None:
+    """Pictures from the report of a sweep, by the names that they are kept under."""
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "src.train", "-m", *words, f"hydra.sweep.dir={folder}/sweep"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        for picture, name in kept.items():
+            shutil.copyfile(Path(folder) / "sweep" / "pictures" / picture, HERE / name)
 
 
 def optimizers() -> None:

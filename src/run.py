@@ -350,7 +350,6 @@ def build_trainer(
     directory: Path,
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
-    card: int | None = None,
 ) -> L.Trainer:
     """The Trainer: `max_steps` optimizer steps, a validation at the end of every pass of the loader.
 
@@ -359,7 +358,6 @@ def build_trainer(
         directory: where it works.
         callbacks: of the run.
         loggers: of the run.
-        card: the number of the GPU to take, where there is one; None: any.
 
     Raises:
         LabError: the device that was asked for is not there.
@@ -372,7 +370,7 @@ def build_trainer(
         warnings.simplefilter("ignore")
         return L.Trainer(
             accelerator="cuda" if on_gpu(config) else "cpu",
-            devices=[card] if card is not None and on_gpu(config) else knobs.devices,
+            devices=knobs.devices,
             strategy=knobs.strategy,
             max_steps=knobs.max_steps,
             max_epochs=-1,

@@ -192,7 +192,7 @@ class Stacked(Optimizer):
         group = self.param_groups[0]
         if group["params"][0].device != group["lr"].device:
             self._move(group["params"][0].device)
-        self.kept = self.rule.start(group)
+        self.kept, self._watched = self.rule.start(group), []  # powers are of the numbers of this moment
         for p in group["params"]:
             if p.grad is None and not self.rule.eager:
                 continue

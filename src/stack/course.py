@@ -44,10 +44,12 @@ class Best:
     Attributes:
         value: of the metric, `[P]`; NaN until there is one.
         state: at that step.
+        stoppers: what each member's early stopping knew then; None where there is none.
     """
 
     value: Tensor
     state: State
+    stoppers: list[dict[str, Any]] | None = None
 
 
 @dataclass
@@ -90,7 +92,7 @@ class Course:
             [self.scalings[index] for index in chosen],
             None if self.stoppers is None else [self.stoppers[index] for index in chosen],
             self.history.select(chosen),
-            None if self.best is None else Best(self.best.value[where], self.best.state.select(where)),
+            None if self.best is None else _chosen(self.best, chosen),
             self.seconds[where],
             {name: value[where] for name, value in self.watched.items()},
             None if self.last_loss is None else self.last_loss[where.to(self.last_loss.device)],
@@ -142,12 +144,12 @@ class Course:
             if isinstance(self.stack.schedule, StackedPlateau):
                 waited = self.watched.get("val/loss", self.last_loss)
                 self.stack.schedule.step(waited)
-            stopped = self._stop_early()
+            stopped = self._stop_early(step)
         if self.marks.best_by is not None:
             self._keep_best(step, *self.marks.best_by)
         return stopped
 
-    def _stop_early(self) -> list[bool]:
+    def _stop_early(self, step: int) -> list[bool]:
         if self.stoppers is None:
             return [False] * self.stack.members
         values = self.watched[str(self.stoppers[0].monitor)]
@@ -157,6 +159,7 @@ class Course:
                 decided[name], reason = stopper._evaluate_stopping_criteria(value)
                 if decided[name]:
                     stopper.stopping_reason_message = reason
+                    stopper.stopped_epoch = step // self.marks.val_every - 1
         return [decided[name] for name in self.stack.ids]
 
     def _keep_best(self, step: int, metric: str, mode: str) -> None:
@@ -164,11 +167,15 @@ class Course:
         if value is None:
             return
         now = State.of(self.stack, step)
+        known = None if self.stoppers is None else [stopper.state_dict() for stopper in self.stoppers]
         if self.best is None:
-            self.best = Best(torch.full_like(value, math.nan), now)
+            self.best = Best(torch.full_like(value, math.nan), now, known)
         old = self.best.value
         better = value.isfinite() & (old.isnan() | (value < old if mode == "min" else value > old))
-        self.best = Best(torch.where(better, value, old), self.best.state.replaced(better, now))
+        if known is not None and self.best.stoppers is not None:
+            pairs = zip(better.tolist(), known, self.best.stoppers, strict=True)
+            known = [new if so else before for so, new, before in pairs]
+        self.best = Best(torch.where(better, value, old), self.best.state.replaced(better, now), known)
 
     # --- going on ---
 
@@ -180,7 +187,9 @@ class Course:
             "first_loss": self.stack.numbers.first_loss,
             "stoppers": None if self.stoppers is None else [stopper.state_dict() for stopper in self.stoppers],
             "history": self.history.state_dict(),
-            "best": None if self.best is None else {"value": self.best.value, "state": self.best.state.tensors},
+            "best": None
+            if self.best is None
+            else {"value": self.best.value, "state": self.best.state.tensors, "stoppers": self.best.stoppers},
             "seconds": self.seconds,
             "last_loss": self.last_loss,
         }
@@ -195,8 +204,16 @@ class Course:
                 stopper.load_state_dict(kept)
         self.history.load_state_dict(state["history"])
         if state["best"] is not None:
-            self.best = Best(state["best"]["value"], State(state["best"]["state"]))
+            kept = state["best"]
+            self.best = Best(kept["value"], State(kept["state"]), kept["stoppers"])
         self.seconds, self.last_loss = state["seconds"], state["last_loss"]
+
+
+def _chosen(best: Best, indices: Sequence[int]) -> Best:
+    """Of some members."""
+    known = None if best.stoppers is None else [best.stoppers[index] for index in indices]
+    where = torch.tensor(list(indices))
+    return Best(best.value[where], best.state.select(where), known)
 
 
 def reported(stack: Stack, scalings: Sequence[Scaling | None]) -> dict[str, Tensor]:

@@ -148,8 +148,9 @@ def memory_of(config: Config) -> int:
     """Bytes that one member takes while its stack is trained, roughly: state, its best, data, curves."""
     size = _bytes(config)
     inputs, outputs, rows = _sizes(config)
-    data = 0 if _condensed(config) else int(1.5 * rows * (inputs + outputs)) * size
-    return 8 * _parameters(config) * size + 2 * data + 3 * 8 * _points(config) + 4096
+    drawn = int(1.5 * rows * (inputs + outputs)) * 4  # of its own, unless it shares its seed with others
+    seen = 0 if _condensed(config) else drawn // 4 * size
+    return 8 * _parameters(config) * size + drawn + 2 * seen + 3 * 8 * _points(config) + 4096
 
 
 def disk_of(config: Config) -> int:

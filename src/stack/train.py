@@ -74,7 +74,7 @@ class _Built:
 
 
 def train_stack(
-    members: Sequence[Member], state: Path, tell: Tell = lambda runs, steps: None, card: int | None = None
+    members: Sequence[Member], state: Path, tell: Tell = lambda runs, steps: None
 ) -> list[Result | LabError | None]:
     """Train members as one stack and write their run directories.
 
@@ -82,7 +82,6 @@ def train_stack(
         members: runs of one program (see `src.stack.program`).
         state: where the stack keeps its checkpoint, to go on from after a kill; deleted at the end.
         tell: takes how many runs have ended and how many run-steps were taken since it was last called.
-        card: the number of the GPU to take; None: any.
 
     Returns:
         of each member its result, or why it failed; None of one that was finished.
@@ -94,7 +93,7 @@ def train_stack(
     threads = torch.get_num_threads()
     torch.set_num_threads(members[0].config.trainer.threads)
     try:
-        return _Training(members, state, tell, card).run()
+        return _Training(members, state, tell).run()
     except OSError as error:
         raise LabError(unwritable(error)) from error
     finally:
@@ -110,7 +109,7 @@ def rehearse(members: Sequence[Member], steps: int = 50) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(members[0].config.trainer.threads)
     try:
-        training = _Training(members, Path(), lambda runs, steps: None, None)
+        training = _Training(members, Path(), lambda runs, steps: None)
         stack = training.course(list(training.build())).stack
         stack.descend(0, 2)
         taken = []
@@ -126,8 +125,8 @@ def rehearse(members: Sequence[Member], steps: int = 50) -> float:
 class _Training:
     """One stack, from building it to its last member's end."""
 
-    def __init__(self, members: Sequence[Member], state: Path, tell: Tell, card: int | None) -> None:
-        self.members, self.state, self.tell, self.card = members, state, tell, card
+    def __init__(self, members: Sequence[Member], state: Path, tell: Tell) -> None:
+        self.members, self.state, self.tell = members, state, tell
         self.config = members[0].config
         self.outcomes: list[Result | LabError | None] = [None] * len(members)
         self.built: dict[int, _Built] = {}
@@ -229,7 +228,7 @@ class _Training:
         ids = ids if len(ids) > 1 else [ids[0]] * 2
         built = [self.built[index] for index in ids]
         configs = [one.known.config for one in built]
-        device = torch.device("cuda", self.card or 0) if on_gpu(self.config) else torch.device("cpu")
+        device = torch.device("cuda", 0) if on_gpu(self.config) else torch.device("cpu")
         model = joined([one.model for one in built]).to(device)
         flat = flatten(model)
         try:
@@ -310,7 +309,7 @@ class _Training:
             callbacks.append(StackCheckpoint(self.state, every))
             cuts.append(every)
         module = StackDescent(course, self._end, lambda steps: self.tell(0, steps))
-        self.trainer = build_trainer(self.config, self.state.parent, callbacks, [], self.card)
+        self.trainer = build_trainer(self.config, self.state.parent, callbacks, [])
         data = StackDataModule(knobs.max_steps, knobs.block_size, sorted(set(cuts)))
         fit(self.trainer, module, data, str(self.state) if resumed else None, self.config.model.seed, lambda: "")
 

@@ -190,7 +190,8 @@ def _checkpoint(
     callbacks: dict[str, Any] = {"Checkpoint": {"best": best}}
     if course.stoppers is not None:
         stopper = course.stoppers[index]
-        callbacks[stopper.state_key] = stopper.state_dict()
+        then = course.best.stoppers if state is not None and course.best is not None else None
+        callbacks[stopper.state_key] = stopper.state_dict() if then is None else then[index]
     schedule = schedule_state(stack, index, state)
     first_loss = stack.numbers.first_loss[index].to(stack.flat.dtype)
     return {

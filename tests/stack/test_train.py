@@ -324,3 +324,32 @@ def test_a_run_by_itself_has_no_copy_in_its_results(tmp_path: Path) -> None:
     assert json.loads((one.directory / "result.json").read_text())["environment"]["command"] == "the command"
     again = run([*SHARED, "seed=5", f"hydra.run.dir={tmp_path / 'lone'}"])
     assert one.fingerprint == again.fingerprint
+
+
+@pytest.mark.parametrize("optimizer", [*sorted(RATES), "textbook_rmsprop"])
+def test_one_that_diverges_at_once_leaves_the_others_alone(tmp_path: Path, optimizer: str) -> None:
+    shared = [f"optimizer={optimizer}", "model.dtype=float64", "trainer.max_steps=20", "logger=none"]
+    if optimizer != "rprop":
+        shared.append("scheduler=cosine")
+    bad, good = stacked(tmp_path / "stack", shared, [["optimizer.lr=1e200"], ["optimizer.lr=1e-3", "seed=1"]])
+    lone = alone(tmp_path / "lone", shared, ["optimizer.lr=1e-3", "seed=1"])
+    same = alone(tmp_path / "bad", shared, ["optimizer.lr=1e200"])
+    assert (bad.status, bad.steps) == (same.status, same.steps)
+    assert good.metrics["train/loss"] == pytest.approx(lone.metrics["train/loss"], rel=1e-9)
+
+
+def test_the_best_checkpoint_knows_what_early_stopping_knew_then(tmp_path: Path) -> None:
+    shared = [
+        *("callbacks=early_stopping", "callbacks.early_stopping.patience=4", "trainer.val_every_n_steps=10"),
+        *("data.batch_size=4", "data.noise=2", "model.dtype=float64", "logger=none"),
+    ]
+    both = stacked(tmp_path / "stack", shared, [["optimizer.lr=0.3"], ["optimizer.lr=0.5"]])
+    lone = alone(tmp_path / "lone", shared, ["optimizer.lr=0.3"])
+    for name in ("best.ckpt", "last.ckpt"):
+        ours, theirs = (
+            torch.load(RunDirectory(one.directory).checkpoints / name, weights_only=True)["callbacks"]
+            for one in (both[0], lone)
+        )
+        for key in theirs:
+            for part in ("wait_count", "stopped_epoch", "best"):
+                assert ours[key].get(part) == pytest.approx(theirs[key].get(part))

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, cast
 
 from src.errors import FULL_ERROR, LabError, nearest
+from src.sweep.backends.work import lock_of, withdraw
 from src.sweep.options import Launching
 from src.sweep.task import End, Task, train_task
 
@@ -69,7 +70,10 @@ def spread(tasks: Iterable[Task], options: Launching, tell: Tell) -> Generator[t
     """
     if options.backend == INLINE:
         for task in tasks:
-            yield task, train_task(task, partial(tell, task.stack))
+            withdraw(task)
+            ends = train_task(task, partial(tell, task.stack))
+            lock_of(task).unlink(missing_ok=True)
+            yield task, ends
         return
     from src.sweep.backends.pool import trained
 

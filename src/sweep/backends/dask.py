@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
+import signal
 import uuid
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster, Worker, WorkerPlugin
 from distributed.comm import connect
 from loky import cpu_count
 
 from src.errors import LabError, one_line
-from src.sweep.backends.pool import DEATHS, Answer, Pool, WorkerDiedError, deaf_to_interrupts
+from src.sweep.backends.pool import DEATHS, Answer, Pool, WorkerDiedError
 from src.sweep.backends.work import Order, work
 from src.sweep.options import Launching
 
@@ -63,11 +64,10 @@ class Workers(Pool):
     """
 
     def __init__(self, options: Launching) -> None:
-        self._cluster = None
-        if options.address is None:
-            with deaf_to_interrupts():
-                self._cluster = _local(number(options))
+        self._cluster = _local(number(options)) if options.address is None else None
         self._client = _client(self._cluster.scheduler_address if self._cluster else str(options.address))
+        if self._cluster is not None:
+            self._client.register_plugin(_Deaf())
         self.width = options.workers or _count(self._client)
 
     def start(self, order: Order) -> Any:
@@ -92,6 +92,13 @@ class Workers(Pool):
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+class _Deaf(WorkerPlugin):
+    """Ctrl-C is for the command, which ends its workers."""
+
+    def setup(self, worker: Worker) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _local(workers: int) -> LocalCluster:

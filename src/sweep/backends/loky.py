@@ -1,16 +1,19 @@
 """The cores and GPUs of this machine: a process for every stack that is under way."""
 
 import os
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import BrokenProcessPool
 
-from src.sweep.backends.pool import Answer, Pool, WorkerDiedError, deaf_to_interrupts
+from src.sweep.backends.pool import Answer, Pool, WorkerDiedError
 from src.sweep.backends.work import Order, work
 from src.sweep.options import Launching
 
@@ -45,7 +48,7 @@ class Workers(Pool):
     def start(self, order: Order) -> _Handle:
         """Give a stack to a free process, a new one if need be."""
         slot = self._free.pop(0)
-        with deaf_to_interrupts():
+        with _deaf_to_interrupts():
             if slot not in self._executors:
                 self._executors[slot] = ProcessPoolExecutor(
                     1, initializer=_end_with, initargs=(os.getpid(),), env=_card(slot), timeout=None
@@ -69,6 +72,16 @@ class Workers(Pool):
         """Kill the processes: what they have finished is on disk."""
         while self._executors:
             self._executors.popitem()[1].shutdown(kill_workers=True)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes and threads that are started meanwhile never hear Ctrl-C: it is for the command, which stops them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _card(slot: int) -> dict[str, str]:

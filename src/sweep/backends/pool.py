@@ -1,19 +1,17 @@
 """Stacks handed to workers one by one, whoever they are: again when one dies, withdrawn when the sweep ends early."""
 
 import os
-import signal
 import sys
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from src.errors import LabError
-from src.sweep.backends.work import EVERY, Order, lock_of, read_slip
+from src.sweep.backends.work import EVERY, SLIP, Order, lock_of, read_slip, withdraw
 from src.sweep.task import End, Task, failed
 
 DEATHS = 3
@@ -70,16 +68,6 @@ class Pool(ABC):
         """Stop at once, and leave no process behind."""
 
 
-@contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
-    """Processes and threads that are started meanwhile never hear Ctrl-C: it is for the command, which stops them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 @dataclass
 class _UnderWay:
     order: Order
@@ -111,24 +99,22 @@ def trained(open_pool: Callable[[], Pool], tasks: Iterable[Task], tell: Tell) ->
                 if (ends := _ends(pool, one)) is not None:
                     under_way.remove(one)
                     _pass_on(one, tell)
-                    _tidy(one.order)
+                    withdraw(one.order.task)
+                    lock_of(one.order.task).unlink(missing_ok=True)
                     yield one.order.task, ends
                     break  # there is room for another now, which comes before the other results
             else:
                 _wait(pool, under_way, tell)
     finally:
         for one in under_way:
-            Path(one.order.slip).unlink(missing_ok=True)
+            withdraw(one.order.task)
         pool.close()
 
 
 def _begun(pool: Pool, task: Task) -> _UnderWay:
-    """Hand over a stack; whoever still trains it for a command that was killed is told to stop."""
-    state = Path(task.state)
-    state.parent.mkdir(parents=True, exist_ok=True)
-    for old in state.parent.glob(f"{state.name}.*.slip"):
-        old.unlink()
-    slip = Path(f"{state}.{uuid.uuid4().hex[:8]}.slip")
+    withdraw(task)
+    slip = Path(f"{task.state}.{uuid.uuid4().hex[:8]}{SLIP}")
+    slip.parent.mkdir(parents=True, exist_ok=True)
     slip.write_text("0 0\n")
     order = Order(task, str(slip), os.getcwd(), tuple(os.path.abspath(path) for path in sys.path))
     return _UnderWay(order, pool.start(order))
@@ -167,8 +153,3 @@ def _pass_on(one: _UnderWay, tell: Tell) -> None:
     if now != one.told:
         tell(one.order.task.stack, now[0] - one.told[0], now[1] - one.told[1])
     one.told = now
-
-
-def _tidy(order: Order) -> None:
-    Path(order.slip).unlink(missing_ok=True)
-    lock_of(order.task).unlink(missing_ok=True)

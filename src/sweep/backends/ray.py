@@ -82,7 +82,7 @@ class Workers(Pool):
             return ray.get(handle)
         except (
             ray.exceptions.WorkerCrashedError,
-            ray.exceptions.NodeWorkerDiedErrorError,
+            ray.exceptions.NodeDiedError,
             ray.exceptions.OutOfMemoryError,
         ):
             raise WorkerDiedError from None

@@ -17,6 +17,8 @@ from src.sweep.task import End, Task, train_task
 EVERY = 0.5
 """Seconds between two writes of a slip, and between two looks at one."""
 
+SLIP = ".slip"
+
 
 @dataclass(frozen=True)
 class Order:
@@ -44,11 +46,13 @@ class Slip:
 
     Args:
         path: of the file, which the one who gave the order has made.
+        runs: that have ended.
+        steps: run-steps that were taken.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, runs: int = 0, steps: int = 0) -> None:
         self.path = Path(path)
-        self.runs = self.steps = 0
+        self.runs, self.steps = runs, steps
         self._written = 0.0
 
     def tell(self, runs: int, steps: int) -> None:
@@ -75,6 +79,13 @@ class Slip:
             raise Withdrawn from None
         except OSError:  # a stack does not fail for what only a bar needs
             return
+
+
+def withdraw(task: Task) -> None:
+    """Tell whoever trains this stack to stop: for this command, or for an earlier one that was killed."""
+    state = Path(task.state)
+    for slip in state.parent.glob(f"{state.name}.*{SLIP}"):
+        slip.unlink(missing_ok=True)
 
 
 def read_slip(path: Path) -> tuple[int, int] | None:
