@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check format tensorboard bench pictures clean
+.PHONY: help train browser test check format tensorboard bench bench-sweep pictures clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Descent Lab needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -13,14 +13,21 @@ BIN := .venv/bin
 	touch $@
 
 help:  ## list these targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
 
 train: .venv/installed  ## train on a noisy line (any other run: .venv/bin/python -m src.train ...)
 	$(BIN)/python -m src.train
 
+# The report and TensorBoard are looked at in a browser; where none can be had, those tests say so and are skipped.
+browser:
+	@command -v chromium > /dev/null && command -v chromedriver > /dev/null \
+	|| { test "$$(id -u)" = 0 && command -v apt-get > /dev/null && apt-get update -qq \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium chromium-driver > /dev/null; } \
+	|| echo "no chromium here, and no root with apt to install it: the tests in tests/browser are skipped"
+
 # the coverage table comes once the tests are through, and pytest's last line once more below it
 test: SHELL := bash -o pipefail
-test: .venv/installed  ## run the tests and print coverage
+test: .venv/installed browser  ## run the tests and print coverage
 	$(BIN)/python -m slipcover --branch --source src --skip-covered --out .coverage.txt -m pytest -n auto | tee .coverage.log
 	cat .coverage.txt && tail -n 1 .coverage.log
 
@@ -34,10 +41,14 @@ format: .venv/installed  ## format the code and fix what the linter can
 	$(BIN)/ruff check --fix src tests .github
 
 tensorboard: .venv/installed  ## open the curves of outputs/ in TensorBoard
-	$(BIN)/tensorboard --logdir outputs
+	$(BIN)/python -m src.board
 
 bench: .venv/installed  ## measure against a bare PyTorch loop and an ordinary LightningModule
 	$(BIN)/python -m tests.bench.single
+
+bench-sweep: .venv/installed  ## measure a sweep of 1,000 runs against Hydra's own way, bare PyTorch loops and JAX
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m tests.bench.sweep
 
 pictures: .venv/installed  ## make the README's pictures anew
 	$(BIN)/python .github/pictures.py

@@ -1,0 +1,1 @@
+"""TensorBoard on outputs/: a view that it can bear."""
