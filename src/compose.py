@@ -1,6 +1,7 @@
 """From the words on a command line to a composed config, and a sentence where Hydra would give a traceback."""
 
 import errno
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,8 @@ def parsed(word: str) -> Override:
         reason = str(error).splitlines()[0]
         key, equals, value = word.partition("=")
         quoted = f"; write \"{key}='{value}'\"" if equals and value and value[0] not in "'\"[{(" else ""
+        if re.match(r"\w+\(", value):
+            quoted = "; a range is interval(a,b), one by its logarithm tag(log,interval(a,b))"
         raise LabError(f"{word}: this is not key=value in Hydra's grammar ({reason}){quoted}") from None
     if not override.key_or_group:
         raise LabError(f"{word}: there is no key before the =")
@@ -164,7 +167,9 @@ def _hint(key: str, overrides: Sequence[str]) -> str:
     section, _, rest = key.partition(".")
     name = rest.partition(".")[0]
     there = _known(key, overrides)
-    known = [one for one in there if not one.startswith("hydra.") and not key.startswith(f"{one}.")]
+    known = [
+        one for one in there if (section == "hydra" or not one.startswith("hydra.")) and not key.startswith(f"{one}.")
+    ]
     if section in SEVERAL and name in _options(section) and f"{section}.{name}" not in there:
         return f" without {section}=[{name}], which adds it"
     parent, _, last = key.rpartition(".")

@@ -53,10 +53,10 @@ def compared(
     Raises:
         LabError: they cannot have equally many settings.
     """
-    own, fixed = ([word for word in shared if _is_own(key_of(word)) == mine] for mine in (True, False))
-    own_axes, rest = ([axis for axis in axes if _is_own(axis.key) == mine] for mine in (True, False))
+    own, fixed = ([word for word in shared if is_own(key_of(word)) == mine] for mine in (True, False))
+    own_axes, rest = ([axis for axis in axes if is_own(axis.key) == mine] for mine in (True, False))
     for keys in plan.together:
-        if len({_is_own(key) for key in keys}) > 1:
+        if len({is_own(key) for key in keys}) > 1:
             raise LabError(f"keys that go together cannot be of the optimizer and not: {', '.join(keys)}")
     mine = _mine(own, own_axes, plan)
     same = {name for one in mine for name in names if _same(one, name, fixed)}
@@ -73,7 +73,8 @@ def compared(
     return fixed, list(dict.fromkeys((*one, *job) for each in contenders for one in each.settings for job in around))
 
 
-def _is_own(key: str) -> bool:
+def is_own(key: str) -> bool:
+    """Whether a word of this key belongs to one's own contender alone."""
     return bare(key) == GROUP or bare(key).startswith(f"{GROUP}.")
 
 

@@ -59,15 +59,23 @@ class Call:
 
     def differences(self, other: "Call") -> list[str]:
         """What neither varies and yet is not the same: `data.rows (500 then, 100 now)`; this call is now."""
-        told = []
+        told, typed = [], {bare(key_of(word)) for call in (self, other) for word in call.shared}
         for key in {**other.common, **self.common}:
-            if self.leaves_open(key) or other.leaves_open(key):
+            if key in self.swept or key in other.swept:
+                continue
+            # below a group that is swept all is open, but for what one of the commands has said for all its jobs
+            if key not in typed and (self.leaves_open(key) or other.leaves_open(key)):
                 continue
             if key in self.common and key in other.common and self.common[key] == other.common[key]:
                 continue
-            then, now = (shown(call.common.get(key, "not there")) for call in (other, self))
+            then, now = (call._told(key) for call in (other, self))
             told.append(f"{key} ({then} then, {now} now)")
         return told
+
+    def _told(self, key: str) -> str:
+        if key in self.common:
+            return shown(self.common[key])
+        return "not the same for all" if key in self.varying else "not there"
 
     def join(self, other: "Call") -> list[str]:
         """Take in what the next jobs of the same command vary; the words that are shared no longer."""
@@ -147,7 +155,7 @@ def ask(
         own = tuple(word for word in words if word not in shared)
         found.append(Job(tuple(words), own, _fingerprint(config)))
     if wrong:
-        raise LabError(_all_wrong(wrong, len(jobs)))
+        raise LabError(all_wrong(wrong, len(jobs)))
     common = {key: value for key, value in common.items() if key not in varying}
     return found, Call(
         [word for word in jobs[0] if word in shared], keys, sorted(names), common, sorted(varying), dict(choices)
@@ -160,8 +168,8 @@ def _fingerprint(config: Config) -> str:
     return digest(f"{config.ckpt_path}>{whole}") if config.ckpt_path else whole
 
 
-def _all_wrong(wrong: Mapping[str, int], jobs: int) -> str:
-    """All sentences, with how many of the jobs each concerns."""
+def all_wrong(wrong: Mapping[str, int], jobs: int) -> str:
+    """All sentences, with how many of the `jobs` each concerns."""
 
     def concerned(number: int) -> str:
         return "" if jobs == 1 else f" (all {jobs:,} jobs)" if number == jobs else f" ({number:,} of {jobs:,} jobs)"

@@ -5,16 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from src.sweep.asked import Job
+from src.sweep.summary import runs, wide
 
 if TYPE_CHECKING:
     from src.sweep.launcher import StackLauncher
 
 
+WRITING = 0.005
+"""Seconds a run, of what is no training; measured by tests/bench/sweep.py."""
 PARTS = ("optimizer", "model", "data", "steps")
 
 
@@ -56,8 +58,11 @@ def show(launcher: "StackLauncher", jobs: Sequence[Job]) -> None:
     places = set(launcher.plan(jobs))
     done = {place for place, entry in enumerate(launcher.ledger.entries) if entry.outcome is not None}
     shares = _shares(launcher, places, done)
-    console = Console()
+    console = wide()
     console.print(_table(shares, places, done))
+    if left := len(places - done):
+        told = f"beside the training, composing and writing {left:,} runs take about {duration(left * WRITING)}"
+        console.print(told, highlight=False)
     for reason in dict.fromkeys(share.alone for share in shares if share.alone):
         console.print(f"one by one, and how long that takes is not known: {reason}", markup=False, highlight=False)
     if seeds := launcher.config.confirm_seeds:
@@ -107,11 +112,12 @@ def _table(shares: Sequence[Share], places: set[int], done: set[int]) -> Table:
     several = [place == 0 or len({share.parts[place] for share in shares}) > 1 for place in range(len(PARTS))]
     same = [part for part, differs in zip(shares[0].parts, several, strict=True) if not differs]
     same = [f"{part} steps" if part == shares[0].parts[-1] else part for part in same]
-    table = Table(title=Text(f"{len(places):,} runs ({', '.join(same)}); nothing is trained"))
+    what = f" ({', '.join(same)})" if same else ""
+    table = Table(title=Text(f"{runs(len(places))}{what}; nothing is trained"))
     for part, differs in zip(PARTS, several, strict=True):
         if differs:
-            table.add_column(part, overflow="fold")
-    for name in ("runs", "finished", "stacks", "memory", "disk", "time left"):
+            table.add_column(part, overflow="fold", no_wrap=part == "optimizer")
+    for name in ("runs", "finished", "stacks", "memory", "disk", "training"):
         table.add_column(name, justify="right", no_wrap=True)
     for share in shares:
         parts = [part for part, differs in zip(share.parts, several, strict=True) if differs]

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from src.sweep.asked import bare, key_of
 from src.sweep.launcher import StackLauncher
-from src.sweep.summary import remarks, table
+from src.sweep.summary import remarks, table, wide
 from src.sweep.winners import Row, fresh_jobs, winners
 
 
@@ -53,7 +51,7 @@ def _with(words: tuple[str, ...], fresh: dict[str, str]) -> tuple[str, ...]:
 
 def tell(launcher: StackLauncher) -> None:
     """Print the winners, and where everything is."""
-    ended, console = rows(launcher), Console()
+    ended, console = rows(launcher), wide()
     if ended:
         best = winners(ended)
         console.print(table(best, ended))

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.errors import LabError, unwritable
 from src.results import python_command
-from src.sweep.asked import Job, ask
+from src.sweep.asked import Job, all_wrong, ask
 from src.sweep.hydra_files import HydraFiles
 from src.sweep.jobs import Composed, Composer
 from src.sweep.ledger import Ledger, Outcome
@@ -174,6 +174,12 @@ class StackLauncher(Launcher):
         if self.ledger is None:
             self.ledger = Ledger.read(self.directory)
             self.ledger.check_same(self._asked)
+        known = {entry.fingerprint for entry in self.ledger.entries}
+        if fresh := [job for job in jobs if job.fingerprint not in known]:
+            from src.sweep.trial import mistakes  # it imports torch, which a finished sweep does without
+
+            if wrong := mistakes(self.composer.compose(job.words).check(Path()) for job in fresh):
+                raise LabError(all_wrong(wrong, len(jobs)))
         return jobs
 
     def enter(self, jobs: Sequence[Job]) -> list[int]:

@@ -298,7 +298,10 @@ def _finished(directory: Path) -> dict[int, Outcome]:
     for path in numbered(directory):
         where = RunDirectory(path)
         if where.finished:
-            found[int(path.name)] = outcome_of(where)
+            try:
+                found[int(path.name)] = outcome_of(where)
+            except LabError as error:
+                raise LabError(f"{error}; take {where.result_path} away to have that run trained again") from None
     return found
 
 

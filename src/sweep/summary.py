@@ -3,12 +3,24 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from src.sweep.edges import number
 from src.sweep.winners import Figure, Row, Winner
+
+
+def wide() -> Console:
+    """The terminal; where there is none, a table may be wider than the 80 columns that would be taken for one."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, 120))
+
+
+def runs(number: int) -> str:
+    """`1 run`, `1,000 runs`."""
+    return f"{number:,} run{'' if number == 1 else 's'}"
 
 
 def _told(words: Mapping[str, str]) -> str:
@@ -39,10 +51,10 @@ def table(winners: Sequence[Winner], rows: Sequence[Row]) -> Table:
     problems, optimizers = len({_told(winner.problem) for winner in winners}) > 1, any(w.contender for w in winners)
     confirming = sum(row.confirms is not None for row in rows)
     of_each = "best setting of each optimizer" if optimizers else "best setting"
-    title = f"{of_each}: {len(rows) - confirming:,} runs" + (f", {confirming:,} to confirm" if confirming else "")
+    title = f"{of_each}: {runs(len(rows) - confirming)}" + (f", {confirming:,} to confirm" if confirming else "")
     drawn = Table(title=title)
     for name in [*(["problem"] if problems else []), *(["optimizer"] if optimizers else []), "best setting"]:
-        drawn.add_column(name, overflow="fold")
+        drawn.add_column(name, overflow="fold", no_wrap=name == "optimizer")
     for name in (metrics[0] if len(metrics) == 1 else "loss", "seeds", "steps", "diverged"):
         drawn.add_column(name, justify="right", no_wrap=True)
     names = _short_names(winners)

@@ -10,7 +10,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from src.errors import LabError
-from src.sweep.against import compared
+from src.sweep.against import compared, is_own
 from src.sweep.asked import ask, bare, key_of
 from src.sweep.failures import REPORTED
 from src.sweep.grid import Axis, Job, Plan, axes_of, jobs_of
@@ -23,6 +23,10 @@ ONE = {
     "confirm_seeds": "one number for all winners",
 }
 """Keys of which a sweep takes one value."""
+
+
+MOST_COUNTED = 10_000
+"""Points of an interval that are made to be counted."""
 
 
 class GridSweeper(Sweeper):
@@ -103,7 +107,7 @@ class GridSweeper(Sweeper):
     def _plan(self, shared: Sequence[str]) -> Plan:
         """How jobs are made; a typed word takes the place of a range that belongs to a choice."""
         options = self.options
-        fixed = {bare(key_of(word)) for word in shared}
+        fixed = {bare(key_of(word)) for word in shared if not (options.against and is_own(key_of(word)))}
         search = {
             choice: {key: typed(value) for key, value in axes.items() if bare(key) not in fixed}
             for choice, axes in options.search.items()
@@ -128,7 +132,9 @@ def at_least(axes: Sequence[Axis], plan: Plan) -> int:
         if isinstance(axis.values, tuple):
             values = len(axis.values)
         else:
-            values = 1 if plan.draws is not None else len(axis.values.grid(plan.points))
+            few = plan.points <= MOST_COUNTED  # of whole numbers there may be fewer than points
+            of_grid = len(axis.values.grid(plan.points)) if few else plan.points
+            values = 1 if plan.draws is not None else of_grid
         if bundle is None or not counted & set(bundle):
             number *= values
         counted.add(axis.key)

@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.errors import LabError
+from src.errors import LabError, unwritable
 from src.sweep.failures import FAILED, failures
 from src.sweep.hydra_files import HydraFiles
 from src.sweep.jobs import Composed
@@ -47,9 +47,11 @@ class Training:
         try:
             if stacks:
                 self._train(stacks, members)
-        except (KeyboardInterrupt, LabError) as error:
+        except (KeyboardInterrupt, LabError, OSError) as error:
             done = self._stopped(stacks, members)
             told = f"{done:,} of {len(members):,} runs are finished; go on with: {self.command}"
+            if isinstance(error, OSError):
+                raise LabError(f"{unwritable(error)}; {told}") from None
             if isinstance(error, LabError):
                 raise LabError(f"{error}; {told}") from None
             raise KeyboardInterrupt(f"interrupted: {told}") from None
@@ -133,6 +135,7 @@ class Training:
                 put_aside(where[0], state)
             for member, one, run in zip(members, composed, where, strict=True):
                 if member.outcome is None:
+                    run.path.mkdir(parents=True, exist_ok=True)  # .hydra/ may be switched off
                     self.files.write(one, member.number, run.path)
             yield Task(
                 stack,

@@ -218,21 +218,40 @@ def winners(rows: Sequence[Row]) -> list[Winner]:
     searched = sorted((row for row in rows if row.confirms is None), key=lambda row: row.job)
     along = _along([_setting(row.words) for row in searched])
     problems: dict[frozenset[tuple[str, str]], dict[tuple[str, frozenset[str]], list[Row]]] = {}
+    # with one optimizer the sizes of batches are what is compared
+    batches = not any(_names(key) for row in searched for key in row.words)
     for row in searched:
-        words = frozenset(_problem(row.words, along).items())
+        words = frozenset(_problem(row.words, along, batches).items())
         problems.setdefault(words, {}).setdefault(_contender(row.words), []).append(row)
     found = []
     for contenders in problems.values():
         everyone = list(chain.from_iterable(contenders.values()))
         metric = _metric(everyone, ("val/loss", "train/loss"))
-        problem = _problem(everyone[0].words, along)
+        problem = _problem(everyone[0].words, along, batches)
         found += [_winner(of_one, problem, metric, rows) for of_one in contenders.values()]
     return sorted(found, key=lambda winner: winner.first_job)
 
 
-def _problem(words: Words, along: frozenset[str]) -> dict[str, str]:
-    setting = _setting(words)
-    return {k: v for k, v in setting.items() if not (_tuned(k) or _names(k) or k in along)}
+def _problem(words: Words, along: frozenset[str], batches: bool) -> dict[str, str]:
+    def is_of_it(key: str) -> bool:
+        if _bare(key) == "data.batch_size":
+            return batches
+        return not (_tuned(key) or _names(key) or key in along)
+
+    return {key: value for key, value in _setting(words).items() if is_of_it(key)}
+
+
+def _edges(setting: Words, tried: Sequence[Words], problem: Words) -> tuple[Edge, ...]:
+    """Of each number that was tuned, judged by what was tried beside it with all else the same, where there was any.
+
+    A choice (a size of batches, a schedule) may have a range of its own.
+    """
+    found = list[Edge]()
+    for key in (key for key in setting if _tuned(key) and key not in problem):
+        alike = [one for one in tried if all(one.get(k) == setting.get(k) for k in {*one, *setting} if k != key)]
+        several = len({one.get(key) for one in alike}) > 1
+        found += edges(setting, alike if several else tried, [key])
+    return tuple(found)
 
 
 def _winner(rows: Sequence[Row], problem: Words, metric: str, everyone: Sequence[Row]) -> Winner:
@@ -258,7 +277,7 @@ def _winner(rows: Sequence[Row], problem: Words, metric: str, everyone: Sequence
         settings=len(settings),
         diverged=sum(one.diverged > 0 for one in lost),
         failed=sum(one.diverged == 0 for one in lost),
-        edges=edges(setting, tried, [key for key in setting if _tuned(key)]) if reached else (),
+        edges=_edges(setting, tried, problem) if reached else (),
     )
 
 

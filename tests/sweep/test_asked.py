@@ -76,3 +76,16 @@ def test_which_words_have_several_values() -> None:
 
 def test_nested_keys_joined_by_dots() -> None:
     assert flat({"a": {"b": 1, "c": {"d": [1, 2]}}, "e": {}}) == {"a.b": 1, "a.c.d": [1, 2], "e": {}}
+
+
+def test_what_one_command_says_for_all_its_jobs_is_not_open_in_the_other():
+    composer = Composer(())
+    typed = ["optimizer=sgd,adam"]
+    _, before = ask([("optimizer=sgd",), ("optimizer=adam",)], typed, {}, composer)
+    same = [("optimizer=sgd", "optimizer.lr=0.5"), ("optimizer=adam", "optimizer.lr=0.5")]
+    _, now = ask(same, [*typed, "optimizer.lr=0.5"], {}, composer)
+    assert now.differences(before) == ["optimizer.lr (not the same for all then, 0.5 now)"]
+    assert before.differences(now) == ["optimizer.lr (0.5 then, not the same for all now)"]
+    swept = [("optimizer=sgd", f"optimizer.lr={rate}") for rate in (0.5, 0.1)]
+    _, wider = ask(swept, ["optimizer=sgd", "optimizer.lr=0.5,0.1"], {}, composer)
+    assert wider.differences(before) == []

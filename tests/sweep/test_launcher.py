@@ -226,7 +226,7 @@ def test_every_wrong_value_is_told_at_once_and_nothing_is_written(
         (["hydra.launcher.dry_run=maybe"], "hydra.launcher.dry_run='maybe': must be a valid boolean"),
         (["hydra.sweep.subdir=mine"], "hydra.sweep.subdir=mine: stacks number their run directories"),
         (["hydra/sweeper=basic", "hydra.launcher.dry_run=true"], "needs the jobs beforehand"),
-        (["hydra/sweeper=basic", "confirm_seeds=2"], "confirm_seeds needs the jobs beforehand"),
+        (["hydra/sweeper=basic", "confirm_seeds=2"], "needs hydra/sweeper=grid: hydra/sweeper=basic"),
         (["seed=${nothing},1"], "seed: Interpolation key 'nothing' not found (1 of 2 jobs)"),
     ],
 )

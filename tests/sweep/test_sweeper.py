@@ -16,7 +16,7 @@ from tests.sweep.conftest import Multirun
 
 Jobs = list[tuple[str, ...]]
 DEFAULTS: dict[str, Any] = {
-    **{"points": 10, "draws": None, "seed": 0, "confirm_seeds": 0},
+    **{"points": 10, "draws": None, "seed": 0, "confirm_seeds": 0, "report": False},
     **{"together": [], "search": {}, "params": {}, "against": []},
 }
 

@@ -144,15 +144,44 @@ def test_what_is_tuned_and_what_is_the_problem() -> None:
 
 def test_steps_that_go_with_the_batch_size_are_tuned() -> None:
     zipped = {
-        f"data.batch_size={b} trainer.max_steps={s} optimizer.lr={lr}": [1.0]
+        f"optimizer={name} data.batch_size={b} trainer.max_steps={s} optimizer.lr={lr}": [1.0]
+        for name in ("sgd", "adam")
         for b, s in ((1, 800), (8, 100))
         for lr in (1, 2)
     }
-    assert only(grid(zipped)).settings == 4
-    crossed = {f"data.batch_size={b} trainer.max_steps={s}": [1.0] for b in (1, 8) for s in (800, 100)}
+    assert [winner.settings for winner in winners(grid(zipped))] == [4, 4]
+    sizes = [f"optimizer=sgd data.batch_size={b}" for b in (1, 8)]
+    crossed = {f"{size} trainer.max_steps={s}": [1.0] for size in sizes for s in (800, 100)}
     assert [w.problem for w in winners(grid(crossed))] == [{"trainer.max_steps": "800"}, {"trainer.max_steps": "100"}]
-    with_rows = {f"data.batch_size={b} data.rows={s} trainer.max_steps={s}": [1.0] for b in (1, 8) for s in (80, 90)}
+    with_rows = {f"{size} data.rows={s} trainer.max_steps={s}": [1.0] for size in sizes for s in (80, 90)}
     assert len(winners(grid(with_rows))) == 2
+
+
+def test_with_one_optimizer_batch_sizes_are_compared_each_by_its_own_range() -> None:
+    rates = {1: (0.001, 0.002, 0.003), 8: (0.01, 0.02, 0.03)}
+    rows = grid(
+        {
+            f"data.batch_size={b} trainer.max_steps={800 // b} optimizer.lr={lr}": [loss]
+            for b in rates
+            for lr, loss in zip(rates[b], (3.0, 2.0, 1.0) if b == 1 else (2.0, 1.0, 2.0), strict=True)
+        }
+    )
+    one, eight = winners(rows)
+    assert [one.problem, eight.problem] == [{"data.batch_size": "1"}, {"data.batch_size": "8"}]
+    assert [(edge.key, edge.end, edge.tried) for edge in one.edges] == [("optimizer.lr", "largest", 3)]
+    assert eight.edges == ()
+
+
+def test_an_edge_is_that_of_the_range_of_the_winner_s_own_choice() -> None:
+    rates = {"step": (0.001, 0.002, 0.003), "none": (0.01, 0.02, 0.03)}
+    rows = grid(
+        {
+            f"optimizer=sgd scheduler={name} optimizer.lr={lr}": [loss]
+            for name in rates
+            for lr, loss in zip(rates[name], (3.0, 2.0, 1.0) if name == "step" else (4.0, 4.0, 4.0), strict=True)
+        }
+    )
+    assert [(edge.value, edge.end, edge.tried) for edge in only(rows).edges] == [("0.003", "largest", 3)]
 
 
 def test_one_s_own_adam_beside_the_usual_one() -> None:
