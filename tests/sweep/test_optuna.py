@@ -1,0 +1,33 @@
+"""Optuna's sweeper asks, and each of its batches is a stack."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.sweep.conftest import Multirun
+
+pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+WORDS = (
+    "hydra/sweeper=optuna",
+    "optimizer=sgd,adam",
+    "optimizer.lr=tag(log,interval(1e-3,1))",
+    "hydra.sweeper.n_trials=6",
+    "hydra.sweeper.n_jobs=3",
+    "hydra.sweeper.sampler.seed=1",
+)
+
+
+def test_every_batch_is_trained_together_and_asked_again_nothing_is(multirun: Multirun, tmp_path: Path) -> None:
+    assert multirun("s", *WORDS) == 0
+    with (tmp_path / "s" / "results.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["completed"] * 6
+    assert all(1e-3 <= float(row["optimizer.lr"]) <= 1 for row in rows)
+    stacks = json.loads((tmp_path / "s" / "sweep.json").read_text(encoding="utf-8"))["stacks"]
+    assert sorted(place for stack in stacks for place in stack) == list(range(6))
+    assert len(stacks) < 6
+    results = {path: path.stat().st_mtime_ns for path in (tmp_path / "s").glob("*/result.json")}
+    assert multirun("s", *WORDS) == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "s").glob("*/result.json")} == results
