@@ -91,15 +91,21 @@ def this_launcher(jobs: Jobs, rounds: int) -> Measured:
 def _launched(jobs: Jobs) -> Measured:
     with tempfile.TemporaryDirectory() as temporary:
         where = Path(temporary) / "sweep"
-        limit = f"hydra.launcher.max_runs={len(jobs)}"
-        wall = command("-m", "src.train", "-m", *jobs.words(), limit, f"hydra.sweep.dir={where}")
+        own = [f"hydra.launcher.max_runs={len(jobs)}", "hydra.sweeper.report=false", f"hydra.sweep.dir={where}"]
+        wall = command("-m", "src.train", "-m", *jobs.words(), *own)
+        report = command("-m", "src.report", str(where))
         results = [(path.parent, RunDirectory(path.parent).read_result()) for path in where.glob("*/result.json")]
         if len(results) != len(jobs):
             raise LabError(f"the launcher wrote {len(results)} results of {len(jobs)} runs")
         training = sum(result["seconds"]["fit"] for _, result in results)
         finals = {_run_in(path, result): _parameters(result) for path, result in results}
     start = start_of_python()
-    parts = {"starting Python": start, "training": training, "everything else": wall - start - training}
+    parts = {
+        "starting Python": start,
+        "training": training,
+        "everything else": wall - start - training,
+        "and, apart, its report": report,
+    }
     return Measured(wall, "the whole command, every file written", parts, finals)
 
 
