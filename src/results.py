@@ -124,6 +124,28 @@ class Curves:
         self._written = True
 
 
+def write_rows(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> None:
+    """Write a `metrics.csv` at once, as `Curves` does row by row.
+
+    Args:
+        path: of the file.
+        curves: of each column its steps and values.
+    """
+    columns = ["train/loss", *(name for name in curves if name != "train/loss")]
+    rows: dict[int, list[str]] = {}
+    for place, name in enumerate(columns):
+        steps, values = curves.get(name, ((), ()))
+        for step, value in zip(steps, map(repr, values), strict=True):
+            row = rows.get(step)
+            if row is None:
+                row = rows[step] = [str(step), *[""] * len(columns)]
+            row[place + 1] = value
+    lines = [",".join(rows[step]) for step in sorted(rows)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerow(["step", *columns])
+        file.write("".join(f"{line}\r\n" for line in lines))
+
+
 def read_rows(path: Path) -> list[tuple[int, dict[str, float]]]:
     """The rows of a `metrics.csv`, without empty cells.
 

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
@@ -17,7 +18,17 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from src.errors import LabError
-from src.results import Curves, Result, RunDirectory, environment, headline, python_command, read_rows, summary
+from src.results import (
+    Curves,
+    Result,
+    RunDirectory,
+    environment,
+    headline,
+    python_command,
+    read_rows,
+    summary,
+    write_rows,
+)
 
 Train = Callable[..., Result]
 
@@ -308,3 +319,20 @@ def test_the_headline(tmp_path: Path) -> None:
     assert headline(a_result(tmp_path)) == "completed: all 10 steps were taken (0.12 s on cpu)"
     advised = a_result(tmp_path, reason="all 10 steps were taken; not enough, it takes 20")
     assert headline(advised) == "completed: all 10 steps were taken (0.12 s on cpu)\nnot enough, it takes 20"
+
+
+def test_rows_written_at_once_are_those_written_one_by_one(tmp_path):
+    curves = {
+        "val/loss": ([10, 20], [0.1, math.inf]),
+        "train/loss": ([0, 5, 10], [1.0, 1e-17, math.nan]),
+        "odd, name": ([5], [2.5]),
+    }
+    write_rows(tmp_path / "at once.csv", curves)
+    slowly = Curves(tmp_path / "one by one.csv")
+    for name, (steps, values) in curves.items():
+        for step, value in zip(steps, values, strict=True):
+            slowly.record(step, {name: value})
+    slowly.write()
+    at_once, one_by_one = (dict(read_rows(tmp_path / f"{name}.csv")) for name in ("at once", "one by one"))
+    assert repr(at_once) == repr({step: {k: row[k] for k in at_once[step]} for step, row in one_by_one.items()})
+    assert at_once.keys() == one_by_one.keys() == {0, 5, 10, 20}

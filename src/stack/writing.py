@@ -22,7 +22,7 @@ from src.config import Config
 from src.data import Problem
 from src.models.stack import member
 from src.optim.stacked import plain
-from src.results import Curves, Result, RunDirectory
+from src.results import Result, RunDirectory, write_rows
 from src.run import TOLD, ending, flat, result, stopped_early
 from src.seeds import stream
 from src.stack.course import Course, reported
@@ -91,11 +91,8 @@ def write(ended: Ended, known: Sequence[Known | None], loops: Mapping[str, Any],
 
 
 def _write_curves(directory: Path, curves: Curved, index: int) -> None:
-    table = Curves(RunDirectory(directory).curves_path)
-    for name, (steps, values) in curves.items():
-        for step, value in zip(steps, values[:, index].tolist(), strict=True):
-            table.record(step, {name: value})
-    table.write()
+    own = {name: (steps, values[:, index].tolist()) for name, (steps, values) in curves.items()}
+    write_rows(RunDirectory(directory).curves_path, own)
 
 
 def _write_boards(ended: Ended, some: Sequence[tuple[int, Known]], curves: Curved) -> None:

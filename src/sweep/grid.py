@@ -151,6 +151,8 @@ def jobs_of(axes: Sequence[Axis], plan: Plan) -> list[Job]:
 
 def _searched(words: Job, plan: Plan) -> list[Axis]:
     """The axes that belong to this job's choices."""
+    if not any(word in plan.search for word in words):
+        return []
     typed = [f"{key}={value}" for word in words for key, value in plan.search.get(word, {}).items()]
     fixed, axes = axes_of(typed)
     return [*(Axis(word.partition("=")[0], (word.partition("=")[2],)) for word in fixed), *axes]

@@ -14,6 +14,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from src.config import Config
 from src.errors import LabError, unwritable
 from src.results import python_command
 from src.sweep.asked import Job, all_wrong, ask
@@ -58,6 +59,8 @@ class StackLauncher(Launcher):
         self.jobs: dict[int, tuple[str, ...]] = {}
         self._call: int | None = None
         self._told: set[str] = set()
+        self._kinds: dict[str, Lot] = {}
+        self._lots: dict[str, Lot] = {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take the sweep's own config, and refuse a directory that is not for this sweep before anything is composed.
@@ -178,9 +181,27 @@ class StackLauncher(Launcher):
         if fresh := [job for job in jobs if job.fingerprint not in known]:
             from src.sweep.trial import mistakes  # it imports torch, which a finished sweep does without
 
-            if wrong := mistakes(self.composer.compose(job.words).check(Path()) for job in fresh):
+            if wrong := mistakes(self._kinds_of(fresh)):
                 raise LabError(all_wrong(wrong, len(jobs)))
         return jobs
+
+    def _kinds_of(self, jobs: Sequence[Job]) -> Iterator[Config]:
+        """The configs of jobs, one after the other; what kind of stack each belongs to is kept of them."""
+        for job in jobs:
+            config = self.composer.compose(job.words).check(Path())
+            self._kinds[job.fingerprint] = self._kind(config)
+            yield config
+
+    def _kind(self, config: Config) -> Lot:
+        """The lot, still empty, of runs like this one."""
+        from src.stack.program import most_members, program, why_alone
+
+        alone = why_alone(config)
+        key = alone or program(config)
+        if key not in self._lots:
+            most = 1 if alone else most_members(config, self.options.memory * 2**20)
+            self._lots[key] = Lot([], alone, most)
+        return self._lots[key]
 
     def enter(self, jobs: Sequence[Job]) -> list[int]:
         """Take jobs into the ledger, decide on stacks of those that are new, and write both; their places."""
@@ -221,18 +242,12 @@ class StackLauncher(Launcher):
 
     def lots(self, places: Sequence[int]) -> list[Lot]:
         """Runs by program, in the order of their first jobs."""
-        if not places:
-            return []
-        from src.stack.program import most_members, program, why_alone
-
-        lots: dict[str, Lot] = {}
+        assert self.ledger is not None
+        lots: dict[int, Lot] = {}
         for place in places:
-            config = self.composed(place).check(Path())
-            alone = why_alone(config)
-            key = alone or program(config)
-            if key not in lots:
-                lots[key] = Lot([], alone, 1 if alone else most_members(config, self.options.memory * 2**20))
-            lots[key].places.append(place)
+            known = self._kinds.get(self.ledger.entries[place].fingerprint)
+            kind = known or self._kind(self.composed(place).check(Path()))
+            lots.setdefault(id(kind), Lot([], kind.alone, kind.most)).places.append(place)
         return list(lots.values())
 
     def words(self, number: int) -> tuple[str, ...]:
