@@ -42,7 +42,8 @@ class Course:
     @property
     def exact(self) -> Mapping[str, Any]:
         """What theory knows of it."""
-        return self.result.get("exact") or {}
+        known = self.result.get("exact")
+        return known if isinstance(known, dict) else {}
 
     @property
     def full_batch(self) -> bool:
@@ -254,8 +255,9 @@ def _seconds(of_one: Sequence[Course], steps: Sequence[float]) -> float | None:
     """Of lone runs the time until then, if every step took as long as any other."""
     if any(course.result.get("stack_size") != 1 for course in of_one):
         return None
-    times = [
-        float(course.result["seconds"]["fit"]) * step / max(1, course.row.steps)
-        for course, step in zip(of_one, steps, strict=True)
-    ]
-    return float(np.median(times))
+    try:
+        spent = [float(course.result["seconds"]["fit"]) for course in of_one]
+    except (KeyError, TypeError, ValueError):  # a result.json that somebody has been at
+        return None
+    pairs = zip(of_one, spent, steps, strict=True)
+    return float(np.median([fit * step / max(1, course.row.steps) for course, fit, step in pairs]))

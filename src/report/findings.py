@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import yaml
 from rich.text import Text
 
 from src.errors import LabError
@@ -14,6 +15,7 @@ from src.report.merged import merged
 from src.report.reading import Run, Sweep
 from src.report.statistics import Width
 from src.report.tables import Cell, TableData
+from src.results import python_command
 from src.sweep.summary import remarks as on_winners
 
 __all__ = ["Cell", "Findings", "TableData", "findings"]
@@ -126,8 +128,21 @@ def _title(sweep: Sweep, problems: Sequence[Problem]) -> str:
 
 def _commands(sweeps: Sequence[Sweep]) -> str:
     """What was typed, a line for each sweep."""
-    told = dict.fromkeys(_environment(list(sweep.runs.values())[:20]).get("command", "") for sweep in sweeps)
+    told = dict.fromkeys(_command(sweep) for sweep in sweeps)
     return "\n".join(command for command in told if command)
+
+
+def _command(sweep: Sweep) -> str:
+    """That of a run; of a sweep by Hydra's own launcher, whose runs know theirs alone, from its `multirun.yaml`."""
+    own = _environment(list(sweep.runs.values())[:20]).get("command", "")
+    path = sweep.first.directory.parent / "multirun.yaml"
+    if " -m src.train -m " in own or not path.is_file():
+        return own
+    try:
+        words = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]["overrides"]
+        return python_command(["-m", *words["task"], *(w for w in words["hydra"] if not w.startswith("hydra.mode="))])
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return own
 
 
 def _environment(runs: Sequence[Run]) -> dict[str, str]:
@@ -155,7 +170,8 @@ def _config(sweep: Sweep) -> str:
 
 def _on_sweep(sweep: Sweep, problems: Sequence[Problem]) -> Iterator[str]:
     if sweep.unfinished:
-        yield f"{sweep.unfinished:,} more runs have not ended: what is said here is of those that have"
+        more = "one more run has" if sweep.unfinished == 1 else f"{sweep.unfinished:,} more runs have"
+        yield f"{more} not ended: what is said here is of the settings that have, on every seed that any of them has"
     lost = {status: sum(row.status == status for row in sweep.rows) for status in ("diverged", "failed")}
     told = [f"{count:,} {status}" for status, count in lost.items() if count]
     if told:

@@ -1,6 +1,6 @@
 """Several sweeps as one, so that their optimizers can be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from src.report.reading import EVERYTHING, Sweep, filled
@@ -27,9 +27,10 @@ def merged(sweeps: Sequence[Sweep]) -> Sweep:
     rows, runs, remarks = list[Row](), dict[int, Run](), list[str]()
     for sweep, name in zip(sweeps, names, strict=True):
         free = max((row.job for row in rows), default=-1) + 1
-        fixed = filled({}, [key for key in keys if key not in sweep.keys], sweep.first)
+        absent, options = [key for key in keys if key not in sweep.keys], _options(sweep, swept)
+        fixed = {chosen: filled({}, absent, run) for chosen, run in options.items()}
         for row in sweep.rows:
-            words = _of_sweep({**fixed, **row.words}, name)
+            words = _of_sweep({**fixed[_chosen(sweep, row, swept)], **row.words}, name)
             rows.append(replace(row, job=row.job + free, words=words, confirms=_later(row.confirms, free)))
         runs |= {job + free: replace(run, sweep=name) for job, run in sweep.runs.items()}
         remarks += [f"{name}: {remark}" for remark in sweep.remarks]
@@ -49,9 +50,10 @@ def _of_sweep(words: dict[str, str], name: str) -> dict[str, str]:
 
 def _differing(sweeps: Sequence[Sweep], swept: Sequence[str]) -> list[str]:
     """Keys that decide the problem, that no sweep varies, and whose values are not the same in all of them."""
-    if any(key in EVERYTHING for key in swept):
-        return []
-    configs = [sweep.first.config for sweep in sweeps]
+    groups: dict[tuple[str | None, ...], list[Mapping[str, str]]] = {}
+    for sweep in sweeps:
+        for chosen, run in _options(sweep, swept).items():
+            groups.setdefault(chosen, []).append(run.config)
     varied = {key for key in swept if key in PROBLEM}
 
     def counts(key: str) -> bool:
@@ -59,8 +61,22 @@ def _differing(sweeps: Sequence[Sweep], swept: Sequence[str]) -> list[str]:
         indifferent = section == "trainer" and rest in INDIFFERENT
         return section in PROBLEM and section not in varied and key not in (*swept, *SEED_KEYS) and not indifferent
 
-    keys = dict.fromkeys(key for config in configs for key in config if counts(key))
-    return [key for key in keys if len({config.get(key) for config in configs}) > 1]
+    keys = dict.fromkeys(key for group in groups.values() for config in group for key in config if counts(key))
+    return [key for key in keys if any(len({config.get(key) for config in group}) > 1 for group in groups.values())]
+
+
+def _chosen(sweep: Sweep, row: Row, swept: Sequence[str]) -> tuple[str | None, ...]:
+    """What a run has chosen of the groups that set everything, an experiment say."""
+    whole = [key for key in swept if key in EVERYTHING]
+    return tuple(row.words.get(key) or filled({}, [key], sweep.first).get(key) for key in whole)
+
+
+def _options(sweep: Sweep, swept: Sequence[str]) -> dict[tuple[str | None, ...], Run]:
+    """Of each such choice a run."""
+    found: dict[tuple[str | None, ...], Run] = {}
+    for row in sweep.rows:
+        found.setdefault(_chosen(sweep, row, swept), sweep.runs[row.job])
+    return found
 
 
 def _names(names: Sequence[str]) -> list[str]:

@@ -101,8 +101,14 @@ def animation(race: Race) -> chart.Animation:
         caption=f"f(x, y) = {function.formula} ({function.source}), each optimizer at its best setting"
         + (", the first of its seeds." if seeds > 1 else "."),
     )
-    frames = np.unique(np.linspace(0, last, min(FRAMES, last + 1)).round().astype(int))
-    return chart.Animation(contours, frames.tolist())
+    return chart.Animation(contours, frames(last))
+
+
+def frames(last: int) -> list[int]:
+    """The steps that are shown, dense at first: getting away from a saddle takes a dozen steps of some hundred."""
+    spaced = np.geomspace(1, max(1, last), FRAMES) if last > FRAMES else np.arange(last + 1)
+    early = np.arange(min(last, 20) + 1)
+    return [int(step) for step in np.unique(np.concatenate([early, spaced.round()]))]
 
 
 def _path(race: Race, racer: Racer) -> chart.Path:

@@ -170,6 +170,8 @@ def _rows(
     """Rows of columns; `end` is the place of the steps among the names."""
     if wrong := set(states) - {"completed", "diverged", "failed", "unfinished"}:
         raise ValueError(f"a status {wrong.pop()!r}")
+    if len(set(jobs)) < len(jobs):
+        raise ValueError("a job is there twice")
     keys, losses = names[3:end], names[end + 1 : -2]
     rows, unfinished = [], 0
     for index, (job, status) in enumerate(zip(jobs, states, strict=True)):

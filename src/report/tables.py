@@ -66,6 +66,7 @@ ON_ALIKE = (
     "them is better. "
 )
 WITHIN = 1.1
+NEAR = f"{100 * (WITHIN - 1):.0f} %"
 FEWEST = 6
 """Pairs that can tell two apart: 2 * 0.5 ** 6 is below 0.05 (the sign test)."""
 
@@ -101,7 +102,14 @@ def headline(
             cells += _target(reached.get(key), timed)
             cells += [_lost(one), _decades(widths.get(key))]
             rows.append(cells)
-    return TableData(HEADLINE, columns, rows, _on_headline(problems, reached, widths))
+    empty = [place for place, cells in enumerate(zip(*rows, strict=True)) if not any(cell.text for cell in cells)]
+    kept = [place for place in range(len(columns)) if place not in empty]
+    return TableData(
+        HEADLINE,
+        [columns[place] for place in kept],
+        [[cells[place] for place in kept] for cells in rows],
+        _on_headline(problems, reached, widths),
+    )
 
 
 def best_setting(one: Contender) -> str:
@@ -141,8 +149,11 @@ def _steps(one: Contender) -> Cell:
 def _target(reach: Reach | None, timed: bool) -> list[Cell]:
     if reach is None:
         return [NOTHING] * (1 + timed)
-    on = f" ({reach.reached} of {reach.seeds} seeds)" if reach.reached < reach.seeds else ""
-    steps = f"{reach.steps:,.10g}{on}" if math.isfinite(reach.steps) else f"not reached{on}"
+    some = f"on {reach.reached} of {reach.seeds} seeds"
+    if math.isfinite(reach.steps):
+        steps = f"{reach.steps:,.10g}" + (f" ({some})" if reach.reached < reach.seeds else "")
+    else:
+        steps = f"reached {some}" if reach.reached else "not reached"
     cells = [Cell(steps, reach.steps)]
     return [*cells, Cell.of(math.inf if reach.seconds is None else reach.seconds, 3)] if timed else cells
 
@@ -173,19 +184,21 @@ def _on_headline(
         if len(confirmed) < len(contenders):
             how += ", where there is one; those without come last, and are not compared with them"
     interval = any(one.figure.interval is not None for one in contenders)
-    told = "with its 95 % bootstrap interval" if interval else "without interval, for there is one seed"
+    one_seed = max((one.figure.seeds for one in contenders), default=0) < 2
+    why = "there is one seed" if one_seed else "none came through on every seed"
+    told = "with its 95 % bootstrap interval" if interval else f"without interval, for {why}"
     sentences = [f"The loss is the interquartile mean {how}; {told}. "]
     if sum(one.figure.interval is not None for one in contenders) > 1:
         sentences.append(ON_ALIKE)
     if reached:
         metric = next(iter(reached.values())).metric
         sentences.append(
-            f"The target is a {metric} within {WITHIN - 1:.0%} of the lowest in which any of them ended on the same "
+            f"The target is a {metric} within {NEAR} of the lowest in which any of them ended on the same "
             "seed, or within a thousandth of the way there from the start; the figure is the median over seeds. "
         )
     if any(width is not None for width in widths.values()):
         sentences.append(
-            f"Good rates are those around the best whose loss is within {WITHIN - 1:.0%} of its, interpolated in the "
+            f"Good rates are those around the best whose loss is within {NEAR} of its, interpolated in the "
             "logarithm of the rate; ≥ where the range may go on beyond what was tried or came through."
         )
     return "".join(sentences).strip()

@@ -210,7 +210,7 @@ def winners(rows: Sequence[Row]) -> list[Winner]:
 
     A setting is a run's words without its seeds. Selected is on `val/loss` (`train/loss` where the problem has no
     validation rows), by its interquartile mean over seeds. A setting of which any seed diverged or failed counts as
-    infinite. Of equally good ones the earlier is taken.
+    infinite, and one that has ended on fewer seeds than others cannot win. Of equally good ones the earlier is taken.
 
     Args:
         rows: the runs of a sweep, those that confirm a winner included.
@@ -258,7 +258,10 @@ def _winner(rows: Sequence[Row], problem: Words, metric: str, everyone: Sequence
     settings: dict[frozenset[tuple[str, str]], list[Row]] = {}
     for row in rows:
         settings.setdefault(frozenset(_setting(row.words).items()), []).append(row)
-    best = min(settings.values(), key=lambda of_one: _value(of_one, metric))
+    # one that has not ended on every seed could win by the seeds that it has
+    most = max(map(len, settings.values()))
+    whole = [of_one for of_one in settings.values() if len(of_one) == most]
+    best = min(whole, key=lambda of_one: _value(of_one, metric))
     selected, setting = figure(best, metric), _setting(best[0].words)
     first = min(one.job for one in best)
     confirming = [row for row in everyone if row.confirms == first]
