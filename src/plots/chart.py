@@ -86,12 +86,14 @@ class Level:
         at: where it crosses its axis, in the units of the data.
         axis: "x" for a vertical line (a critical rate), "y" for a horizontal one (an exact loss).
         of: the series it belongs to, whose colour it takes and with which it is hidden; empty for neutral.
+        dotted: instead of dashed, to tell it from another beside it.
     """
 
     name: str
     at: float
     axis: Literal["x", "y"]
     of: str = ""
+    dotted: bool = False
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def _levels(chart: Chart, known: Looks) -> list[Plotly]:
             )
         label = {"text": html.escape(level.name), "font": {"size": 11, "color": colour}, "padding": 4, **place}
         ends = {f"{at}0": level.at, f"{at}1": level.at, f"{at}ref": at, f"{across}ref": f"{across} domain"}
-        line = {"color": colour, "width": 1.2, "dash": "5px,3px"}
+        line = {"color": colour, "width": 1.2, "dash": "2px,3px" if level.dotted else "5px,3px"}
         shape = {"type": "line", **ends, f"{across}0": 0, f"{across}1": 1, "line": line, "label": label}
         shapes.append(shape | ({"legendgroup": level.of} if level.of else {}))
     return shapes

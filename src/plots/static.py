@@ -155,13 +155,14 @@ def _level(axes: Axes, level: Level, known: Looks, below: bool) -> None:
     log = (axes.get_xscale() if level.axis == "x" else axes.get_yscale()) == "log"
     if not edges[0] <= level.at <= edges[1] or (log and level.at <= 0):
         return
+    style = (0, (1.5, 2)) if level.dotted else (0, (5, 3))
     if level.axis == "x":
-        axes.axvline(level.at, color=colour, linewidth=1.1, linestyle=(0, (5, 3)))
+        axes.axvline(level.at, color=colour, linewidth=1.1, linestyle=style)
         height: dict[str, Any] = {"y": 0.02, "va": "bottom"} if below else {"y": 0.94, "va": "top"}
         place: dict[str, Any] = {"x": level.at, "rotation": 90, "ha": "right", **height}
         axes.text(**place, s=plain(level.name), color=colour, **HALO, transform=axes.get_xaxis_transform())
     else:
-        axes.axhline(level.at, color=colour, linewidth=1.1, linestyle=(0, (5, 3)))
+        axes.axhline(level.at, color=colour, linewidth=1.1, linestyle=style)
         place = {"x": 0.01, "y": level.at, "ha": "left", "va": "bottom"}
         axes.text(**place, s=plain(level.name), color=colour, **HALO, transform=axes.get_yaxis_transform())
 

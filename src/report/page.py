@@ -12,7 +12,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from src.errors import LabError, unwritable
-from src.plots.chart import Animation, Chart, Contours, Heat, Picture, series
+from src.plots.chart import Animation, Chart, Contours, Heat, Level, Picture, series
+from src.plots.extent import extent
 from src.plots.interactive import figure
 from src.plots.palette import CLOUD, DARK, REFERENCE_DASHES, Looks, looks
 from src.report.findings import Findings
@@ -172,6 +173,12 @@ def _picture(picture: Picture, known: Looks) -> dict[str, Any]:
     }
 
 
+def _placed(picture: Chart, level: Level) -> str:
+    """A level's name, and where it is if the axis, as it is at first, ends before."""
+    low, high = extent(picture, level.axis, getattr(picture, level.axis).log)
+    return level.name if low <= level.at <= high else f"{level.name}: {level.at:.3g}, beyond the axis"
+
+
 def _legend(picture: Picture, known: Looks) -> Iterator[Entry]:
     if isinstance(picture, Heat):
         return
@@ -191,4 +198,5 @@ def _legend(picture: Picture, known: Looks) -> Iterator[Entry]:
             yield Entry(points.name, False, marker=_MARKERS["star"])
     for level in contours.levels if isinstance(contours, Chart) else ():
         colours = (known[level.of].colour, known[level.of].dark) if level.of in known else ("", "")
-        yield Entry(level.name, False, *colours, dash="5 3")
+        assert isinstance(contours, Chart)
+        yield Entry(_placed(contours, level), False, *colours, dash="2 3" if level.dotted else "5 3")

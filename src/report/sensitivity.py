@@ -109,7 +109,7 @@ def _levels(problem: Problem, of_all: Courses) -> Iterator[chart.Level]:
     if critical:
         yield chart.Level("critical rate, gradient descent", float(np.median(critical)), "x")
     if best:
-        yield chart.Level("best rate, gradient descent", float(np.median(best)), "x")
+        yield chart.Level("best rate, gradient descent", float(np.median(best)), "x", dotted=True)
 
 
 def _largest(exact: Mapping[str, Any]) -> Any:

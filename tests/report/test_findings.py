@@ -495,6 +495,7 @@ def test_a_setting_that_has_not_ended_on_every_seed_cannot_win(tmp_path):
     """Its one seed is the easy one: 0.1 there, against 1 and 3 of the setting that ended on both."""
     jobs = grid({("sgd", 0.1): [1.0, 3.0], ("sgd", 0.2): [0.1, 9.0]})
     one = read(sweep(tmp_path, jobs[:3]))
+    assert isinstance(one, Sweep)
     assert _texts(findings([one]).tables[0], "best setting")[0].startswith("lr=0.1")
 
 
@@ -518,7 +519,9 @@ def test_a_result_that_somebody_has_been_at_is_no_traceback(tmp_path, broken):
     path = sweep(tmp_path, grid({("sgd", 0.1): [1.0, 3.0]}, stack_size=1))
     for file in path.glob("*/result.json"):
         file.write_text(json.dumps({**json.loads(file.read_text()), **broken}))
-    assert _texts(findings([read(path)]).tables[0], "best setting") == ["lr=0.1"]
+    one = read(path)
+    assert isinstance(one, Sweep)
+    assert _texts(findings([one]).tables[0], "best setting") == ["lr=0.1"]
 
 
 def test_a_job_that_is_there_twice_is_not_believed(tmp_path):
