@@ -86,6 +86,8 @@ def animation(race: Race) -> chart.Animation:
     last = max(path.steps[-1] for path in paths)
     marks = [_mark("minimum", function.minima, "mark")]
     marks += [_mark("saddle point", function.saddles, "data")] if function.saddles else []
+    starts = dict.fromkeys((float(path.x[0]), float(path.y[0])) for path in paths)
+    marks.append(_mark("start", list(starts), "data"))
     seeds = max(len(racer.courses) for racer in race.racers)
     contours = chart.Contours(
         race.problem.named("race"),

@@ -178,7 +178,10 @@ def _on_headline(
     """What its columns mean."""
     contenders = [one for problem in problems for one in problem.contenders]
     confirmed = [one for one in contenders if one.winner.confirmed]
-    how = "over the seeds on which the settings were selected, so the best of many flatters itself"
+    chosen = any(one.winner.settings > 1 for one in contenders)
+    how = "over the seeds"
+    if chosen:
+        how = "over the seeds on which the settings were selected, so the best of many flatters itself"
     if confirmed:
         how = "over fresh seeds, on which nothing was selected: the confirmation's"
         if len(confirmed) < len(contenders):
