@@ -1,6 +1,7 @@
 """The LightningModule: it takes the optimizer steps of a block, and says when a loss has diverged."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -126,7 +127,7 @@ class Descent(L.LightningModule):
             self.diverged_at = block.first + bad
             self.trainer.should_stop = True
         self.last_loss = history[-1]
-        self._count(taken)
+        count(self.trainer, taken)
         self._record_losses(block.first, history)
 
     def descend(self, block: Block, steps: int, history: list[Tensor]) -> None:
@@ -249,12 +250,10 @@ class Descent(L.LightningModule):
 
     def _diverged(self, history: Tensor) -> int | None:
         """The first index of the history `[K, P]` at which a member's loss has diverged."""
-        fine = history.isfinite()
-        if self.divergence_factor is not None and self.first_loss is not None:
-            scale = self.first_loss.to(history).abs()
-            if self.target_spread is not None:
-                scale = torch.maximum(scale, self.target_spread.to(scale))
-            fine &= (history <= self.divergence_factor * scale) | (scale == 0)
+        scale = torch.zeros_like(history[0]) if self.first_loss is None else self.first_loss.to(history).abs()
+        if self.first_loss is not None and self.target_spread is not None:
+            scale = torch.maximum(scale, self.target_spread.to(scale))
+        fine = bearable(history, scale, math.inf if self.divergence_factor is None else self.divergence_factor)
         return None if bool(fine.all()) else int((~fine).any(1).int().argmax())
 
     def _snapshot(self) -> tuple[Any, ...]:
@@ -287,13 +286,6 @@ class Descent(L.LightningModule):
         torch.set_rng_state(state[0])
         if self.device.type == "cuda" and len(state) > 1:
             torch.cuda.set_rng_state(state[1], self.device)
-
-    def _count(self, steps: int) -> None:
-        """Tell Lightning how many optimizer steps were taken; `global_step` and `max_steps` go by it."""
-        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        for tracker in (progress.total, progress.current):
-            tracker.ready += steps
-            tracker.completed += steps
 
     # --- curves and validation ---
 
@@ -363,12 +355,7 @@ class Descent(L.LightningModule):
         values = {
             name: (p if self._member_axis else p[None]).detach().double().cpu() for name, p in self.named_trained()
         }
-        if not isinstance(self.model, Linear) or self.scaling is None:
-            return values
-        bias = values.get("bias", torch.zeros(self.members, 1, 1, dtype=torch.float64))
-        biases = [self.scaling.bias(w, b[0]) for w, b in zip(values["weight"], bias, strict=True)]
-        weights = [self.scaling.weight(w) for w in values["weight"]]
-        return {"weight": torch.stack(weights), "bias": torch.stack(biases)[:, None]}
+        return in_units(values, [self.scaling] * self.members) if isinstance(self.model, Linear) else values
 
     # --- Lightning's other hooks ---
 
@@ -464,3 +451,34 @@ class Descent(L.LightningModule):
                     logger.log_metrics(values, step=step)
         old = kept["optimizer"]["arguments"]
         self._changed = {key: value for key, value in self.driven.arguments.items() if old.get(key) != value}
+
+
+def bearable(losses: Tensor, scale: Tensor, factor: Tensor | float) -> Tensor:
+    """Which of the losses `[K, P]` have not diverged: finite, and at most `factor` times `scale [P]` unless that is 0.
+
+    Args:
+        losses: of consecutive steps.
+        scale: the larger of the first loss (without its sign) and the targets' variance.
+        factor: of each member, or of all; infinite: any finite loss is fine.
+    """
+    return losses.isfinite() & ((losses <= factor * scale) | (scale == 0))
+
+
+def count(trainer: L.Trainer, steps: int) -> None:
+    """Tell Lightning how many optimizer steps were taken; `global_step` and `max_steps` go by it."""
+    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+    for tracker in (progress.total, progress.current):
+        tracker.ready += steps
+        tracker.completed += steps
+
+
+def in_units(values: Mapping[str, Tensor], scalings: Sequence[Scaling | None]) -> dict[str, Tensor]:
+    """The parameters `[P, I, O]` of linear models in the units of each member's data."""
+    if all(scaling is None for scaling in scalings):
+        return dict(values)
+    bias = values.get("bias", torch.zeros(len(scalings), 1, 1, dtype=torch.float64))
+    weights, biases = [], []
+    for scaling, weight, own in zip(scalings, values["weight"], bias, strict=True):
+        weights.append(weight if scaling is None else scaling.weight(weight))
+        biases.append(own[0] if scaling is None else scaling.bias(weight, own[0]))
+    return {"weight": torch.stack(weights), "bias": torch.stack(biases)[:, None]}

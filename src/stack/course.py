@@ -12,6 +12,7 @@ from torch import Tensor
 from src.callbacks import LearningRate, Parameters
 from src.callbacks.every import EveryNSteps
 from src.data.problem import Scaling
+from src.descent import in_units
 from src.optim.stacked_schedules import StackedPlateau
 from src.stack.history import History
 from src.stack.stack import Stack
@@ -219,11 +220,4 @@ def _chosen(best: Best, indices: Sequence[int]) -> Best:
 def reported(stack: Stack, scalings: Sequence[Scaling | None]) -> dict[str, Tensor]:
     """Every parameter `[P, I, O]` by name in float64 on the CPU; a linear model's in the units of the data."""
     values = {name: p.detach().double().cpu() for name, p in stack.model.named_parameters()}
-    if not stack.linear or all(scaling is None for scaling in scalings):
-        return values
-    bias = values.get("bias", torch.zeros(stack.members, 1, 1, dtype=torch.float64))
-    weights, biases = [], []
-    for scaling, weight, own in zip(scalings, values["weight"], bias, strict=True):
-        weights.append(weight if scaling is None else scaling.weight(weight))
-        biases.append(own[0] if scaling is None else scaling.bias(weight, own[0]))
-    return {"weight": torch.stack(weights), "bias": torch.stack(biases)[:, None]}
+    return in_units(values, scalings) if stack.linear else values

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from src.checkpoint import start_a_pass
 from src.data.blocks import Spans
+from src.descent import count
 from src.stack.course import Course
 
 KEY = "stack"
@@ -68,7 +69,7 @@ class StackDescent(L.LightningModule):
         before, stack = course.stack.snapshot(), course.stack
         losses = stack.descend(block.start, len(block))
         bad = stack.diverged_in(losses).tolist()
-        self._count(len(block))
+        count(self.trainer, len(block))
         self._tell(sum(min(bad[index], len(block)) for index in stack.distinct))
         self._share_time()
         fine = [index for index, at in enumerate(bad) if at == len(block)]
@@ -142,13 +143,6 @@ class StackDescent(L.LightningModule):
         for config in self.trainer.strategy.lr_scheduler_configs:
             assert course.stack.schedule is not None
             config.scheduler = course.stack.schedule
-
-    def _count(self, steps: int) -> None:
-        """Tell Lightning how many optimizer steps were taken; `global_step` and `max_steps` go by it."""
-        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        for tracker in (progress.total, progress.current):
-            tracker.ready += steps
-            tracker.completed += steps
 
     def _share_time(self) -> None:
         """Give each member its share of the time since the last block."""

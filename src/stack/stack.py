@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from src.descent import bearable
 from src.models import Linear
 from src.models.loss import Loss
 from src.models.stack import point
@@ -205,8 +206,7 @@ class Stack:
         if bool(own.first_loss.isnan().all()):
             self.numbers = own = replace(own, first_loss=losses[0].double())
         scale = torch.maximum(own.first_loss.abs(), own.spread).to(losses)
-        limit = own.divergence_factor.to(losses) * scale
-        fine = losses.isfinite() & ((losses <= limit) | (scale == 0) | limit.isnan())
+        fine = bearable(losses, scale, own.divergence_factor.to(losses))
         index = torch.arange(len(losses), device=losses.device)[:, None]
         return torch.where(fine, len(losses), index).amin(0)
 
