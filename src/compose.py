@@ -19,7 +19,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import check, shown, unresolved
+from src.config import check, flat, shown, unresolved
 from src.errors import LabError, nearest, one_line, unwritable
 from src.results import RunDirectory
 
@@ -320,11 +320,6 @@ def _same_conf(overrides: Sequence[str], recorded: Any, run: Path) -> None:
     now, then = OmegaConf.to_container(compose(overrides)), OmegaConf.to_container(recorded)
     assert isinstance(now, dict)
     assert isinstance(then, dict)
-
-    def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-        if not isinstance(tree, dict) or not tree:
-            return {prefix[:-1]: tree}
-        return {key: value for name, inner in tree.items() for key, value in flat(inner, f"{prefix}{name}.").items()}
 
     old = {key: value for key, value in flat(then).items() if key != "ckpt_path"}
     new = {key: value for key, value in flat(now).items() if key != "ckpt_path" and not key.startswith("hydra.")}

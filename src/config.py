@@ -598,6 +598,13 @@ def wrong_values(error: ValidationError, given: dict[str, Any], prefix: str = ""
     return WrongValuesError(*(prefix + _sentence(one, given) for one in _distinct(error.errors())))
 
 
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots; a list, and a section without keys, is a value."""
+    if isinstance(tree, dict) and tree:
+        return {key: value for name, inner in tree.items() for key, value in flat(inner, f"{prefix}{name}.").items()}
+    return {prefix[:-1]: tree}
+
+
 def digest(text: str) -> str:
     """A hash of 16 hexadecimal digits."""
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

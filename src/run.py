@@ -34,7 +34,7 @@ from src import models
 from src.answer import Answer, answer, method_of
 from src.callbacks.theory import Theory
 from src.compose import check_run, compose, composing, with_checkpoint, writing
-from src.config import Config, check, digest
+from src.config import Config, check, digest, flat
 from src.data import Problem
 from src.data.module import LabDataModule
 from src.descent import CHECKPOINT_KEY, Descent
@@ -274,7 +274,7 @@ def build_module(
         log_every_n_steps=knobs.log_every_n_steps,
         curves=curves,
         about=about,
-        hyperparameters=flat(config.decisive()),
+        hyperparameters=hyperparameters(config),
     )
 
 
@@ -571,12 +571,14 @@ def _stopped(trainer: L.Trainer, max_steps: int) -> str | None:
     return None
 
 
-def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots; what is no number, text or flag as text."""
-    if isinstance(tree, dict):
-        kept = ((name, inner) for name, inner in tree.items() if name != "_partial_")
-        return {key: value for name, inner in kept for key, value in flat(inner, f"{prefix}{name}.").items()}
-    return {prefix[:-1]: tree if isinstance(tree, int | float | str | bool) else str(tree)}
+def hyperparameters(config: Config) -> dict[str, Any]:
+    """What loggers show of a config: keys joined by dots; what is no number, text or flag as text."""
+    shown = {key: value for key, value in flat(config.decisive()).items() if value != {}}
+    return {
+        key: value if isinstance(value, int | float | str | bool) else str(value)
+        for key, value in shown.items()
+        if key.rpartition(".")[2] != "_partial_"
+    }
 
 
 def _read(where: RunDirectory) -> Result:

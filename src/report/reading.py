@@ -124,16 +124,10 @@ def _asked(path: Path) -> int:
 
 
 def _of_ledger(path: Path) -> tuple[list[Row], int]:
-    rows, unfinished = [], 0
-    for entry, words in Ledger.read(path).rows():
-        bare, outcome = {key.lstrip("+"): value for key, value in words.items()}, entry.outcome
-        if outcome is not None:
-            rows.append(Row(entry.number, bare, outcome.status, outcome.steps, outcome.metrics, entry.confirms))
-        elif entry.failure is not None:
-            rows.append(Row(entry.number, bare, "failed", 0, {}, entry.confirms))
-        else:
-            unfinished += 1
-    return rows, unfinished
+    ledger = Ledger.read(path)
+    ended = ledger.ended()
+    bare = [replace(row, words={key.lstrip("+"): value for key, value in row.words.items()}) for row in ended]
+    return bare, len(ledger.entries) - len(ended)
 
 
 def _listed(path: Path) -> tuple[list[Row], int]:

@@ -11,6 +11,7 @@ import polars as pl
 import yaml
 from numpy.typing import NDArray
 
+from src.config import flat
 from src.errors import LabError, one_line
 from src.results import RunDirectory
 
@@ -86,7 +87,7 @@ class Run:
     @cached_property
     def config(self) -> dict[str, str]:
         """The config as words: keys joined by dots, values as they are typed."""
-        return _flat(_parsed(self.config_text))
+        return {key: _word(value) for key, value in flat(_parsed(self.config_text)).items() if key and value != {}}
 
     @cached_property
     def choices(self) -> dict[str, str]:
@@ -136,12 +137,6 @@ def _parsed(text: str) -> Any:
         return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
         return None
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, str]:
-    if isinstance(tree, dict):
-        return {key: value for name, inner in tree.items() for key, value in _flat(inner, f"{prefix}{name}.").items()}
-    return {prefix[:-1]: _word(tree)} if prefix else {}
 
 
 def _word(value: Any) -> str:

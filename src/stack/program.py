@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from src.config import TENSORBOARD, Config, Noise, Points, Table
-from src.errors import LabError
 from src.models.build import OWN
 from src.optim.rules import RULES
-from src.optim.stacked import has_rule, lone_group
+from src.optim.stacked import has_rule
 from src.optim.stacked import program as optimizer_program
 from src.optim.stacked_schedules import SCHEDULES, has_schedule
 
@@ -86,20 +85,6 @@ def _schedule_fits(config: Config) -> bool:
 
 def _schedule_name(config: Config) -> str:
     return config.scheduler.target_.rpartition(".")[2] if config.scheduler else ""
-
-
-def check_numbers(config: Config) -> None:
-    """Refuse numbers that the optimizer's class refuses, before anything is built.
-
-    Raises:
-        LabError: with the class's own sentence.
-    """
-    if config.optimizer.target_ not in RULES:
-        return
-    try:
-        lone_group(config.optimizer.target_, config.optimizer.arguments())
-    except ValueError as error:
-        raise LabError(str(error)) from None
 
 
 def program(config: Config) -> str:

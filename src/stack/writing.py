@@ -23,7 +23,7 @@ from src.data import Problem
 from src.models.stack import member
 from src.optim.stacked import plain
 from src.results import Result, RunDirectory, write_rows
-from src.run import TOLD, ending, flat, result, stopped_early
+from src.run import TOLD, ending, hyperparameters, result, stopped_early
 from src.seeds import stream
 from src.stack.course import Course, reported
 from src.stack.descent import Ended
@@ -104,7 +104,7 @@ def _write_boards(ended: Ended, some: Sequence[tuple[int, Known]], curves: Curve
     for index, one in some:
         losses = {f"final/{name}": float(loss[index]) for name, loss in ended.final.items()}
         finite = {name: loss for name, loss in losses.items() if math.isfinite(loss)}
-        numbers = flat(one.config.decisive())
+        numbers = hyperparameters(one.config)
         boards.append(Board(one.directory, ended.step, numbers, finite))
         (one.directory / "hparams.yaml").write_text(hyperparameters_yaml(numbers), encoding="utf-8")
     where = [index for index, _ in some]

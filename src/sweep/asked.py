@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from src.compose import is_group, parsed
-from src.config import Config, WrongValuesError, digest, shown
+from src.config import Config, WrongValuesError, digest, flat, shown
 from src.errors import LabError
 from src.sweep.jobs import Composer
 
@@ -96,13 +96,6 @@ def bare(key: str) -> str:
 def key_of(word: str) -> str:
     """`optimizer.lr` of `optimizer.lr=0.1`; a sign before it stays."""
     return word.partition("=")[0]
-
-
-def flat(tree: Any, prefix: str = "") -> Flat:
-    """Nested keys joined by dots; a list is a value."""
-    if isinstance(tree, dict) and tree:
-        return {key: value for name, inner in tree.items() for key, value in flat(inner, f"{prefix}{name}.").items()}
-    return {prefix[:-1]: list(tree) if isinstance(tree, tuple) else tree}
 
 
 def several(words: Iterable[str]) -> set[str]:

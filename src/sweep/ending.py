@@ -11,14 +11,7 @@ from src.sweep.winners import Row, fresh_jobs, winners
 def rows(launcher: StackLauncher) -> list[Row]:
     """Every run of the sweep directory that has ended."""
     assert launcher.ledger is not None
-    found = []
-    for entry, words in launcher.ledger.rows():
-        if entry.outcome is not None:
-            outcome = entry.outcome
-            found.append(Row(entry.number, words, outcome.status, outcome.steps, outcome.metrics, entry.confirms))
-        elif entry.failure is not None:
-            found.append(Row(entry.number, words, "failed", 0, {}, entry.confirms))
-    return found
+    return launcher.ledger.ended()
 
 
 def confirm(launcher: StackLauncher, seeds: int) -> None:

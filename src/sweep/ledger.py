@@ -14,6 +14,7 @@ from pathlib import Path
 from src.errors import LabError
 from src.results import RunDirectory
 from src.sweep.asked import Call, Job, words_of
+from src.sweep.winners import Row
 
 NAME, RESULTS, STATES = "sweep.json", "results.csv", ".stacks"
 FORMAT = 1
@@ -239,6 +240,17 @@ class Ledger:
         keys = list(dict.fromkeys(key for call in self.calls for key in call.keys))
         told = ((entry, words_of(entry.swept, self.calls[entry.call], keys)) for entry in self.entries)
         return sorted(told, key=lambda row: row[0].number)
+
+    def ended(self) -> list[Row]:
+        """Every run that has ended, or failed, as winners are chosen among them."""
+        found = []
+        for entry, words in self.rows():
+            if entry.outcome is not None:
+                one = entry.outcome
+                found.append(Row(entry.number, words, one.status, one.steps, one.metrics, entry.confirms))
+            elif entry.failure is not None:
+                found.append(Row(entry.number, words, "failed", 0, {}, entry.confirms))
+        return found
 
     def write_results(self) -> None:
         """Write `results.csv`: a row per run."""

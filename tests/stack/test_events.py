@@ -28,7 +28,7 @@ from src.compose import compose
 from src.config import check
 from src.results import Result
 from src.run import build_model, build_problem
-from src.run import flat as flat_config
+from src.run import hyperparameters as shown_of
 from src.stack import events
 from src.stack.events import Board, Clock, Curve, hyperparameters_yaml, write_events
 
@@ -119,7 +119,7 @@ def test_they_are_those_of_the_lone_runs(train: Callable[..., Result], tmp_path:
     boards = []
     for index, (result, job) in enumerate(zip(results, jobs, strict=True)):
         (tmp_path / str(index)).mkdir()
-        flat = flat_config(check(compose([*job, "logger=none"])).decisive())
+        flat = shown_of(check(compose([*job, "logger=none"])))
         metrics = {f"final/{name}": loss for name, loss in result.metrics.items() if loss is not None}
         points = [("train/loss", last, own)] if index == 2 else []
         boards.append(Board(tmp_path / str(index), result.steps, flat, metrics, points))

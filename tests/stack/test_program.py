@@ -1,7 +1,6 @@
 import pytest
 
-from src.errors import LabError
-from src.stack.program import MOST, check_numbers, disk_of, memory_of, most_members, program
+from src.stack.program import MOST, disk_of, memory_of, most_members, program
 from tests.stack.runs import members
 
 SAME = [
@@ -56,12 +55,6 @@ def test_numbers_of_clipping_and_schedules_may_differ_and_their_kinds_not(tmp_pa
         [["data.x=[1,2,3]", "data.y=[1,2,3]"], ["data.x=[4,5,6]", "data.y=[0,0,1]"]],
     )
     assert program(points[0].config) == program(points[1].config)
-
-
-def test_a_number_that_the_class_refuses_is_told(tmp_path):
-    (member,) = members(tmp_path, ["optimizer=adam"], [["optimizer.betas=[0.9,1.5]"]])
-    with pytest.raises(LabError, match=r"torch\.optim\.Adam refuses .*beta"):
-        check_numbers(member.config)
 
 
 def test_stacks_are_as_large_as_memory_and_cache_allow(tmp_path):

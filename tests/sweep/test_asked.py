@@ -2,8 +2,9 @@
 
 import pytest
 
+from src.config import flat
 from src.errors import LabError
-from src.sweep.asked import Call, Job, ask, flat, several
+from src.sweep.asked import Call, Job, ask, several
 from src.sweep.jobs import Composer
 
 QUIET = "logger=none"
