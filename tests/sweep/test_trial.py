@@ -1,0 +1,43 @@
+"""What would fail in a job before its first step is known before anything is written."""
+
+import re
+
+import pytest
+
+from src.sweep.trial import mistakes
+from tests.stack.runs import members
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["optimizer=adam", "optimizer.betas=[0.9,1.5]"], "torch.optim.Adam cannot be built: ValueError.* beta"),
+        (["optimizer=momentum", "optimizer.momentum=-1"], "Invalid momentum value: -1"),
+        (["+optimizer.foo=1"], "SGD does not take foo"),
+        (["optimizer._target_=mypackage.Nope"], "optimizer._target_=mypackage.Nope cannot be imported"),
+        (["scheduler=step", "+scheduler.foo=3"], "StepLR does not take foo"),
+        (["model=custom", "model._target_=torch.nn.Nope"], "model._target_=torch.nn.Nope cannot be imported"),
+        (["+callbacks.own._target_=mypackage.Nope"], "callbacks.own._target_=mypackage.Nope cannot be imported"),
+        (["+logger.own._target_=mypackage.Nope"], "logger.own._target_=mypackage.Nope cannot be imported"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_each_mistake_is_told_with_how_many_jobs_it_concerns(tmp_path, words, told):
+    some = members(tmp_path, [], [[], words, [*words, "seed=3"], ["seed=3"]])
+    ((sentence, number),) = mistakes(one.config for one in some).items()
+    assert number == 2
+    assert re.search(told, sentence)
+
+
+def test_a_file_that_is_not_there_is_no_mistake_of_the_grid(tmp_path):
+    some = members(tmp_path, ["data=table", "data.target=y"], [["data.path=gone.csv"]])
+    assert mistakes(one.config for one in some) == {}
+
+
+def test_every_optimizer_of_conf_passes(tmp_path):
+    from src.compose import CONF
+
+    names = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
+    some = members(tmp_path, [], [[f"optimizer={name}"] for name in names])
+    assert len(some) > 15
+    assert mistakes(one.config for one in some) == {}
