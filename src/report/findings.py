@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
-from rich.text import Text
 
 from src.errors import LabError
 from src.plots.chart import Picture
@@ -184,8 +183,7 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem]) -> Iterator[str]:
     fewest = min((one.figure.seeds for one in contenders if one.figure.interval is not None), default=FEW)
     if fewest < FEW:
         yield f"a bootstrap of {fewest} seeds is narrower than it should be: {FEW} or more tell how wide it is"
-    # these are written for the terminal, whose markup is escaped in them
-    yield from (Text.from_markup(remark).plain for remark in on_winners([one.winner for one in contenders], chance))
+    yield from on_winners([one.winner for one in contenders], chance)
     if len(problems) > MOST_SHOWN:
         names = "; ".join(problem.label for problem in problems[MOST_SHOWN : MOST_SHOWN + 3])
         yield (

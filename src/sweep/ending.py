@@ -51,7 +51,7 @@ def tell(launcher: StackLauncher) -> None:
         config = launcher.composed(0).check(Path())
         drawn = config.model.target_ != "src.models.Surface" or config.data.arguments().get("noise", 0) > 0
         for remark in remarks(best, drawn):
-            console.print(remark, highlight=False)
+            console.print(remark, highlight=False, markup=False)
     where = launcher.directory.resolve()
     shown = where.relative_to(Path.cwd()) if where.is_relative_to(Path.cwd()) else where
     console.print(str(shown), style="dim", highlight=False, soft_wrap=True, markup=False)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -96,7 +95,7 @@ def loss(figure: Figure) -> str:
 
 
 def remarks(winners: Sequence[Winner], chance: bool = True) -> list[str]:
-    """What the losses are, where they do not hold, and which ranges to try next; markup of rich is escaped.
+    """What the losses are, where they do not hold, and which ranges to try next: plain text, brackets included.
 
     Args:
         winners: of the sweep.
@@ -110,7 +109,7 @@ def remarks(winners: Sequence[Winner], chance: bool = True) -> list[str]:
         if any(one.confirmed for one in winners) and _came_through(winner) and not winner.confirmed:
             about.append("not confirmed yet: its loss is the one it was selected by")
         told += [f"{who}: {remark}" if who else remark for remark in about]
-    return [escape(remark) for remark in told]
+    return told
 
 
 def _came_through(winner: Winner) -> bool:
