@@ -22,6 +22,10 @@ from rich.text import Text
 from src.errors import LabError
 
 Status = Literal["completed", "diverged"]
+FORESEEN = ("predicted_loss", "exact_loss", "noise_floor")
+"""The columns of `theory.csv` after `step`."""
+HISTOGRAM_COLUMNS = ("step", "name", "low", "high", "counts")
+"""Of `histograms.csv`: counts of even bins from `low` to `high`, with blanks between them."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,21 @@ class RunDirectory:
         return self.path / "metrics.csv"
 
     @property
+    def theory_path(self) -> Path:
+        """`theory.csv`: what theory foresees of the loss; none where it has nothing to say."""
+        return self.path / "theory.csv"
+
+    @property
+    def fit_path(self) -> Path:
+        """`fit.csv`: what is drawn of data with one feature and one target, of a run that was trained alone."""
+        return self.path / "fit.csv"
+
+    @property
+    def histograms_path(self) -> Path:
+        """`histograms.csv`, with `callbacks=histograms`."""
+        return self.path / "histograms.csv"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of `last.ckpt` and `best.ckpt`."""
         return self.path / "checkpoints"
@@ -292,10 +311,36 @@ def headline(result: Result) -> str:
     return f"{line}\n{advice}" if advice else line
 
 
-def summary(result: Result, most: int = 12) -> Table:
-    """A short table: what was learned beside what is true and what is exact, and the losses."""
-    table = Table()
-    table.add_column("")
+@dataclass(frozen=True)
+class Compared:
+    """A number of a run beside what it should have been.
+
+    Attributes:
+        name: of it.
+        values: one a column; not a number where it is not finite, None where there is none.
+    """
+
+    name: str
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was learned beside what is true and what is exact.
+
+    Attributes:
+        columns: headings, the first of which is what the run itself came to.
+        parameters: weights and biases, or a place.
+        losses: by the names of the metrics.
+    """
+
+    columns: Sequence[str]
+    parameters: Sequence[Compared]
+    losses: Sequence[Compared]
+
+
+def comparison(result: Result) -> Comparison:
+    """The numbers of the table that a run ends with."""
     surface = "nearest" in result.exact
     columns = [
         "learned",
@@ -303,23 +348,33 @@ def summary(result: Result, most: int = 12) -> Table:
         *(["exact", "error"] if "weight" in result.exact or surface else []),
     ]
     titles = {"learned": "reached", "exact": "nearest minimum", "error": "difference"} if surface else {}
-    for column in columns:
-        table.add_column(titles.get(column, column), justify="right")
     known = {"true": result.truth, "exact": {"point": result.exact["nearest"]} if surface else result.exact}
-    learned = _numbers(result, result.parameters)
     others = {name: _numbers(result, values) for name, values in known.items()}
-    for name, value in list(learned.items())[:most]:
+    parameters, losses = [], []
+    for name, value in _numbers(result, result.parameters).items():
         cells = {"learned": value, **{column: numbers.get(name) for column, numbers in others.items()}}
         # one of many exact answers is no better than what was learned
         cells["error"] = _difference(value, cells.get("exact")) if result.exact.get("unique") or surface else None
-        table.add_row(Text(name), *(_shown(cells[column]) for column in columns))
-    if len(learned) > most:
-        table.add_row(f"... {len(learned) - most} more in result.json")
+        parameters.append(Compared(name, [cells[column] for column in columns]))
     for name, loss in result.metrics.items():
         exact = result.exact.get(name)
-        cells = {"learned": loss, "exact": exact, "error": _difference(loss, exact)}
-        shown = ["not finite" if loss is None else _shown(loss), *(_shown(cells.get(column)) for column in columns[1:])]
-        table.add_row(name, *shown, style="dim")
+        cells = {"learned": math.nan if loss is None else loss, "exact": exact, "error": _difference(loss, exact)}
+        losses.append(Compared(name, [cells.get(column) for column in columns]))
+    return Comparison([titles.get(column, column) for column in columns], parameters, losses)
+
+
+def summary(result: Result, most: int = 12) -> Table:
+    """A short table: what was learned beside what is true and what is exact, and the losses."""
+    compared, table = comparison(result), Table()
+    table.add_column("")
+    for column in compared.columns:
+        table.add_column(column, justify="right")
+    for row in compared.parameters[:most]:
+        table.add_row(Text(row.name), *map(shown, row.values))
+    if len(compared.parameters) > most:
+        table.add_row(f"... {len(compared.parameters) - most} more in result.json")
+    for row in compared.losses:
+        table.add_row(row.name, *map(shown, row.values), style="dim")
     return table
 
 
@@ -357,7 +412,8 @@ def _short(value: float | None) -> str:
     return "unknown" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
-def _shown(value: float | None) -> str:
+def shown(value: float | None) -> str:
+    """A number as tables show it; nothing for None."""
     return "" if value is None else f"{value:.6g}" if math.isfinite(value) else "not finite"
 
 

@@ -48,6 +48,7 @@ from src.models.stack import member, without_member_axis
 from src.optim import Driven, drive, takes_member_axis
 from src.results import Curves, Result, RunDirectory, Status, discard, environment, python_command
 from src.seeds import stream
+from src.theory_files import write_fit, write_theory
 
 BATCHING = ("batch_size", "shuffle_seed")
 TOLD = (models.Linear, models.Surface)
@@ -183,6 +184,9 @@ def _train(config: Config, directory: Path, command: str) -> Result:
         command=command,
     )
     if first:
+        if known is not None:
+            write_theory(directory, known, config.trainer.max_steps)
+        write_fit(directory, problem, module.predict_rows)
         where.write_result(outcome)
     return outcome
 

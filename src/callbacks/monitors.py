@@ -1,6 +1,7 @@
 """What can be watched along a run, as curves and in TensorBoard."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -13,6 +14,7 @@ from src.data.module import LabDataModule
 from src.data.problem import Rows
 from src.descent import Descent
 from src.plots.fit import fitted_line
+from src.theory_files import Drawn, add_histograms
 
 
 def training_rows(trainer: L.Trainer, module: Descent) -> Rows:
@@ -86,21 +88,25 @@ class Parameters(EveryNSteps):
 
 
 class Histograms(EveryNSteps):
-    """Histograms of every parameter and of its gradient over all training rows, in TensorBoard."""
+    """Histograms of every parameter and of its gradient over all training rows: `histograms.csv`, and TensorBoard."""
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
-        """Log them."""
-        boards = tensorboards(trainer)
-        if not boards or module.members > 1:
+        """Write them."""
+        if not trainer.is_global_zero or module.members > 1:
             return
         rows = training_rows(trainer, module)
         with module.evaluation_mode():
             _, gradients = module.gradients(rows.inputs, rows.targets)
-        for (name, parameter), gradient in zip(module.named_trained(), gradients, strict=True):
-            for kind, value in (("parameters", parameter), ("gradients", gradient)):
-                if value is not None and bool(value.isfinite().all()):
-                    for board in boards:
-                        board.experiment.add_histogram(f"{kind}/{name}", value.detach(), step)
+        found = [
+            (f"{kind}/{name}", value.detach())
+            for (name, parameter), gradient in zip(module.named_trained(), gradients, strict=True)
+            for kind, value in (("parameters", parameter), ("gradients", gradient))
+            if value is not None and bool(value.isfinite().all())
+        ]
+        add_histograms(Path(trainer.default_root_dir), step, found)
+        for board in tensorboards(trainer):
+            for name, value in found:
+                board.experiment.add_histogram(name, value, step)
 
 
 class FittedLine(EveryNSteps):
@@ -112,6 +118,8 @@ class FittedLine(EveryNSteps):
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
         if not boards or datamodule.problem.inputs != 1 or datamodule.problem.outputs != 1:
             return
-        figure = fitted_line(datamodule.problem, module.predict_rows, title=f"after {step:,} steps")
+        problem = datamodule.problem
+        drawn, names = Drawn.of(problem, module.predict_rows), (problem.features[0], problem.targets[0])
+        figure = fitted_line(drawn.rows, drawn.fitted, drawn.true, names, title=f"after {step:,} steps")
         for board in boards:
             board.experiment.add_figure("fitted_line", figure, step)

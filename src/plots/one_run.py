@@ -70,23 +70,23 @@ def fit(
 
 @dataclass(frozen=True)
 class Valley:
-    """`loss(weight, bias)` of a line on one feature: a quadratic, given by the moments of its data.
+    """`loss(weight, bias)` of a line on one feature: a quadratic, given by its data or points with their moments.
 
     Attributes:
         x: `[N]`.
         y: `[N]`.
-        summed: whether the loss is the sum of squares, not their mean.
+        unit: what the mean of the squares is multiplied by: 1, or where the loss is their sum the number of all rows.
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
-    summed: bool = False
+    unit: float = 1
 
     @property
     def hessian(self) -> NDArray[np.float64]:
-        """`[2, 2]`, of weight and bias: 2 XᵀX / n, or without the n."""
+        """`[2, 2]`, of weight and bias: 2 XᵀX / n in that unit."""
         design = np.stack([self.x, np.ones_like(self.x)], 1)
-        return np.asarray(2 * design.T @ design / (1 if self.summed else len(self.x)), dtype=np.float64)
+        return np.asarray(2 * self.unit * design.T @ design / len(self.x), dtype=np.float64)
 
     @property
     def lowest(self) -> NDArray[np.float64]:
@@ -97,9 +97,10 @@ class Valley:
     def losses(self, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:
         """The loss at every place of two arrays of one shape."""
         rest = np.square(self.x * self.lowest[0] + self.lowest[1] - self.y)
-        least = rest.sum() if self.summed else rest.mean()
         away = np.stack([weight - self.lowest[0], bias - self.lowest[1]], -1)
-        heights: NDArray[np.float64] = least + 0.5 * np.einsum("...i,ij,...j", away, self.hessian, away)
+        heights: NDArray[np.float64] = self.unit * rest.mean() + 0.5 * np.einsum(
+            "...i,ij,...j", away, self.hessian, away
+        )
         return heights
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,14 @@ class Course:
         run: its directory.
         result: what `result.json` holds; empty where it cannot be read.
         curves: the columns of `metrics.csv`.
+        foreseen: those of `theory.csv`.
     """
 
     row: Row
     run: Run
     result: Mapping[str, Any]
     curves: Mapping[str, Line]
+    foreseen: Mapping[str, Line] = field(default_factory=dict)
 
     @property
     def exact(self) -> Mapping[str, Any]:
@@ -73,14 +75,21 @@ def courses(sweep: Sweep, problems: Sequence[Problem]) -> tuple[dict[tuple[str, 
     return found, _told(lost)
 
 
-def _opened(run: Run, lost: list[str]) -> tuple[Mapping[str, Any], Mapping[str, Line]]:
-    """Its curves, and its result where that can be read: a curve without what theory says of it is better than none."""
-    curves = run.curves
+def _opened(run: Run, lost: list[str]) -> tuple[Mapping[str, Any], Mapping[str, Line], Mapping[str, Line]]:
+    """Its result, curves, and what theory foresaw, each where that can be read.
+
+    A curve without what theory says of it is better than none.
+    """
+    curves, result, foreseen = run.curves, dict[str, Any](), dict[str, Line]()
     try:
-        return run.result, curves
+        result = run.result
     except LabError as error:
         lost.append(str(error))
-        return {}, curves
+    try:
+        foreseen = run.foreseen
+    except LabError as error:
+        lost.append(str(error))
+    return result, curves, foreseen
 
 
 def _told(lost: Sequence[str], most: int = 3) -> list[str]:
@@ -183,11 +192,7 @@ def _known(values: Sequence[Any]) -> float | None:
 def _foreseen(shown: Sequence[tuple[Contender, Sequence[Course]]]) -> Iterator[chart.Line]:
     """The paths that theory foresaw."""
     for one, of_one in shown:
-        if not all("weight" in course.exact for course in of_one):
-            continue
-        if any("path and steps" in course.exact.get("not_applicable", {}) for course in of_one):
-            continue
-        lines = [line for course in of_one if (line := course.run.foreseen("predicted_loss")) is not None]
+        lines = [line for course in of_one if (line := course.foreseen.get("predicted_loss")) is not None]
         if lines and len(lines) == len(of_one):
             steps, mean, _, _ = bundle(lines)
             yield chart.Line(f"theory, {one.label}", steps, mean, role="reference")

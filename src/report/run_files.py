@@ -1,6 +1,6 @@
 """A run directory as it is shown: each of its files is read when it is asked for."""
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,30 @@ from numpy.typing import NDArray
 
 from src.config import flat
 from src.errors import LabError, one_line
-from src.results import RunDirectory
+from src.plots.one_run import Histogram
+from src.results import HISTOGRAM_COLUMNS, RunDirectory
 
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Steps and values, `[N]` each."""
-EVENTS = "events.out.tfevents.*"
+"""Steps and values, or x and y, `[N]` each."""
+FIT = {"kind": pl.String, "x": pl.Float64, "y": pl.Float64, "rows": pl.Float64}
+HISTOGRAMS = dict(zip(HISTOGRAM_COLUMNS, (pl.Int64, pl.String, pl.Float64, pl.Float64, pl.String), strict=True))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Data with one feature and one target, in their own units, and what the model makes of them; x and y each.
+
+    Attributes:
+        train: training rows; of many, every so many of them.
+        moments: points with the means, variances and covariance of all training rows.
+        fitted: final predictions over ascending x, not a number where they are not finite.
+        rows: how many training rows there are.
+    """
+
+    train: Line
+    moments: Line
+    fitted: Line
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -61,20 +80,63 @@ class Run:
         Raises:
             LabError: it is not there, or not such a file.
         """
-        path = RunDirectory(self.directory).curves_path
+        return _lines(RunDirectory(self.directory).curves_path, "the curves of a run")
+
+    @cached_property
+    def foreseen(self) -> dict[str, Line]:
+        """The columns of `theory.csv` that hold anything, each without its empty cells; nothing where it is not there.
+
+        Raises:
+            LabError: it is not such a file.
+        """
+        path = RunDirectory(self.directory).theory_path
+        lines = _lines(path, "what theory foresees of a run") if path.is_file() else {}
+        return {name: line for name, line in lines.items() if len(line[0])}
+
+    @cached_property
+    def fit(self) -> Fit | None:
+        """What `fit.csv` holds; None where it is not there.
+
+        Raises:
+            LabError: it is not such a file.
+        """
+        path = RunDirectory(self.directory).fit_path
+        if not path.is_file():
+            return None
         try:
-            table = pl.read_csv(path, infer_schema=False).cast(pl.Float64)
-            steps = table["step"].to_numpy()
+            table = pl.read_csv(path, schema=FIT)
+            kinds = [
+                table.filter(pl.col("kind") == kind).drop("kind").cast(pl.Float64).fill_null(math.nan).to_numpy()
+                for kind in ("train", "moments", "fitted")
+            ]
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise LabError(f"{path}: it cannot be read as the curves of a run ({briefly(error)})") from None
-        if not (len(steps) and np.isfinite(steps).all() and (np.diff(steps) > 0).all()):
-            what = "its steps do not ascend" if len(steps) else "it has no rows"
-            raise LabError(f"{path}: it cannot be read as the curves of a run ({what})")
-        lines = {}
-        for name in table.columns[1:]:
-            there = table[name].is_not_null().to_numpy()
-            lines[name] = steps[there], table[name].drop_nulls().to_numpy()
-        return lines
+            raise LabError(f"{path}: it cannot be read as the data of a run ({briefly(error)})") from None
+        train, moments, fitted = kinds
+        if not (len(moments) and len(train) and len(fitted) and np.isfinite(moments).all()):
+            raise LabError(f"{path}: it cannot be read as the data of a run (rows are missing)")
+        of_train, of_moments, of_fitted = ((kind[:, 0], kind[:, 1]) for kind in kinds)
+        return Fit(of_train, of_moments, of_fitted, round(moments[:, 2].sum()))
+
+    @cached_property
+    def histograms(self) -> dict[str, dict[int, Histogram]]:
+        """What `histograms.csv` holds, by name and step; nothing where it is not there.
+
+        Raises:
+            LabError: it is not such a file.
+        """
+        path = RunDirectory(self.directory).histograms_path
+        found = dict[str, dict[int, Histogram]]()
+        if not path.is_file():
+            return found
+        try:
+            for step, name, low, high, counts in pl.read_csv(path, schema=HISTOGRAMS).iter_rows():
+                held = np.array(counts.split(), dtype=np.float64)
+                if not held.sum() > 0 or not low < high:
+                    raise ValueError("a histogram that holds nothing")
+                found.setdefault(name, {})[step] = Histogram(step, np.linspace(low, high, len(held) + 1), held)
+        except (OSError, ValueError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+            raise LabError(f"{path}: it cannot be read as the histograms of a run ({briefly(error)})") from None
+        return found
 
     @cached_property
     def config_text(self) -> str:
@@ -111,16 +173,6 @@ class Run:
         whole = [word.lstrip("+").partition("=") for word in typed if isinstance(word, str)] if typed else []
         return {key: value for key, sign, value in whole if sign}
 
-    def foreseen(self, name: str) -> Line | None:
-        """A curve of theory, such as `predicted_loss`, as TensorBoard has it; None where there is none."""
-        points: dict[int, float] = {}
-        for path in sorted(self.directory.glob(EVENTS)):
-            points |= dict(_scalars(path, f"theory/{name}"))
-        if not points:
-            return None
-        steps = sorted(points)
-        return np.array(steps, dtype=np.float64), np.array([points[step] for step in steps])
-
 
 def briefly(error: BaseException) -> str:
     """What an exception says, without the values it lists and the advice to programmers that follows them."""
@@ -146,26 +198,22 @@ def _word(value: Any) -> str:
     return f"[{','.join(map(_word, value))}]" if isinstance(value, list) else str(value)
 
 
-def _scalars(path: Path, tag: str) -> Iterator[tuple[int, float]]:
-    """The values of one curve in an event file; those that a crash cut off are left out.
+def _lines(path: Path, what: str) -> dict[str, Line]:
+    """The columns of a table over steps, each without its empty cells.
 
-    The format is TFRecord: the length in 8 bytes, its checksum in 4, the event, its checksum in 4.
+    Raises:
+        LabError: it is not there, or not such a file.
     """
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    from tensorboard.compat.proto.event_pb2 import Event
-
     try:
-        data, place, sought = path.read_bytes(), 0, tag.encode()
-    except OSError:
-        return
-    while place + 12 <= len(data):
-        size = int.from_bytes(data[place : place + 8], "little")
-        record = data[place + 12 : place + 12 + size]
-        place += size + 16
-        if sought not in record:
-            continue
-        try:
-            event = Event.FromString(record)
-        except DecodeError:
-            return
-        yield from ((event.step, value.simple_value) for value in event.summary.value if value.tag == tag)
+        table = pl.read_csv(path, infer_schema=False).cast(pl.Float64)
+        steps = table["step"].to_numpy()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise LabError(f"{path}: it cannot be read as {what} ({briefly(error)})") from None
+    if not (len(steps) and np.isfinite(steps).all() and (np.diff(steps) > 0).all()):
+        why = "its steps do not ascend" if len(steps) else "it has no rows"
+        raise LabError(f"{path}: it cannot be read as {what} ({why})")
+    lines = {}
+    for name in table.columns[1:]:
+        there = table[name].is_not_null().to_numpy()
+        lines[name] = steps[there], table[name].drop_nulls().to_numpy()
+    return lines

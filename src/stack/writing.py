@@ -16,7 +16,6 @@ from torch import Tensor
 
 from src.answer import Answer
 from src.callbacks.boards import TOGETHER
-from src.callbacks.theory import Theory
 from src.checkpoint import CHECKPOINT_KEY
 from src.config import Config
 from src.data import Problem
@@ -29,6 +28,7 @@ from src.stack.course import Course, reported
 from src.stack.descent import Ended
 from src.stack.events import Board, Clock, Curve, hyperparameters_yaml, write_events
 from src.stack.state import State, gradients_of, optimizer_state, parameters_of, schedule_state
+from src.theory_files import Line, lines, write_lines
 
 Curved = Mapping[str, tuple[list[int], Tensor]]
 """Of each curve its steps, and the values `[T, P]`."""
@@ -74,9 +74,11 @@ def write(ended: Ended, known: Sequence[Known | None], loops: Mapping[str, Any],
     if not some:
         return []
     curves = course.history.curves()
-    for index, one in some:
+    foreseen = [lines(one.answer, one.config.trainer.max_steps) for _, one in some]
+    for (index, one), found in zip(some, foreseen, strict=True):
         _write_curves(one.directory, curves, index)
-    _write_boards(ended, some, curves)
+        write_lines(one.directory, found)
+    _write_boards(ended, some, curves, foreseen)
     for index, one in some:
         if one.config.callbacks.get("checkpoint") is not None:
             _write_checkpoints(course, index, one, step, loops, curves)
@@ -95,7 +97,9 @@ def _write_curves(directory: Path, curves: Curved, index: int) -> None:
     write_rows(RunDirectory(directory).curves_path, own)
 
 
-def _write_boards(ended: Ended, some: Sequence[tuple[int, Known]], curves: Curved) -> None:
+def _write_boards(
+    ended: Ended, some: Sequence[tuple[int, Known]], curves: Curved, foreseen: Sequence[Mapping[str, Line]]
+) -> None:
     """The event files, and the hyperparameters beside them, of runs that have a logger."""
     first = some[0][1].config
     if not any(first.logger.values()):
@@ -109,24 +113,19 @@ def _write_boards(ended: Ended, some: Sequence[tuple[int, Known]], curves: Curve
         (one.directory / "hparams.yaml").write_text(hyperparameters_yaml(numbers), encoding="utf-8")
     where = [index for index, _ in some]
     drawn = [Curve(name, steps, values[:, where].numpy()) for name, (steps, values) in curves.items()]
-    foreseen = _theory([one for _, one in some])
+    theory = _theory(foreseen)
     elapsed = float(ended.course.seconds.max())
     clock = Clock(time.time() - elapsed, elapsed / max(1, ended.step))
-    write_events(boards, [*foreseen, *drawn], clock, TOGETHER if foreseen else None)
+    write_events(boards, [*theory, *drawn], clock, TOGETHER if theory else None)
 
 
-def _theory(known: Sequence[Known]) -> list[Curve]:
+def _theory(foreseen: Sequence[Mapping[str, Line]]) -> list[Curve]:
     """What theory foresees of each, as the callback of a lone run writes it; not all members have every line."""
-    lines = [
-        {name: dict(line) for name, line in Theory(one.answer).lines(one.config.trainer.max_steps).items()}
-        if one.answer.exact is not None
-        else {}
-        for one in known
-    ]
+    of_each = [{name: dict(line) for name, line in found.items()} for found in foreseen]
     curves = []
-    for name in dict.fromkeys(name for of_one in lines for name in of_one):
-        steps = sorted({step for of_one in lines for step in of_one.get(name, {})})
-        values = np.array([[of_one.get(name, {}).get(step, np.nan) for of_one in lines] for step in steps])
+    for name in dict.fromkeys(name for of_one in of_each for name in of_one):
+        steps = sorted({step for of_one in of_each for step in of_one.get(name, {})})
+        values = np.array([[of_one.get(name, {}).get(step, np.nan) for of_one in of_each] for step in steps])
         curves.append(Curve(f"theory/{name}", steps, values, ~np.isnan(values)))
     return curves
 

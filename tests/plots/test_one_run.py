@@ -67,7 +67,7 @@ def test_valley_is_that_of_the_noisy_line() -> None:
 @pytest.mark.parametrize("summed", [False, True])
 def test_heights_are_the_losses_themselves(summed: bool) -> None:
     mean = _noisy_line()
-    valley = Valley(mean.x, mean.y, summed)
+    valley = Valley(mean.x, mean.y, unit=100 if summed else 1)
     for weight, bias in [(0.0, 0.0), (2.0, 1.0), (-3.0, 40.0)]:
         squares = (weight * valley.x + bias - valley.y) ** 2
         told = float(valley.losses(np.array(weight), np.array(bias)))

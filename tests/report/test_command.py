@@ -16,6 +16,8 @@ from src.report.run_files import Run
 from src.report.single import findings_of
 from src.run import run as train
 
+HEAVY = "torch", "lightning", "tensorboard", "src.run", "src.descent", "src.checkpoint", "src.data"
+
 
 @pytest.fixture(scope="module")
 def noisy_line(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -67,7 +69,7 @@ def test_figures_of_a_run_are_those_that_are_known(noisy_line: Path) -> None:
 
 
 def test_predicted_losses_lie_on_those_taken(noisy_line: Path) -> None:
-    """Two sources for one curve: TensorBoard's files have the closed form, metrics.csv what descent did."""
+    """Two sources for one curve: theory.csv has the closed form, metrics.csv what descent did."""
     chart = findings_of(Run(noisy_line)).charts[0]
     assert isinstance(chart, Chart)
     lines = {line.name: dict(zip(np.asarray(line.x).tolist(), line.y, strict=True)) for line in chart.lines}
@@ -85,7 +87,7 @@ def test_histograms_of_weights_and_gradients(two_layer: Path) -> None:
     for heat in heats:
         assert list(heat.x) == [0, 100, 200]
         assert heat.values.sum(0) == pytest.approx(np.ones(3))
-    assert "fit" in [picture.name for picture in found.charts]  # a curve, through the checkpoint
+    assert "fit" in [picture.name for picture in found.charts]
     assert "way" not in [picture.name for picture in found.charts]
 
 
@@ -108,22 +110,40 @@ def test_a_run_without_its_way_shows_its_end_and_says_so(copied: Path) -> None:
     assert any("callbacks=parameters" in remark for remark in found.remarks)
 
 
-@pytest.mark.parametrize("lost", ["metrics.csv", ".hydra/config.yaml", "checkpoints/last.ckpt"])
+@pytest.mark.parametrize("lost", ["metrics.csv", ".hydra/config.yaml", "fit.csv"])
 @pytest.mark.parametrize("content", [None, "", "\x00broken {", "a: [b"])
 def test_a_run_with_a_broken_file_is_a_page_that_says_so(copied: Path, lost: str, content: str | None) -> None:
     whole = len(findings_of(Run(copied)).charts)
     (copied / lost).unlink() if content is None else (copied / lost).write_text(content, encoding="utf-8")
     found = findings_of(Run(copied))
     assert len(found.charts) < whole
-    assert any("cannot be" in remark or "broken" in remark or "no such" in remark for remark in found.remarks)
+    assert any("cannot be read" in remark or "there is no fit.csv" in remark for remark in found.remarks)
 
 
-def test_data_of_a_class_of_ones_own_are_not_built(copied: Path) -> None:
-    config = copied / ".hydra" / "config.yaml"
-    config.write_text(config.read_text(encoding="utf-8").replace("src.data.Line", "os.system"), encoding="utf-8")
+@pytest.mark.parametrize("content", [None, "", "a: [b"])
+def test_a_run_without_what_theory_foresaw_says_so(copied: Path, content: str | None) -> None:
+    theory = copied / "theory.csv"
+    theory.unlink() if content is None else theory.write_text(content, encoding="utf-8")
     found = findings_of(Run(copied))
-    assert [picture.name for picture in found.charts] == ["loss"]
-    assert any("data._target_=os.system" in remark for remark in found.remarks)
+    loss = found.charts[0]
+    assert isinstance(loss, Chart)
+    assert [line.name for line in loss.lines] == ["training", "validation"]
+    (remark,) = [remark for remark in found.remarks if "theory.csv" in remark]
+    assert ("there is no" if content is None else "cannot be read") in remark
+
+
+def test_a_page_needs_neither_the_checkpoint_nor_what_is_for_tensorboard(copied: Path, two_layer: Path) -> None:
+    """Nor torch: what it shows of a run are files that anything can read."""
+    for path in (*copied.glob("events*"), copied / "checkpoints" / "last.ckpt", copied / "checkpoints" / "best.ckpt"):
+        path.unlink(missing_ok=True)
+    code = (
+        f"from src.report.__main__ import report; report([{str(copied)!r}]); report([{str(two_layer)!r}]); import sys;"
+    )
+    code += f"print([one for one in {HEAVY} if one in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
+    assert {path.stem for path in (copied / "pictures").iterdir()} == {"loss", "fit", "way"}
+    assert {"loss", "fit", "histogram_0"} <= {path.stem for path in (two_layer / "pictures").iterdir()}
 
 
 def test_several_runs_are_compared_on_one_page(noisy_line: Path, copied: Path, tmp_path: Path) -> None:
@@ -176,9 +196,9 @@ def test_what_cannot_be_reported_is_a_sentence(
     assert "Traceback" not in told
 
 
-def test_the_page_of_a_sweep_needs_neither_torch_nor_lightning() -> None:
-    heavy = "torch", "lightning", "tensorboard"
-    code = "import sys; import src.report.__main__, src.report.findings, src.report.page, src.report.single, "
-    code += f"src.plots.files; print([one for one in {heavy} if one in sys.modules])"
+def test_the_command_imports_nothing_of_training() -> None:
+    code = "import pkgutil, sys, importlib, src.report, src.plots;"
+    code += "[importlib.import_module(f'{p.__name__}.{one.name}') for p in (src.report, src.plots) "
+    code += f"for one in pkgutil.iter_modules(p.__path__)]; print([one for one in {HEAVY} if one in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"

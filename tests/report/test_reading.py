@@ -124,7 +124,9 @@ def test_a_run(tmp_path):
     assert [part.tolist() for part in found.curves["val/loss"]] == [[100.0], [1.0]]
     assert found.words == JOBS[0]["words"]
     assert found.config["optimizer.lr"] == "0.01"
-    assert found.foreseen("predicted_loss") is None
+    assert found.foreseen == {}
+    assert found.fit is None
+    assert found.histograms == {}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"status": "won"}', '{"status": "completed", "steps": 1}'])
@@ -152,22 +154,52 @@ def test_curves_that_are_not_finite(tmp_path):
     assert Run(tmp_path).curves["train/loss"][1].tolist()[:2] == [1000.0, float("inf")]
 
 
-def test_a_curve_of_theory(tmp_path):
-    """As TensorBoard's own writer has it; what a crash cut off is left out."""
-    from torch.utils.tensorboard import SummaryWriter
+def test_what_theory_foresaw(tmp_path):
+    """Each line has its own steps; one without a value is none."""
+    RunDirectory(tmp_path).theory_path.write_text(
+        "step,predicted_loss,exact_loss,noise_floor\n0,3.0,0.25,\n5,2.0,,\n9,,0.25,\n", encoding="utf-8"
+    )
+    found = Run(tmp_path).foreseen
+    assert {name: [part.tolist() for part in line] for name, line in found.items()} == {
+        "predicted_loss": [[0.0, 5.0], [3.0, 2.0]],
+        "exact_loss": [[0.0, 9.0], [0.25, 0.25]],
+    }
 
-    with SummaryWriter(str(tmp_path)) as writer:
-        for step, loss in ((0, 3.0), (5, 2.0), (9, 0.5)):
-            writer.add_scalar("theory/predicted_loss", loss, step)
-            writer.add_scalar("train/loss", 7.0, step)
-    found = Run(tmp_path).foreseen("predicted_loss")
+
+def test_the_data_of_a_run(tmp_path):
+    RunDirectory(tmp_path).fit_path.write_text(
+        "kind,x,y,rows\ntrain,1.0,2.0,1\nmoments,0.0,1.0,1.5\nmoments,2.0,3.0,1.5\nfitted,0.0,,\n", encoding="utf-8"
+    )
+    found = Run(tmp_path).fit
     assert found is not None
-    assert [part.tolist() for part in found] == [[0.0, 5.0, 9.0], [3.0, 2.0, 0.5]]
-    file = next(tmp_path.glob("events*"))
-    file.write_bytes(file.read_bytes()[:-70])
-    cut = Run(tmp_path).foreseen("predicted_loss")
-    assert cut is not None
-    assert cut[1].tolist() == [3.0, 2.0]
+    assert [part.tolist() for part in found.moments] == [[0.0, 2.0], [1.0, 3.0]]
+    assert (found.train[0].tolist(), found.rows) == ([1.0], 3)
+    assert np.isnan(found.fitted[1]).all()
+
+
+def test_histograms_of_a_run(tmp_path):
+    """One that was written again, after an interruption, counts once."""
+    rows = '0,"parameters/a",0.0,1.0,1 2\n7,"parameters/a",0.0,4.0,0 3\n7,"parameters/a",0.0,2.0,3 0\n'
+    RunDirectory(tmp_path).histograms_path.write_text(f"step,name,low,high,counts\n{rows}", encoding="utf-8")
+    (taken,) = Run(tmp_path).histograms.values()
+    assert [(one.step, one.edges.tolist(), one.counts.tolist()) for one in taken.values()] == [
+        (0, [0.0, 0.5, 1.0], [1.0, 2.0]),
+        (7, [0.0, 1.0, 2.0], [3.0, 0.0]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "step\n", "\x00broken {", "kind,x,y,rows\n", "step,name,low,high,counts\n0,a,1,0,2"]
+)
+def test_broken_files_of_a_page(tmp_path, text):
+    directory = RunDirectory(tmp_path)
+    for path in (directory.theory_path, directory.fit_path, directory.histograms_path):
+        path.write_text(text, encoding="utf-8")
+    for name in ("foreseen", "fit", "histograms"):
+        if name == "histograms" and text.endswith("rows\n"):
+            continue  # a table without a row holds no histogram
+        with pytest.raises(LabError, match="cannot be read"):
+            getattr(Run(tmp_path), name)
 
 
 # --- folders ---------------------------------------------------------------------------------------------------------

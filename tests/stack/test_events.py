@@ -23,7 +23,6 @@ from torch.utils.tensorboard import SummaryWriter
 
 from src.answer import answer
 from src.callbacks.boards import TOGETHER
-from src.callbacks.theory import Theory
 from src.compose import compose
 from src.config import check
 from src.results import Result
@@ -31,6 +30,7 @@ from src.run import build_model, build_problem
 from src.run import hyperparameters as shown_of
 from src.stack import events
 from src.stack.events import Board, Clock, Curve, hyperparameters_yaml, write_events
+from src.theory_files import lines
 
 CLOCK = Clock(began=1.7e9, seconds_a_step=0.5)
 # values as they come out of a descent, and what floats can be besides
@@ -100,8 +100,7 @@ def theory(words: list[str]) -> dict[str, dict[int, float]]:
     problem = build_problem(config)
     known = answer(config, problem, build_model(config, problem), None)
     assert known is not None
-    lines = Theory(known).lines(config.trainer.max_steps)
-    return {f"theory/{name}": dict(line) for name, line in lines.items()}
+    return {f"theory/{name}": dict(line) for name, line in lines(known, config.trainer.max_steps).items()}
 
 
 def test_they_are_those_of_the_lone_runs(train: Callable[..., Result], tmp_path: Path) -> None:

@@ -158,8 +158,10 @@ def test_a_member_leaves_the_files_of_a_lone_run(tmp_path: Path, extra: Sequence
             found = (path.relative_to(directory).as_posix() for path in directory.rglob("*"))
             return {name.partition(".tfevents")[0] for name in found}
 
-        assert files(one.directory) == files(lone.directory)
+        # a picture of the data is drawn of a run alone; of a thousand it would take longer than their training
+        assert files(one.directory) == files(lone.directory) - {"fit.csv"}
         assert (one.directory / "hparams.yaml").read_text() == (lone.directory / "hparams.yaml").read_text()
+        assert (one.directory / "theory.csv").read_text() == (lone.directory / "theory.csv").read_text()
         ours, theirs = events(one.directory), events(lone.directory)
         assert ours.keys() == theirs.keys()
         for tag, points in theirs.items():
