@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -83,15 +84,12 @@ def write_lines(directory: Path, found: Mapping[str, Line]) -> None:
     """Write `theory.csv` from what `lines` gave: a row a step, a cell empty where a line has no value there."""
     if not found:
         return
-    rows = dict[int, list[str]]()
-    for place, name in enumerate(FORESEEN):
-        for step, value in found.get(name, ()):
-            row = rows.get(step)
-            if row is None:
-                row = rows[step] = ["", "", ""]
-            row[place] = repr(value)
-    body = [f"{step},{','.join(rows[step])}" for step in sorted(rows)]
-    _write(RunDirectory(directory).theory_path, ["step," + ",".join(FORESEEN), *body])
+    body = {step: f"{value!r},," for step, value in found.get(FORESEEN[0], ())}
+    for step in {step for name in FORESEEN[1:] for step, _ in found.get(name, ())}:
+        cells = (dict(found.get(name, ())).get(step) for name in FORESEEN)
+        body[step] = ",".join("" if value is None else repr(value) for value in cells)
+    rows = [f"{step},{body[step]}" for step in sorted(body)]
+    _write(RunDirectory(directory).theory_path, ["step," + ",".join(FORESEEN), *rows])
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -156,7 +154,14 @@ def write_fit(directory: Path, problem: Problem, predict: Callable[[Tensor], Ten
     """
     if problem.inputs != 1 or problem.outputs != 1:
         return
-    drawn = Drawn.of(problem, predict)
+
+    def fitted(inputs: Tensor) -> Tensor:
+        try:
+            return predict(inputs)
+        except Exception:  # a user's module may take no other number of rows; its run has ended well all the same
+            return torch.full((len(inputs), 1), math.nan, dtype=torch.float64)
+
+    drawn = Drawn.of(problem, fitted)
     x, y = drawn.rows
     every = -(-len(x) // MOST_ROWS)
     points = moments(x, y)
@@ -207,9 +212,9 @@ def add_histograms(directory: Path, step: int, values: Iterable[tuple[str, Tenso
             body.append(f'{step},"{told}",{ends},{" ".join(map(str, counts.tolist()))}')
     fresh = step == 0 or not path.is_file()
     if body:
-        _write(path, [",".join(HISTOGRAM_COLUMNS), *body] if fresh else body, "w" if fresh else "a")
+        _write(path, [",".join(HISTOGRAM_COLUMNS), *body] if fresh else body, "wb" if fresh else "ab")
 
 
-def _write(path: Path, rows: Sequence[str], mode: str = "w") -> None:
-    with path.open(mode, newline="", encoding="utf-8") as file:
-        file.write("\r\n".join(rows) + "\r\n")
+def _write(path: Path, rows: Sequence[str], mode: Literal["wb", "ab"] = "wb") -> None:
+    with path.open(mode) as file:
+        file.write(("\r\n".join(rows) + "\r\n").encode())

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.checkpoint import model_of, read
 from src.data import Scaling
 from src.data.problem import Problem, Rows
 from src.results import Result
@@ -104,6 +105,28 @@ def test_a_network_is_that_of_its_checkpoint(train: Train) -> None:
     x, y, _ = fit(directory, "fitted").T
     hidden = np.tanh(x[:, None] @ state["weight1"] + state["bias1"])
     assert y == pytest.approx((hidden @ state["weight2"] + state["bias2"])[:, 0], rel=1e-12)
+
+
+def test_a_module_of_ones_own_that_takes_no_other_rows_is_left_out(tmp_path: Path) -> None:
+    def picky(inputs: torch.Tensor) -> torch.Tensor:
+        if len(inputs) != 3:
+            raise RuntimeError("three rows, please")
+        return inputs
+
+    write_fit(tmp_path, a_problem(np.arange(3.0), np.arange(3.0)), picky)
+    assert np.isnan(fit(tmp_path, "fitted")[:, 1].astype(float)).all()
+    assert len(fit(tmp_path, "train")) == 3
+
+
+def test_a_module_of_ones_own_predicts_as_its_checkpoint_does(train: Train) -> None:
+    """The predictions of `src.predict`'s model, in float32."""
+    words = ["data=teacher", "data.inputs=1", "model=custom", "model._target_=tests.models.own.Dropping"]
+    directory = train("run", *words, "trainer.max_steps=20").directory
+    model = model_of(read(directory / "checkpoints" / "last.ckpt")).eval()
+    x, y, _ = fit(directory, "fitted").T
+    with torch.no_grad():
+        told = model(torch.tensor(x, dtype=torch.float32)[None, :, None])[0, :, 0]
+    assert y == pytest.approx(told.double().numpy(), rel=1e-5, abs=1e-6)
 
 
 def test_a_table_is_in_its_own_units(tmp_path: Path) -> None:
