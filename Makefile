@@ -41,7 +41,7 @@ format: .venv/installed  ## format the code and fix what the linter can
 	$(BIN)/ruff check --fix src tests .github
 
 tensorboard: .venv/installed  ## open the curves of outputs/ in TensorBoard
-	$(BIN)/python -m src.board
+	$(BIN)/tensorboard --logdir outputs
 
 bench: .venv/installed  ## measure against a bare PyTorch loop and an ordinary LightningModule
 	$(BIN)/python -m tests.bench.single

@@ -451,8 +451,13 @@ class Part(Open):
                 raise ValueError(f".{key}={shown(value)}: must be 'best' or 'all'")
         return self
 
+    @property
+    def runs(self) -> str | None:
+        """Of TensorBoard's logger, which runs of a sweep have it: `best` or `all`; None where nothing is said of it."""
+        return (self.model_extra or {}).get("runs") if self.target_ == TENSORBOARD else None
+
     def arguments(self) -> dict[str, Any]:
-        """Without what is said to `make tensorboard`, not to the class."""
+        """Without what is said to a sweep, not to the class."""
         section = super().arguments()
         return {key: value for key, value in section.items() if key != "runs" or self.target_ != TENSORBOARD}
 

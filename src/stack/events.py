@@ -1,4 +1,4 @@
-"""TensorBoard's event files of all members of a stack at once.
+"""TensorBoard's event files: of all members of a stack at once, or one by itself.
 
 Members log the same tags at the same steps, so their records differ in the four bytes of a value and the checksum over
 them: what a writer of one file at a time spends on each record is here spent once for all members.
@@ -17,7 +17,6 @@ import numpy as np
 from omegaconf import OmegaConf
 from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
 from tensorboard.compat.proto.summary_pb2 import Summary
-from torch.utils.tensorboard.summary import custom_scalars, hparams
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Codes = np.ndarray[Any, np.dtype[np.uint32]]
@@ -98,6 +97,8 @@ def write_events(
     Raises:
         OSError: a file cannot be written.
     """
+    from torch.utils.tensorboard.summary import custom_scalars  # imports torch, which a finished sweep does without
+
     before = _framed([_version(clock), *([_event(custom_scalars(dict(charts)), 0, clock)] if charts else [])])
     name = f"events.out.tfevents.{int(clock.began):010d}.{socket.gethostname()}.{os.getpid()}"
     for first in range(0, len(boards), AT_ONCE):
@@ -107,6 +108,18 @@ def write_events(
         for board, scalars, ending in zip(boards[some], _scalars(curves, some, clock), endings, strict=True):
             after = itertools.islice(framed, len(ending))
             _replace(board.directory, f"{name}.{next(_numbers)}", b"".join([*before, scalars, *after]))
+
+
+def event_file(curves: Sequence[Curve], summaries: Sequence[tuple[int, Any]], clock: Clock) -> bytes:
+    """The content of one file.
+
+    Args:
+        curves: of one member, written by steps, at one step in this order.
+        summaries: after them, each with its step.
+        clock: when the steps were taken.
+    """
+    events = [_event(summary, step, clock) for step, summary in summaries]
+    return b"".join([*_framed([_version(clock)]), *_scalars(curves, slice(0, 1), clock), *_framed(events)])
 
 
 def hyperparameters_yaml(hyperparameters: Hyperparameters) -> str:
@@ -154,6 +167,8 @@ def _ending(board: Board, clock: Clock) -> list[bytes]:
     if not board.metrics:
         return own
     shown = [_scalar(name, board.step, value, clock) for name, value in board.metrics.items()]
+    from torch.utils.tensorboard.summary import hparams
+
     summaries = hparams(dict(board.hyperparameters), dict(board.metrics))
     return [*own, *shown, *(_event(summary, board.step, clock) for summary in summaries)]
 

@@ -52,7 +52,7 @@ def why_alone(config: Config) -> str | None:
     other = next((path.rpartition(".")[2] for path in parts if path not in WATCHED), None)
     loggers = [part for part in config.logger.values() if part]
     logger = next((part.target_.rpartition(".")[2] for part in loggers if part.target_ != TENSORBOARD), None)
-    changed = any(_changed(part.arguments()) for part in loggers)
+    changed = any(_changed(part.arguments()) for part in loggers if part.runs != "best")
     reasons = (
         (target not in RULES, f"{name} has no per-member rule"),
         (target in RULES and not has_rule(target, _given(optimizer)), f"{name} has none for these arguments"),
@@ -139,9 +139,10 @@ def memory_of(config: Config) -> int:
 
 
 def disk_of(config: Config) -> int:
-    """Bytes that a run directory takes, roughly: checkpoints with their state, curves in two formats, the config."""
+    """Bytes that a run directory takes, roughly: checkpoints with their state, curves, the config."""
     checkpoints = 2 * (9000 + 3 * _parameters(config) * _bytes(config))
-    return checkpoints + 90 * _points(config) + 30_000
+    twice = any(part and part.runs != "best" for part in config.logger.values())  # for TensorBoard as well
+    return checkpoints + (90 if twice else 30) * _points(config) + 30_000
 
 
 def _points(config: Config) -> int:

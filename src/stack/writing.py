@@ -100,9 +100,8 @@ def _write_curves(directory: Path, curves: Curved, index: int) -> None:
 def _write_boards(
     ended: Ended, some: Sequence[tuple[int, Known]], curves: Curved, foreseen: Sequence[Mapping[str, Line]]
 ) -> None:
-    """The event files, and the hyperparameters beside them, of runs that have a logger."""
-    first = some[0][1].config
-    if not any(first.logger.values()):
+    """The event files, and the hyperparameters beside them, of runs that TensorBoard shows each by itself."""
+    if not any(part and part.runs != "best" for part in some[0][1].config.logger.values()):
         return
     boards = []
     for index, one in some:

@@ -74,6 +74,12 @@ def number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def short(word: str) -> str:
+    """A word as it is typed, but a number of a grid with its 12 digits to 4 of them."""
+    known = number(word) if len(word) > 9 else None
+    return word if known is None else f"{known:.4g}"
+
+
 def edges(best: Mapping[str, str], tried: Sequence[Mapping[str, str]], keys: Sequence[str]) -> tuple[Edge, ...]:
     """Those of `keys` for which `best` lies at an end of `tried`, where there is something left to try beyond.
 

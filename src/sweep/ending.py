@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from src.sweep import tensorboard
 from src.sweep.asked import bare, key_of
 from src.sweep.launcher import StackLauncher
 from src.sweep.summary import remarks, table, wide
@@ -52,6 +53,8 @@ def tell(launcher: StackLauncher) -> None:
         drawn = config.model.target_ != "src.models.Surface" or config.data.arguments().get("noise", 0) > 0
         for remark in remarks(best, drawn):
             console.print(remark, highlight=False, markup=False)
+        if launcher.tensorboard is not None and (left_out := tensorboard.remark(ended)):
+            console.print(left_out, highlight=False, markup=False)
     where = launcher.directory.resolve()
     shown = where.relative_to(Path.cwd()) if where.is_relative_to(Path.cwd()) else where
     console.print(str(shown), style="dim", highlight=False, soft_wrap=True, markup=False)

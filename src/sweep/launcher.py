@@ -23,6 +23,7 @@ from src.sweep.jobs import Composed, Composer
 from src.sweep.ledger import Ledger, Outcome
 from src.sweep.options import Launching, checked
 from src.sweep.place import check_place, claim
+from src.sweep.tensorboard import place_of
 from src.sweep.training import Training
 
 SUBDIR = ("${hydra.job.num}", "${hydra:job.num}")
@@ -136,7 +137,12 @@ class StackLauncher(Launcher):
         assert self.config is not None
         assert self.ledger is not None
         files = HydraFiles(self.config, self.context.config_loader)
-        return Training(self.ledger, self.options, self.composed, files, self.command, self._told)
+        return Training(self.ledger, self.options, self.composed, files, self.command, self._told, self.tensorboard)
+
+    @property
+    def tensorboard(self) -> Path | None:
+        """Where TensorBoard's files of the sweep go, as its first job says."""
+        return place_of(self.composed(next(iter(self.jobs), 0)), self.directory)
 
     # --- before training ---
 

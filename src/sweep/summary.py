@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.sweep.edges import number
+from src.sweep.edges import short
 from src.sweep.winners import Figure, Row, Winner
 
 
@@ -24,13 +24,7 @@ def runs(number: int) -> str:
 
 def _told(words: Mapping[str, str]) -> str:
     """Words one after the other."""
-    return " ".join(f"{key}={_short(value)}" for key, value in words.items())
-
-
-def _short(value: str) -> str:
-    """A word as it is typed, but a number of a grid with its 12 digits to 4 of them."""
-    known = number(value) if len(value) > 9 else None
-    return value if known is None else f"{known:.4g}"
+    return " ".join(f"{key}={short(value)}" for key, value in words.items())
 
 
 def _best_first(winners: Sequence[Winner]) -> list[Winner]:
@@ -152,6 +146,6 @@ def _on_one(winner: Winner) -> list[str]:
     if figure.interval is not None and figure.interval[0] == figure.interval[1]:
         told.append(f"its {figure.seeds} seeds gave one and the same loss: nothing here depends on them")
     return told + [
-        f"{edge.key}={_short(edge.value)} is the {edge.end} of {edge.tried} tried: try {edge.key}={edge.search}"
+        f"{edge.key}={short(edge.value)} is the {edge.end} of {edge.tried} tried: try {edge.key}={edge.search}"
         for edge in winner.edges
     ]

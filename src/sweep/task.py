@@ -114,8 +114,7 @@ def _alone(task: Task, tell: Tell) -> list[End]:
     from src.run import train
 
     (config,), where = task.configs, RunDirectory(Path(task.directories[0]))
-    bars = {name: part for name, part in config.callbacks.items() if part and part.target_.endswith(PROGRESS)}
-    config = config.model_copy(update={"callbacks": {**config.callbacks, **dict.fromkeys(bars)}})
+    config = _of_a_sweep(config)
     before = RunDirectory(Path(task.state))
     if where.finished:
         return _there(task)
@@ -135,6 +134,14 @@ def _alone(task: Task, tell: Tell) -> list[End]:
             shutil.rmtree(before.path, ignore_errors=True)
     tell(1, result.steps)
     return [_end(result)]
+
+
+def _of_a_sweep(config: Config) -> Config:
+    """Without what a sweep has for all its runs: the bar, and TensorBoard's files unless every run is to have them."""
+    bars = [name for name, part in config.callbacks.items() if part and part.target_.endswith(PROGRESS)]
+    boards = [name for name, part in config.logger.items() if part and part.runs == "best"]
+    callbacks, logger = config.callbacks | dict.fromkeys(bars), config.logger | dict.fromkeys(boards)
+    return config.model_copy(update={"callbacks": callbacks, "logger": logger})
 
 
 def _going_on(config: Config, before: RunDirectory) -> Config:

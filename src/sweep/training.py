@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.errors import LabError, unwritable
+from src.sweep import tensorboard
 from src.sweep.failures import FAILED, failures
 from src.sweep.hydra_files import HydraFiles
 from src.sweep.jobs import Composed
 from src.sweep.ledger import STATES, Ledger, Outcome, outcome_of
 from src.sweep.options import Launching
 from src.sweep.task import End, Task, put_aside
+
+REFRESH = 1.1
+"""So many times the runs have to be done before TensorBoard is shown them: with each it would take the time of all."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Training:
         files: writes what Hydra writes for a run.
         command: what to type to go on.
         told: why runs are not in stacks, as far as it was said.
+        place: where TensorBoard's files of the sweep go; None: there are none.
     """
 
     ledger: Ledger
@@ -34,6 +39,7 @@ class Training:
     files: HydraFiles
     command: str
     told: set[str]
+    place: Path | None
 
     def train(self, places: Sequence[int]) -> None:
         """Train the stacks that these runs are in, as far as they are not finished, and write `results.csv`.
@@ -64,7 +70,7 @@ class Training:
         from src.sweep.progress import SweepBar
 
         self._tell_alone(stacks)
-        steps = {stack: self._steps(stack) for stack in stacks}
+        steps, shown = {stack: self._steps(stack) for stack in stacks}, 0
         with SweepBar(len(members), self._done(members), sum(steps.values())) as bar:
 
             def tell(stack: int, runs: int, taken: int) -> None:
@@ -75,7 +81,16 @@ class Training:
                 for task, ends in ended:
                     self._end(task, ends)
                     del steps[task.stack]
-                    bar.settle(self._done(members), sum(steps.values()))
+                    done = self._done(members)
+                    bar.settle(done, sum(steps.values()))
+                    if done > shown * REFRESH:
+                        self._show()
+                        shown = done
+
+    def _show(self) -> None:
+        """Bring what TensorBoard shows of the sweep up to date."""
+        if self.place is not None:
+            tensorboard.write(self.ledger, self.place)
 
     def _done(self, places: Collection[int]) -> int:
         """How many of these runs are finished."""
@@ -165,6 +180,7 @@ class Training:
         """Write what is known, and take away where no stack goes on from."""
         self.ledger.save()
         self.ledger.write_results()
+        self._show()
         states = self.ledger.directory / STATES
         if states.is_dir() and not any(states.iterdir()):
             states.rmdir()

@@ -147,7 +147,7 @@ def figure(rows: Sequence[Row], metric: str) -> Figure:
     return Figure(metric, float(interquartile_mean(np.array(losses))), interval(losses), len(rows))
 
 
-def _value(rows: Sequence[Row], metric: str) -> float:
+def loss_over_seeds(rows: Sequence[Row], metric: str) -> float:
     """`figure(rows, metric).value`, without the time that an interval takes."""
     losses = [row.metrics.get(metric) if row.status == "completed" else None for row in rows]
     known = [loss for loss in losses if loss is not None]
@@ -178,7 +178,8 @@ def _tuned(key: str) -> bool:
     return key in ("scheduler", "data.batch_size") or (key.startswith(starts) and not _names(key))
 
 
-def _setting(words: Words) -> dict[str, str]:
+def setting_of(words: Words) -> dict[str, str]:
+    """The words that are not seeds."""
     return {key: value for key, value in words.items() if _bare(key) not in SEED_KEYS}
 
 
@@ -216,7 +217,7 @@ def winners(rows: Sequence[Row]) -> list[Winner]:
         rows: the runs of a sweep, those that confirm a winner included.
     """
     searched = sorted((row for row in rows if row.confirms is None), key=lambda row: row.job)
-    along = _along([_setting(row.words) for row in searched])
+    along = _along([setting_of(row.words) for row in searched])
     problems: dict[frozenset[tuple[str, str]], dict[tuple[str, frozenset[str]], list[Row]]] = {}
     # with one optimizer the sizes of batches are what is compared
     batches = not any(_names(key) for row in searched for key in row.words)
@@ -238,7 +239,7 @@ def _problem(words: Words, along: frozenset[str], batches: bool) -> dict[str, st
             return batches
         return not (_tuned(key) or _names(key) or key in along)
 
-    return {key: value for key, value in _setting(words).items() if is_of_it(key)}
+    return {key: value for key, value in setting_of(words).items() if is_of_it(key)}
 
 
 def _edges(setting: Words, tried: Sequence[Words], problem: Words) -> tuple[Edge, ...]:
@@ -254,21 +255,28 @@ def _edges(setting: Words, tried: Sequence[Words], problem: Words) -> tuple[Edge
     return tuple(found)
 
 
-def _winner(rows: Sequence[Row], problem: Words, metric: str, everyone: Sequence[Row]) -> Winner:
+def settings_of(rows: Iterable[Row]) -> list[list[Row]]:
+    """Runs by their words without the seeds, in the order in which they come; those that confirm are left out."""
     settings: dict[frozenset[tuple[str, str]], list[Row]] = {}
     for row in rows:
-        settings.setdefault(frozenset(_setting(row.words).items()), []).append(row)
+        if row.confirms is None:
+            settings.setdefault(frozenset(setting_of(row.words).items()), []).append(row)
+    return list(settings.values())
+
+
+def _winner(rows: Sequence[Row], problem: Words, metric: str, everyone: Sequence[Row]) -> Winner:
+    settings = settings_of(rows)
     # one that has not ended on every seed could win by the seeds that it has
-    most = max(map(len, settings.values()))
-    whole = [of_one for of_one in settings.values() if len(of_one) == most]
-    best = min(whole, key=lambda of_one: _value(of_one, metric))
-    selected, setting = figure(best, metric), _setting(best[0].words)
+    most = max(map(len, settings))
+    whole = [of_one for of_one in settings if len(of_one) == most]
+    best = min(whole, key=lambda of_one: loss_over_seeds(of_one, metric))
+    selected, setting = figure(best, metric), setting_of(best[0].words)
     first = min(one.job for one in best)
     confirming = [row for row in everyone if row.confirms == first]
     counts = ("test/loss", "val/loss", "train/loss")
     reached = math.isfinite(selected.value)
-    lost = [figure(of_one, metric) for of_one in settings.values() if not math.isfinite(_value(of_one, metric))]
-    tried = [_setting(of_one[0].words) for of_one in settings.values()]
+    lost = [figure(of_one, metric) for of_one in settings if not math.isfinite(loss_over_seeds(of_one, metric))]
+    tried = [setting_of(of_one[0].words) for of_one in settings]
     return Winner(
         contender=_contender(best[0].words)[0],
         problem=problem,

@@ -16,6 +16,7 @@ from lightning.pytorch.core.saving import save_hparams_to_yaml
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.tensorflow_stub.errors import DataLossError, OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New, masked_crc32c
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -29,7 +30,7 @@ from src.results import Result
 from src.run import build_model, build_problem
 from src.run import hyperparameters as shown_of
 from src.stack import events
-from src.stack.events import Board, Clock, Curve, hyperparameters_yaml, write_events
+from src.stack.events import Board, Clock, Curve, event_file, hyperparameters_yaml, write_events
 from src.theory_files import lines
 
 CLOCK = Clock(began=1.7e9, seconds_a_step=0.5)
@@ -158,6 +159,14 @@ def test_members_get_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert points["a"] == [(step, struct.pack("<f", values[row, member])) for step, row in steps]
         assert points["b"] == [(1, struct.pack("<f", values[0, member]))]
         assert points["final/loss"] == [(member, struct.pack("<f", member))]
+
+
+def test_a_file_by_itself_has_what_the_file_of_a_member_has(tmp_path: Path) -> None:
+    curves = [Curve("a", [0, 5], np.array([[1.0], [float("nan")]])), Curve("b", [5], np.array([[0.1]]))]
+    write_events([Board(tmp_path, 7, {}, {}, [("c", 7, 0.3)])], curves, CLOCK)
+    (path,) = tmp_path.iterdir()
+    summary = Summary(value=[Summary.Value(tag="c", simple_value=0.3)])
+    assert event_file(curves, [(7, summary)], CLOCK) == path.read_bytes()
 
 
 @pytest.mark.parametrize("hyperparameters", [{"lr": 0.5, "rows": 3, "bias": True, "loss": "mean"}, {}])

@@ -58,7 +58,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, runs: int) -> None:
 
 def test_a_sweep_leaves_the_run_directories_of_its_jobs(multirun: Multirun, train: Train, tmp_path: Path) -> None:
     """Beside lone runs with torch's own classes: the same files, and in float64 the same numbers but for rounding."""
-    words = ["model.dtype=float64", "logger=tensorboard"]
+    words = ["model.dtype=float64", "logger=tensorboard", "logger.tensorboard.runs=all"]
     assert multirun("sweep", "optimizer=sgd,adam", "seed=range(0,3)", *words) == 0
     jobs = [(optimizer, seed) for optimizer in ("sgd", "adam") for seed in range(3)]
     lines = table(tmp_path / "sweep")
@@ -81,7 +81,7 @@ def test_a_sweep_leaves_the_run_directories_of_its_jobs(multirun: Multirun, trai
         assert (row["job"], row["optimizer"], row["seed"], row["steps"]) == (str(job), optimizer, str(seed), "20")
         assert float(row["val/loss"]) == found["metrics"]["val/loss"]
     assert {path.name for path in (tmp_path / "sweep").iterdir()} == {
-        *map(str, range(6)), "multirun.yaml", "sweep.json", "results.csv", ".lock",
+        *map(str, range(6)), "multirun.yaml", "sweep.json", "results.csv", "tensorboard", ".lock",
     }  # fmt: skip
 
 

@@ -1,1 +1,0 @@
-"""TensorBoard on outputs/: a view that it can bear."""
