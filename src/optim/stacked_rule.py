@@ -1,0 +1,361 @@
+"""The update of a stack: one optimizer class, many members with numbers of their own, stepped at once."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from src.load import load
+from src.optim.rules import IMPLEMENTATION, RULES, Rule, Scalars, State, count_dtype, power
+from src.optim.stacked_schedule import StackedSchedule, chosen, plain
+
+Arguments = Mapping[str, Any]
+Leaves = Mapping[str, Tensor | tuple[Any, ...]]
+
+SPARED = ("momentum", "dampening", "weight_decay")
+"""Numbers whose operations are left out where no member gives them and the class has them at 0."""
+
+LONGEST_AHEAD, MOST_AHEAD = 64, 2**16
+"""For how many steps, and for how many members and steps, scalars are computed ahead."""
+
+
+def has_rule(path: str, arguments: Arguments) -> bool:
+    """Whether members of this class with such arguments can be trained in a stack."""
+    rule = RULES.get(path)
+    if rule is None:
+        return False
+    for key, value in arguments.items():
+        if key in rule.numbers:
+            fine = _is_number(value)
+        elif key in rule.pairs:
+            fine = isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
+        else:
+            fine = key in IMPLEMENTATION or (key in rule.options and isinstance(value, bool))
+        if not fine:
+            return False
+    return True
+
+
+def program(path: str, arguments: Arguments) -> Hashable:
+    """What is the same in all members of one stack: the class, its options, and which of its numbers act at all.
+
+    Where none of momentum, dampening and weight decay is given, their operations are left out. Members with the same
+    options can be stacked even if only some give them; the others are then computed with 0, to the same numbers (but
+    `0 inf` is not 0, nor -0 the bits of 0).
+    """
+    options = tuple(bool(arguments.get(name, False)) for name in RULES[path].options)
+    return path, options, tuple(name for name in SPARED if name in arguments)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def lone_group(path: str, arguments: Arguments) -> dict[str, Any]:
+    """The parameter group that a lone run's optimizer would have, without its parameters.
+
+    Raises:
+        ValueError: the class refuses an argument; its own sentence is told.
+    """
+    given = tuple(sorted(plain(arguments).items()))
+    return dict(_lone_group(path, given, repr(given)))
+
+
+@lru_cache(maxsize=100_000)
+def _lone_group(path: str, given: tuple[tuple[str, Any], ...], text: str) -> Mapping[str, Any]:
+    """Kept by the text as well: 1 equals 1.0, but a checkpoint tells them apart."""
+    factory = load(path, "optimizer._target_", Optimizer)
+    try:
+        optimizer = factory([nn.Parameter(torch.zeros(1, 1, 1))], **dict(given))
+    except Exception as error:
+        told = ", ".join(f"{key}={value}" for key, value in given)
+        raise ValueError(f"{path} refuses {told}: {error}") from None
+    group = optimizer.state_dict()["param_groups"][0]
+    return {key: value for key, value in group.items() if key != "params"}
+
+
+class StackedRule:
+    """P members' own optimizers of one class, as one program.
+
+    What torch keeps beside every parameter though it is one number (NAdam's `mu_product`, ASGD's `eta` and `mu`) is
+    kept once, `[P]`.
+
+    Args:
+        flat: `[P, N]`, a row for all parameters of a member; updated in place.
+        path: the dotted name of the class, as in a config: `torch.optim.Adam`.
+        members: the arguments of each member; keys that start with `_` are passed over.
+        schedule: what overwrites numbers between steps.
+
+    Raises:
+        ValueError: no rule for the class or an argument, options that differ, a number that the class refuses.
+    """
+
+    def __init__(
+        self, flat: Tensor, path: str, members: Sequence[Arguments], schedule: StackedSchedule | None = None
+    ) -> None:
+        self.path, self.members, self.schedule = path, [plain(member) for member in members], schedule
+        self.flat = flat.detach()
+        _check(path, self.members, self.flat)
+        self.rule = rule = RULES[path]
+        groups = [lone_group(path, member) for member in self.members]
+        self._given = _given_numbers(rule, groups, flat.device)
+        overwritten = {name.partition(".")[0] for name in (schedule.names if schedule else ())}
+        self.acting = _acting(rule, self.members, groups[0]) | overwritten.intersection(rule.numbers)
+        self._cycles = bool(overwritten - {"lr"})
+        """The schedule overwrites more than `lr`: powers of these numbers cannot go on from each other."""
+        self._constants = {} if self._cycles else self._cast(rule.constants(self._given))
+        self._still = self._numbers(0).get("momentum", flat.new_zeros(())) == 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Before the first step."""
+        n, rule, flat = self._numbers(0), self.rule, self.flat
+        self._slots: State = {}
+        for slot in rule.slots.keys() & set(self._names):
+            first = rule.slots[slot]
+            value = n[first] if isinstance(first, str) else torch.full_like(n["lr"], first)
+            self._slots[slot] = value.to(flat.dtype)[:, None].expand_as(flat).clone()
+        self._kept = rule.start(n)
+        self._bases = torch.stack(rule.bases(n)) if rule.bases and not self._cycles else None
+        self._powers = None if self._bases is None else torch.ones_like(self._bases)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was made ready is of no use."""
+        self._rows: list[Scalars] = []
+        self._first, self._offset, self._steady = 0, 0, False
+        self._window: Tensor | None = None
+        self._rate: Any = None
+
+    # --- steps ---
+
+    def start(self, first: int, count: int) -> int:
+        """Make ready what the steps from `first` on need, of which at most `count` are taken next.
+
+        Returns:
+            For how many steps, from 1 to `count`: all of them are taken before anything else is asked.
+
+        Raises:
+            ValueError: the schedule has come to its end, or turns momentum off or on.
+        """
+        if first == 0:
+            self._begin()
+        schedule = self.schedule
+        if schedule is not None and schedule.plateau and (schedule.now()["lr"] != self._rate).any():
+            self._forget()
+            self._rate = schedule.now()["lr"]
+        if self._steady:
+            if len(self._rows) < count:
+                self._rows = self._rows[:1] * count
+            return count
+        # without a schedule scalars can be computed for more steps than are asked for
+        alone = not self._kept and not self._cycles and (schedule is None or schedule.plateau)
+        self._offset = first - self._first
+        if not alone or not 0 <= self._offset < len(self._rows):
+            most = max(1, min(LONGEST_AHEAD, MOST_AHEAD // len(self.flat)))
+            self._first, self._offset = first, 0
+            self._rows = self._look_ahead(first, most if alone else min(most, count))
+            if self._steady:
+                return self.start(first, count)
+        ready = min(count, len(self._rows) - self._offset)
+        if self._window is not None:
+            self._powers = self._window[self._offset + ready]
+        return ready
+
+    def __call__(self, k: int, gradient: Tensor) -> None:
+        """Take step `first + k` with this gradient `[P, N]`."""
+        self.rule.update(self.flat, gradient, self._slots, self._rows[self._offset + k], self.acting)
+
+    def rate(self) -> Tensor:
+        """The learning rate of the step to come, float64 `[P]` on the CPU."""
+        return self._given["lr"].cpu().clone() if self.schedule is None else torch.from_numpy(self.schedule.now()["lr"])
+
+    def _look_ahead(self, first: int, count: int) -> list[Scalars]:
+        """The rule's scalars of each of these steps, `[P, 1]`; of one where they are the same in all."""
+        n, rule = self._numbers(count), self.rule
+        if self._kept or (self._cycles and rule.bases):
+            each = [self._scalars(_at(n, k), first + k + 1) for k in range(count)]
+            scalars = {name: torch.stack([one[name] for one in each]) for name in each[0]}
+        else:
+            powers, steps = {}, torch.arange(first + 1, first + count + 1, dtype=torch.float64, device=self.flat.device)
+            if self._bases is not None:
+                factors = self._bases.expand(count, -1, -1)
+                self._window = torch.cat([self._powers_at(first)[None], factors]).cumprod(0)
+                powers = {"powers": self._window[1:].transpose(0, 1)}
+            scalars = {**(rule.constants(n) if self._cycles else {}), **rule.rates(n, steps[:, None], powers)}
+        if all(value.dim() == 1 for value in scalars.values()):
+            self._steady = True
+            return [{**self._constants, **self._cast(scalars)}]
+        wide = self._cast({name: value.expand(count, -1) for name, value in scalars.items()})
+        rows = zip(*(value.unbind(0) for value in wide.values()), strict=True)
+        return [{**self._constants, **dict(zip(wide, row, strict=True))} for row in rows]
+
+    def _scalars(self, n: Mapping[str, Any], step: int) -> Scalars:
+        """The rule's scalars of one step, `[P]`; brings what is kept to it."""
+        rule, kept = self.rule, dict(self._kept)
+        if self._bases is not None:
+            self._powers = self._powers_at(step - 1) * self._bases
+            kept |= {"bases": self._bases, "powers": self._powers}
+        elif rule.bases:
+            bases = torch.stack(rule.bases(n))
+            kept |= {"bases": bases, "powers": power(bases, float(step))}
+        scalars = {**(rule.constants(n) if self._cycles else {}), **rule.rates(n, step, kept)}
+        self._kept = {name: kept[name] for name in self._kept}
+        return scalars
+
+    def _powers_at(self, step: int) -> Tensor:
+        """Powers of the bases, `[len(bases), P]`: to the bits of one multiplication a step, also of other bases."""
+        assert self._bases is not None
+        if self._powers is None:
+            self._powers = torch.ones_like(self._bases)
+            for _ in range(step):
+                self._powers.mul_(self._bases)
+        return self._powers
+
+    def _numbers(self, count: int) -> dict[str, Any]:
+        """The members' numbers `[P]`; those that the schedule overwrites for `count` steps, `[count, P]`; 0: now."""
+        numbers, schedule = dict(self._given), self.schedule
+        if schedule is not None:
+            rows = schedule.ahead(count) if count and not schedule.plateau else schedule.now()
+            for name, values in rows.items():
+                key, _, place = name.partition(".")
+                value = torch.from_numpy(values).to(self.flat.device)
+                numbers[key] = _replaced(numbers[key], int(place), value) if place else value
+            if count and "momentum" in rows and ((numbers["momentum"] == 0) != self._still).any():
+                raise ValueError(
+                    f"{schedule.path} turns momentum off or on, which no stack follows: let it train alone"
+                )
+        return numbers
+
+    def _cast(self, scalars: Scalars) -> Scalars:
+        """`[..., P]` as `[..., P, 1]` of the parameters' dtype."""
+        return {name: value.to(self.flat.dtype)[..., None] for name, value in scalars.items()}
+
+    # --- state ---
+
+    @property
+    def _names(self) -> list[str]:
+        """The slots that there are after a step."""
+        rule = self.rule
+        return [name for name in {**rule.slots, **rule.only} if rule.only.get(name, "lr") in self.acting]
+
+    def leaves(self) -> dict[str, Tensor | tuple]:
+        """Copies of all that steps change but `flat`: `slot/` `[P, N]`, `kept/` `[P]` or `[P, 1 or 2]`, `schedule/`."""
+        zeros = torch.zeros_like(self.flat)
+        leaves: dict[str, Any] = {f"slot/{name}": self._slots.get(name, zeros).clone() for name in self._names}
+        leaves |= {f"kept/{name}": value.clone() for name, value in self._kept.items()}
+        if self._bases is not None and self._powers is not None:
+            leaves |= {"kept/bases": self._bases.mT.clone(), "kept/powers": self._powers.mT.clone()}
+        return leaves | ({f"schedule/{k}": v for k, v in self.schedule.leaves().items()} if self.schedule else {})
+
+    def load(self, leaves: Leaves) -> None:
+        """Go on from there, bit for bit; numbers of the config are this one's own."""
+        here = {name: value.to(self.flat.device) for name, value in leaves.items() if isinstance(value, Tensor)}
+        self._forget()
+        self._slots = {name: here[f"slot/{name}"].clone() for name in self._names}
+        self._kept = {name: here[f"kept/{name}"].clone() for name in self._kept}
+        if self._bases is not None:
+            same = "kept/bases" in here and torch.equal(here["kept/bases"].mT, self._bases)
+            self._powers = here["kept/powers"].mT.clone() if same else None
+        if self.schedule is not None:
+            self.schedule.load(_of_schedule(leaves))
+
+    def select(self, keep: Sequence[int], flat: Tensor) -> "StackedRule":
+        """The update of some members, going on from here.
+
+        Args:
+            keep: the members that stay, in their new order; at least two, a lone one twice.
+            flat: theirs, `[len(keep), N]`.
+        """
+        schedule = None if self.schedule is None else self.schedule.select(keep)
+        some = StackedRule(flat, self.path, [self.members[index] for index in keep], schedule)
+        some.acting = self.acting
+        some.load({name: chosen(values, keep) for name, values in self.leaves().items()})
+        return some
+
+    # --- members ---
+
+    def member(
+        self, leaves: Leaves, index: int, shapes: Sequence[tuple[int, ...]], step: int
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """What the `state_dict()`s of the member's own optimizer and schedule would be after `step` steps.
+
+        Args:
+            leaves: as from `leaves`, of that step.
+            index: which member.
+            shapes: of its parameters, in the order in which a row of `flat` holds them; slots are `[1, *shape]`.
+            step: how many steps it has taken.
+        """
+        rule, schedule, group = self.rule, self.schedule, lone_group(self.path, self.members[index])
+        own = {} if schedule is None else _of_schedule(leaves)
+        group |= {} if schedule is None else schedule.group_entries(own, index)
+        alone = {"step": torch.tensor(float(step), dtype=count_dtype())}
+        alone |= {name: leaves[f"kept/{name}"][index].clone() for name in self._kept}
+        sizes = [prod(shape) for shape in shapes]
+        there = {
+            name: leaves[f"slot/{name}"][index].split(sizes)
+            for name in self._names
+            if rule.only.get(name) not in rule.numbers or group[rule.only[name]] != 0
+        }
+        state = {
+            k: {name: alone[name].clone() for name in rule.alone}
+            | {name: pieces[k].reshape(1, *shape).clone() for name, pieces in there.items()}
+            for k, shape in enumerate(shapes)
+            if (step or rule.eager) and (rule.alone or there)
+        }
+        groups = [{**group, "params": list(range(len(shapes)))}]
+        return {"state": state, "param_groups": groups}, schedule and schedule.member(own, index)
+
+
+def _of_schedule(leaves: Leaves) -> dict[str, Any]:
+    return {name.removeprefix("schedule/"): value for name, value in leaves.items() if name.startswith("schedule/")}
+
+
+def _check(path: str, members: Sequence[Arguments], flat: Tensor) -> None:
+    """Refuse what no rule serves."""
+    if path not in RULES:
+        raise ValueError(f"{path} has no rule for a stack; those that have one: {', '.join(RULES)}")
+    for member in members:
+        if not has_rule(path, member):
+            given = ", ".join(f"{key}={value}" for key, value in member.items())
+            raise ValueError(f"the rule of {path} does not serve {given}")
+    for option in RULES[path].options:
+        if len({bool(member.get(option, False)) for member in members}) > 1:
+            raise ValueError(f"{path}: {option} must be the same in all members of a stack")
+    if not members or flat.dim() != 2 or len(flat) != len(members):
+        raise ValueError(f"{len(members)} members need parameters [{len(members)}, N], not {list(flat.shape)}")
+
+
+def _acting(rule: Rule, members: Sequence[Arguments], group: Mapping[str, Any]) -> frozenset[str]:
+    on = {name for name in rule.options if group[name]}
+    numbers = {name for name in rule.numbers if group[name] != 0 or any(name in member for member in members)}
+    return rule.always | on | numbers
+
+
+def _given_numbers(rule: Rule, groups: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Any]:
+    """All members' numbers, float64 `[P]`, and pairs of them."""
+
+    def tensor(values: Iterable[float]) -> Tensor:
+        return torch.tensor(list(values), dtype=torch.float64, device=device)
+
+    pairs = {name: tuple(tensor(group[name][k] for group in groups) for k in (0, 1)) for name in rule.pairs}
+    return {**{name: tensor(group[name] for group in groups) for name in rule.numbers}, **pairs}
+
+
+def _at(numbers: Mapping[str, Any], k: int) -> dict[str, Any]:
+    """Numbers `[P]` of step k from those of all, `[K, P]` where they change."""
+
+    def row(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(row, value))
+        return value[k] if value.dim() == 2 else value
+
+    return {name: row(value) for name, value in numbers.items()}
+
+
+def _replaced(pair: tuple[Tensor, ...], place: int, value: Tensor) -> tuple[Tensor, ...]:
+    return (*pair[:place], value, *pair[place + 1 :])
