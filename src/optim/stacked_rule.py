@@ -11,10 +11,9 @@ from torch.optim import Optimizer
 
 from src.load import load
 from src.optim.rules import IMPLEMENTATION, RULES, Rule, Scalars, State, count_dtype, power
-from src.optim.stacked_schedule import StackedSchedule, chosen, plain
+from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, plain
 
 Arguments = Mapping[str, Any]
-Leaves = Mapping[str, Tensor | tuple[Any, ...]]
 
 SPARED = ("momentum", "dampening", "weight_decay")
 """Numbers whose operations are left out where no member gives them and the class has them at 0."""
@@ -148,19 +147,15 @@ class StackedRule:
         if schedule is not None and schedule.plateau and (schedule.now()["lr"] != self._rate).any():
             self._forget()
             self._rate = schedule.now()["lr"]
-        if self._steady:
-            if len(self._rows) < count:
-                self._rows = self._rows[:1] * count
-            return count
         # without a schedule scalars can be computed for more steps than are asked for
         alone = not self._kept and not self._cycles and (schedule is None or schedule.plateau)
-        self._offset = first - self._first
+        self._offset = 0 if self._steady else first - self._first
         if not alone or not 0 <= self._offset < len(self._rows):
             most = max(1, min(LONGEST_AHEAD, MOST_AHEAD // len(self.flat)))
             self._first, self._offset = first, 0
             self._rows = self._look_ahead(first, most if alone else min(most, count))
-            if self._steady:
-                return self.start(first, count)
+        if alone and self._steady and len(self._rows) < count:
+            self._rows = self._rows[:1] * count
         ready = min(count, len(self._rows) - self._offset)
         if self._window is not None:
             self._powers = self._window[self._offset + ready]
@@ -175,7 +170,7 @@ class StackedRule:
         return self._given["lr"].cpu().clone() if self.schedule is None else torch.from_numpy(self.schedule.now()["lr"])
 
     def _look_ahead(self, first: int, count: int) -> list[Scalars]:
-        """The rule's scalars of each of these steps, `[P, 1]`; of one where they are the same in all."""
+        """The rule's scalars of each of these steps, `[P, 1]`."""
         n, rule = self._numbers(count), self.rule
         if self._kept or (self._cycles and rule.bases):
             each = [self._scalars(_at(n, k), first + k + 1) for k in range(count)]
@@ -187,9 +182,9 @@ class StackedRule:
                 self._window = torch.cat([self._powers_at(first)[None], factors]).cumprod(0)
                 powers = {"powers": self._window[1:].transpose(0, 1)}
             scalars = {**(rule.constants(n) if self._cycles else {}), **rule.rates(n, steps[:, None], powers)}
-        if all(value.dim() == 1 for value in scalars.values()):
-            self._steady = True
-            return [{**self._constants, **self._cast(scalars)}]
+        self._steady = all(value.dim() == 1 for value in scalars.values())
+        if self._steady:
+            return [{**self._constants, **self._cast(scalars)}] * count
         wide = self._cast({name: value.expand(count, -1) for name, value in scalars.items()})
         rows = zip(*(value.unbind(0) for value in wide.values()), strict=True)
         return [{**self._constants, **dict(zip(wide, row, strict=True))} for row in rows]
@@ -308,7 +303,7 @@ class StackedRule:
             if (step or rule.eager) and (rule.alone or there)
         }
         groups = [{**group, "params": list(range(len(shapes)))}]
-        return {"state": state, "param_groups": groups}, schedule and schedule.member(own, index)
+        return {"state": state, "param_groups": groups}, None if schedule is None else schedule.member(own, index)
 
 
 def _of_schedule(leaves: Leaves) -> dict[str, Any]:

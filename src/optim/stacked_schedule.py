@@ -41,14 +41,15 @@ _COUNTS: Mapping[str, type] = {
 }  # fmt: skip
 """What steps change in torch's schedulers beside the numbers of the parameter group (and `_last_lr`, which is `lr`)."""
 
-Leaves = Mapping[str, Tensor | tuple[Any, ...]]
+Leaves = Mapping[str, Any]
+"""By name: a tensor `[P, ...]`, or a tuple of P opaque values."""
 
 
 @dataclass(frozen=True)
 class _Part:
     """Members that one scheduler serves: with numbers that are arrays, or one member with its own."""
 
-    members: list[int]
+    members: np.ndarray
     scheduler: LRScheduler
 
     @property
@@ -96,12 +97,15 @@ class StackedSchedule:
         for index, section in enumerate(self.sections):
             alike.setdefault(index if self._arrays is None else self._shared(section), []).append(index)
         self._try(set(map(self._shared, self.sections)))
-        self._parts = [_Part(members, self._over(members)) for members in alike.values()]
+        self._parts = [_Part(np.array(members), self._over(members)) for members in alike.values()]
         self._place = {index: (part, k) for part in self._parts for k, index in enumerate(part.members)}
         first = self._parts[0].scheduler
         self.plateau = isinstance(first, ReduceLROnPlateau)
         self._counts = [] if self._opaque else [name for name in _COUNTS if hasattr(first, name)]
-        cycled = ["betas.0" if first.use_beta1 else "momentum"] if getattr(first, "cycle_momentum", False) else []
+        cycles = {bool(getattr(part.scheduler, "cycle_momentum", False)) for part in self._parts}
+        if len(cycles) > 1:  # a member's bits would depend on the others
+            raise ValueError(f"{path}: cycle_momentum must be the same in all members of a stack")
+        cycled = ["betas.0" if "betas" in self.groups[0] else "momentum"] * (cycles == {True})
         self.names = tuple(_numbers(self.groups[0])) if self._opaque else ("lr", *cycled)
 
     # --- steps ---
@@ -202,7 +206,7 @@ class StackedSchedule:
         return copy.deepcopy(value)
 
     def _as_given(self, value: Any, index: int) -> float:
-        """A rate of 1 that was given as an integer is still one."""
+        """A rate of 1 that was given as an integer is still one (torch may have made it 1.0 by a product with 1.0)."""
         given = self.groups[index]["lr"]
         return given if value == given else float(value)
 
@@ -262,7 +266,7 @@ class StackedSchedule:
 
 
 def has_schedule(path: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether a stack can be scheduled by it: not where momentum passes through 0, and torch leaves its buffer alone."""
+    """Whether it can schedule a stack: not where momentum passes through 0, and torch leaves its buffer as it is."""
     own = plain(arguments)
     ends = [own.get("base_momentum"), own.get("max_momentum")]
     return not own.get("cycle_momentum", True) or all(end is None or end != 0 for end in ends)
