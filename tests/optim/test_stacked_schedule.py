@@ -33,7 +33,7 @@ class Decaying(LRScheduler):
 
     def get_lr(self) -> list[Any]:
         self.seen.append(self.factor * len(self.seen))
-        for group in self.optimizer.param_groups:
+        for group in (group for group in self.optimizer.param_groups if "weight_decay" in group):
             group["weight_decay"] = group["weight_decay"] * self.factor
         return [group["lr"] / (1 + self.factor) for group in self.optimizer.param_groups]
 
