@@ -100,6 +100,7 @@ class StackedRule:
         self.flat = flat.detach()
         _check(path, self.members, self.flat)
         self.rule = rule = RULES[path]
+        self._update = rule.update
         groups = [lone_group(path, member) for member in self.members]
         self._given = _given_numbers(rule, groups, flat.device)
         overwritten = {name.partition(".")[0] for name in (schedule.names if schedule else ())}
@@ -163,7 +164,7 @@ class StackedRule:
 
     def __call__(self, k: int, gradient: Tensor) -> None:
         """Take step `first + k` with this gradient `[P, N]`."""
-        self.rule.update(self.flat, gradient, self._slots, self._rows[self._offset + k], self.acting)
+        self._update(self.flat, gradient, self._slots, self._rows[self._offset + k], self.acting)
 
     def rate(self) -> Tensor:
         """The learning rate of the step to come, float64 `[P]` on the CPU."""
