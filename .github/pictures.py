@@ -15,7 +15,7 @@ from src.compose import compose
 from src.config import check
 from src.plots.fit import BLUE, GREEN, ORANGE, draw_fit
 from src.results import read_rows
-from src.run import build_problem, run
+from src.run.build import build_problem, run
 
 SWEEP = [
     "optimizer=sgd,momentum,adagrad,rmsprop,adam",

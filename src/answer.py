@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.checkpoint import weights
 from src.config import Config
 from src.data.problem import Problem, Scaling
 from src.models.linear import Linear
@@ -200,7 +199,9 @@ def _of_surface(surface: Function, point: Tensor | None) -> dict[str, Any]:
 
 def _start(model: Linear, resumed: Mapping[str, Any] | None) -> tuple[int, Tensor]:
     """The step that a run starts at, and its parameters there, bias first, `[d, O]`."""
-    values = dict(model.named_parameters()) if resumed is None else weights(resumed)
+    values = dict(model.named_parameters())
+    if resumed is not None:  # names in a checkpoint have the prefix of the module that hosts the model
+        values = {name.removeprefix("model."): value for name, value in resumed["state_dict"].items()}
     parts = [member(values[name].detach(), 0) for name in ("bias", "weight") if name in values]
     return 0 if resumed is None else int(resumed["global_step"]), torch.cat(parts).double().cpu()
 

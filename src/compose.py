@@ -19,9 +19,9 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import check, flat, shown, unresolved
+from src.config import Config, check, flat, shown, unresolved
 from src.errors import LabError, nearest, one_line, unwritable
-from src.results import RunDirectory
+from src.results import RunDirectory, quoted
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 NAME = "train"
@@ -219,14 +219,38 @@ def check_run(composed: DictConfig) -> bool:
         ):
             if asked:
                 raise LabError(f"{key}={shown(asked)} needs a multirun: add -m")
-        check(composed)
-        directory = Path(composed.hydra.run.dir)
-        RunDirectory(directory).check_unused()
+        config, directory = check(composed), Path(composed.hydra.run.dir)
+        RunDirectory(directory).check_free()
+        _check_in_place(config, directory)
         return directory.exists()
     except OmegaConfBaseException as error:
         raise LabError(unresolved(error)) from None
     finally:
         HydraConfig.instance().cfg = before
+
+
+def _check_in_place(config: Config, directory: Path) -> None:
+    """Refuse to go on with an unfinished run of another config, before Hydra writes the new one over it.
+
+    Raises:
+        LabError: it names what differs. A larger `trainer.max_steps` does not.
+    """
+    recorded = directory / ".hydra" / "config.yaml"
+    if not (RunDirectory(directory).last_checkpoint.is_file() and recorded.is_file()):
+        return
+    try:
+        then = flat(check(OmegaConf.create(OmegaConf.load(recorded))).decisive())  # type: ignore[arg-type]
+    except (LabError, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError):
+        return  # broken, or of another version: its checkpoint knows whose it is
+    now = flat(config.decisive())
+    keys = [key for key in {**then, **now} if key != "trainer.max_steps" and then.get(key) != now.get(key)]
+    if keys:
+        told = ", ".join(f"{key} ({shown(then.get(key))} then, {shown(now.get(key))} now)" for key in keys[:5])
+        last = quoted(str(directory / "checkpoints" / "last.ckpt"))
+        raise LabError(
+            f"{directory} holds an unfinished run that differs: {told}; type its own command to go on, or choose "
+            f"another hydra.run.dir (with ckpt_path={last} to go on from it)"
+        )
 
 
 @contextmanager

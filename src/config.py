@@ -1,7 +1,7 @@
 """The typed config: what is allowed, and the sentence for what is not.
 
 Never imports torch, so that a mistake answers in under a second. Hydra composes (`src/compose.py`), the schema below
-checks, and every section keeps the `_target_` that `src/run.py` builds from it.
+checks, and every section keeps the `_target_` that `src/run/build.py` builds from it.
 """
 
 import ast
@@ -9,8 +9,9 @@ import hashlib
 import importlib.util
 import json
 import math
+import os
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -588,7 +589,28 @@ class Config(Section):
         decisive = self.decisive()
         if not length:
             del decisive["trainer"]["max_steps"]
+        if (content := self.content()) is not None:
+            decisive["content"] = content
         return digest(json.dumps(plain(decisive), sort_keys=True))
+
+    def content(self) -> str | None:
+        """A hash of the table that is read; None where there is none, or it is not there."""
+        path = self.data.path if isinstance(self.data, Table) else None
+        try:
+            state = os.stat(path) if path is not None else None
+        except OSError:
+            return None
+        return None if state is None else _digest_of_file(str(path), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _digest_of_file(path: str, changed: int, size: int) -> str | None:
+    """A hash of a file's bytes; read again once it has changed."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+    except OSError:
+        return None
 
 
 class WrongValuesError(LabError):

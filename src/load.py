@@ -6,7 +6,7 @@ from typing import Any
 from src.errors import LabError, one_line
 
 
-def load(path: str, key: str, kind: type) -> Any:
+def load(path: str, key: str, kind: type | tuple[type, ...]) -> Any:
     """The class, or factory function, at `path`.
 
     Raises:
@@ -21,7 +21,8 @@ def load(path: str, key: str, kind: type) -> Any:
             "it must be importable from the folder where you start, or installed"
         ) from None
     if isinstance(found, type) and not issubclass(found, kind):
-        raise LabError(f"{key}={path} is not a {kind.__module__}.{kind.__name__}")
+        first = kind[0] if isinstance(kind, tuple) else kind
+        raise LabError(f"{key}={path} is not a {first.__module__}.{first.__name__}")
     if not callable(found):
         raise LabError(f"{key}={path} is not a class")
     return found

@@ -86,14 +86,14 @@ def _predict(source: Path, table: "pl.DataFrame", asked: dict[str, Any], output:
     import polars as pl
     import torch
 
-    from src import checkpoint as checkpoints
     from src.data.listed import numbers
     from src.data.problem import Rows, Scaling
+    from src.engine import checkpoint as checkpoints
 
     checkpoint = checkpoints.read(source)
-    if checkpoint[checkpoints.CHECKPOINT_KEY]["model"]["_target_"] == "src.models.Surface":
+    if checkpoint[checkpoints.KEY]["model"]["_target_"] == "src.models.Surface":
         raise LabError(f"{source}: it went down a surface, which predicts nothing; its end is in result.json")
-    about = checkpoint[checkpoints.CHECKPOINT_KEY]["problem"]
+    about = checkpoint[checkpoints.KEY]["problem"]
     scaling = Scaling.from_state(about["scaling"])
     features, targets = list(about["features"]), list(about["targets"])
     model = checkpoints.model_of(checkpoint)

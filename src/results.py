@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -46,6 +47,8 @@ class Result:
         seconds: "fit" and "total".
         device: where it ran.
         stack_size: members trained together.
+        stepper: "name" of what took the steps, torch or rules, and the "reason".
+        cause: what ended it: see `src.engine.outcome.Cause`.
         seed: of the run.
         fingerprint: a hash of the config that decides the numbers.
         environment: versions, git commit, processor or card, command.
@@ -64,6 +67,8 @@ class Result:
     seconds: Mapping[str, float]
     device: str
     stack_size: int
+    stepper: Mapping[str, str]
+    cause: str
     seed: int
     fingerprint: str
     environment: Mapping[str, Any]
@@ -82,7 +87,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class Curves:
+class MetricsFile:
     """`metrics.csv`: a row per step, columns as they come. A row is written once a later step is recorded.
 
     Args:
@@ -91,19 +96,28 @@ class Curves:
         until: the step it was gone on from.
     """
 
-    def __init__(self, path: Path, carried: Path | None = None, until: int = 0) -> None:
+    def __init__(self, path: Path, carried: Path | None = None, until: int = -1) -> None:
         self.path = path
         self.columns = ["step", "train/loss"]
         self._rows: dict[int, dict[str, float]] = {}
-        self._written = False
+        self._written = self._until = -1
         if carried is not None and carried.is_file():
             for step, values in read_rows(carried):
                 if step <= until:
                     self.record(step, values)
+        self._until = until
 
-    def record(self, step: int, values: Mapping[str, float]) -> None:
-        """Add values to the row of `step`."""
-        self._rows.setdefault(step, {}).update(values)
+    def record(self, step: int, values: Mapping[str, float]) -> Mapping[str, float]:
+        """Add values to the row of `step`, where those up to the step that a run went on from stay as they are.
+
+        Returns:
+            those that were taken.
+        """
+        row = self._rows.setdefault(step, {})
+        if step <= self._until:
+            values = {name: value for name, value in values.items() if name not in row}
+        row.update(values)
+        return values
 
     @property
     def pending(self) -> dict[int, dict[str, float]]:
@@ -111,25 +125,36 @@ class Curves:
         return self._rows
 
     def write(self, before: int | None = None) -> None:
-        """Write the rows of steps below `before`, or all that are left."""
+        """Write the rows of steps below `before`, or all that are left.
+
+        Rows are appended; a new column needs the whole file anew, which takes the place of the old one at once.
+        """
         steps = sorted(step for step in self._rows if before is None or step < before)
         rows = [(step, self._rows.pop(step)) for step in steps]
         fresh = [name for name in dict.fromkeys(key for _, row in rows for key in row) if name not in self.columns]
-        if fresh:
-            old = list(read_rows(self.path)) if self._written else []
+        old: list[tuple[int, dict[str, float]]] = []
+        if fresh or self._written < 0:
+            old = list(read_rows(self.path)) if self._written >= 0 else []
             self.columns += fresh
-            rows, self._written = [*old, *rows], False
         names = self.columns[1:]
-        lines = ([str(step), *(repr(row[name]) if name in row else "" for name in names)] for step, row in rows)
-        with self.path.open("a" if self._written else "w", newline="", encoding="utf-8") as file:
-            if not self._written:
+        lines = (
+            [str(step), *(repr(row[name]) if name in row else "" for name in names)] for step, row in [*old, *rows]
+        )
+        text = "".join(f"{','.join(line)}\r\n" for line in lines)
+        if self._written >= 0 and not fresh:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                file.write(text)
+        else:
+            half = self.path.with_suffix(".part")
+            with half.open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerow(self.columns)
-            file.write("".join(f"{','.join(line)}\r\n" for line in lines))
-        self._written = True
+                file.write(text)
+            half.replace(self.path)
+        self._written = max([self._written, 0, *steps])
 
 
 def write_rows(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> None:
-    """Write a `metrics.csv` at once, as `Curves` does row by row.
+    """Write a `metrics.csv` at once, as `MetricsFile` does row by row.
 
     Args:
         path: of the file.
@@ -216,29 +241,41 @@ class RunDirectory:
         """Enough to go on from, bit for bit."""
         return self.checkpoints / "last.ckpt"
 
-    def how_to_go_on(self) -> str:
-        """What to say after an interrupted run's end; nothing where there is no checkpoint yet."""
-        last = self.last_checkpoint
-        return f"; go on with: python -m src.train ckpt_path={last}" if last.is_file() else ""
+    def how_to_go_on(self, command: str) -> str:
+        """What to say after an interrupted run's end; nothing where there is no checkpoint yet.
+
+        Args:
+            command: what was typed.
+        """
+        if not self.last_checkpoint.is_file() or not command:
+            return ""
+        words = shlex.split(command)
+        if not any(word.startswith("hydra.run.dir=") for word in words):
+            words.append(f"hydra.run.dir={quoted(str(self.path))}")
+        return f"; go on with: {shlex.join(words)}"
 
     @property
     def finished(self) -> bool:
         """Whether the run in it has ended."""
         return self.result_path.is_file()
 
-    def check_unused(self) -> None:
-        """Refuse to write over a run.
+    def check_free(self) -> None:
+        """Refuse to write over a finished run; an unfinished one with a checkpoint goes on.
 
         Raises:
-            LabError: there is a finished run or a checkpoint in it, or no directory can be made there.
+            LabError: there is a finished run in it, or no directory can be made there.
         """
         there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         if not there.is_dir():
             raise LabError(f"{there} is a file; choose another hydra.run.dir")
         if not os.access(there, os.W_OK):
             raise LabError(f"{there} cannot be written to; choose another hydra.run.dir")
-        if self.finished or self.last_checkpoint.is_file():
+        if self.finished:
             raise LabError(f"{self.path} already holds a run; choose another hydra.run.dir, or go on with ckpt_path=")
+
+    def result(self) -> Result:
+        """The result that is in it."""
+        return Result(**self.read_result(), directory=self.path)
 
     def write_result(self, result: Result, durable: bool = True) -> None:
         """Write `result.json` atomically: it is there whole, or not at all.
@@ -435,6 +472,14 @@ def _numbers(result: Result, values: Mapping[str, Any]) -> dict[str, float]:
                     places = [result.targets[index]] * several
                 numbers[f"{name}[{', '.join(places)}]" if places else name] = math.nan if value is None else value
     return numbers
+
+
+def quoted(value: str) -> str:
+    """A value as Hydra's grammar takes it: in quotes where a plain word would be read otherwise."""
+    if re.fullmatch(r"[\w./:+-]+", value, re.ASCII):
+        return value
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    return f"'{escaped}'"
 
 
 def python_command(overrides: list[str]) -> str:

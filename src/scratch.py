@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,16 +22,26 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from src.activations import ACTIVATIONS
-from src.callbacks.every import EveryNSteps
 from src.compose import check_run, compose, parsed
 from src.config import Config, Linear, TwoLayer, check
 from src.data.blocks import BatchOrder
-from src.data.problem import Rows
-from src.descent import Descent
+from src.engine.curves import Told
+from src.engine.loop import Loop
+from src.engine.watchers import Watcher
 from src.errors import LabError, told
 from src.load import load
-from src.results import Curves, read_rows
-from src.run import build_datamodule, build_model, build_module, build_optimizer, build_problem, build_trainer
+from src.run.build import (
+    RunSpec,
+    build_loop,
+    build_marks,
+    build_members,
+    build_model,
+    build_problem,
+    build_torch_stepper,
+    build_trainer,
+    cuts,
+)
+from src.run.module import Descent, LabDataModule
 
 Array = NDArray[np.float64]
 Parameters = Mapping[str, Any]
@@ -310,34 +319,45 @@ def with_module(task: Task, steps: int) -> Trace:
 
 def with_lightning(config: Config, task: Task) -> tuple[Trace, int]:
     """The run that `python -m src.train` makes, and the steps that it took: it stops where it diverges."""
-    data = build_problem(config)
-    model = build_model(config, data)
-    keeper = Keeper(task.every)
+    losses, keeper, knobs = dict[int, float](), Keeper(task.every), config.trainer
+
+    def keep(step: int, name: str, value: float) -> None:
+        if name == "train/loss":
+            losses[step] = value
+
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        curves = Curves(Path(folder) / "metrics.csv")
-        module = build_module(config, data, model, build_optimizer(config, model), [curves])
-        trainer = build_trainer(config, Path(folder), [keeper], [])
-        trainer.fit(module, datamodule=build_datamodule(config, data, [keeper]))
-        losses = {step: row["train/loss"] for step, row in read_rows(curves.path) if "train/loss" in row}
-    kept = {step: loss / module.loss_scale for step, loss in losses.items()}
-    last = trainer.global_step
+        (member,) = build_members([RunSpec(config, Path(folder))])
+        if isinstance(member, LabError):
+            raise member
+        stepper = build_torch_stepper(config, member.problem, member.model)
+        marks = build_marks(config, [keeper])
+        loop = build_loop(stepper, [member], ["scratch"], marks, curves=Told(keep))
+        data = LabDataModule(
+            member.problem, knobs.max_steps, knobs.val_every_n_steps, knobs.block_size, cuts(config, [keeper]),
+            validates=member.problem.val is not None,
+        )  # fmt: skip
+        build_trainer(config, Path(folder)).fit(Descent(loop, events=True), datamodule=data)
+    kept = {step: loss / float(loop.unit[0]) for step, loss in losses.items()}
+    last = loop.step
     if last not in kept:  # the batch that no step was taken on
         x, y = (torch.from_numpy(rows)[None] for rows in task.batch(last))
-        kept[last] = float(module.evaluate(Rows(x, y))[0])
+        with torch.no_grad():
+            kept[last] = float(stepper.loss.value(member.model(x), y)[0])
     return Trace(kept, keeper.kept), last
 
 
-class Keeper(EveryNSteps):
+class Keeper(Watcher):
     """Keeps the parameters every so many steps."""
 
     def __init__(self, every_n_steps: int) -> None:
         super().__init__(every_n_steps)
         self.kept: dict[int, dict[str, Array]] = {}
 
-    def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
-        """Copy them."""
-        self.kept[step] = {name: p.detach().cpu().numpy()[0].copy() for name, p in module.named_trained()}
+    def curves(self, loop: Loop) -> dict[str, Tensor]:
+        """Copy them; there is no curve of it."""
+        self.kept[loop.step] = {name: value.numpy()[0].copy() for name, value in loop.stepper.parameters().items()}
+        return {}
 
 
 def _clip(task: Task, parameters: list[Tensor]) -> None:

@@ -215,6 +215,20 @@ def add_histograms(directory: Path, step: int, values: Iterable[tuple[str, Tenso
         _write(path, [",".join(HISTOGRAM_COLUMNS), *body] if fresh else body, "wb" if fresh else "ab")
 
 
+def carry_histograms(old: Path, new: Path, until: int) -> None:
+    """Take over the rows of `histograms.csv` up to and including a step; later ones come again.
+
+    Args:
+        old: the directory of the run that is gone on from.
+        new: of the run that goes on; it may be the same.
+        until: the step.
+    """
+    path = RunDirectory(old).histograms_path
+    if path.is_file():
+        head, *rows = path.read_bytes().decode().splitlines()
+        _write(RunDirectory(new).histograms_path, [head, *(row for row in rows if int(row.partition(",")[0]) <= until)])
+
+
 def _write(path: Path, rows: Sequence[str], mode: Literal["wb", "ab"] = "wb") -> None:
     with path.open(mode) as file:
         file.write(("\r\n".join(rows) + "\r\n").encode())

@@ -34,7 +34,7 @@ def command(composed: DictConfig) -> float:
     from rich.console import Console  # after the check, like everything that takes long to import
 
     from src.results import headline, in_theory, summary
-    from src.run import task
+    from src.run.command import task
 
     result = task(composed)
     if isinstance(result, LabError):

@@ -6,11 +6,13 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from src.callbacks.every import EveryNSteps
-from src.descent import Descent
+from src.run.module import Descent
 
 
 class Crash(Callback):
     """Raises once a step is reached, as a power cut would end the run."""
+
+    counts_steps = True
 
     def __init__(self, at: int) -> None:
         self.at = at
@@ -24,5 +26,4 @@ class FullLoss(EveryNSteps):
     """Records the loss over all training rows."""
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
-        rows = trainer.datamodule.rows("train", module.device)  # type: ignore[attr-defined]
-        module.record(step, {"full_loss": module.evaluate(rows).double()})
+        module.record(step, {"full_loss": module.stepper.losses("train").double()})

@@ -164,7 +164,7 @@ def test_the_predicted_curve_is_the_curve(train: Train, tmp_path: Path) -> None:
 
     from src.compose import compose
     from src.config import check
-    from src.run import build_model, build_problem
+    from src.run.build import build_model, build_problem
     from src.theory import Method, Path, solve
 
     words = ["experiment=line", "model.dtype=float64", "trainer.log_every_n_steps=100"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from src import checkpoint as checkpoints
+from src.engine import checkpoint as checkpoints
 from src.errors import LabError
 from src.results import Result, RunDirectory, read_rows
 

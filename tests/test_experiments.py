@@ -19,7 +19,8 @@ from src.compose import CONF, compose
 from src.config import Config, Linear, check
 from src.data import Problem
 from src.results import Result, read_rows
-from src.run import build_model, build_problem, run
+from src.run import run
+from src.run.build import build_model, build_problem
 
 Array = np.ndarray[Any, Any]
 Experiment = Callable[..., Result]

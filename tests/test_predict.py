@@ -58,7 +58,7 @@ def test_a_network_predicts_what_its_validation_saw(train: Train, tmp_path: Path
     )
     from src.compose import compose
     from src.config import check
-    from src.run import build_problem
+    from src.run.build import build_problem
 
     config = compose(["data=teacher", "model=two_layer", "data.val=50", "logger=none"])
     rows = build_problem(check(config)).val

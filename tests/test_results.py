@@ -19,7 +19,7 @@ from rich.console import Console
 
 from src.errors import LabError
 from src.results import (
-    Curves,
+    MetricsFile,
     Result,
     RunDirectory,
     environment,
@@ -34,7 +34,7 @@ Train = Callable[..., Result]
 
 CONTRACT = {
     *("status", "steps", "metrics", "parameters", "seconds", "device", "stack_size", "seed", "fingerprint"),
-    *("reason", "truth", "exact", "features", "targets", "environment"),
+    *("reason", "truth", "exact", "features", "targets", "environment", "stepper", "cause"),
 }
 
 
@@ -57,6 +57,8 @@ def a_result(directory: Path, **changes: Any) -> Result:
         features=["x"],
         targets=["y"],
         truth={"weight": [[2.0]], "bias": [1.0]},
+        stepper={"name": "torch", "reason": ""},
+        cause="all_steps",
         exact={},
         seconds={"fit": 0.125, "total": 0.5},
         device="cpu",
@@ -141,34 +143,34 @@ def test_an_unfinished_run_is_told(tmp_path: Path) -> None:
 # --- a directory of its own ---
 
 
-@pytest.mark.parametrize("file", ["result.json", "checkpoints/last.ckpt"])
+@pytest.mark.parametrize("file", ["result.json"])
 def test_a_run_is_not_written_over(tmp_path: Path, file: str) -> None:
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).touch()
     with pytest.raises(LabError, match="already holds a run; choose another"):
-        RunDirectory(tmp_path).check_unused()
+        RunDirectory(tmp_path).check_free()
 
 
 @pytest.mark.parametrize("place", ["", "new", "new/below", ".hydra", "../sibling"])
 def test_other_places_are_free(tmp_path: Path, place: str) -> None:
     (tmp_path / "metrics.csv").touch()  # left by a run that was cut off before its first checkpoint
     (tmp_path / ".hydra").mkdir()
-    RunDirectory(tmp_path / place).check_unused()
+    RunDirectory(tmp_path / place).check_free()
 
 
 def test_a_directory_relative_to_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    RunDirectory(Path("new/run")).check_unused()
-    RunDirectory(Path()).check_unused()
+    RunDirectory(Path("new/run")).check_free()
+    RunDirectory(Path()).check_free()
     with pytest.raises(LabError, match="is a file; choose another"):
-        RunDirectory(Path("file/run")).check_unused()
+        RunDirectory(Path("file/run")).check_free()
 
 
 def test_a_place_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     with pytest.raises(LabError, match="cannot be written to"):
-        RunDirectory(tmp_path / "run").check_unused()
+        RunDirectory(tmp_path / "run").check_free()
 
 
 # --- metrics.csv ---
@@ -184,7 +186,7 @@ def test_rows_are_merged_by_step_whenever_they_are_written(data: st.DataObject) 
     """As a run does it: steps grow, and what is before the current step is written now and then."""
     expected: Rows = {}
     with tempfile.TemporaryDirectory() as folder:
-        curves, step = Curves(Path(folder) / "metrics.csv"), 0
+        curves, step = MetricsFile(Path(folder) / "metrics.csv"), 0
         for _ in range(data.draw(st.integers(0, 12), label="records")):
             step += data.draw(st.integers(0, 3), label="steps")
             values = data.draw(ROW)
@@ -199,7 +201,7 @@ def test_rows_are_merged_by_step_whenever_they_are_written(data: st.DataObject) 
 
 
 def test_a_column_that_comes_later_is_added_to_the_rows_before(tmp_path: Path) -> None:
-    curves = Curves(tmp_path / "metrics.csv")
+    curves = MetricsFile(tmp_path / "metrics.csv")
     for step in range(3):
         curves.record(step, {"train/loss": float(step)})
     curves.write()
@@ -210,11 +212,11 @@ def test_a_column_that_comes_later_is_added_to_the_rows_before(tmp_path: Path) -
 
 
 def test_an_old_curve_is_carried_over_up_to_a_step(tmp_path: Path) -> None:
-    old = Curves(tmp_path / "old.csv")
+    old = MetricsFile(tmp_path / "old.csv")
     for step in range(0, 50, 10):
         old.record(step, {"train/loss": 1.0 / (step + 1), "val/loss": float(step)})
     old.write()
-    new = Curves(tmp_path / "new.csv", carried=old.path, until=20)
+    new = MetricsFile(tmp_path / "new.csv", carried=old.path, until=20)
     assert sorted(new.pending) == [0, 10, 20]
     new.record(20, {"lr": 0.5})
     new.record(30, {"train/loss": 7.0})
@@ -228,7 +230,7 @@ def test_an_old_curve_is_carried_over_up_to_a_step(tmp_path: Path) -> None:
 
 
 def test_without_an_old_curve_nothing_is_carried_over(tmp_path: Path) -> None:
-    assert Curves(tmp_path / "new.csv", carried=tmp_path / "gone.csv", until=20).pending == {}
+    assert MetricsFile(tmp_path / "new.csv", carried=tmp_path / "gone.csv", until=20).pending == {}
 
 
 @pytest.mark.parametrize(
@@ -328,7 +330,7 @@ def test_rows_written_at_once_are_those_written_one_by_one(tmp_path):
         "odd, name": ([5], [2.5]),
     }
     write_rows(tmp_path / "at once.csv", curves)
-    slowly = Curves(tmp_path / "one by one.csv")
+    slowly = MetricsFile(tmp_path / "one by one.csv")
     for name, (steps, values) in curves.items():
         for step, value in zip(steps, values, strict=True):
             slowly.record(step, {name: value})

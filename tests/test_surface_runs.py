@@ -11,14 +11,15 @@ import pytest
 import sympy
 import torch
 
+from src.engine.choice import choose_stepper
 from src.errors import LabError
 from src.predict import predict
 from src.results import Result, headline, in_theory, read_rows, summary
 from src.run import run
-from src.stack.program import program, why_alone
 from src.surfaces import FUNCTIONS
+from src.sweep.stacking import program
 from tests.optim.bare import curve, parameters, same
-from tests.stack.runs import members, numbers, stacked
+from tests.run.runs import members, numbers, stacked
 from tests.test_surfaces import FORMULAS, X, Y
 
 Train = Callable[..., Result]
@@ -185,5 +186,5 @@ def test_a_members_bits_do_not_depend_on_its_stack(tmp_path: Path, name: str, dt
 def test_starts_and_noise_share_a_stack_and_functions_do_not(tmp_path: Path) -> None:
     words = [[], ["model.point=[1,2]"], ["data.noise=0.5"], ["seed=4"], ["model.function=beale"], ["data.rows=9"]]
     first, *others = members(tmp_path, ["model=surface", "data.rows=8", "data.batch_size=2"], words)
-    assert why_alone(first.config) is None
+    assert choose_stepper(first.config).stepper == "rules"
     assert [program(one.config) == program(first.config) for one in others] == [True, True, True, False, False]

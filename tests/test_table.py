@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 from src.compose import compose
 from src.config import check
 from src.results import Result
-from src.run import build_problem
+from src.run.build import build_problem
 
 Train = Callable[..., Result]
 

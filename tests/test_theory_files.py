@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.checkpoint import model_of, read
 from src.data import Scaling
 from src.data.problem import Problem, Rows
+from src.engine.checkpoint import model_of, read
 from src.results import Result
 from src.theory_files import MOST_ROWS, add_histograms, moments, write_fit
 

@@ -1,6 +1,8 @@
 """One line on the terminal: how far, how fast, the loss."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
@@ -8,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from src.descent import Descent
+if TYPE_CHECKING:
+    from src.run.module import Descent
 
 
 class Speed(ProgressColumn):
@@ -47,17 +50,13 @@ class ProgressBar(LightningProgressBar):
         self._task = self._progress.add_task("train", total=trainer.max_steps, completed=trainer.global_step, loss="")
         self._progress.start()
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: L.Trainer, pl_module: Descent, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move it by a block."""
         if self._progress is not None:
-            assert isinstance(pl_module, Descent)
-            loss = (
-                ""
-                if pl_module.last_loss is None
-                else f"loss {float(pl_module.last_loss[0]) * pl_module.loss_scale:.4g}"
-            )
+            loop = pl_module.loop
+            loss = "" if loop.last_loss is None else f"loss {float(loop.last_loss[0]) * float(loop.unit[0]):.4g}"
             self._progress.update(self._task, completed=trainer.global_step, loss=loss)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,6 +1,9 @@
 """How sharp the loss is along a run: the largest eigenvalue of its Hessian beside what the learning rate can bear."""
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING
 
 import lightning as L
 import torch
@@ -8,10 +11,11 @@ import torch
 from src.answer import decay_of, method_of
 from src.callbacks.boards import show_together
 from src.callbacks.every import EveryNSteps
-from src.callbacks.monitors import training_rows
 from src.curvature import hessian_product, largest_eigenvalue, random_start
-from src.descent import Descent
 from src.errors import LabError, one_line
+
+if TYPE_CHECKING:
+    from src.run.module import Descent
 
 
 class Sharpness(EveryNSteps):
@@ -34,37 +38,38 @@ class Sharpness(EveryNSteps):
         super().__init__(every_n_steps)
         self.tolerance, self.max_products = tolerance, max_products
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
         """Both curves in one chart."""
         show_together(trainer)
         super().on_train_start(trainer, pl_module)
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Record both."""
-        rows = training_rows(trainer, module)
+        stepper = module.stepper
+        rows, driven = stepper.data.rows("train"), stepper.driven
         try:
-            with module.evaluation_mode(), torch.enable_grad():
+            with stepper.without_noise(), torch.enable_grad():
                 model = copy.deepcopy(module.model).double()
-                losses = module.loss.value(model(rows.inputs.double()), rows.targets.double())
+                losses = stepper.loss.value(model(rows.inputs.double()), rows.targets.double())
         except Exception as error:  # a user's class can raise anything
             raise LabError(
                 f"callbacks=sharpness: the model cannot be computed in float64 ({one_line(error)})"
             ) from None
-        values = torch.full((module.members,), float("nan"), dtype=torch.float64)
+        values = torch.full((1,), float("nan"), dtype=torch.float64)
         if bool(losses.isfinite().all()):
             product, size = hessian_product(losses, [p for p in model.parameters() if p.requires_grad])
-            start = random_start(module.members, size).to(module.device)
+            start = random_start(1, size).to(module.device)
             try:
                 values = largest_eigenvalue(product, start, self.tolerance, self.max_products).value.cpu()
             except RuntimeError as error:
                 raise LabError(f"callbacks=sharpness: no second derivative ({one_line(error)})") from None
-            values = values + decay_of(module.driven.path, module.driven.arguments)[0]
+            values = values + decay_of(driven.path, driven.arguments)[0]
         if not bool(values.isfinite().all()):
             return
         curves = {"sharpness/lambda_max": values}
-        method = method_of(module.driven.path, module.driven.optimizer.param_groups[0])
+        method = method_of(driven.path, driven.optimizer.param_groups[0])
         # a sum over a batch is another loss than the one over all rows, and has another edge
-        whole = module.loss.reduction == "mean" or trainer.datamodule.full_batch  # type: ignore[attr-defined]
+        whole = stepper.loss.reduction == "mean" or stepper.data.full_batch
         if method is not None and method.lr and whole:
             curves["sharpness/2_over_lr"] = torch.full_like(values, 2 / method.lr)
             if method.momentum:

@@ -1,17 +1,22 @@
 """What theory foresees, beside the curves in TensorBoard."""
 
+from __future__ import annotations
+
 import math
 import time
+from typing import TYPE_CHECKING
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from src.answer import Answer
 from src.callbacks.boards import show_together, tensorboards
-from src.descent import Descent
 from src.plots.loss import loss_curve
 from src.results import read_rows
 from src.theory_files import lines
+
+if TYPE_CHECKING:
+    from src.run.module import Descent
 
 
 class Theory(Callback):
@@ -33,13 +38,11 @@ class Theory(Callback):
                 for step, loss in line:
                     board.experiment.add_scalar(f"theory/{name}", loss, step)
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_end(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
         """The figure, with what theory foresaw dashed."""
-        assert isinstance(pl_module, Descent)
-        boards, began = tensorboards(trainer), time.perf_counter()
-        if not boards or not pl_module.curves:
+        boards, began, curve = tensorboards(trainer), time.perf_counter(), pl_module.file
+        if not boards or curve is None:
             return
-        curve = pl_module.curves[0]
         rows = [*(read_rows(curve.path) if curve.path.is_file() else []), *sorted(curve.pending.items())]
         taken = {
             name: [(step, row[name]) for step, row in rows if math.isfinite(row.get(name, math.inf))]

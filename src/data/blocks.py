@@ -1,31 +1,11 @@
-"""Batches, cut into blocks: consecutive optimizer steps that Lightning sees as one batch."""
+"""The order of batches, and blocks: consecutive optimizer steps that Lightning sees as one batch, as ranges."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from src.data.problem import Rows
 from src.seeds import stream
-
-# The rows of a block are gathered at once; a block holds no more numbers than this (64 MiB in float64).
-LARGEST_BLOCK = 2**23
-
-
-class Block:
-    """`K` consecutive batches, the first for optimizer step number `first`, already on the device.
-
-    `batches[k]` is inputs `[P, B, I]` and targets `[P, B, O]`, the shard of this process where there are several;
-    `sizes[k]` is the number of rows of the whole batch, over all processes.
-    """
-
-    __slots__ = ("batches", "first", "sizes")
-
-    def __init__(self, first: int, batches: Sequence[tuple[Tensor, Tensor]], sizes: Sequence[int]) -> None:
-        self.first, self.batches, self.sizes = first, batches, sizes
-
-    def __len__(self) -> int:
-        return len(self.batches)
 
 
 class BatchOrder:
@@ -90,60 +70,6 @@ class Spans:
             step = stop
 
 
-class Blocks:
-    """What the Trainer iterates over: the blocks of `Spans`, each with its batches."""
-
-    def __init__(
-        self,
-        rows: Rows,
-        batch_size: int,
-        order_seeds: Sequence[int],
-        *,
-        step: Callable[[], int],
-        max_steps: int,
-        pass_length: int,
-        block_size: int,
-        cuts: Sequence[int] = (),
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        self.rows, self.batch_size = rows, batch_size
-        self.rank, self.world = rank, world
-        self.order = BatchOrder(len(rows), batch_size, order_seeds) if batch_size < len(rows) else None
-        mine = shard(len(rows), rank, world)
-        self.full = (rows.inputs[:, mine], rows.targets[:, mine]) if world > 1 else (rows.inputs, rows.targets)
-        self.spans = Spans(step, max_steps, pass_length, self._block_size(block_size), cuts)
-
-    def __iter__(self) -> Iterator[Block]:
-        return (self._block(span.start, len(span)) for span in self.spans)
-
-    def _block_size(self, most: int) -> int:
-        if self.order is None:
-            return most
-        width = self.rows.inputs.shape[-1] + self.rows.targets.shape[-1]
-        members = self.rows.inputs.shape[0]
-        return max(1, min(most, LARGEST_BLOCK // (self.batch_size * width * members)))
-
-    def _block(self, first: int, number: int) -> Block:
-        if self.order is None:
-            return Block(first, [self.full] * number, [len(self.rows)] * number)
-        rows, sizes = self.order.steps(first, number)
-        rows = rows.to(self.rows.inputs.device)
-        inputs, targets = _take(self.rows.inputs, rows), _take(self.rows.targets, rows)
-        batches = zip(inputs.split(sizes, 1), targets.split(sizes, 1), strict=True)
-        if self.world == 1:
-            return Block(first, list(batches), sizes)
-        shards = (shard(size, self.rank, self.world) for size in sizes)
-        return Block(first, [(x[:, mine], y[:, mine]) for (x, y), mine in zip(batches, shards, strict=True)], sizes)
-
-
 def _next(step: int, interval: int) -> int:
     """The first multiple of `interval` after `step`."""
     return (step // interval + 1) * interval
-
-
-def _take(tensor: Tensor, rows: Tensor) -> Tensor:
-    """`tensor [P, N, C]` at `rows [P, M]`: `[P, M, C]`."""
-    if rows.shape[0] == 1:
-        return tensor[:, rows[0]]
-    return tensor.gather(1, rows[:, :, None].expand(-1, -1, tensor.shape[-1]))

@@ -130,6 +130,18 @@ class Problem:
         return {"features": list(self.features), "targets": list(self.targets), "scaling": scaling.state()}
 
 
+def in_units(values: Mapping[str, Tensor], scalings: Sequence[Scaling | None]) -> dict[str, Tensor]:
+    """The parameters `[P, I, O]` of linear models in the units of each member's data."""
+    if all(scaling is None for scaling in scalings):
+        return dict(values)
+    bias = values.get("bias", torch.zeros(len(scalings), 1, 1, dtype=torch.float64))
+    weights, biases = [], []
+    for scaling, weight, own in zip(scalings, values["weight"], bias, strict=True):
+        weights.append(weight if scaling is None else scaling.weight(weight))
+        biases.append(own[0] if scaling is None else scaling.bias(weight, own[0]))
+    return {"weight": torch.stack(weights), "bias": torch.stack(biases)[:, None]}
+
+
 def count(share: int | float, total: int) -> int:
     """A number of rows, given as itself or as a fraction of `total`."""
     return share if isinstance(share, int) else round(share * total)

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from src.errors import LabError, one_line
-from src.seeds import stream
+from src.seeds import seeded
 
 
 class Custom(nn.Module):
     """Any `torch.nn.Module` that takes `[B, I]` to `[B, O]`.
 
-    It draws its start from torch's global generator, as modules do; that one is seeded for the purpose and put back.
+    It draws its start from the global generators, as modules do; they are seeded for the purpose and put back.
 
     Raises:
         LabError: it is no module, does not take these keys, or its output has another shape.
@@ -27,8 +27,7 @@ class Custom(nn.Module):
             raise LabError(f"model._target_={_name(kind)} is not a torch.nn.Module")
         taken = inspect.signature(kind).parameters
         sizes = {key: value for key, value in {"inputs": inputs, "outputs": outputs}.items() if key in taken}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream(seed, "model.custom").initial_seed())
+        with seeded(seed, "model.custom"):
             try:
                 self.module = kind(**sizes, **keys).to(dtype)
             except Exception as error:  # a user's class can raise anything

@@ -23,7 +23,7 @@ def flatten(model: nn.Module) -> nn.Parameter:
     return flat
 
 
-def point(model: nn.Module, flat: nn.Parameter) -> nn.Module:
+def point(model: nn.Module, flat: Tensor) -> nn.Module:
     """Make the parameters of `model` views of `flat [P, N]`, and give it back."""
     start = 0
     # a module's own table of parameters is its to change, though other modules may have been copied from it

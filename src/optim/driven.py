@@ -71,22 +71,28 @@ class Driven:
 def load_state(optimizer: Optimizer, kept: Mapping[str, Any]) -> None:
     """Load a `state_dict()` bit for bit.
 
-    torch's own loading makes every number of the state the parameter's dtype: NAdam's product of momenta, which is
-    float32 beside float64 parameters, would go on as float64, and elsewhere.
+    torch's own loading makes every number of the state the parameter's dtype, in lists and mappings too: NAdam's
+    product of momenta, which is float32 beside float64 parameters, would go on as float64, and elsewhere.
     """
     optimizer.load_state_dict(dict(kept))
-    restore_dtypes(optimizer, kept)
-
-
-def restore_dtypes(optimizer: Optimizer, kept: Mapping[str, Any]) -> None:
-    """Give the numbers of a loaded state the dtypes that they were kept with."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     numbers = [number for group in kept["param_groups"] for number in group["params"]]
     for number, parameter in zip(numbers, parameters, strict=True):
-        for name, value in kept["state"].get(number, {}).items():
-            now = optimizer.state[parameter].get(name)
-            if isinstance(value, Tensor) and isinstance(now, Tensor) and now.dtype != value.dtype:
-                optimizer.state[parameter][name] = value.detach().clone().to(now.device)
+        if number in kept["state"]:
+            optimizer.state[parameter] = _as_kept(optimizer.state[parameter], kept["state"][number])
+
+
+def _as_kept(now: Any, kept: Any) -> Any:
+    """A tree of a loaded state with the dtypes that it was kept with."""
+    if isinstance(now, Tensor) and isinstance(kept, Tensor):
+        return now if now.dtype == kept.dtype else kept.detach().clone().to(now.device)
+    if isinstance(now, dict) and isinstance(kept, Mapping):
+        now.update({key: _as_kept(value, kept[key]) for key, value in now.items() if key in kept})
+        return now
+    if isinstance(now, list | tuple) and isinstance(kept, list | tuple) and len(now) == len(kept):
+        pairs = [_as_kept(*pair) for pair in zip(now, kept, strict=True)]
+        return type(now)(pairs) if type(now) in (list, tuple) else now
+    return now
 
 
 def takes_member_axis(path: str) -> bool:
@@ -145,7 +151,7 @@ def drive(
             not be served.
     """
     path = section["_target_"]
-    arguments = {key: _tuples(value) for key, value in section.items() if not key.startswith("_")}
+    arguments = {key: tuples(value) for key, value in section.items() if not key.startswith("_")}
     factory = load(path, "optimizer._target_", Optimizer)
     check_keys(factory, arguments, "optimizer", 1)
 
@@ -177,7 +183,7 @@ def _schedule(
     if section is None:
         return None
     path = section["_target_"]
-    arguments = {key: _tuples(value) for key, value in section.items() if not key.startswith("_")}
+    arguments = {key: tuples(value) for key, value in section.items() if not key.startswith("_")}
     factory = load(path, "scheduler._target_", LRScheduler)
     check_keys(factory, arguments, "scheduler", 1)
     if not all("lr" in group for group in optimizer.param_groups):
@@ -245,9 +251,9 @@ def _probe(
     raise LabError(f"{path} cannot take a step: {told}{hint}")
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
     """Lists of a config as the tuples that optimizers expect."""
-    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+    return tuple(tuples(inner) for inner in value) if isinstance(value, list) else value
 
 
 def _reason(error: Exception | None) -> str:

@@ -48,10 +48,8 @@ class Rule:
         alone: state of a member that is one number for all parameters; torch keeps it beside each.
         eager: torch makes the state before the first step.
         constants: what follows from the numbers without `lr`.
-        every_step: `rates` change from step to step, even where `lr` does not.
-        rates: what follows from `lr`, the step (from 1) and what is kept.
-        ahead: `rates` keep nothing of their own, so they can be computed for `K` steps at once: steps `[K, 1]`,
-            `kept["powers"]` `[len(bases), K, P]`.
+        rates: what follows from `lr`, the step (from 1) and what is kept. A rule that keeps nothing but powers is
+            asked for `K` steps at once: steps `[K, 1]`, numbers `[P]` or `[K, P]`, powers `[len(bases), K, P]`.
         start: what is kept from step to step, `[P]`.
         bases: whose powers of the step are kept: `kept["bases"]` and `kept["powers"]`, both `[len(bases), P]`.
     """
@@ -66,8 +64,6 @@ class Rule:
     alone: tuple[str, ...] = ("step",)
     eager: bool = False
     constants: Callable[[Numbers], Scalars] = _nothing
-    every_step: bool = False
-    ahead: bool = False
     rates: Callable[[Numbers, Any, Scalars], Scalars] = _learning_rate
     start: Callable[[Numbers], Scalars] = _nothing
     bases: Callable[[Numbers], list[Tensor]] | None = None
@@ -392,13 +388,11 @@ _FAMILY: dict[str, Any] = {
     "numbers": ("lr", "eps", "weight_decay"),
     "pairs": ("betas",),
     "constants": _moments,
-    "every_step": True,
     "bases": _both_betas,
 }
 _MOMENTS = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 _ADAM: dict[str, Any] = {
     **_FAMILY,
-    "ahead": True,
     "rates": _adam_rates,
     "slots": {**_MOMENTS, "max_exp_avg_sq": 0.0},
     "only": {"max_exp_avg_sq": "amsgrad"},
@@ -419,7 +413,6 @@ RULES: Mapping[str, Rule] = {
         slots={"ax": 0.0},
         alone=("step", "eta", "mu"),
         constants=lambda n: {"weight_decay": n["weight_decay"]},
-        every_step=True,
         rates=_asgd_rates,
         start=_asgd_start,
     ),
@@ -437,8 +430,6 @@ RULES: Mapping[str, Rule] = {
         slots={"sum": "initial_accumulator_value"},
         eager=True,
         constants=lambda n: {"eps": n["eps"], "weight_decay": n["weight_decay"]},
-        every_step=True,
-        ahead=True,
         rates=_adagrad_rates,
     ),
     "torch.optim.RMSprop": Rule(
@@ -465,8 +456,6 @@ RULES: Mapping[str, Rule] = {
         pairs=("betas",),
         slots={"exp_avg": 0.0, "exp_inf": 0.0},
         constants=_adamax_constants,
-        every_step=True,
-        ahead=True,
         rates=_adamax_rates,
         bases=lambda n: [n["betas"][0]],
     ),
@@ -480,7 +469,7 @@ RULES: Mapping[str, Rule] = {
         start=_nadam_start,
     ),
     "torch.optim.RAdam": Rule(
-        radam, **_FAMILY, options=("maximize", "decoupled_weight_decay"), slots=_MOMENTS, ahead=True, rates=_radam_rates
+        radam, **_FAMILY, options=("maximize", "decoupled_weight_decay"), slots=_MOMENTS, rates=_radam_rates
     ),
     "src.optim.TextbookMomentum": Rule(
         textbook_momentum,

@@ -75,7 +75,7 @@ def _elementwise(maker: Maker) -> Finding:
     except Exception:  # a user's class can raise anything
         return "no", "it takes no parameter [P, I, O]: runs go one by one"
     if close([torch.stack(alone)], [stacked[0].detach().flatten()]):
-        return "yes", "every number by its own gradient alone: runs can be stacked"
+        return "yes", "every number by its own gradient alone: by a rule of it, runs would stack"
     return "no", "a number's step depends on the others: runs go one by one"
 
 

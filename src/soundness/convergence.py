@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from src.data import Features, Rows
-from src.data.blocks import Blocks
-from src.descent import Descent
+from src.data import Features, Problem, Rows
+from src.engine.device_data import DeviceData
+from src.engine.torch_stepper import TorchStepper
 from src.models import Linear, SquaredError
 from src.models.stack import without_member_axis
 from src.optim.driven import takes_member_axis
@@ -120,11 +120,9 @@ def _attempt(maker: Maker, problem: LeastSquares, order: int, patient: bool) -> 
     if not takes_member_axis(maker.path):
         model = without_member_axis(model)
     driven, loss = maker(list(model.parameters())), CountedSquaredError()
-    module = Descent(model, driven, loss, create_graph=maker.create_graph)
-    blocks = Blocks(
-        problem.rows, problem.batch_size, [order], step=lambda: 0, max_steps=problem.budget,
-        pass_length=problem.budget, block_size=1,
-    )  # fmt: skip
+    rows = Problem(Rows(problem.rows.inputs[0], problem.rows.targets[0]), None, None, [], [])
+    data = DeviceData([rows], [0], [order], problem.batch_size, loss, torch.float64, CPU)
+    stepper = TorchStepper(model, driven, loss, data, create_graph=maker.create_graph)
 
     def excess() -> float:
         with driven.evaluating(), torch.no_grad():
@@ -134,12 +132,11 @@ def _attempt(maker: Maker, problem: LeastSquares, order: int, patient: bool) -> 
     first, seen, measured, quarter = excess(), list[float](), 0, math.inf
     goal = problem.goal * (first if problem.relative_to == "start" else problem.exact.loss)
     driven.train()
-    for block in blocks:
-        try:
-            module.descend(block, 1, [])
-        except Exception:  # a user's class can raise anything once it has diverged
+    for step in range(problem.budget):
+        stepper.step(step, 1)
+        if stepper.raised is not None:  # a user's class can raise anything once it has diverged
             if math.isfinite(excess()):
-                raise
+                raise stepper.raised
             return "diverged"
         taken = loss.count[0]
         if taken > problem.budget:

@@ -1,7 +1,7 @@
 """What one command asks of a sweep directory: its jobs, checked, and what they share and differ in."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Call:
         common: the decisive part of the config, as far as it is the same for all jobs.
         varying: the keys of that part that are not.
         choices: what stands in for a group that a job does not choose.
+        content: a hash of the table that all jobs read; None where there is none, or several are swept.
     """
 
     shared: list[str]
@@ -50,6 +51,7 @@ class Call:
     common: Flat
     varying: list[str]
     choices: dict[str, str]
+    content: str | None = field(default=None, compare=False)
 
     def leaves_open(self, key: str) -> bool:
         """Whether the sweep varies a key of the config."""
@@ -70,6 +72,8 @@ class Call:
                 continue
             then, now = (call._told(key) for call in (other, self))
             told.append(f"{key} ({then} then, {now} now)")
+        if self.content and other.content and self.content != other.content:
+            told.append("the rows of its table, which has changed since")
         return told
 
     def _told(self, key: str) -> str:
@@ -124,7 +128,7 @@ def ask(
     everywhere = set.intersection(*(set(job) for job in jobs)) if jobs else set()
     shared = {word for word in everywhere if bare(key_of(word)) not in open_keys}
     swept = {word for job in jobs for word in job if word not in shared}
-    found, wrong = list[Job](), dict[str, int]()
+    found, wrong, contents = list[Job](), dict[str, int](), set[str | None]()
     common, varying, keys = (
         dict[str, Any](),
         set[str](),
@@ -142,6 +146,7 @@ def ask(
         if not found:
             names |= {follower for name in names for follower in composed.follows(name)}
         here = flat(config.decisive())
+        contents.add(config.content())
         varying |= common.keys() ^ here.keys() if found else set()
         varying |= {key for key in common.keys() & here.keys() if common[key] != here[key]}
         common = common or here
@@ -151,8 +156,9 @@ def ask(
         raise LabError(all_wrong(wrong, len(jobs)))
     common = {key: value for key, value in common.items() if key not in varying}
     return found, Call(
-        [word for word in jobs[0] if word in shared], keys, sorted(names), common, sorted(varying), dict(choices)
-    )
+        [word for word in jobs[0] if word in shared], keys, sorted(names), common, sorted(varying), dict(choices),
+        contents.pop() if len(contents) == 1 else None,
+    )  # fmt: skip
 
 
 def _fingerprint(config: Config) -> str:

@@ -70,7 +70,8 @@ def show(launcher: "StackLauncher", jobs: Sequence[Job]) -> None:
 
 
 def _shares(launcher: "StackLauncher", places: set[int], done: set[int]) -> list[Share]:
-    from src.stack.program import disk_of, memory_of, program, why_alone
+    from src.engine.choice import choose_stepper
+    from src.sweep.stacking import disk_of, memory_of, program
 
     assert launcher.ledger is not None
     shares = dict[str, Share]()
@@ -82,7 +83,7 @@ def _shares(launcher: "StackLauncher", places: set[int], done: set[int]) -> list
         sections = (config.optimizer, config.model, config.data)
         names = [part.target_.rpartition(".")[2] for part in sections]
         names[0] = chosen[launcher.ledger.entries[stack[0]].number] or names[0]
-        alone = why_alone(config)
+        alone = choose_stepper(config).reason or None
         key = f"{alone}/{config.optimizer.target_}" if alone else program(config)
         share = shares.setdefault(key, Share((*names, f"{config.trainer.max_steps:,}"), alone))
         share.stacks.append(stack)
@@ -95,7 +96,8 @@ def _shares(launcher: "StackLauncher", places: set[int], done: set[int]) -> list
 
 def _seconds(launcher: "StackLauncher", share: Share, done: set[int]) -> float | None:
     """Measured on a copy of the first stack with something left to do, and scaled by stacks and steps."""
-    from src.stack.train import Member, rehearse
+    from src.run.build import RunSpec
+    from src.run.rehearsal import rehearse
 
     left = [stack for stack in share.stacks if not done >= set(stack)]
     if not left:
@@ -103,7 +105,7 @@ def _seconds(launcher: "StackLauncher", share: Share, done: set[int]) -> float |
     if share.alone:
         return None
     configs = [launcher.composed(place).check(Path()) for place in left[0]]
-    step = rehearse([Member(config, Path(str(place))) for place, config in zip(left[0], configs, strict=True)])
+    step = rehearse([RunSpec(config, Path(str(place))) for place, config in zip(left[0], configs, strict=True)])
     return step * configs[0].trainer.max_steps * sum(map(len, left)) / len(left[0])
 
 

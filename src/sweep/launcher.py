@@ -200,9 +200,10 @@ class StackLauncher(Launcher):
 
     def _kind(self, config: Config) -> Lot:
         """The lot, still empty, of runs like this one."""
-        from src.stack.program import most_members, program, why_alone
+        from src.engine.choice import choose_stepper
+        from src.sweep.stacking import most_members, program
 
-        alone = why_alone(config)
+        alone = choose_stepper(config).reason or None
         key = alone or program(config)
         if key not in self._lots:
             most = 1 if alone else most_members(config, self.options.memory * 2**20)
@@ -243,7 +244,7 @@ class StackLauncher(Launcher):
         places = self.ledger.enter(jobs, self._call, confirms)
         self.jobs |= {place: job.words for place, job in zip(places, jobs, strict=True)}
         for lot in self.lots([place for place in places if place >= known]):
-            self.ledger.cut(lot.places, lot.most, pieces(self.options))
+            self.ledger.cut(lot.places, lot.most, pieces(self.options), lot.alone or "")
         return places
 
     def lots(self, places: Sequence[int]) -> list[Lot]:

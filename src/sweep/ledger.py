@@ -17,7 +17,7 @@ from src.sweep.asked import Call, Job, words_of
 from src.sweep.winners import Row
 
 NAME, RESULTS, STATES = "sweep.json", "results.csv", ".stacks"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,14 @@ class Ledger:
         calls: what was asked for, by one command after the other.
         entries: the runs, in the order in which they were asked for.
         stacks: places in `entries` of the runs that are trained together; decided once.
+        alone: of each stack why torch's own class serves it, one run by itself; empty: rules do.
     """
 
     directory: Path
     calls: list[Call] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     stacks: list[list[int]] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
 
     def run(self, entry: Entry) -> RunDirectory:
         """Where a run's files are."""
@@ -104,8 +106,18 @@ class Ledger:
             return ledger
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
+            then = kept.get("format")
+        except (OSError, ValueError, AttributeError) as error:
+            raise LabError(_unreadable(path, error)) from None
+        if then is None:
+            raise LabError(_unreadable(path, KeyError("format")))
+        if then != FORMAT:
+            raise LabError(
+                f"{path} was written by another version (format {then}, not {FORMAT}): choose another hydra.sweep.dir"
+            )
+        try:
             ledger.calls = [Call(**call) for call in kept["calls"]]
-            ledger.stacks = kept["stacks"]
+            ledger.stacks, ledger.alone = kept["stacks"], kept["alone"]
             failures = {int(number): reason for number, reason in kept["failures"].items()}
             confirms = {int(number): winner for number, winner in kept["confirms"].items()}
             marks = {int(number): mark for number, mark in kept["marks"].items()}
@@ -113,10 +125,8 @@ class Ledger:
                 Entry(n, own, tuple(swept), call, confirms.get(n), None, failures.get(n), marks.get(n))
                 for n, own, call, swept in kept["jobs"]
             ]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LabError(
-                f"{path} cannot be read as a sweep ({error}): put it back, or choose another hydra.sweep.dir"
-            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise LabError(_unreadable(path, error)) from None
         ledger._find(_finished(directory))
         return ledger
 
@@ -198,9 +208,13 @@ class Ledger:
             known.setdefault(entry.fingerprint, []).append(place)
         there = (int(path.name) for path in numbered(self.directory))
         places, free = [], self._next_number(there)
+        before = {(entry.call, entry.swept): place for place, entry in enumerate(self.entries)}
         for job, winner in zip(jobs, confirms or [None] * len(jobs), strict=True):
             if waiting := known.get(job.fingerprint):
                 places.append(waiting.pop())
+            elif (call, job.swept) in before:
+                places.append(before[call, job.swept])
+                self._reread(self.entries[places[-1]], job)
             else:
                 self.entries.append(Entry(free, job.fingerprint, job.swept, call))
                 places.append(len(self.entries) - 1)
@@ -209,11 +223,25 @@ class Ledger:
             entry.confirms, entry.swept, entry.call = winner, job.swept, call
         return places
 
-    def cut(self, places: Sequence[int], most: int, pieces: int = 1) -> None:
+    def _reread(self, entry: Entry, job: Job) -> None:
+        """Take a job for the one that the same words have asked for before, though it reads another table by now.
+
+        Raises:
+            LabError: it has been trained on the old one.
+        """
+        if entry.outcome is not None:
+            raise LabError(
+                f"{self.directory}: the table that run {entry.number} was trained on has changed since; "
+                "choose another hydra.sweep.dir"
+            )
+        entry.fingerprint = job.fingerprint
+
+    def cut(self, places: Sequence[int], most: int, pieces: int = 1, alone: str = "") -> None:
         """Decide on stacks of runs of one program: equally large ones, of at most `most`, `pieces` or more of them."""
         number = max(-(-len(places) // most), min(pieces, len(places) // 2), 1)
         ends = [len(places) * piece // number for piece in range(number + 1)]
         self.stacks += [list(places[first:last]) for first, last in pairwise(ends)]
+        self.alone += [alone] * number
 
     # --- writing ---
 
@@ -224,6 +252,7 @@ class Ledger:
             "calls": [asdict(call) for call in self.calls],
             "jobs": [[entry.number, entry.fingerprint, entry.call, entry.swept] for entry in self.entries],
             "stacks": self.stacks,
+            "alone": self.alone,
             "marks": {entry.number: entry.mark for entry in self.entries if entry.mark is not None},
             "failures": {entry.number: entry.failure for entry in self.entries if entry.failure is not None},
             "confirms": {entry.number: entry.confirms for entry in self.entries if entry.confirms is not None},
@@ -284,6 +313,10 @@ class Ledger:
                     ]
                 )
         temporary.replace(self.directory / RESULTS)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path} cannot be read as a sweep ({error}): put it back, or choose another hydra.sweep.dir"
 
 
 def _replace(path: Path, text: str) -> None:

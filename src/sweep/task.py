@@ -3,16 +3,22 @@
 `train_task` is a plain function of a plain value, so any library that calls functions elsewhere can spread stacks.
 """
 
+from __future__ import annotations
+
 import errno
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src.config import Config
 from src.errors import FULL_ERROR, LabError, one_line, unwritable
 from src.results import Result, RunDirectory
 from src.sweep.ledger import Outcome, outcome_of
+
+if TYPE_CHECKING:
+    from src.engine.choice import Choice
 
 Tell = Callable[[int, int], None]
 """Takes how many runs have ended and how many run-steps were taken since it was last called."""
@@ -36,7 +42,7 @@ class Task:
         configs: of its members.
         directories: of its members' runs.
         finished: which of them have their results already.
-        alone: whether this is one run that cannot be in a stack.
+        choice: of the stepper.
         state: where the stack keeps what it goes on from.
         command: what was typed.
     """
@@ -45,7 +51,7 @@ class Task:
     configs: tuple[Config, ...]
     directories: tuple[str, ...]
     finished: tuple[bool, ...]
-    alone: bool
+    choice: Choice
     state: str
     command: str
 
@@ -58,7 +64,7 @@ def train_task(task: Task, tell: Tell = silent) -> list[End]:
         KeyboardInterrupt: it was interrupted.
     """
     try:
-        return _alone(task, tell) if task.alone else _together(task, tell)
+        return _trained(task, tell)
     except LabError:
         raise
     except Exception as error:  # whatever a stack stumbles over, the others go on
@@ -88,52 +94,27 @@ def _there(task: Task) -> list[End]:
     return [outcome_of(run) if run.finished and not was else None for run, was in zip(runs, task.finished, strict=True)]
 
 
-def _together(task: Task, tell: Tell) -> list[End]:
-    from src.stack.train import Member, train_stack
+def _trained(task: Task, tell: Tell) -> list[End]:
+    """Train those that have no result yet."""
+    from src.run.build import RunSpec
+    from src.run.train import train
 
     there = _there(task)
-    finished = [was or end is not None for was, end in zip(task.finished, there, strict=True)]
-    if all(finished):
+    left = [index for index, (was, end) in enumerate(zip(task.finished, there, strict=True)) if not was and end is None]
+    if not left:
         Path(task.state).unlink(missing_ok=True)
         return there
-    members = [
-        Member(config, Path(directory), task.command, done)
-        for config, directory, done in zip(task.configs, task.directories, finished, strict=True)
-    ]
-    ends = train_stack(members, Path(task.state), tell)
-    return [known or _end(end) for known, end in zip(there, ends, strict=True)]
-
-
-def _end(end: Result | LabError | None) -> End:
-    if isinstance(end, Result):
-        return Outcome(end.status, end.reason, end.steps, end.metrics, end.fingerprint)
-    return None if end is None else str(end)
-
-
-def _alone(task: Task, tell: Tell) -> list[End]:
-    from src.run import train
-
-    (config,), where = task.configs, RunDirectory(Path(task.directories[0]))
-    config = _of_a_sweep(config)
-    before = RunDirectory(Path(task.state))
-    if where.finished:
-        return _there(task)
-    _put_aside_again(where, before)
-    try:
-        result = None
-        if before.last_checkpoint.is_file() and config.ckpt_path is None:
-            try:
-                result = train(_going_on(config, before), where.path, task.command)
-            except LabError:  # cut short, or at its end: it begins anew
-                _clear(where)
-        result = result or train(config, where.path, task.command)
-    except LabError as error:
-        return [str(error)]
-    finally:
-        if where.finished:
-            shutil.rmtree(before.path, ignore_errors=True)
-    tell(1, result.steps)
-    return [_end(result)]
+    specs = [RunSpec(_of_a_sweep(task.configs[index]), Path(task.directories[index]), task.command) for index in left]
+    one = RunDirectory(specs[0].directory)
+    went_on = task.choice.stepper == "torch" and one.last_checkpoint.is_file()
+    size = len(task.configs)
+    ends = train(specs, task.choice, kept=Path(task.state), tell=tell, size=size)
+    if went_on and isinstance(ends[0], LabError):  # its checkpoint is cut short, or not its own: it begins anew
+        _clear(one)
+        ends = train(specs, task.choice, kept=Path(task.state), tell=tell, size=size)
+    for index, end in zip(left, ends, strict=True):
+        there[index] = _end(end)
+    return there
 
 
 def _of_a_sweep(config: Config) -> Config:
@@ -144,8 +125,10 @@ def _of_a_sweep(config: Config) -> Config:
     return config.model_copy(update={"callbacks": callbacks, "logger": logger})
 
 
-def _going_on(config: Config, before: RunDirectory) -> Config:
-    return config.model_copy(update={"ckpt_path": str(before.last_checkpoint)})
+def _end(end: Result | LabError) -> End:
+    if isinstance(end, Result):
+        return Outcome(end.status, end.reason, end.steps, end.metrics, end.fingerprint)
+    return str(end)
 
 
 def _clear(where: RunDirectory) -> None:
@@ -153,28 +136,3 @@ def _clear(where: RunDirectory) -> None:
     for path in where.path.iterdir():
         if path.name != ".hydra":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _put_aside_again(where: RunDirectory, before: RunDirectory) -> None:
-    """Where a worker has died of this run: its checkpoint goes where the run goes on from; its `.hydra/` stays."""
-    if where.path.exists() and all(path.name == ".hydra" for path in where.path.iterdir()):
-        return
-    put_aside(where, before.path)
-    shutil.copytree(before.path / ".hydra", where.path / ".hydra")
-
-
-def put_aside(where: RunDirectory, state: Path) -> None:
-    """Before a run that goes alone, which begins in an empty directory: move what an interrupted one has left.
-
-    Args:
-        where: the run.
-        state: where to put it; what lies there is kept if the run got no further since.
-    """
-    if not where.path.exists() or where.finished:
-        return
-    if where.last_checkpoint.is_file() or not state.exists():
-        shutil.rmtree(state, ignore_errors=True)
-        state.parent.mkdir(parents=True, exist_ok=True)
-        where.path.replace(state)
-    else:
-        shutil.rmtree(where.path)

@@ -107,7 +107,7 @@ def _curves(ledger: Ledger, rows: Sequence[Row], best: Sequence[Winner]) -> Iter
 
 def _curves_of(run: RunDirectory, ended: float) -> bytes:
     """An event file with what a run's curves hold, and what theory foresees of them; empty where they are broken."""
-    from src.stack.events import Clock, Curve, event_file
+    from src.run.events import Clock, Curve, event_file
 
     columns: dict[str, dict[int, float]] = {}
     for path, prefix in ((run.theory_path, "theory/"), (run.curves_path, "")):
@@ -186,7 +186,7 @@ def _row(rows: Sequence[Row], numeric: set[str], ended: float) -> bytes:
     from tensorboard.plugins.hparams import api_pb2, metadata
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
-    from src.stack.events import Clock, event_file
+    from src.run.events import Clock, event_file
 
     start = SessionStartInfo(start_time_secs=ended)
     for key, word in setting_of(rows[0].words).items():

@@ -1,6 +1,5 @@
 """The stacks of a sweep, trained as far as they are not finished, and what they leave in the ledger."""
 
-import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from src.sweep.hydra_files import HydraFiles
 from src.sweep.jobs import Composed
 from src.sweep.ledger import STATES, Ledger, Outcome, outcome_of
 from src.sweep.options import Launching
-from src.sweep.task import End, Task, put_aside
+from src.sweep.task import End, Task
 
 REFRESH = 1.1
 """So many times the runs have to be done before TensorBoard is shown them: with each it would take the time of all."""
@@ -124,11 +123,9 @@ class Training:
 
     def _tell_alone(self, stacks: Sequence[int]) -> None:
         """Say, once for each reason, which runs train one by one."""
-        from src.stack.program import why_alone
-
         reasons: dict[str, int] = {}
-        for members in (self.ledger.stacks[stack] for stack in stacks):
-            if len(members) == 1 and (reason := why_alone(self.composed(members[0]).check(Path()))):
+        for reason in (self.ledger.alone[stack] for stack in stacks):
+            if reason:
                 reasons[reason] = reasons.get(reason, 0) + 1
         for reason, number in reasons.items():
             if reason not in self.told:
@@ -137,17 +134,15 @@ class Training:
 
     def _tasks(self, stacks: Sequence[int]) -> Iterator[Task]:
         """The stacks, each as it is taken, with what Hydra writes for its runs."""
-        from src.stack.program import why_alone
+        from src.engine.choice import Choice
 
         for stack in stacks:
             members = [self.ledger.entries[place] for place in self.ledger.stacks[stack]]
             composed = [self.composed(place) for place in self.ledger.stacks[stack]]
             where = [self.ledger.run(member) for member in members]
             configs = [one.check(run.path.absolute()) for one, run in zip(composed, where, strict=True)]
-            alone = len(members) == 1 and why_alone(configs[0]) is not None
-            state = self.ledger.directory / STATES / (f"{stack}.run" if alone else f"{stack}.ckpt")
-            if alone:
-                put_aside(where[0], state)
+            alone = self.ledger.alone[stack]
+            state = self.ledger.directory / STATES / f"{stack}.ckpt"
             for member, one, run in zip(members, composed, where, strict=True):
                 if member.outcome is None:
                     run.path.mkdir(parents=True, exist_ok=True)  # .hydra/ may be switched off
@@ -157,7 +152,7 @@ class Training:
                 tuple(configs),
                 tuple(str(run.path.absolute()) for run in where),
                 tuple(member.outcome is not None for member in members),
-                alone,
+                Choice("torch", alone) if alone else Choice("rules"),
                 str(state.absolute()),
                 self.command,
             )
@@ -171,8 +166,6 @@ class Training:
                 self.ledger.end(entry, end)
             elif end is not None:
                 entry.failure, failed = end, True
-                if task.alone:
-                    shutil.rmtree(task.state, ignore_errors=True)  # it begins anew, if at all
         if failed:
             self.ledger.save()
 

@@ -17,7 +17,7 @@ from src.errors import LabError
 from src.load import load
 from src.models.build import OWN
 from src.optim.driven import drive
-from src.run import check_devices
+from src.run.build import check_devices
 
 Trial = tuple[str, Callable[[], Any]]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from src.compose import compose
 from src.config import Config, check
 from src.load import load
-from src.run import build_model, build_problem
+from src.run.build import build_model, build_problem
 from src.sweep.grid import Interval
 
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam")

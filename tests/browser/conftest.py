@@ -77,7 +77,7 @@ def made(factory: pytest.TempPathFactory, name: str, words: list[str]) -> Path:
     """A sweep directory and its report, made by the first worker that asks."""
     base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    directory = shared / "outputs" / "sweeps" / name
+    directory = shared / name / "outputs" / "sweeps" / name  # each alone, for TensorBoard to look at
     with FileLock(shared / f"{name}.lock"):
         if not (directory / "report.html").is_file():
             command = [sys.executable, "-m", "src.train", "-m", *words, f"hydra.sweep.dir={directory}"]

@@ -74,7 +74,7 @@ def test_tensorboard_has_curves_histograms_figures_and_hyperparameters(train: Tr
     weight, bias = result.parameters["weight"][0][0], result.parameters["bias"][0]
     from src.compose import compose
     from src.config import check
-    from src.run import build_problem
+    from src.run.build import build_problem
 
     rows = build_problem(check(compose(["experiment=noisy_line", "logger=none"]))).train
     x, y = rows.inputs.double().numpy(), rows.targets.double().numpy()

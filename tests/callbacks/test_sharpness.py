@@ -8,7 +8,7 @@ import torch
 from src.compose import compose
 from src.config import check
 from src.results import Result, read_rows
-from src.run import build_model, build_problem
+from src.run.build import build_model, build_problem
 
 Train = Callable[..., Result]
 WATCH = ["callbacks=[sharpness]", "callbacks.sharpness.every_n_steps=10"]

@@ -13,8 +13,8 @@ from torch import Generator
 
 from src.activations import ACTIVATIONS
 from src.data import Features, Line, Noise, Random, Teacher
-from src.data.module import LabDataModule
-from src.models import Linear, TwoLayer
+from src.engine.device_data import DeviceData
+from src.models import Linear, SquaredError, TwoLayer
 from src.seeds import stream
 
 NONE = {"val": 0, "test": 0}
@@ -291,9 +291,7 @@ def test_one_seed_gives_the_same_data_and_another_seed_others(kind, one, other):
 def test_a_run_in_float64_is_trained_on_the_float32_numbers(kind):
     problem = drawn(kind)
     for dtype in (torch.float32, torch.float64):
-        module = LabDataModule(problem, "full", [0], dtype=dtype, val_every_n_steps=1, block_size=1)
-        rows = module.rows("train", torch.device("cpu"))
-        assert rows is not None
+        rows = DeviceData([problem], [0], [0], 10**9, SquaredError(), dtype, torch.device("cpu")).rows("train")
         assert rows.inputs.dtype == dtype
         assert problem.train.inputs.dtype == problem.train.targets.dtype == torch.float32
         assert torch.equal(rows.inputs[0].float(), problem.train.inputs)

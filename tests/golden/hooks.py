@@ -14,6 +14,8 @@ FILE = "hooks.json"
 class Recorder(Callback):
     """Writes "hook@global_step" for every hook it is called at, in order, into `hooks.json` of the run directory."""
 
+    counts_steps = True
+
     def __init__(self) -> None:
         self.seen: list[str] = []
 
@@ -60,6 +62,8 @@ class Recorder(Callback):
 
 class Stop(Callback):
     """Ends the run at the first block past a step, as a callback of a user's own may."""
+
+    counts_steps = True
 
     def __init__(self, at: int) -> None:
         self.at = at

@@ -10,7 +10,7 @@ from src.compose import compose
 from src.config import check
 from src.errors import LabError
 from src.models import Linear, TwoLayer
-from src.run import build_model, build_problem
+from src.run.build import build_model, build_problem
 
 
 def starts(model: nn.Module) -> dict[str, Tensor]:

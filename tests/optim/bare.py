@@ -1,4 +1,4 @@
-"""A training loop by hand, to hold a run of this project against: torch's own classes, nothing of `src.descent`."""
+"""A training loop by hand, to hold a run of this project against: torch's own classes, nothing of `src.engine`."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from src import checkpoint
 from src.config import Config, check
 from src.data import Problem
+from src.engine import checkpoint
 from src.results import Result, read_rows
-from src.run import build_model, build_problem
+from src.run.build import build_model, build_problem
 from src.seeds import stream
 
 

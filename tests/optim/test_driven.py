@@ -10,7 +10,7 @@ from torch import Tensor
 from src.compose import CONF
 from src.errors import LabError
 from src.results import Result
-from src.run import build_model, build_problem
+from src.run.build import build_model, build_problem
 from tests.optim.bare import batches, configured, curve, loop, parameters, same
 
 Train = Callable[..., Result]

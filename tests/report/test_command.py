@@ -16,7 +16,7 @@ from src.report.run_files import Run
 from src.report.single import findings_of
 from src.run import run as train
 
-HEAVY = "torch", "lightning", "tensorboard", "src.run", "src.descent", "src.checkpoint", "src.data"
+HEAVY = "torch", "lightning", "tensorboard", "src.run", "src.engine", "src.data"
 
 
 @pytest.fixture(scope="module")

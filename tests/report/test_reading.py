@@ -9,7 +9,7 @@ from src.errors import LabError
 from src.report.merged import merged
 from src.report.reading import Run, Sweep, gather, read
 from src.results import RunDirectory
-from src.sweep.ledger import Ledger
+from src.sweep.ledger import FORMAT, Ledger
 from tests.report.sweeps import grid, run, sweep
 
 JOBS = grid({("sgd", 0.1): [1.0, 2.0], ("adam", 0.1): [3.0, None]})
@@ -53,7 +53,8 @@ def test_a_results_csv_that_is_behind_is_not_believed(tmp_path):
     run(tmp_path / "2", JOBS[2])
     call = {"shared": [], "keys": ["optimizer", "seed"], "swept": [], "common": {}, "varying": [], "choices": {}}
     jobs = [[n, f"{n:0>16}", 0, [f"{k}={v}" for k, v in JOBS[n]["words"].items()]] for n in range(3)]
-    kept = {"calls": [call], "jobs": jobs, "stacks": [], "failures": {}, "confirms": {}, "marks": {}}
+    kept = {"format": FORMAT, "calls": [call], "jobs": jobs, "stacks": [], "alone": []}
+    kept |= {"failures": {}, "confirms": {}, "marks": {}}
     (tmp_path / "sweep.json").write_text(json.dumps(kept), encoding="utf-8")
     found = read(tmp_path)
     assert isinstance(found, Sweep)

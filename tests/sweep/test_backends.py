@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -19,16 +19,18 @@ import torch
 from filelock import FileLock
 
 from src.compose import CONF
-from src.config import Config
+from src.engine.checkpoint import read_member
+from src.engine.choice import Choice
+from src.engine.loop import Loop
 from src.errors import LabError
-from src.results import Result, RunDirectory
+from src.results import RunDirectory
 from src.sweep import backends
 from src.sweep.backends import loky, work
 from src.sweep.backends.pool import DEATHS, Answer, Pool, WorkerDiedError, trained
 from src.sweep.backends.work import Order, lock_of, read_slip
 from src.sweep.ledger import STATES, Outcome
 from src.sweep.task import Task, train_task
-from tests.stack.runs import members, numbers
+from tests.run.runs import members, numbers
 from tests.sweep.conftest import Multirun
 from tests.sweep.waiting import LONG, everything, until
 
@@ -179,7 +181,9 @@ def task(sweep: Path, stack: int = 0, **changes: Any) -> Task:
     run = sweep / str(stack)
     run.mkdir(parents=True, exist_ok=True)
     (sweep / STATES).mkdir(exist_ok=True)
-    return replace(Task(stack, (), (str(run),), (False,), False, str(sweep / STATES / f"{stack}.ckpt"), ""), **changes)
+    return replace(
+        Task(stack, (), (str(run),), (False,), Choice("rules"), str(sweep / STATES / f"{stack}.ckpt"), ""), **changes
+    )
 
 
 OUTCOME = Outcome("completed", "all steps", 5, {"val/loss": 1.0}, "0123")
@@ -347,7 +351,7 @@ def test_what_a_dead_worker_has_finished_is_taken_as_it_is(tmp_path: Path) -> No
             tuple(run.config for run in runs),
             tuple(str(run.directory) for run in runs),
             (False,) * 3,
-            False,
+            Choice("rules"),
             str(tmp_path / name / "0.ckpt"),
             "",
         )
@@ -370,23 +374,24 @@ def test_a_lone_run_whose_worker_died_goes_on_from_its_checkpoint(
     for name, steps in (("whole", 20), ("killed", 8)):
         (member,) = members(tmp_path / name, words, [[f"trainer.max_steps={steps}"]])
         (member.directory / ".hydra").mkdir()
-        one = Task(0, (member.config,), (str(member.directory),), (False,), True, str(tmp_path / name / "0.run"), "")
+        one = Task(
+            0, (member.config,), (str(member.directory),), (False,), Choice("torch"), str(tmp_path / "0.ckpt"), ""
+        )
         ends = train_task(one)
         if name == "whole":
             whole = ends
     killed = RunDirectory(tmp_path / "killed" / "0")
     killed.result_path.unlink()
     (member,) = members(tmp_path / "killed", words, [["trainer.max_steps=20"]])
-    begun = list[str | None]()
-    from src.run import train as original
+    gone_on = list[int]()
 
-    def watched(config: Config, directory: Path, command: str) -> Result:
-        begun.append(config.ckpt_path)
-        return original(config, directory, command)
+    def watched(loop: Loop, kept: Mapping[str, Any], in_place: bool) -> None:
+        read_member(loop, kept, in_place)
+        gone_on.append(loop.step)
 
-    monkeypatch.setattr("src.run.train", watched)
+    monkeypatch.setattr("src.run.module.read_member", watched)
     (end,) = train_task(replace(one, configs=(member.config,)))
-    assert begun == [str(tmp_path / "killed" / "0.run" / "checkpoints" / "last.ckpt")]
+    assert gone_on == [8]
     assert isinstance(end, Outcome)
     assert isinstance(whole[0], Outcome)
     assert end.metrics == whole[0].metrics

@@ -1,18 +1,20 @@
 """Multiruns that are trained as stacks: what they write, refuse, resume and tell."""
 
 import csv
+import errno
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from src.compose import CONF
-from src.config import Config
-from src.errors import LabError
+from src.engine.checkpoint import read_member
+from src.engine.loop import Loop
 from src.results import Result, read_rows
+from src.run.train import train as trained
 from src.sweep.ledger import Ledger
 from tests.sweep.conftest import Multirun, snapshot
 
@@ -37,20 +39,18 @@ def table(sweep: Path) -> list[dict[str, str]]:
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, runs: int) -> None:
     """Ctrl-C once so many runs have been told of."""
-    from src.stack.train import train_stack
-
     left = [runs]
 
-    def interrupted(members: Any, state: Any, tell: Callable[[int, int], None]) -> Any:
+    def interrupted(specs: Any, choice: Any, kept: Any, tell: Callable[[int, int], None], size: int) -> Any:
         def count(ended: int, steps: int) -> None:
             tell(ended, steps)
             left[0] -= ended
             if left[0] <= 0:
                 raise KeyboardInterrupt
 
-        return train_stack(members, state, count)
+        return trained(specs, choice, kept=kept, tell=count, size=size)
 
-    monkeypatch.setattr("src.stack.train.train_stack", interrupted)
+    monkeypatch.setattr("src.run.train.train", interrupted)
 
 
 # --- what is written ---
@@ -186,16 +186,15 @@ def test_a_lone_run_goes_on_from_its_own_checkpoint(
     killed = train("killed", *words, "seed=2", "trainer.max_steps=8", "trainer.val_every_n_steps=10")
     shutil.copytree(killed.directory, run)
     (run / "result.json").unlink()
-    begun = list[str | None]()
-    from src.run import train as original
+    begun = list[int]()
 
-    def watched(config: Config, directory: Path, command: str) -> Result:
-        begun.append(config.ckpt_path)
-        return original(config, directory, command)
+    def watched(loop: Loop, kept: Mapping[str, Any], in_place: bool) -> None:
+        read_member(loop, kept, in_place)
+        begun.append(loop.step)
 
-    monkeypatch.setattr("src.run.train", watched)
+    monkeypatch.setattr("src.run.module.read_member", watched)
     assert multirun("sweep", *words, "seed=1,2") == 0
-    assert [Path(str(path)).name for path in begun] == ["last.ckpt"]
+    assert begun == [8]
     assert numbers(tmp_path / "sweep") == known
     assert not (tmp_path / "sweep" / ".stacks").exists()
 
@@ -263,14 +262,12 @@ def test_what_fails_is_kept_and_tried_again_when_asked(
 def test_a_bug_in_a_stack_takes_no_other_with_it(
     multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from src.stack.train import train_stack
-
-    def stumbling(members: Any, *rest: Any) -> Any:
-        if members[0].config.optimizer.target_.endswith("Adam"):
+    def stumbling(specs: Any, *rest: Any, **knobs: Any) -> Any:
+        if specs[0].config.optimizer.target_.endswith("Adam"):
             raise MemoryError("out of memory")
-        return train_stack(members, *rest)
+        return trained(specs, *rest, **knobs)
 
-    monkeypatch.setattr("src.stack.train.train_stack", stumbling)
+    monkeypatch.setattr("src.run.train.train", stumbling)
     assert multirun("sweep", "optimizer=adam,sgd", "seed=0,1") == 1
     assert "2 of 4 runs failed: MemoryError: out of memory (jobs 0, 1)" in capfd.readouterr().err
     assert set(results(tmp_path / "sweep")) == {2, 3}
@@ -279,15 +276,13 @@ def test_a_bug_in_a_stack_takes_no_other_with_it(
 def test_on_a_full_disk_what_is_finished_stays(
     multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from src.stack.train import train_stack
-
-    def full(members: Any, *rest: Any) -> Any:
-        if members[0].config.optimizer.target_.endswith("Adam"):
-            raise LabError("5/metrics.csv cannot be written (No space left on device)")
-        return train_stack(members, *rest)
+    def full(specs: Any, *rest: Any, **knobs: Any) -> Any:
+        if specs[0].config.optimizer.target_.endswith("Adam"):
+            raise OSError(errno.ENOSPC, "No space left on device", "5/metrics.csv")
+        return trained(specs, *rest, **knobs)
 
     with monkeypatch.context() as patch:
-        patch.setattr("src.stack.train.train_stack", full)
+        patch.setattr("src.run.train.train", full)
         assert multirun("sweep", "optimizer=sgd,adam,adagrad", "seed=0,1") == 1
     told = capfd.readouterr().err
     assert "No space left on device); 2 of 6 runs are finished; go on with: python -m src.train -m" in told

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from src.sweep.trial import mistakes
-from tests.stack.runs import members
+from tests.run.runs import members
 
 
 @pytest.mark.parametrize(

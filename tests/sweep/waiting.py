@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from src.sweep.ledger import Ledger
-from tests.stack.runs import numbers
+from tests.run.runs import numbers
 
 LONG = (
     *("data=teacher", "model=two_layer", "optimizer=sgd,adam", "seed=0,1", "trainer.max_steps=6000"),

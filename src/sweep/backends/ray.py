@@ -9,7 +9,7 @@ import ray
 from loky import cpu_count
 
 from src.errors import LabError, one_line
-from src.run import on_gpu
+from src.run.build import on_gpu
 from src.sweep.backends.pool import Answer, Pool, WorkerDiedError
 from src.sweep.backends.work import Order, work
 from src.sweep.options import Launching

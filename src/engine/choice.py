@@ -1,0 +1,80 @@
+"""Which stepper serves a run, and why. It is decided here and nowhere else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from src.config import TENSORBOARD, Config
+from src.engine.watchers import Watcher
+from src.models.build import OWN
+from src.optim.rules import RULES
+from src.optim.stacked_rule import has_rule
+from src.optim.stacked_schedule import has_schedule, plain
+
+WATCHED = frozenset(
+    f"src.callbacks.{name}"
+    for name in ("ProgressBar", "Checkpoint", "EarlyStopping", *(kind.__name__ for kind in Watcher.__subclasses__()))
+)
+"""Callbacks that a stack has for all members at once."""
+
+AS_IT_IS = {"name": "", "version": "", "default_hp_metric": False}
+"""What conf/logger/tensorboard.yaml says to the class besides the directory."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The stepper of a run.
+
+    Attributes:
+        stepper: "torch": its optimizer's own class, alone, with Lightning's events; "rules": a stack, without.
+        reason: why torch's, in words that are told as they are; empty for rules.
+    """
+
+    stepper: Literal["torch", "rules"]
+    reason: str = ""
+
+
+def choose_stepper(config: Config, alone: bool = False) -> Choice:
+    """Of a run by itself (`alone`), or of one that a sweep asks for."""
+    if alone:
+        return Choice("torch", "a run by itself has the bits of torch's own class")
+    reason = _why_alone(config)
+    return Choice("torch", reason) if reason else Choice("rules")
+
+
+def _why_alone(config: Config) -> str | None:
+    """Why this run cannot be a member of a stack, in words; None: it can."""
+    knobs, optimizer = config.trainer, config.optimizer.arguments()
+    target = config.optimizer.target_
+    name = target.rpartition(".")[2]
+    parts = [part.target_ for part in config.callbacks.values() if part]
+    other = next((path.rpartition(".")[2] for path in parts if path not in WATCHED), None)
+    loggers = [part for part in config.logger.values() if part]
+    logger = next((part.target_.rpartition(".")[2] for part in loggers if part.target_ != TENSORBOARD), None)
+    changed = any(_changed(part.arguments()) for part in loggers if part.runs != "best")
+    given = {key: value for key, value in optimizer.items() if not key.startswith("_")}
+    reasons = (
+        (target not in RULES, f"{name} has no per-member rule"),
+        (target in RULES and not has_rule(target, given), f"{name} has none for these arguments"),
+        (not _schedule_fits(config), "a schedule that turns momentum off leaves its buffer alone, as no stack does"),
+        (config.model.target_ not in OWN, f"{config.model.target_} is a module of your own"),
+        (other is not None, f"the callback {other} acts on one run"),
+        (logger is not None, f"the logger {logger} writes one run"),
+        (changed, "logger.tensorboard is not as conf/logger has it"),
+        (knobs.create_graph, "trainer.create_graph keeps graphs, and a stack has none"),
+        (knobs.strategy == "ddp", "trainer=ddp shares the batches of one run"),
+        (knobs.profiler is not None, "trainer.profiler looks at one run"),
+        (config.ckpt_path is not None, "ckpt_path goes on from one run"),
+        (config.check_gradients, "check_gradients looks at one model"),
+    )
+    return next((why for so, why in reasons if so), None)
+
+
+def _schedule_fits(config: Config) -> bool:
+    schedule = config.scheduler
+    return schedule is None or has_schedule(schedule.target_, plain(schedule.arguments()))
+
+
+def _changed(logger: Mapping[str, Any]) -> bool:
+    """Whether a logger writes otherwise than a stack does: elsewhere, or by other names."""
+    return {key: value for key, value in logger.items() if key not in ("_target_", "save_dir")} != AS_IT_IS

@@ -1,0 +1,129 @@
+"""What members see, on their device: every distinct data set once, who sees which; all rows, or batches in order."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from src.data.blocks import BatchOrder, shard
+from src.data.problem import Problem, Rows
+from src.engine.condensed import Condensed
+from src.models.loss import Loss, SquaredError
+
+PARTS = ("train", "val", "test")
+LARGEST_GATHERED = 2**18
+"""Numbers of rows that are gathered at once for steps to come: they should still be in the cache when they are used."""
+
+Batch = tuple[Tensor, Tensor, int | None]
+"""Inputs `[P, B, I]`, targets `[P, B, O]`; where several processes share it, the rows of the whole batch, else None."""
+
+
+class DeviceData:
+    """The data of a stack.
+
+    Args:
+        problems: each distinct data set, of the same sizes.
+        which: of each member, its place in `problems`.
+        order_seeds: of each member, the seed of its batch order.
+        batch_size: rows of a batch; all rows: every step sees all.
+        loss: as the run trains.
+        dtype: of the run.
+        device: where it all lies.
+        condense: where all rows of a linear model are kept as a few numbers: with a bias or without (True or False).
+        rank: which of several processes this is: it sees its shard of every batch.
+        world: how many they are.
+    """
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        which: Sequence[int],
+        order_seeds: Sequence[int],
+        batch_size: int,
+        loss: Loss,
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        condense: bool | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.device, self.rank, self.world = device, rank, world
+        self.number = len(problems[0].train)
+        self.full_batch = batch_size >= self.number
+        self.parts = [part for part in PARTS if getattr(problems[0], part) is not None]
+        self._which, self._order_seeds = list(which), list(order_seeds)
+        self._distinct: dict[str, Rows] = {}
+        self._distinct_condensed: dict[str, Condensed] = {}
+        for part in self.parts:
+            each = [getattr(problem, part) for problem in problems]
+            if condense is not None:
+                assert isinstance(loss, SquaredError)
+                pieces = [Condensed.of(one, condense, loss, dtype) for one in each]
+                self._distinct_condensed[part] = Condensed.joined(pieces, device)
+            if condense is None or (part == "train" and not self.full_batch):
+                inputs, targets = (
+                    [r.inputs.to(device, dtype) for r in each],
+                    [r.targets.to(device, dtype) for r in each],
+                )
+                self._distinct[part] = Rows(_stacked(inputs), _stacked(targets))
+        self._seeds = sorted(set(order_seeds))
+        self._order = None if self.full_batch else BatchOrder(self.number, batch_size, self._seeds)
+        self._look_up()
+
+    def _look_up(self) -> None:
+        """Indices on the device, of the members that are there now."""
+        place = {seed: index for index, seed in enumerate(self._seeds)}
+        self._data = torch.tensor(self._which, device=self.device)
+        self._orders = torch.tensor([place[seed] for seed in self._order_seeds], device=self.device)
+        self._rows: dict[str, Rows] = {}
+        self._condensed: dict[str, Condensed] = {}
+
+    def select(self, keep: Sequence[int]) -> "DeviceData":
+        """What some members see."""
+        some = copy.copy(self)
+        some._which = [self._which[index] for index in keep]
+        some._order_seeds = [self._order_seeds[index] for index in keep]
+        some._look_up()
+        return some
+
+    def condensed(self, part: str) -> Condensed | None:
+        """All rows of a part as a few numbers, where they are kept so."""
+        if part in self._distinct_condensed and part not in self._condensed:
+            self._condensed[part] = self._distinct_condensed[part].select(self._data)
+        return self._condensed.get(part)
+
+    def rows(self, part: str) -> Rows:
+        """All rows of a part, `[P, N, I]` and `[P, N, O]`."""
+        if part not in self._rows:
+            inputs, targets = self._distinct[part].inputs, self._distinct[part].targets
+            if len(inputs) == 1:  # seen by each, not copied
+                members = len(self._which)
+                self._rows[part] = Rows(inputs.expand(members, -1, -1), targets.expand(members, -1, -1))
+            else:
+                self._rows[part] = Rows(inputs[self._data], targets[self._data])
+        return self._rows[part]
+
+    def batches(self, first: int, most: int) -> list[Batch]:
+        """The batches of the steps from `first` on, of at most so many."""
+        if self._order is None:
+            rows = self.rows("train")
+            if self.world == 1:
+                return [(rows.inputs, rows.targets, None)] * most
+            mine = shard(self.number, self.rank, self.world)
+            return [(rows.inputs[:, mine], rows.targets[:, mine], self.number)] * most
+        inputs, targets = self._distinct["train"].inputs, self._distinct["train"].targets
+        width = (inputs.shape[-1] + targets.shape[-1]) * self._order.batch_size * len(self._which)
+        order, sizes = self._order.steps(first, max(1, min(most, LARGEST_GATHERED // width)))
+        taken, members = order.to(self.device)[self._orders], self._data[:, None]
+        pieces = list(zip(inputs[members, taken].split(sizes, 1), targets[members, taken].split(sizes, 1), strict=True))
+        if self.world == 1:
+            return [(x, y, None) for x, y in pieces]
+        shards = [shard(size, self.rank, self.world) for size in sizes]
+        return [(x[:, one], y[:, one], size) for (x, y), one, size in zip(pieces, shards, sizes, strict=True)]
+
+
+def _stacked(tensors: Sequence[Tensor]) -> Tensor:
+    """With a leading axis; one alone is not copied."""
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(list(tensors))

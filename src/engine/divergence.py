@@ -1,0 +1,45 @@
+"""When a loss has diverged, and at which step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Divergence:
+    """A loss has diverged that is not finite, or above `factor` times the larger of the first one and `spread`.
+
+    Attributes:
+        factor: of each member, `[P]` float64; infinite: any finite loss is fine.
+        spread: the loss of predicting the mean of the targets, `[P]` float64: a start near the minimum is no measure.
+        first: the loss before the first step, `[P]` float64; NaN until it is known.
+    """
+
+    factor: Tensor
+    spread: Tensor
+    first: Tensor
+
+    @classmethod
+    def of(cls, factor: Tensor, spread: Tensor) -> Divergence:
+        """Before the first step."""
+        return cls(factor, spread, torch.full_like(spread, torch.nan))
+
+    def first_in(self, losses: Tensor) -> Tensor:
+        """The first of the losses `[K, P]`, of consecutive steps, that has diverged; K: none has, `[P]`."""
+        if not len(losses):
+            return torch.zeros(losses.shape[1], dtype=torch.long)
+        if bool(self.first.isnan().all()):
+            self.first = losses[0].double()
+        scale = torch.maximum(self.first.abs(), self.spread).to(losses)
+        fine = losses.isfinite() & ((losses <= self.factor.to(losses) * scale) | (scale == 0))
+        index = torch.arange(len(losses), device=losses.device)[:, None]
+        return torch.where(fine, len(losses), index).amin(0)
+
+    def select(self, keep: Sequence[int]) -> Divergence:
+        """Of some members."""
+        where = list(keep)
+        return Divergence(self.factor[where], self.spread[where], self.first[where])

@@ -1,0 +1,387 @@
+"""Control of a training, for `P` members: blocks, divergence, validation, stopping, the best state, who leaves."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from src.data.problem import Scaling, in_units
+from src.engine.curves import Curves
+from src.engine.divergence import Divergence
+from src.engine.early_stopping import EarlyStopping, Patience
+from src.engine.outcome import Cause, Outcome
+from src.engine.stepper import Leaf, State, Stepper
+from src.engine.watchers import Watcher
+from src.errors import LabError
+from src.models.linear import Linear
+
+
+@dataclass(frozen=True)
+class Marks:
+    """When something happens, the same for all members.
+
+    Attributes:
+        max_steps: the last optimizer step.
+        val_every: validation, early stopping and plateau schedules are at multiples of it.
+        log_every: how far the loss curve is thinned.
+        watchers: record curves at multiples of their own.
+        best_by: the metric that the best state is best by, and "min" or "max"; None: there is none.
+        stopping: early stopping; None: there is none.
+    """
+
+    max_steps: int
+    val_every: int
+    log_every: int = 1
+    watchers: Sequence[Watcher] = ()
+    best_by: tuple[str, Literal["min", "max"]] | None = None
+    stopping: EarlyStopping | None = None
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best state of each member so far.
+
+    Attributes:
+        value: of the metric, `[P]` float64; NaN until there is one.
+        state: at that step.
+        patience: what early stopping knew then, each `[P]`.
+    """
+
+    value: Tensor
+    state: State
+    patience: Mapping[str, Tensor]
+
+    def select(self, keep: Sequence[int]) -> Best:
+        """Of some members."""
+        where = list(keep)
+        known = {name: value[where] for name, value in self.patience.items()}
+        return Best(self.value[where], self.state.select(where), known)
+
+
+class Loop:
+    """Members on their way.
+
+    A member whose loss diverges ends at the step whose loss it is, in the parameters whose loss it is; one that stops
+    early ends at that mark. Who has ended leaves, as a loop of its own, and the others go on as if it had never been
+    there.
+
+    Args:
+        stepper: of the members.
+        ids: what each is called.
+        marks: when something happens.
+        divergence: when a loss has diverged.
+        unit: what a loss is multiplied by to be in the data's units, `[P]` float64.
+        scalings: of each member's table, to tell parameters in its units.
+        leave: takes the loop of those who have ended, before their last marks; this loop itself, where they are all.
+        tell: takes how many run-steps were taken, after every block.
+        curves: where values are recorded.
+
+    Attributes:
+        step: optimizer steps taken.
+        last_loss: before the last step, `[P]`.
+        metrics: of the last mark, in the data's units, each `[P]` float64.
+        best: by `marks.best_by`; None: not yet.
+        ended: why these members have ended; None: they go on. `[P]`
+        final: losses over all rows of each part in the data's units, each `[P]`; empty until `finish`.
+        seconds: each member's share of the time, `[P]`.
+        over: nobody is left.
+    """
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        ids: Sequence[str],
+        marks: Marks,
+        divergence: Divergence,
+        unit: Tensor,
+        scalings: Sequence[Scaling | None],
+        leave: Callable[[Loop], None] = lambda loop: None,
+        tell: Callable[[int], None] = lambda steps: None,
+        curves: Curves | None = None,
+    ) -> None:
+        self.stepper, self.ids, self.marks, self.divergence = stepper, list(ids), marks, divergence
+        self.unit, self.scalings, self.leave, self.tell = unit, list(scalings), leave, tell
+        self.curves, self.step = curves or Curves(), 0
+        self.last_loss: Tensor | None = None
+        self.patience = None if marks.stopping is None else Patience(marks.stopping, len(self.ids))
+        self.metrics: dict[str, Tensor] = {}
+        self.best: Best | None = None
+        self.ended: list[Outcome] | None = None
+        self.final: dict[str, Tensor] = {}
+        self.seconds = torch.zeros(len(self.ids), dtype=torch.float64)
+        self.over = False
+        self._clock = time.perf_counter()
+        self._watched_at = dict[int, int]()
+
+    # --- one block ---
+
+    def start(self) -> None:
+        """Before the first block of this session: the first point of every curve."""
+        self._clock = time.perf_counter()
+        if self.step == 0:
+            self.watch(always=True)
+
+    def watch(self, *, before: bool = False, always: bool = False) -> None:
+        """Let the watchers record what they do after (or before) a block, at their multiples."""
+        for index, watcher in enumerate(self.marks.watchers):
+            due = self.step % watcher.every_n_steps == 0 and watcher.before_a_block == before
+            if (always or due) and self._watched_at.get(index) != self.step:
+                self._watched_at[index] = self.step
+                for name, values in watcher.curves(self).items():
+                    self.curves.record(name, [self.step], values[None])
+
+    def advance(self, block: range) -> int:
+        """Take the steps of a block; who diverges in it has ended.
+
+        Returns:
+            how many steps were taken: fewer than the block has only where nobody is left.
+
+        Raises:
+            Exception: what a step has raised, unless a loss had diverged before it.
+        """
+        self.watch(before=True)
+        before = self.stepper.state(block.start)
+        losses = self.stepper.step(block.start, len(block))
+        bad = self.divergence.first_in(losses)
+        if self.stepper.raised is not None and not bool((bad < len(losses)).all()):
+            raise self.stepper.raised  # the tail of a block that has diverged may overflow in any way
+        at = bad.tolist()
+        self.tell(sum(min(one, len(block)) for one in at))
+        self.share_time()
+        fine = [index for index, one in enumerate(at) if one == len(block)]
+        if len(fine) == len(at):
+            self._take_in(block.start, losses)
+            self.step = block.stop
+            self.watch()
+            return len(block)
+        return self._let_diverged_go(before, block, losses, at, fine)
+
+    def _take_in(self, first: int, losses: Tensor, last: bool = False) -> None:
+        """Record those losses `[K, P]` of consecutive steps that are logged, and the last one if it is asked for."""
+        self.last_loss = losses[-1]
+        indices = list(range(-first % self.marks.log_every, len(losses), self.marks.log_every))
+        if last and (not indices or indices[-1] != len(losses) - 1):
+            indices.append(len(losses) - 1)
+        steps = [first + index for index in indices]
+        self.curves.record("train/loss", steps, losses[indices].double() * self.unit)
+
+    def _let_diverged_go(self, before: State, block: range, losses: Tensor, at: list[int], fine: list[int]) -> int:
+        """End diverged members in the parameters whose loss it was: from the block's start, as loops of their own.
+
+        Members' bits do not depend on the stack, so those that go on keep what they have.
+        """
+        gone = sorted((index for index in range(len(at)) if at[index] < len(block)), key=lambda index: at[index])
+        rest = self.select(fine) if fine else None
+        self.stepper.load(before)
+        going, taken = (self if len(gone) == len(at) and gone == sorted(gone) else self.select(gone)), 0
+        while gone:
+            end = at[gone[0]]
+            here = [place for place, index in enumerate(gone) if at[index] == end]
+            stay = [place for place in range(len(gone)) if place not in here]
+            if end > taken:
+                going.stepper.step(block.start + taken, end - taken)
+            part = going.select(here) if stay else going
+            part._take_in(block.start, losses[: end + 1, [gone[place] for place in here]], last=True)
+            part._end("start" if block.start + end == 0 else "loss", block.start + end)
+            going, taken = (going.select(stay) if stay else going), end
+            self.leave(part)
+            gone = [gone[place] for place in stay]
+        if rest is None:
+            self.over = True
+            return end
+        rest._take_in(block.start, losses[:, fine])
+        self._become(rest)
+        self.step = block.stop
+        self.watch()
+        return len(block)
+
+    def _end(self, cause: Cause, step: int, values: Sequence[Mapping[str, float]] | None = None) -> None:
+        """All of these have ended."""
+        self.step, self.over = step, True
+        self.ended = [Outcome(cause, step, values[index] if values else {}) for index in range(len(self.ids))]
+
+    def _become(self, rest: Loop) -> None:
+        """Go on with these only."""
+        self.__dict__.update({name: value for name, value in rest.__dict__.items() if name not in ("leave", "tell")})
+
+    def share_time(self) -> None:
+        """Give each member its share of the time since this was last done."""
+        now = time.perf_counter()
+        self.seconds += (now - self._clock) / len(self.ids)
+        self._clock = now
+
+    # --- marks ---
+
+    def validate(self) -> dict[str, Tensor]:
+        """The metrics of this mark: the loss over the validation rows, which is recorded, and the last training one."""
+        self.metrics = {}
+        if "val" in self.stepper.data.parts:
+            with self.stepper.evaluating():
+                self.metrics["val/loss"] = self._in_units(self.stepper.losses("val"))
+            self.curves.record("val/loss", [self.step], self.metrics["val/loss"][None])
+        if self.last_loss is not None:
+            self.metrics["train/loss"] = self._in_units(self.last_loss)
+        return self.metrics
+
+    def decide(self) -> None:
+        """What follows from the metrics of this mark: plateau schedules, who stops, the best state so far.
+
+        Schedules and early stopping act at multiples of the interval only, the best state at any mark.
+
+        Raises:
+            LabError: early stopping watches a metric that there is not.
+        """
+        stops: list[Cause | None] = [None] * len(self.ids)
+        waited = list[dict[str, float]]()
+        if self.step and self.step % self.marks.val_every == 0:
+            if self.stepper.waits:
+                metric = self.metrics.get("val/loss", self.last_loss)
+                assert metric is not None
+                self.stepper.plateau(metric)
+            if self.patience is not None and self.ended is None:
+                metric = self._watched(self.patience.rule.monitor)
+                stops = self.patience.stops(metric)
+                told = zip(metric.tolist(), self.patience.best.tolist(), self.patience.waited.tolist(), strict=True)
+                waited = [{"metric": m, "best": b, "waited": w} for m, b, w in told]
+        if self.marks.best_by is not None:
+            self._keep_best(*self.marks.best_by)
+        self.share_time()
+        if any(stops):
+            self._let_stopped_go(stops, waited)
+
+    def _watched(self, monitor: str) -> Tensor:
+        if monitor not in self.metrics:
+            there = ", ".join(self.metrics) or "none yet"
+            raise LabError(f"callbacks.early_stopping.monitor={monitor}: there is no such metric (there are: {there})")
+        return self.metrics[monitor]
+
+    def _let_stopped_go(self, stops: Sequence[Cause | None], values: Sequence[Mapping[str, float]]) -> None:
+        stay = [index for index, cause in enumerate(stops) if cause is None]
+        rest = self.select(stay) if stay else None
+        for cause in dict.fromkeys(cause for cause in stops if cause is not None):
+            here = [index for index, own in enumerate(stops) if own == cause]
+            part = self.select(here) if len(here) < len(stops) else self
+            part._end(cause, self.step, [values[index] for index in here])
+            self.leave(part)
+        if rest is None:
+            self.over = True
+        else:
+            self._become(rest)
+
+    def _keep_best(self, metric: str, mode: Literal["min", "max"]) -> None:
+        value = self.metrics.get(metric)
+        if value is None:
+            return
+        old = torch.full_like(value, math.nan) if self.best is None else self.best.value
+        better = value.isfinite() & (old.isnan() | (value < old if mode == "min" else value > old))
+        if not bool(better.any()):
+            return
+        now = self.stepper.state(self.step)
+        known = {} if self.patience is None else {"best": self.patience.best, "waited": self.patience.waited}
+        if self.best is not None:
+            now = now.where(better, self.best.state)
+            known = {name: torch.where(better, new, self.best.patience[name]) for name, new in known.items()}
+        self.best = Best(torch.where(better, value, old), now, known)
+
+    # --- the end ---
+
+    def finish(self) -> None:
+        """The last curves and the final losses, in the parameters that are kept; `ended` has the outcome of each."""
+        self.stepper.eval()
+        self.watch(always=True)
+        losses = {part: self.stepper.losses(part) for part in self.stepper.data.parts}
+        self.final = {f"{part}/loss": self._in_units(loss) for part, loss in losses.items()}
+        ended = self.ended or [Outcome("all_steps", self.step)] * len(self.ids)
+        if not ended[0].diverged:
+            if self.stepper.data.full_batch:
+                self.curves.record("train/loss", [self.step], self.final["train/loss"][None])
+                bad = self.divergence.first_in(losses["train"][None]) == 0
+            else:
+                bad = ~losses["train"].isfinite()
+            ended = [Outcome("loss", self.step) if so else one for so, one in zip(bad.tolist(), ended, strict=True)]
+        self.ended, self.over = ended, True
+
+    def leave_with_all_steps(self) -> None:
+        """Those that are left have taken all steps."""
+        self.share_time()
+        self._end("all_steps", self.step)
+        self.leave(self)
+
+    def _in_units(self, losses: Tensor) -> Tensor:
+        return losses.double().cpu() * self.unit.cpu()
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Every parameter `[P, I, O]` by name in float64 on the CPU; a linear model's in the units of the data."""
+        values = self.stepper.parameters()
+        return in_units(values, self.scalings) if isinstance(self.stepper.module, Linear) else values
+
+    # --- members, and going on ---
+
+    def select(self, keep: Sequence[int]) -> Loop:
+        """Of some members, going on from here."""
+        where, some = list(keep), copy.copy(self)
+        some._watched_at = dict(self._watched_at)
+        some.stepper = self.stepper.select(where)
+        some.ids, some.scalings = [self.ids[k] for k in where], [self.scalings[k] for k in where]
+        some.divergence, some.unit = self.divergence.select(where), self.unit[where]
+        some.curves, some.seconds = self.curves.select(where), self.seconds[where]
+        some.last_loss = None if self.last_loss is None else self.last_loss[where]
+        some.patience = None if self.patience is None else self.patience.select(where)
+        some.metrics = {name: value[where] for name, value in self.metrics.items()}
+        some.best = None if self.best is None else self.best.select(where)
+        some.ended = None if self.ended is None else [self.ended[k] for k in where]
+        return some
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors, copies: all that blocks and marks change."""
+        state = self.stepper.state(self.step)
+        return {
+            "ids": list(self.ids),
+            "step": self.step,
+            "state": dict(state.leaves),
+            "first_loss": self.divergence.first,
+            # a view of a whole block's losses, all of which would be written
+            "last_loss": None if self.last_loss is None else self.last_loss.clone(),
+            "patience": None if self.patience is None else self.patience.state_dict(),
+            "curves": self.curves.state_dict(),
+            "best": None if self.best is None else self._best_state(self.best),
+            "seconds": self.seconds.clone(),
+        }
+
+    def _best_state(self, best: Best) -> dict[str, Any]:
+        return {
+            "of": list(self.marks.best_by or ()),
+            "value": best.value,
+            "step": best.state.step,
+            "state": dict(best.state.leaves),
+            "patience": dict(best.patience),
+        }
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+        """Go on from it; its members are these or more."""
+        rows = [kept["ids"].index(name) for name in self.ids]
+
+        def state(step: Tensor, leaves: Mapping[str, Leaf]) -> State:
+            return State(step, leaves).select(rows)
+
+        self.step = int(kept["step"])
+        self.stepper.load(state(torch.full((len(kept["ids"]),), self.step), kept["state"]))
+        self.divergence.first = kept["first_loss"][rows].to(self.divergence.first)
+        self.last_loss = None if kept["last_loss"] is None else kept["last_loss"][rows].to(self.stepper.data.device)
+        if self.patience is not None and kept["patience"] is not None:
+            known = {**kept["patience"], **{name: kept["patience"][name][rows] for name in ("best", "waited")}}
+            self.patience.load_state_dict(known)
+        curves = {name: (steps, values[:, rows]) for name, (steps, values) in kept["curves"].items()}
+        self.curves.load_state_dict(curves)
+        best = kept["best"]
+        if best is not None and best["of"] == list(self.marks.best_by or ()):
+            patience = {name: value[rows] for name, value in best["patience"].items()}
+            self.best = Best(best["value"][rows], state(best["step"], best["state"]), patience)
+        self.seconds = kept["seconds"][rows]

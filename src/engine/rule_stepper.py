@@ -1,0 +1,205 @@
+"""Many members, stepped as one tensor program by a per-member rule of their optimizer's class."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from src.engine.device_data import DeviceData
+from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
+from src.engine.stepper import Leaf, State, Stepper, chosen
+from src.models.loss import Loss
+from src.models.stack import point
+from src.optim.stacked_rule import StackedRule, lone_group
+
+
+class RuleStepper(Stepper):
+    """Members whose parameters are rows of one tensor.
+
+    All parameters of a member are one row of `flat [P, N]`, those of the module are views of it: to an element-wise
+    rule there is one tensor, whatever the module is made of. Kernels for one row round otherwise than those for more:
+    one member alone is computed twice, and inside there are never fewer than two rows.
+
+    Args:
+        size: members.
+        module: parameters `[P, I, O]`, views of `flat`; P is at least 2.
+        flat: `[P, N]`.
+        update: of these.
+        loss: as they train.
+        data: what they see.
+        treatment: what happens to gradients; a limit is of each `[P]`.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        module: nn.Module,
+        flat: Tensor,
+        update: StackedRule,
+        loss: Loss,
+        data: DeviceData,
+        treatment: Treatment,
+    ) -> None:
+        self.size, self.module, self.flat, self.update = size, module, flat, update
+        self.loss, self.data, self.treatment = loss, data, treatment
+        self.shapes = {name: tuple(p.shape[1:]) for name, p in module.named_parameters()}
+        self._out, self._before = torch.empty_like(flat), None  # type: Tensor, Tensor | None
+        condensed = data.full_batch and data.condensed("train") is not None
+        self._squares = OfSquares(data, flat) if condensed else None
+        self.gradient = self._squares or ByHand(data, self._receive, module, loss)
+
+    # --- steps ---
+
+    @torch.no_grad()
+    def _take(self, first: int, ready: int) -> None:
+        update, taken = self.update, 0
+        while taken < ready:
+            some = update.start(first + taken, ready - taken)
+            if self._squares is not None and self.treatment.nothing:
+                gradient, out = self._squares, self._squares.out
+                for k in range(some):
+                    gradient(taken + k)
+                    update(k, out)
+            else:
+                for k in range(some):
+                    self.gradient(taken + k)
+                    update(k, self._treated(first + taken + k))
+            taken += some
+
+    def _receive(self, gradients: Gradients, step: int) -> None:
+        """Gradients of parameters side by side, as their rows are."""
+        torch.cat([g.reshape(len(self.flat), -1) for g in gradients if g is not None], 1, out=self._out)
+
+    def _treated(self, step: int) -> Tensor:
+        """The gradient `[P, N]` of this step as the rule sees it."""
+        gradient = self._out if self._squares is None else self._squares.out
+        if self.treatment.nothing:
+            return gradient
+        (treated,) = self.treatment([gradient], [self._before], step)
+        assert treated is not None
+        if self.treatment.zero_every != 1:  # not the tensor itself: the next gradient is written there
+            self._before = treated.clone() if treated is gradient else treated
+        return treated
+
+    @torch.no_grad()
+    def losses(self, part: str) -> Tensor:
+        """Losses `[P]` over all rows of a part."""
+        known = self.data.condensed(part)
+        if known is None:
+            return super().losses(part)
+        return known.losses(torch.baddbmm(known.offset, known.factor, self._theta(part))[None])[0][: self.size]
+
+    @torch.no_grad()
+    def gradients(self, part: str) -> list[Tensor | None]:
+        """The gradient over all rows of a part, of all parameters side by side, `[P, N]`."""
+        known = self.data.condensed(part)
+        if known is None:
+            rows = self.data.rows(part)
+            _, gradients = ByHand(self.data, self._receive, self.module, self.loss).compute(rows.inputs, rows.targets)
+            whole = torch.cat([g.reshape(len(self.flat), -1) for g in gradients if g is not None], 1)
+        else:
+            residual = torch.baddbmm(known.offset, known.factor, self._theta(part))
+            whole = torch.bmm(2 * known.factor.mT, residual).view_as(self.flat)
+        return [whole[: self.size]]
+
+    def _theta(self, part: str) -> Tensor:
+        known = self.data.condensed(part)
+        assert known is not None
+        return self.flat.view(len(self.flat), *known.offset.shape[1:])
+
+    # --- numbers ---
+
+    def rate(self) -> Tensor:
+        """The learning rate of the step to come, `[P]`."""
+        return self.update.rate()[: self.size]
+
+    @property
+    def waits(self) -> bool:
+        """Whether their schedules wait for a plateau."""
+        return self.update.schedule is not None and self.update.schedule.plateau
+
+    def plateau(self, metric: Tensor) -> None:
+        """Tell the schedules what they wait for, `[P]`."""
+        assert self.update.schedule is not None
+        self.update.schedule.wait(metric[self._rows(range(self.size))])
+
+    # --- state ---
+
+    def _rows(self, keep: Sequence[int]) -> list[int]:
+        """The rows of these members inside: of one alone twice."""
+        return list(keep) if len(keep) > 1 else [keep[0]] * 2
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Every parameter, `[P, I, O]` float64 on the CPU."""
+        return {name: p.detach()[: self.size].double().cpu() for name, p in self.module.named_parameters()}
+
+    @torch.no_grad()
+    def state(self, step: int) -> State:
+        """Rows, gradients that add up, the rule's state, the schedules'."""
+        leaves: dict[str, Leaf] = {"flat": self.flat.clone(), **self.update.leaves()}
+        if self._before is not None:
+            leaves["gradient"] = self._before.clone()
+        if self.size < len(self.flat):
+            leaves = {name: chosen(leaf, range(self.size)) for name, leaf in leaves.items()}
+        return State(torch.full((self.size,), step), leaves)
+
+    @torch.no_grad()
+    def load(self, state: State) -> None:
+        """Go on from it."""
+        leaves = dict(state.leaves)
+        if self.size < len(self.flat):
+            leaves = {name: chosen(leaf, self._rows(range(self.size))) for name, leaf in leaves.items()}
+        flat, before = leaves.pop("flat"), leaves.pop("gradient", None)
+        assert isinstance(flat, Tensor)
+        self.flat.copy_(flat)
+        self._before = before.to(self.flat) if isinstance(before, Tensor) else None
+        self.update.load(leaves)
+
+    @torch.no_grad()
+    def select(self, keep: Sequence[int]) -> RuleStepper:
+        """Of some members, going on from here."""
+        rows = self._rows(keep)
+        where = torch.tensor(rows, device=self.flat.device)
+        flat, clip = self.flat[where], self.treatment.clip
+        treatment = self.treatment
+        if isinstance(clip, Tensor):
+            treatment = Treatment(treatment.zero_every, clip[where], treatment.by_norm)
+        some = RuleStepper(
+            len(keep),
+            point(copy.copy(self.module), flat),
+            flat,
+            self.update.select(rows, flat),
+            self.loss,
+            self.data.select(rows),
+            treatment,
+        )
+        some._before = None if self._before is None else self._before[where]
+        return some
+
+    def member(self, state: State, index: int) -> dict[str, Any]:
+        """One member as its own optimizer over its own parameters would be."""
+        leaves = dict(state.leaves)
+        flat, before = leaves.pop("flat"), leaves.pop("gradient", None)
+        optimizer, schedule = self.update.member(leaves, index, list(self.shapes.values()), int(state.step[index]))
+        return {
+            "state_dict": self._split(flat[index]),
+            "optimizer_states": [optimizer],
+            "lr_schedulers": [] if schedule is None else [schedule],
+            "gradients": None
+            if self.treatment.zero_every == 1 or before is None
+            else list(self._split(before[index]).values()),
+            "random": None,
+            "numbers": [lone_group(self.update.path, self.update.members[index])],
+        }
+
+    def _split(self, row: Any) -> dict[str, Tensor]:
+        """A row as parameters `[1, I, O]` by name."""
+        pieces = row.detach().cpu().split([rows * columns for rows, columns in self.shapes.values()])
+        return {
+            name: piece.view(1, *shape).clone()
+            for piece, (name, shape) in zip(pieces, self.shapes.items(), strict=True)
+        }

@@ -1,0 +1,182 @@
+"""What takes optimizer steps of `P` members: a gradient times an update. And all that steps change, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from src.engine.device_data import DeviceData
+from src.models.loss import Loss
+
+Leaf = Tensor | tuple[Any, ...]
+"""A tensor `[P, ...]`, or `P` values that nobody looks into: an optimizer's `state_dict()`, a generator's state."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A copy of all that steps change, of every member after steps of its own.
+
+    Attributes:
+        step: optimizer steps taken, `[P]` int64.
+        leaves: by a name that says what it is.
+    """
+
+    step: Tensor
+    leaves: Mapping[str, Leaf]
+
+    def select(self, keep: Sequence[int]) -> State:
+        """Of some members, in this order; copies of tensors, the same opaque values."""
+        return State(self.step[list(keep)], {name: chosen(leaf, keep) for name, leaf in self.leaves.items()})
+
+    def where(self, take: Tensor, other: State) -> State:
+        """This of the members `take` `[P]`, and of the rest the other."""
+        old = other.leaves
+        leaves = {name: _where(take, leaf, old[name]) if name in old else leaf for name, leaf in self.leaves.items()}
+        return State(torch.where(take, self.step, other.step), leaves)
+
+
+def chosen(leaf: Leaf, keep: Sequence[int]) -> Leaf:
+    """Of some members, in this order."""
+    return leaf[list(keep)] if isinstance(leaf, Tensor) else tuple(leaf[index] for index in keep)
+
+
+def _where(take: Tensor, new: Leaf, old: Leaf) -> Leaf:
+    if isinstance(new, Tensor):
+        assert isinstance(old, Tensor)  # on the CPU where it was read from a file
+        return torch.where(take.to(new.device).view(-1, *[1] * (new.dim() - 1)), new, old.to(new.device))
+    return tuple(n if so else o for so, n, o in zip(take.tolist(), new, old, strict=True))
+
+
+class Gradient(Protocol):
+    """What computes the losses and gradients of consecutive steps, and puts them where the update looks."""
+
+    def start(self, first: int, count: int) -> int:
+        """Make ready for steps from number `first` on; of at most `count` as many as it says."""
+
+    def __call__(self, k: int) -> Tensor:
+        """The gradient of step `first + k` at the parameters as they are."""
+
+    def losses(self) -> Tensor:
+        """The losses `[K, P]` before each of the steps that were taken since `start`."""
+
+
+class Stepper:
+    """Takes optimizer steps of `size` members.
+
+    Attributes:
+        size: members; one alone may be computed twice inside, and nobody outside sees the copy.
+        module: parameters `[P, I, O]` (of a class that takes matrices `[I, O]`, of a user's module any).
+        data: what the members see.
+        loss: as they train.
+        gradient: of a step.
+        raised: what a step has raised; the losses up to it are there.
+    """
+
+    size: int
+    module: nn.Module
+    data: DeviceData
+    loss: Loss
+    gradient: Gradient
+    raised: Exception | None = None
+
+    def step(self, first: int, count: int) -> Tensor:
+        """Take steps number `first` to `first + count - 1`.
+
+        Returns:
+            losses `[K, P]`, each before its step; fewer than `count` only where a step has raised: see `raised`.
+        """
+        pieces, end, self.raised = list[Tensor](), first + count, None
+        while first < end and self.raised is None:
+            ready = self.gradient.start(first, end - first)
+            try:
+                self._take(first, ready)
+            except Exception as error:  # a user's class can raise anything, and a step that overflows too
+                self.raised = error
+            pieces.append(self.gradient.losses())
+            first += ready
+        return torch.cat(pieces)[:, : self.size]
+
+    def _take(self, first: int, ready: int) -> None:
+        """Take the steps that the gradient is ready for."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def losses(self, part: str) -> Tensor:
+        """Losses `[P]` over all rows of `train`, `val` or `test`, in evaluation mode."""
+        with self.without_noise():
+            rows = self.data.rows(part)
+            return self.loss.value(self.module(rows.inputs), rows.targets)[: self.size]
+
+    def gradients(self, part: str) -> list[Tensor | None]:
+        """The gradient over all rows of a part, before any clipping, each `[P, ...]`, in evaluation mode."""
+        raise NotImplementedError
+
+    @contextmanager
+    def without_noise(self) -> Iterator[None]:
+        """No dropout, no moving statistics: a user's module may have them."""
+        training = self.module.training
+        self.module.eval()
+        try:
+            yield
+        finally:
+            self.module.train(training)
+
+    # --- the parameters that are kept, where an optimizer has others while it trains ---
+
+    def eval(self) -> None:
+        """Switch to the parameters that are evaluated and kept (Schedule-Free, Defazio et al. 2024)."""
+
+    def train(self) -> None:
+        """Switch to those that are trained."""
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The parameters that are kept, then those that are trained again."""
+        yield
+
+    # --- numbers that change along the way ---
+
+    def rate(self) -> Tensor | None:
+        """The learning rate of the step to come, `[P]` float64 on the CPU; None: the optimizer has none."""
+        raise NotImplementedError
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a schedule that waits for a plateau."""
+        raise NotImplementedError
+
+    def plateau(self, metric: Tensor) -> None:
+        """Tell it the metric `[P]` that it waits for."""
+        raise NotImplementedError
+
+    # --- state and members ---
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Those that are trained, by name, `[P, I, O]` float64 on the CPU; copies."""
+        raise NotImplementedError
+
+    def state(self, step: int) -> State:
+        """All that steps change, after `step` of them; copies."""
+        raise NotImplementedError
+
+    def load(self, state: State) -> None:
+        """Go on from it."""
+        raise NotImplementedError
+
+    def select(self, keep: Sequence[int]) -> Stepper:
+        """Of some members, in this order, going on from here."""
+        raise NotImplementedError
+
+    def member(self, state: State, index: int) -> dict[str, Any]:
+        """One member in torch's own layout.
+
+        Returns:
+            `state_dict` of the model, `optimizer_states` and `lr_schedulers` (lists of one or none), `gradients` that
+            have added up (None: none do), `random` (None: as at the start).
+        """
+        raise NotImplementedError

@@ -1,0 +1,260 @@
+"""One member, stepped by its optimizer's own class: to the bits of a bare PyTorch loop over the same module."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from src.engine.device_data import DeviceData
+from src.engine.gradients import Autograd, ByHand, Gradients, Treatment
+from src.engine.stepper import State, Stepper
+from src.errors import LabError, one_line
+from src.models.custom import Custom
+from src.models.loss import Loss
+from src.optim.driven import Driven, load_state
+from src.seeds import packed, random_state, set_random_state, unpacked
+
+
+class TorchStepper(Stepper):
+    """A stack of one.
+
+    Args:
+        module: parameters `[1, I, O]`, or `[I, O]` for a class that takes matrices, or a user's own.
+        driven: its optimizer and schedule.
+        loss: as it trains.
+        data: what it sees.
+        by_hand: gradients by hand rather than by autograd.
+        treatment: what happens to gradients.
+        create_graph: keep their graph, for optimizers that differentiate them.
+
+    Raises:
+        LabError: gradients that add up, or are by hand, cannot be combined with this optimizer.
+    """
+
+    size = 1
+
+    def __init__(
+        self,
+        module: nn.Module,
+        driven: Driven,
+        loss: Loss,
+        data: DeviceData,
+        *,
+        by_hand: bool = False,
+        treatment: Treatment | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        self.module, self.driven, self.loss, self.data = module, driven, loss, data
+        self.treatment = treatment or Treatment()
+        self.trained = [p for p in module.parameters() if p.requires_grad]
+        if driven.closure and self.treatment.zero_every != 1:
+            raise LabError(
+                f"{driven.path} evaluates the gradient several times a step, so gradients cannot add up: "
+                "trainer.zero_grad_every_n_steps=1"
+            )
+        if create_graph and by_hand:
+            raise LabError("trainer.create_graph=true needs model.gradient=autograd: a gradient by hand has no graph")
+        plain = self.treatment.nothing
+        self.gradient: Autograd | ByHand = (
+            ByHand(data, self._receive, module, loss)
+            if by_hand
+            else Autograd(data, self._receive, module, loss, create_graph=create_graph, plain=plain)
+        )
+        self._each_step = None if isinstance(driven.scheduler, ReduceLROnPlateau) else driven.scheduler
+        self._kept_parameters = False
+        self._start = copy.deepcopy(_numbers(driven))
+
+    # --- steps ---
+
+    def _take(self, first: int, ready: int) -> None:
+        gradient, optimizer, schedule = self.gradient, self.driven.optimizer, self._each_step
+        for k in range(ready):
+            if self.driven.closure:
+                self._step_with_closure(k)
+            else:
+                gradient(k)
+                optimizer.step()
+            if schedule is not None:
+                schedule.step()
+
+    def _step_with_closure(self, k: int) -> None:
+        """A step of an optimizer that asks for loss and gradient itself, as often as it likes."""
+
+        def closure() -> Tensor:
+            with torch.enable_grad():
+                return self.gradient(k).sum()
+
+        if self.driven.gradient_first:
+            closure()
+        self.driven.optimizer.step(cast(Any, closure))
+
+    def _receive(self, gradients: Gradients, step: int) -> None:
+        """Put gradients where the optimizer looks for them."""
+        treated = self.treatment(gradients, [p.grad for p in self.trained], step)
+        for parameter, gradient in zip(self.trained, treated, strict=True):
+            parameter.grad = gradient
+
+    def gradients(self, part: str) -> list[Tensor | None]:
+        """The gradient over all rows of a part; of parameters with a member axis `[1, ...]`."""
+        rows = self.data.rows(part)
+        with self.without_noise(), torch.enable_grad():
+            return list(self.gradient.compute(rows.inputs, rows.targets)[1])
+
+    # --- the parameters that are kept ---
+
+    def eval(self) -> None:
+        """Switch to them, where the optimizer has others while it trains."""
+        self.driven.eval()
+        self._kept_parameters = True
+
+    def train(self) -> None:
+        """Back to those that are trained."""
+        self.driven.train()
+        self._kept_parameters = False
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The parameters that are kept; afterwards what was before."""
+        if self._kept_parameters:
+            yield
+            return
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train()
+
+    # --- numbers ---
+
+    def rate(self) -> Tensor | None:
+        """The learning rate of the step to come."""
+        rate = self.driven.optimizer.param_groups[0].get("lr")
+        return None if rate is None else torch.full((1,), float(rate), dtype=torch.float64)
+
+    @property
+    def waits(self) -> bool:
+        """Whether its schedule waits for a plateau."""
+        return isinstance(self.driven.scheduler, ReduceLROnPlateau)
+
+    def plateau(self, metric: Tensor) -> None:
+        """Tell the schedule what it waits for."""
+        assert isinstance(self.driven.scheduler, ReduceLROnPlateau)
+        self.driven.scheduler.step(float(metric[0]))
+
+    # --- state ---
+
+    def named(self) -> list[tuple[str, nn.Parameter]]:
+        """The parameters that are trained, by name, in the order of `gradients`."""
+        return [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Parameters and buffers, those that the module does not keep in a checkpoint included."""
+        return {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Those that are trained, `[1, ...]` float64 on the CPU."""
+        axis = self.trained[0].dim() == 3 and not isinstance(self.module, Custom)
+        return {name: (p if axis else p[None]).detach().double().cpu() for name, p in self.named()}
+
+    def state(self, step: int) -> State:
+        """Parameters, buffers, gradients that are there, optimizer, schedule, generators."""
+        schedule = self.driven.scheduler
+        leaves = {
+            "model": ({name: value.detach().clone() for name, value in self._tensors().items()},),
+            "gradients": ([None if p.grad is None else p.grad.detach().clone() for p in self.trained],),
+            "optimizer": (copy.deepcopy(self.driven.optimizer.state_dict()),),
+            "schedule": (None if schedule is None else copy.deepcopy(schedule.state_dict()),),
+            "random": (random_state(self.data.device),),
+        }
+        return State(torch.tensor([step]), leaves)
+
+    @torch.no_grad()
+    def load(self, state: State) -> None:
+        """Go on from it, bit for bit."""
+        (model,), (gradients,) = state.leaves["model"], state.leaves["gradients"]
+        (optimizer,), (schedule,) = state.leaves["optimizer"], state.leaves["schedule"]
+        (random,) = state.leaves["random"]
+        if random is not None:
+            set_random_state(random, self.data.device)
+        for name, value in self._tensors().items():
+            if name in model:  # a checkpoint has no buffers that the module does not keep
+                value.copy_(model[name])
+        for parameter, gradient in zip(self.trained, gradients or [None] * len(self.trained), strict=True):
+            parameter.grad = None if gradient is None else gradient.to(parameter)
+        load_state(self.driven.optimizer, copy.deepcopy(optimizer))
+        if self.driven.scheduler is not None:
+            self.driven.scheduler.load_state_dict(copy.deepcopy(schedule))
+
+    def select(self, keep: Sequence[int]) -> TorchStepper:
+        """The one."""
+        assert list(keep) == [0]
+        return self
+
+    def member(self, state: State, index: int) -> dict[str, Any]:
+        """It, in torch's layout."""
+        kept, leaves = self.module.state_dict(), dict[str, Any](state.leaves)
+        (schedule,) = leaves["schedule"]
+        return {
+            "state_dict": {name: value for name, value in leaves["model"][0].items() if name in kept},
+            "optimizer_states": [state.leaves["optimizer"][0]],
+            "lr_schedulers": [] if schedule is None else [schedule],
+            "gradients": None if self.treatment.zero_every == 1 else state.leaves["gradients"][0],
+            "random": packed(leaves["random"][0]),
+            "numbers": self._start,
+        }
+
+    def go_on(self, kept: Mapping[str, Any], step: int) -> None:
+        """Go on from what `member` gave, in this process or another; numbers of the optimizer that changed since win.
+
+        A number is the config's if it is what the class made of the config; what training has made of it (the growing
+        rate of Prodigy, a schedule's) goes on.
+
+        Raises:
+            LabError: the optimizer cannot go on with the changed numbers.
+        """
+        state = {
+            "model": (kept["state_dict"],),
+            "gradients": (kept["gradients"],),
+            "optimizer": (kept["optimizer_states"][0],),
+            "schedule": (kept["lr_schedulers"][0] if kept["lr_schedulers"] else None,),
+            "random": (None if kept["random"] is None else unpacked(kept["random"]),),
+        }
+        self.load(State(torch.tensor([step]), state))
+        if self.driven.scheduler is not None:
+            return  # a changed number was refused: the schedule goes on from its own
+        changed = list[str]()
+        for group, now, then in zip(self.driven.optimizer.param_groups, self._start, kept["numbers"], strict=True):
+            fresh = {name: value for name, value in now.items() if name not in then or then[name] != value}
+            gone = [name for name in then if name not in now and name in group]
+            changed += [*fresh, *gone]
+            group.update(copy.deepcopy(fresh))
+            for name in gone:
+                del group[name]
+        if changed:
+            self._try_a_step(", ".join(dict.fromkeys(changed)))
+
+    def _try_a_step(self, changed: str) -> None:
+        """Take a step with copies of all, to find out whether the state goes with the numbers."""
+        before = self.state(0)
+        self.driven.train()
+        try:
+            for parameter in self.trained:
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            if not self.driven.closure:
+                self.driven.optimizer.step()
+        except Exception as error:  # a user's class can raise anything
+            told = f"{type(error).__name__}: {one_line(error)}"
+            raise LabError(f"{self.driven.path} cannot go on from its state after {changed} changed ({told})") from None
+        self.load(before)
+
+
+def _numbers(driven: Driven) -> list[dict[str, Any]]:
+    """What the class has made of the config, of each parameter group, as plain values."""
+    groups = driven.optimizer.state_dict()["param_groups"]
+    return [{name: value for name, value in group.items() if name != "params"} for group in groups]

@@ -1,0 +1,255 @@
+"""Lightning's side of a training: the LightningModule hosts a loop, the LightningDataModule yields blocks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from src.data.blocks import Spans
+from src.data.problem import Problem
+from src.engine.checkpoint import KEY, member_file, read_member
+from src.engine.loop import Loop
+from src.engine.outcome import Cause, Outcome
+from src.engine.torch_stepper import TorchStepper
+from src.results import MetricsFile
+from src.run.lightning_private import count, go_on_from
+
+
+class Descent(L.LightningModule):
+    """Hosts a loop in the Trainer (manual optimization): a batch is a block of optimizer steps.
+
+    A run that somebody listens to has Lightning's events: a pass of the loader ends at every validation mark, Lightning
+    validates there, and then it is decided. Without them (a stack) marks are inside `training_step`, in one pass.
+
+    Args:
+        loop: of the members.
+        events: whether there is somebody to listen.
+        about: what a checkpoint keeps of the run; of a run with events.
+        file: its `metrics.csv`; None in all but the first of several processes.
+        hyperparameters: what loggers show of the config, flat.
+        resumed: the checkpoint it goes on from.
+        in_place: whether that is its own.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        events: bool,
+        about: Mapping[str, Any] | None = None,
+        file: MetricsFile | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        resumed: Mapping[str, Any] | None = None,
+        in_place: bool = False,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.strict_loading = False
+        self.loop, self.events, self.about, self.file = loop, events, about or {}, file
+        self.hyperparameters, self.resumed, self.in_place = hyperparameters or {}, resumed, in_place
+        self.model = loop.stepper.module
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy (of a callback that averages weights) is of the model, not of the training."""
+        return {**super().__getstate__(), "loop": None, "file": None}
+
+    # --- blocks and marks ---
+
+    def training_step(self, block: range, batch_idx: int) -> None:
+        """Take the block's optimizer steps."""
+        loop = self.loop
+        count(self.trainer, loop.advance(block))
+        marks = loop.marks
+        if not self.events and not loop.over and (loop.step % marks.val_every == 0 or loop.step >= marks.max_steps):
+            loop.validate()
+            loop.decide()
+        if loop.over:
+            self.trainer.should_stop = True
+
+    def validation_step(self, part: str, batch_idx: int) -> None:
+        """The loss over all validation rows."""
+        self.log("val/loss", self.loop.validate()["val/loss"][0], batch_size=1, logger=False)
+
+    def on_train_epoch_end(self) -> None:
+        """A mark of a run with events: before a callback of the user's looks, it is decided."""
+        if not self.events:
+            return
+        loop = self.loop
+        if "val" not in loop.stepper.data.parts:
+            loop.validate()
+        if self.file is not None:
+            self.file.write(before=self.trainer.global_step)
+        if loop.last_loss is not None:
+            self.log("train/loss", loop.last_loss[0].double() * loop.unit[0], logger=False)
+        own = {name: value for name, value in self.trainer.callback_metrics.items() if value.numel() == 1}
+        loop.metrics = {**{name: value.double().cpu().view(1) for name, value in own.items()}, **loop.metrics}
+        loop.decide()
+        if loop.over:
+            self.trainer.should_stop = True
+
+    def on_train_start(self) -> None:
+        """Go on from a checkpoint, after what Lightning does to gradients and state; the first point of every curve."""
+        self.begin()
+        self.loop.start()
+
+    def begin(self) -> None:
+        """Take up what is gone on from."""
+        if self.resumed is not None:
+            read_member(self.loop, self.resumed, self.in_place)
+        self.loop.stepper.train()
+
+    def on_train_end(self) -> None:
+        """The parameters that are kept, their losses, and hyperparameters beside them in the loggers."""
+        loop, step = self.loop, self.trainer.global_step
+        if not self.events:
+            if not loop.over and step >= loop.marks.max_steps:
+                loop.leave_with_all_steps()
+            return
+        self.end()
+
+    def end(self) -> None:
+        """The end of a run with events."""
+        loop, step = self.loop, self.loop.step
+        if loop.ended is None and step < loop.marks.max_steps:
+            loop.ended = [Outcome(self._stopped_by(), step)]
+        loop.finish()
+        if self.file is not None:
+            self.file.write()
+        metrics = {f"final/{name}": float(loss[0]) for name, loss in loop.final.items() if bool(loss[0].isfinite())}
+        for logger in self.trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(dict(self.hyperparameters), metrics, step=step)
+            else:
+                logger.log_hyperparams(dict(self.hyperparameters))
+                logger.log_metrics(metrics, step=step)
+
+    def _stopped_by(self) -> Cause:
+        timers = [one for one in self.trainer.callbacks if isinstance(one, Timer)]  # type: ignore[attr-defined]
+        left = [timer.time_remaining() for timer in timers]
+        return "time_limit" if any(one is not None and one <= 0 for one in left) else "callback"
+
+    # --- what others see ---
+
+    @property
+    def stepper(self) -> TorchStepper:
+        """Of a run with events."""
+        assert isinstance(self.loop.stepper, TorchStepper)
+        return self.loop.stepper
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Predictions `[P, B, O]` for inputs `[P, B, I]`."""
+        return self.model(inputs)
+
+    @torch.no_grad()
+    def predict_rows(self, inputs: Tensor) -> Tensor:
+        """Predictions `[N, O]` for inputs `[N, I]`, both as descent sees them, on the CPU."""
+        with self.stepper.evaluating(), self.stepper.without_noise():
+            return self.model(inputs.to(self.stepper.trained[0])[None])[0].cpu().double()
+
+    def record(self, step: int, values: Mapping[str, Tensor]) -> None:
+        """Add values `[1]` to the curves and loggers, at a true optimizer step."""
+        for name, value in values.items():
+            self.tell(step, name, float(value[0]))
+
+    def tell(self, step: int, name: str, value: float) -> None:
+        """The same of one number."""
+        if self.file is not None and self.file.record(step, {name: value}):
+            for logger in self.trainer.loggers:
+                logger.log_metrics({name: value}, step=step)
+
+    # --- Lightning's other hooks ---
+
+    def setup(self, stage: str) -> None:
+        """The hyperparameters for hparams.yaml, which TensorBoard's logger writes once, right after this."""
+        for logger in self.trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.hparams.update(self.hyperparameters)
+
+    def configure_optimizers(self) -> Any:
+        """The run's own, for callbacks to see: their steps are taken by the stepper. A stack has none."""
+        if not self.events:
+            return None
+        driven = self.stepper.driven
+        if driven.scheduler is None:
+            return driven.optimizer
+        return {"optimizer": driven.optimizer, "lr_scheduler": {"scheduler": driven.scheduler, "monitor": "val/loss"}}
+
+    def on_validation_start(self) -> None:
+        """Evaluate with the parameters that are kept."""
+        self.loop.stepper.eval()
+
+    def on_validation_model_zero_grad(self) -> None:
+        """Leave the gradients: Lightning would zero them before a validation, and they may be there to add up."""
+
+    def on_validation_end(self) -> None:
+        """Back to those that are trained."""
+        if self.trainer.training or self.trainer.state.fn == "fit":
+            self.loop.stepper.train()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A run's own file, see `src.engine.checkpoint`, with the state of callbacks that Lightning has put in."""
+        pending = self.file.pending if self.file is not None else {}
+        whole = member_file(self.loop, 0, self.about, {step: dict(row) for step, row in pending.items()})
+        checkpoint[KEY] = whole[KEY]  # the rest Lightning has put in, or a callback that averages weights
+        del checkpoint["loops"]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Steps and passes; `on_train_start` takes up the rest, which Lightning would cast or zero."""
+        step = int(checkpoint["global_step"])
+        go_on_from(self.trainer, step, step // self.loop.marks.val_every)
+        checkpoint["optimizer_states"], checkpoint["lr_schedulers"] = [], []
+
+
+class Marked:
+    """A loader that yields one name: there is one thing to validate on, and the stepper has it."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Any:
+        return iter(["val"])
+
+
+class LabDataModule(L.LightningDataModule):
+    """A problem as blocks: ranges of optimizer steps. The stepper takes their rows itself, on its device.
+
+    Args:
+        problem: the rows; of a stack the first one's.
+        max_steps: the last step.
+        pass_length: steps at whose multiples a pass of the loader ends, and Lightning validates.
+        block_size: the most steps of a block.
+        cuts: intervals at whose multiples a block ends.
+        validates: whether Lightning does.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        max_steps: int,
+        pass_length: int,
+        block_size: int,
+        cuts: Sequence[int],
+        *,
+        validates: bool = False,
+    ) -> None:
+        super().__init__()
+        self.problem, self.max_steps, self.pass_length = problem, max_steps, pass_length
+        self.block_size, self.cuts, self.validates = block_size, cuts, validates
+
+    def train_dataloader(self) -> Spans:
+        """Blocks from the Trainer's step to the end of the pass."""
+        trainer = self.trainer
+        assert trainer is not None
+        return Spans(lambda: trainer.global_step, self.max_steps, self.pass_length, self.block_size, self.cuts)
+
+    def val_dataloader(self) -> Marked | list[Any]:
+        """One batch that stands for all validation rows, in every process."""
+        return Marked() if self.validates else []
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Nothing to move."""
+        return batch

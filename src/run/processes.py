@@ -1,0 +1,116 @@
+"""Several processes for one run (ddp): started by torch's own elastic launcher, on this machine."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from torch import nn
+
+from src.config import Config
+from src.errors import FULL_ERROR, LabError, told
+from src.models import Custom
+from src.results import RunDirectory
+from src.run.build import RunSpec
+
+
+def launched() -> bool:
+    """Whether this process is one of several already, started here or by torchrun."""
+    return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def first_process() -> bool:
+    """Whether this process writes and talks: it is the first of several, or alone."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def check_shared(config: Config, model: nn.Module) -> None:
+    """Refuse a module that several processes cannot share.
+
+    Raises:
+        LabError: it has buffers.
+    """
+    if config.trainer.strategy == "ddp" and isinstance(model, Custom) and any(True for _ in model.buffers()):
+        raise LabError(
+            "trainer=ddp: a module with buffers (BatchNorm, say) sees only its own process's rows, "
+            "so two processes cannot have the curve of one"
+        )
+
+
+def launch(processes: int, spec: RunSpec) -> None:
+    """Train a run in so many processes and wait for them.
+
+    Raises:
+        LabError: one of them failed.
+        KeyboardInterrupt: they were interrupted; it says how to go on.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    settings = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=spec.directory.name,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    asked = {"config": spec.config.model_dump(mode="json", by_alias=True), "directory": str(spec.directory)}
+    with _as_it_was(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.json"  # ten thousand listed points are too long for an argument
+        path.write_text(json.dumps({**asked, "command": spec.command}), encoding="utf-8")
+        if not FULL_ERROR:  # a command sets it for itself; here the processes are to tell a mistake in a sentence
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+        try:
+            elastic_launch(settings, sys.executable)("-m", "src.run.processes", str(path))
+        except ChildFailedError as error:
+            rank, failure = error.get_first_failure()
+            raise LabError(
+                f"process {rank} of {processes} failed with exit code {failure.exitcode}; see above"
+            ) from None
+        except SignalException:
+            told_how = RunDirectory(spec.directory).how_to_go_on(spec.command)
+            raise KeyboardInterrupt(f"interrupted{told_how}") from None
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Put back the environment and the signal handlers, which the launcher keeps for itself."""
+    environment = dict(os.environ)
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {name: signal.getsignal(name) for name in names} if main else {}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        for name, handler in handlers.items():
+            signal.signal(name, handler)
+
+
+def _work(path: str) -> None:
+    """One of several processes of a run: `python -m src.run.processes FILE`."""
+    from src.engine.choice import choose_stepper
+    from src.run.train import train
+
+    asked = json.loads(Path(path).read_text(encoding="utf-8"))
+    with told():
+        config = Config.model_validate(asked["config"])
+        spec = RunSpec(config, Path(asked["directory"]), asked["command"])
+        (outcome,) = train([spec], choose_stepper(config, alone=True))
+        if isinstance(outcome, LabError):
+            raise outcome
+
+
+if __name__ == "__main__":
+    _work(sys.argv[1])

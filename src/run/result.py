@@ -1,0 +1,81 @@
+"""The result of a run, from the loop in which it ended."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from src import models
+from src.engine.choice import Choice
+from src.engine.loop import Loop
+from src.models.stack import member
+from src.results import Result, environment
+from src.run.build import Member
+from src.run.words import reason
+
+TOLD = (models.Linear, models.Surface)
+"""Models whose parameters are told in `result.json`."""
+
+
+def told_parameters(loop: Loop) -> dict[str, Tensor]:
+    """Parameters `[P, I, O]` that results tell; none of a network."""
+    return loop.parameters() if isinstance(loop.stepper.module, TOLD) else {}
+
+
+def result(
+    loop: Loop,
+    index: int,
+    one: Member,
+    choice: Choice,
+    seconds: Mapping[str, float],
+    stack_size: int,
+    parameters: Mapping[str, Tensor] | None = None,
+) -> Result:
+    """The result of one member.
+
+    Args:
+        loop: in which it ended.
+        index: which of its members.
+        one: what was known of it before.
+        choice: of its stepper.
+        seconds: "fit" and "total".
+        stack_size: members trained together.
+        parameters: of all members, where they are at hand: see `told_parameters`.
+    """
+    assert loop.ended is not None
+    config, ended, known = one.config, loop.ended[index], one.answer
+    values = told_parameters(loop) if parameters is None else parameters
+    own = {name: member(value, index) for name, value in values.items()}
+    device = device_name(loop.stepper.data.device)
+    losses = {name: float(loss[index]) for name, loss in loop.final.items()}
+    return Result(
+        status="diverged" if ended.diverged else "completed",
+        reason=reason(ended, config, known, loop.marks.stopping),
+        steps=ended.step,
+        metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
+        parameters={key: _nested(value, key) for key, value in own.items()},
+        exact=known.as_json(own.get("point")),
+        features=list(one.problem.features),
+        targets=list(one.problem.targets),
+        truth={key: value.tolist() for key, value in one.problem.truth.items()} if own else {},
+        seconds=seconds,
+        device=device,
+        stack_size=stack_size,
+        stepper={"name": choice.stepper, "reason": choice.reason},
+        cause=ended.cause,
+        seed=config.seed,
+        fingerprint=one.about["fingerprint"],
+        environment={**environment(), "device": device, "command": one.spec.command},
+        directory=one.spec.directory,
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """The card's name, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _nested(value: Tensor, name: str) -> Any:
+    return value[0].tolist() if name.startswith(("bias", "point")) else value.tolist()
