@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from src.engine.device_data import DeviceData
 from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
-from src.engine.stepper import Leaf, State, Stepper, chosen
+from src.engine.stepper import Leaf, State, Stepper
 from src.models.loss import Loss
 from src.models.stack import point
 from src.optim.stacked_rule import StackedRule, lone_group
+from src.optim.stacked_schedule import chosen
 
 
 class RuleStepper(Stepper):

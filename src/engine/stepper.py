@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from src.engine.device_data import DeviceData
 from src.models.loss import Loss
+from src.optim.stacked_schedule import chosen
 
 Leaf = Tensor | tuple[Any, ...]
 """A tensor `[P, ...]`, or `P` values that nobody looks into: an optimizer's `state_dict()`, a generator's state."""
@@ -38,11 +39,6 @@ class State:
         old = other.leaves
         leaves = {name: _where(take, leaf, old[name]) if name in old else leaf for name, leaf in self.leaves.items()}
         return State(torch.where(take, self.step, other.step), leaves)
-
-
-def chosen(leaf: Leaf, keep: Sequence[int]) -> Leaf:
-    """Of some members, in this order."""
-    return leaf[list(keep)] if isinstance(leaf, Tensor) else tuple(leaf[index] for index in keep)
 
 
 def _where(take: Tensor, new: Leaf, old: Leaf) -> Leaf:
