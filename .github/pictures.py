@@ -11,11 +11,11 @@ import torch
 from matplotlib.figure import Figure
 
 from src.autograd.__main__ import main as take_apart
-from src.compose import compose
-from src.config import check
+from src.config.compose import compose
+from src.config.schema import check
 from src.plots.fit import BLUE, GREEN, ORANGE, draw_fit
-from src.results import read_rows
 from src.run.build import build_problem, run
+from src.run_directory import read_rows
 
 SWEEP = [
     "optimizer=sgd,momentum,adagrad,rmsprop,adam",

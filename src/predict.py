@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.errors import LabError, nearest, told
-from src.results import RunDirectory
+from src.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     import polars as pl

@@ -21,15 +21,15 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from src.activations import ACTIVATIONS
-from src.compose import check_run, compose, parsed
-from src.config import Config, Linear, TwoLayer, check
+from src.config.classes import load
+from src.config.compose import check_run, compose, parsed
+from src.config.schema import Config, Linear, TwoLayer, check
 from src.data.blocks import BatchOrder
 from src.engine.curves import Told
 from src.engine.loop import Loop
 from src.engine.watchers import Watcher
 from src.errors import LabError, told
-from src.load import load
+from src.models.activations import ACTIVATIONS
 from src.run.build import (
     RunSpec,
     build_loop,

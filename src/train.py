@@ -15,10 +15,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import CONF, check_overrides, check_sweep_overrides, explain, with_checkpoint, writing
-from src.config import check
+from src.config.compose import CONF, check_overrides, check_sweep_overrides, explain, with_checkpoint, writing
+from src.config.schema import check
 from src.errors import FULL_ERROR, LabError, one_line, told
-from src.results import discard
+from src.run_directory import discard
 from src.sweep.failures import FAILED, REPORTED
 
 PLUGINS = Path(__file__).resolve().parent / "sweep" / "plugin"
@@ -33,8 +33,8 @@ def command(composed: DictConfig) -> float:
         return _failed(error)
     from rich.console import Console  # after the check, like everything that takes long to import
 
-    from src.results import headline, in_theory, summary
     from src.run.command import task
+    from src.run_directory import headline, in_theory, summary
 
     result = task(composed)
     if isinstance(result, LabError):

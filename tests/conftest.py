@@ -10,8 +10,8 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import pytest
 import torch
 
-from src.results import Result
 from src.run import run
+from src.run_directory import Result
 
 torch.set_num_threads(1)
 

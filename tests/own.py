@@ -5,7 +5,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from src.callbacks.every import EveryNSteps
+from src.run.callbacks.every import EveryNSteps
 from src.run.module import Descent
 
 

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from src.check import main, maker_of
-from src.compose import CONF
+from src.check.__main__ import main, maker_of
+from src.check.checks import CHECKS, on_device, outcome
+from src.check.convergence import BOWL, NOISY, RAVINE, LeastSquares
+from src.check.trial import CPU, Maker, Outcome
+from src.config.compose import CONF
 from src.errors import LabError
-from src.optim.driven import ELEMENTWISE
-from src.soundness import CHECKS, Maker, Outcome, outcome
-from src.soundness.checks import on_device
-from src.soundness.convergence import BOWL, NOISY, RAVINE, LeastSquares
-from src.soundness.trial import CPU
+from src.optim.build import ELEMENTWISE
 
 OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
 NOT_HELD = {

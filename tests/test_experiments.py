@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from src.compose import CONF, compose
-from src.config import Config, Linear, check
+from src.config.compose import CONF, compose
+from src.config.schema import Config, Linear, check
 from src.data import Problem
-from src.results import Result, read_rows
 from src.run import run
 from src.run.build import build_model, build_problem
+from src.run_directory import Result, read_rows
 
 Array = np.ndarray[Any, Any]
 Experiment = Callable[..., Result]

@@ -9,7 +9,7 @@ import pytest
 
 from src.errors import LabError
 from src.predict import main, predict
-from src.results import Result
+from src.run_directory import Result
 
 Train = Callable[..., Result]
 
@@ -56,8 +56,8 @@ def test_a_network_predicts_what_its_validation_saw(train: Train, tmp_path: Path
     run = train(
         "net", "data=teacher", "model=two_layer", f"optimizer={optimizer}", "trainer.max_steps=20", "data.val=50"
     )
-    from src.compose import compose
-    from src.config import check
+    from src.config.compose import compose
+    from src.config.schema import check
     from src.run.build import build_problem
 
     config = compose(["data=teacher", "model=two_layer", "data.val=50", "logger=none"])

@@ -11,16 +11,16 @@ import pytest
 import sympy
 import torch
 
+from src.config.surfaces import FUNCTIONS
 from src.engine.choice import choose_stepper
 from src.errors import LabError
 from src.predict import predict
-from src.results import Result, headline, in_theory, read_rows, summary
 from src.run import run
-from src.surfaces import FUNCTIONS
+from src.run_directory import Result, headline, in_theory, read_rows, summary
 from src.sweep.stacking import program
+from tests.config.test_surfaces import FORMULAS, X, Y
 from tests.optim.bare import curve, parameters, same
 from tests.run.runs import members, numbers, stacked
-from tests.test_surfaces import FORMULAS, X, Y
 
 Train = Callable[..., Result]
 LONG = ["model.dtype=float64", "trainer.log_every_n_steps=1"]

@@ -9,10 +9,10 @@ import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 
-from src.compose import compose
-from src.config import check
-from src.results import Result
+from src.config.compose import compose
+from src.config.schema import check
 from src.run.build import build_problem
+from src.run_directory import Result
 
 Train = Callable[..., Result]
 

@@ -16,10 +16,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from src.compose import CONF
+from src.config.compose import CONF
 from src.errors import LabError
-from src.results import Result, read_rows
 from src.run import run
+from src.run_directory import Result, read_rows
 
 Train = Callable[..., Result]
 ROOT = CONF.parent
@@ -105,7 +105,7 @@ def test_what_the_config_decides_is_said_without_importing_torch(tmp_path: Path)
     """An import of torch alone takes over a second."""
     code = """
 import runpy, sys
-import src.config, src.compose, src.results
+import src.config.schema, src.config.compose, src.run_directory
 for line in ("--help", "optimizer._target_=torch.optim.Adma", "optimizer.lr=0", "--cfg job", "--hydra-help"):
     sys.argv = ["src/train.py", *line.split()]
     try:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from src.activations import ACTIVATIONS
 from src.data.problem import Problem, Rows, count, names
+from src.models.activations import ACTIVATIONS
 from src.seeds import stream
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.config import Config, digest
+from src.config.schema import Config, digest
 from src.engine.loop import Best, Loop
 from src.engine.outcome import Outcome
 from src.engine.stepper import State
@@ -27,7 +27,7 @@ from src.errors import LabError
 from src.models import Custom
 from src.models.build import build
 from src.models.stack import without_member_axis
-from src.optim.driven import Driven, tuples
+from src.optim.build import Driven, tuples
 
 KEY = "descent_lab"
 """Where a checkpoint keeps what is not torch's or Lightning's own."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from src.config import TENSORBOARD, Config
+from src.config.schema import TENSORBOARD, Config
 from src.engine.watchers import Watcher
 from src.models.build import OWN
 from src.optim.rules import RULES
@@ -12,7 +12,7 @@ from src.optim.stacked_rule import has_rule
 from src.optim.stacked_schedule import has_schedule, plain
 
 WATCHED = frozenset(
-    f"src.callbacks.{name}"
+    f"src.run.callbacks.{name}"
     for name in ("ProgressBar", "Checkpoint", "EarlyStopping", *(kind.__name__ for kind in Watcher.__subclasses__()))
 )
 """Callbacks that a stack has for all members at once."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from src.data.problem import Rows
-from src.models.loss import SquaredError
+from src.losses.squared_error import SquaredError
 from src.theory.exact import Design
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from src.data.blocks import BatchOrder, shard
 from src.data.problem import Problem, Rows
 from src.engine.condensed import Condensed
-from src.models.loss import Loss, SquaredError
+from src.losses.squared_error import Loss, SquaredError
 
 PARTS = ("train", "val", "test")
 LARGEST_GATHERED = 2**18

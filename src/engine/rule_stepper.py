@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from src.engine.device_data import DeviceData
 from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
 from src.engine.stepper import Leaf, State, Stepper
-from src.models.loss import Loss
+from src.losses.squared_error import Loss
 from src.models.stack import point
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import chosen

@@ -15,9 +15,9 @@ from src.engine.device_data import DeviceData
 from src.engine.gradients import Autograd, ByHand, Gradients, Treatment
 from src.engine.stepper import State, Stepper
 from src.errors import LabError, one_line
+from src.losses.squared_error import Loss
 from src.models.custom import Custom
-from src.models.loss import Loss
-from src.optim.driven import Driven, load_state
+from src.optim.build import Driven, load_state
 from src.seeds import packed, random_state, set_random_state, unpacked
 
 

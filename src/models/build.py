@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from src.load import load
+from src.config.classes import load
 from src.models.custom import Custom
 from src.models.linear import Linear
 from src.models.surface import Surface

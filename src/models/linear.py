@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from src.losses.squared_error import SquaredError
 from src.models.layers import Values, affine, affine_by_hand, batched, check_names, initial, parameter
-from src.models.loss import SquaredError
 
 
 class Linear(nn.Module):

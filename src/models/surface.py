@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from src.config.surfaces import FUNCTIONS
+from src.losses.squared_error import Loss
 from src.models.layers import batched, parameter
-from src.models.loss import Loss
-from src.surfaces import FUNCTIONS
 
 
 class Surface(nn.Module):

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from src.activations import ACTIVATIONS
+from src.losses.squared_error import SquaredError
+from src.models.activations import ACTIVATIONS
 from src.models.layers import Values, affine, affine_by_hand, batched, check_names, initial, parameter
-from src.models.loss import SquaredError
 
 
 class TwoLayer(nn.Module):

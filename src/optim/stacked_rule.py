@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.load import load
+from src.config.classes import load
 from src.optim.rules import IMPLEMENTATION, RULES, Rule, Scalars, State, count_dtype, power
 from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, plain
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from src.load import load
+from src.config.classes import load
 
 _TORCH = "torch.optim.lr_scheduler."
 _PLATEAU = f"{_TORCH}ReduceLROnPlateau"

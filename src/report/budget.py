@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from src.compare.contest import Problem, everywhere
+from src.compare.statistics import Numbers, expected_best, profile, ratios, thinned
 from src.plots import chart
-from src.report.contest import Problem, everywhere
 from src.report.courses import TRAIN, Course, Courses, loss_axis
-from src.report.statistics import Numbers, expected_best, profile, ratios, thinned
 
 MOST_POINTS = 100
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from src.compare.contest import Contender, Problem, seed_of, short
+from src.compare.selection import Row
+from src.compare.statistics import Numbers, carried, first_below, over_seeds, thinned
 from src.errors import LabError
 from src.plots import chart
-from src.report.contest import Contender, Problem, seed_of, short
 from src.report.reading import Sweep
 from src.report.run_files import Line, Run
-from src.report.statistics import Numbers, carried, first_below, over_seeds, thinned
-from src.sweep.winners import Row
 
 TRAIN, VAL = "train/loss", "val/loss"
 TITLES = {TRAIN: "Training loss", VAL: "Validation loss"}

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import yaml
 
+from src.compare.contest import Problem, contest
+from src.compare.statistics import Width
 from src.errors import LabError
 from src.plots.chart import Picture
 from src.report import budget, courses, race, sensitivity, tables
-from src.report.contest import Problem, contest
 from src.report.courses import Courses, Reach
 from src.report.merged import merged
 from src.report.reading import Run, Sweep
-from src.report.statistics import Width
 from src.report.tables import Cell, TableData
-from src.results import python_command
+from src.run_directory import python_command
 from src.sweep.summary import remarks as on_winners
 
 __all__ = ["Cell", "Findings", "TableData", "findings"]

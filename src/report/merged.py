@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from src.compare.selection import SEED_KEYS, Row
 from src.report.reading import EVERYTHING, Sweep, filled
 from src.report.run_files import Run
-from src.sweep.winners import SEED_KEYS, Row
 
 PROBLEM = ("data", "model", "trainer", "scheduler")
 """Sections that decide what is learned, and for how long."""

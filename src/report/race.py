@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from src.compare.contest import Contender, Problem
+from src.compare.statistics import Numbers, thinned
+from src.config.surfaces import FUNCTIONS, Function
 from src.plots import chart
-from src.report.contest import Contender, Problem
 from src.report.courses import Course, Courses, named
-from src.report.statistics import Numbers, thinned
 from src.report.tables import NOTHING, Cell, TableData, best_setting, told
-from src.surfaces import FUNCTIONS, Function
 
 GRID, FRAMES, MOST_POINTS = 121, 120, 600
 PLACE = ("point[0]", "point[1]")

@@ -13,10 +13,10 @@ from typing import Any
 
 import polars as pl
 
+from src.compare.selection import Row
 from src.errors import LabError, one_line
 from src.report.run_files import Run, briefly
 from src.sweep.ledger import NAME, RESULTS, Ledger
-from src.sweep.winners import Row
 
 EVERYTHING = ("experiment", "debug", "sweep")
 """Groups whose options set keys of any section."""

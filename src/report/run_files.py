@@ -11,10 +11,10 @@ import polars as pl
 import yaml
 from numpy.typing import NDArray
 
-from src.config import flat
+from src.config.schema import flat
 from src.errors import LabError, one_line
 from src.plots.one_run import Histogram
-from src.results import HISTOGRAM_COLUMNS, RunDirectory
+from src.run_directory import HISTOGRAM_COLUMNS, RunDirectory
 
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values, or x and y, `[N]` each."""

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from src.compare.contest import RATE, Contender, Problem, short
+from src.compare.edges import by_logarithm, number
+from src.compare.statistics import Numbers, Width, over_seeds, width
 from src.plots import chart
-from src.report.contest import RATE, Contender, Problem, short
 from src.report.courses import FLOOR, Courses, loss_axis
-from src.report.statistics import Numbers, Width, over_seeds, width
 from src.report.tables import WITHIN
-from src.sweep.edges import by_logarithm, number
 
 OPTIMIZER = "optimizer"
 MOST_COLUMNS, MOST_HEATS = 32, 8

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from src import results
+from src import run_directory
 from src.errors import LabError
 from src.plots.chart import Animation, Picture
 from src.plots.one_run import Straight, Valley, fit, histograms, losses, way
@@ -25,7 +25,7 @@ def findings_of(run: Run) -> Findings:
         LabError: it is unfinished, or its `result.json` is broken.
     """
     result = _result(run)
-    remarks = [result.reason, *results.in_theory(result)]
+    remarks = [result.reason, *run_directory.in_theory(result)]
     pictures = list[Picture]()
     pictures += _losses(run, result, remarks)
     pictures += _of_the_data(run, result, remarks)
@@ -42,25 +42,25 @@ def findings_of(run: Run) -> Findings:
     )
 
 
-def _result(run: Run) -> results.Result:
-    known = {name: run.result[name] for name in results.Result.__dataclass_fields__ if name in run.result}
+def _result(run: Run) -> run_directory.Result:
+    known = {name: run.result[name] for name in run_directory.Result.__dataclass_fields__ if name in run.result}
     try:
-        return results.Result(**known, directory=run.directory)
+        return run_directory.Result(**known, directory=run.directory)
     except TypeError:
-        missing = sorted(set(results.Result.__dataclass_fields__) - set(known) - {"directory"})
+        missing = sorted(set(run_directory.Result.__dataclass_fields__) - set(known) - {"directory"})
         raise LabError(f"{run.directory / 'result.json'} is broken ({', '.join(missing)} missing)") from None
 
 
-def _environment(result: results.Result) -> dict[str, str]:
+def _environment(result: run_directory.Result) -> dict[str, str]:
     seconds = ", ".join(f"{name} {value:.3g} s" for name, value in result.seconds.items())
     own = {"seconds": seconds, "stack size": result.stack_size, "seed": result.seed, "fingerprint": result.fingerprint}
     machine = {name: value for name, value in result.environment.items() if name != "command" and value is not None}
     return {name: str(value) for name, value in (machine | own).items()}
 
 
-def _learned(result: results.Result) -> TableData:
+def _learned(result: run_directory.Result) -> TableData:
     """The table that a run ends with, as a table of the page."""
-    table = results.comparison(result)
+    table = run_directory.comparison(result)
     shown = [*table.parameters[:MOST_PARAMETERS], *table.losses]
     rows = [[told(row.name), *map(_cell, row.values)] for row in shown]
     caption = f"Status: {result.status}."
@@ -72,13 +72,13 @@ def _learned(result: results.Result) -> TableData:
 def _cell(value: float | None) -> Cell:
     if value is None:
         return Cell("", math.inf)
-    return Cell(results.shown(value), value if math.isfinite(value) else math.inf)
+    return Cell(run_directory.shown(value), value if math.isfinite(value) else math.inf)
 
 
 # --- losses ----------------------------------------------------------------------------------------------------------
 
 
-def _losses(run: Run, result: results.Result, remarks: list[str]) -> Iterator[Picture]:
+def _losses(run: Run, result: run_directory.Result, remarks: list[str]) -> Iterator[Picture]:
     try:
         taken = run.curves
     except LabError as error:
@@ -110,7 +110,7 @@ def _surface(run: Run) -> list[Picture]:
 # --- data with one feature -------------------------------------------------------------------------------------------
 
 
-def _of_the_data(run: Run, result: results.Result, remarks: list[str]) -> Iterator[Picture]:
+def _of_the_data(run: Run, result: run_directory.Result, remarks: list[str]) -> Iterator[Picture]:
     """The lines through the data, and the way over the loss of a linear model."""
     if len(result.features) != 1 or len(result.targets) != 1:
         return
@@ -135,7 +135,7 @@ def _of_the_data(run: Run, result: results.Result, remarks: list[str]) -> Iterat
             yield way(valley, steps, weight, bias)
 
 
-def _known(result: results.Result) -> Iterator[Straight]:
+def _known(result: run_directory.Result) -> Iterator[Straight]:
     for name, values in (("exact", result.exact), ("true", result.truth)):
         pair = _pair(values)
         if pair is not None:
@@ -152,7 +152,7 @@ def _pair(values: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _path(
-    run: Run, result: results.Result, learned: tuple[float, float], remarks: list[str]
+    run: Run, result: run_directory.Result, learned: tuple[float, float], remarks: list[str]
 ) -> tuple[list[int], np.ndarray, np.ndarray]:
     """Steps, weights and biases as far as they were recorded; else only where the run ended."""
     try:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.report.contest import Contender, Problem, everywhere, ranked, short
+from src.compare.contest import Contender, Problem, everywhere, ranked, short
+from src.compare.selection import Figure
+from src.compare.statistics import Estimate, Width, improvement, letters, stratified
 from src.report.courses import Reach
-from src.report.statistics import Estimate, Width, improvement, letters, stratified
-from src.sweep.winners import Figure
 
 
 @dataclass(frozen=True)

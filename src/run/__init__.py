@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from src.results import Result
+    from src.run_directory import Result
 
 
 def run(overrides: Sequence[str] = ()) -> Result:

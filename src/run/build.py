@@ -22,8 +22,8 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from src import models
-from src.answer import Answer, answer
-from src.config import TENSORBOARD, Config, flat
+from src.config.classes import load
+from src.config.schema import TENSORBOARD, Config, flat
 from src.data import Problem
 from src.data.problem import check_batch_size
 from src.engine.checkpoint import lineage
@@ -38,16 +38,16 @@ from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.engine.watchers import Watcher
 from src.errors import LabError, one_line
-from src.load import load
+from src.losses.squared_error import loss_of
 from src.models import Linear
 from src.models.build import build
-from src.models.loss import loss_of
 from src.models.stack import flatten, without_member_axis
 from src.models.stack import stack as joined
 from src.optim import Driven, drive, takes_member_axis
-from src.optim.driven import check_keys
+from src.optim.build import check_keys
 from src.optim.stacked_rule import StackedRule, lone_group, plain
 from src.optim.stacked_schedule import StackedSchedule
+from src.run.exact import Answer, answer
 from src.theory import Exact
 
 BATCHING = ("batch_size", "shuffle_seed")

@@ -9,13 +9,13 @@ from hydra.core.utils import run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from src.compose import check_run, compose, composing, with_checkpoint, writing
-from src.config import check
+from src.config.compose import check_run, compose, composing, with_checkpoint, writing
+from src.config.schema import check
 from src.engine.choice import choose_stepper
 from src.errors import LabError
-from src.results import Result, discard, python_command
 from src.run.build import RunSpec
 from src.run.train import train
+from src.run_directory import Result, discard, python_command
 
 
 def from_words(overrides: Sequence[str]) -> Result:

@@ -12,9 +12,9 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from src.engine import checkpoint as checkpoints
 from src.errors import LabError
-from src.results import MetricsFile, RunDirectory
 from src.run.build import RunSpec
-from src.theory_files import carry_histograms
+from src.run.theory_files import carry_histograms
+from src.run_directory import MetricsFile, RunDirectory
 
 
 @dataclass(frozen=True)

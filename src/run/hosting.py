@@ -5,16 +5,16 @@ import sys
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from src.callbacks.theory import Theory
 from src.engine.curves import Told
 from src.engine.torch_stepper import TorchStepper
-from src.results import MetricsFile, RunDirectory
 from src.run import build
 from src.run.batch_counters import check_steps, tell_price
 from src.run.build import Member
+from src.run.callbacks.theory import Theory
 from src.run.going_on import GoingOn
 from src.run.module import Descent, LabDataModule
 from src.run.processes import first_process
+from src.run_directory import MetricsFile, RunDirectory
 
 
 def hosted(

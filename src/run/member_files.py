@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.callbacks.boards import TOGETHER
 from src.engine.checkpoint import alone, member_file
 from src.engine.choice import Choice
 from src.engine.loop import Loop
 from src.engine.stepper import State
-from src.results import Result, RunDirectory, write_rows
 from src.run.build import Member, hyperparameters
+from src.run.callbacks.boards import TOGETHER
 from src.run.events import Board, Clock, Curve, hyperparameters_yaml, write_events
 from src.run.result import result, told_parameters
-from src.theory_files import Line, lines, write_lines
+from src.run.theory_files import Line, lines, write_lines
+from src.run_directory import Result, RunDirectory, write_rows
 
 Columns = Mapping[str, tuple[list[int], Tensor]]
 """Of each curve its steps, and the values `[T, P]`."""

@@ -15,8 +15,8 @@ from src.engine.checkpoint import KEY, member_file, read_member
 from src.engine.loop import Loop
 from src.engine.outcome import Cause, Outcome
 from src.engine.torch_stepper import TorchStepper
-from src.results import MetricsFile
 from src.run.lightning_private import count, go_on_from
+from src.run_directory import MetricsFile
 
 
 class Descent(L.LightningModule):

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from torch import nn
 
-from src.config import Config
+from src.config.schema import Config
 from src.errors import FULL_ERROR, LabError, told
 from src.models import Custom
-from src.results import RunDirectory
 from src.run.build import RunSpec
+from src.run_directory import RunDirectory
 
 
 def launched() -> bool:

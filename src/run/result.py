@@ -11,9 +11,9 @@ from src import models
 from src.engine.choice import Choice
 from src.engine.loop import Loop
 from src.models.stack import member
-from src.results import Result, environment
 from src.run.build import Member
 from src.run.words import reason
+from src.run_directory import Result, environment
 
 TOLD = (models.Linear, models.Surface)
 """Models whose parameters are told in `result.json`."""

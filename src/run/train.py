@@ -9,12 +9,11 @@ from lightning.pytorch.callbacks import Callback
 
 from src.engine import checkpoint as checkpoints
 from src.engine.choice import Choice
+from src.engine.gradient_check import check_gradients
 from src.engine.loop import Loop
 from src.engine.torch_stepper import TorchStepper
 from src.errors import LabError, one_line
-from src.gradients import check_gradients
-from src.models.loss import loss_of
-from src.results import Result, RunDirectory
+from src.losses.squared_error import loss_of
 from src.run import build
 from src.run.build import Member, RunSpec
 from src.run.fit import fit
@@ -26,8 +25,9 @@ from src.run.module import Descent, LabDataModule
 from src.run.processes import check_shared, first_process, launch, launched
 from src.run.result import result
 from src.run.stack_file import StackFile, read_stack
+from src.run.theory_files import write_fit, write_theory
+from src.run_directory import Result, RunDirectory
 from src.seeds import seeded
-from src.theory_files import write_fit, write_theory
 
 Tell = Callable[[int, int], None]
 """Takes how many runs have ended and how many run-steps were taken since it was last called."""

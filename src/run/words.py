@@ -1,9 +1,9 @@
 """How a run ended, in words. They are made here and last; whoever needs a fact takes it from the `Outcome`."""
 
-from src.answer import Answer, method_of
-from src.config import Config
+from src.config.schema import Config
 from src.engine.early_stopping import EarlyStopping
 from src.engine.outcome import Outcome
+from src.run.exact import Answer, method_of
 
 
 def reason(outcome: Outcome, config: Config, known: Answer | None, stopping: EarlyStopping | None) -> str:

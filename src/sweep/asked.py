@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.compose import is_group, parsed
-from src.config import Config, WrongValuesError, digest, flat, shown
+from src.config.compose import is_group, parsed
+from src.config.schema import Config, WrongValuesError, digest, flat, shown
 from src.errors import LabError
 from src.sweep.jobs import Composer
 

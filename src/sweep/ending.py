@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from src.compare.selection import Row, fresh_jobs, winners
 from src.sweep import tensorboard
 from src.sweep.asked import bare, key_of
 from src.sweep.launcher import StackLauncher
 from src.sweep.summary import remarks, table, wide
-from src.sweep.winners import Row, fresh_jobs, winners
 
 
 def rows(launcher: StackLauncher) -> list[Row]:

@@ -17,7 +17,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
 
-from src.compose import CONF, is_group
+from src.config.compose import CONF, is_group
 from src.sweep.jobs import Composed
 
 Words = tuple[str, ...]

@@ -15,8 +15,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import compose, is_group, parsed
-from src.config import Config, check_plain, missing_keys
+from src.config.compose import compose, is_group, parsed
+from src.config.schema import Config, check_plain, missing_keys
 from src.errors import LabError
 
 DIRECTORY = "${hydra:runtime.output_dir}"

@@ -14,9 +14,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import Config
+from src.config.schema import Config
 from src.errors import LabError, unwritable
-from src.results import python_command
+from src.run_directory import python_command
 from src.sweep.asked import Job, all_wrong, ask
 from src.sweep.hydra_files import HydraFiles
 from src.sweep.jobs import Composed, Composer
@@ -70,7 +70,7 @@ class StackLauncher(Launcher):
             LabError: it is not, or options that are not allowed; in `__init__` Hydra would put words of its own
                 before it.
         """
-        from src.sweep.backends import check_backend
+        from src.sweep.executors import check_backend
 
         self.config, self.context = config, hydra_context
         self.options = checked(Launching, self.given, "hydra.launcher")
@@ -236,7 +236,7 @@ class StackLauncher(Launcher):
         return self._cut(jobs)
 
     def _cut(self, jobs: Sequence[Job], confirms: Sequence[int | None] = ()) -> list[int]:
-        from src.sweep.backends import pieces
+        from src.sweep.executors import pieces
 
         assert self.ledger is not None
         assert self._call is not None

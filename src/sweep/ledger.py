@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
+from src.compare.selection import Row
 from src.errors import LabError
-from src.results import RunDirectory
+from src.run_directory import RunDirectory
 from src.sweep.asked import Call, Job, words_of
-from src.sweep.winners import Row
 
 NAME, RESULTS, STATES = "sweep.json", "results.csv", ".stacks"
 FORMAT = 2

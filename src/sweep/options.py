@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
-from src.config import Section, wrong_values
+from src.config.schema import Section, wrong_values
 
 
 class Sweeping(Section):

@@ -6,7 +6,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from src.errors import LabError, unwritable
-from src.results import RunDirectory
+from src.run_directory import RunDirectory
 from src.sweep.ledger import NAME, numbered
 
 LOCK = ".lock"

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from src.config import Config, Noise, Points, Table
+from src.config.schema import Config, Noise, Points, Table
 from src.optim.stacked_rule import program as optimizer_program
 
 FREE: Mapping[str, frozenset[str]] = {

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.sweep.edges import short
-from src.sweep.winners import Figure, Row, Winner
+from src.compare.edges import short
+from src.compare.selection import Figure, Row, Winner
 
 
 def wide() -> Console:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.config import Config
+from src.config.schema import Config
 from src.errors import FULL_ERROR, LabError, one_line, unwritable
-from src.results import Result, RunDirectory
+from src.run_directory import Result, RunDirectory
 from src.sweep.ledger import Outcome, outcome_of
 
 if TYPE_CHECKING:

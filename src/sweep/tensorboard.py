@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from src.config import TENSORBOARD
+from src.compare.edges import number, short
+from src.compare.selection import SEED_KEYS, Row, Winner, Words, loss_over_seeds, setting_of, settings_of, winners
+from src.config.schema import TENSORBOARD
 from src.errors import LabError
-from src.results import RunDirectory, read_rows
+from src.run_directory import RunDirectory, read_rows
 from src.sweep.asked import Call, bare, key_of
-from src.sweep.edges import number, short
 from src.sweep.jobs import Composed
 from src.sweep.ledger import Ledger
-from src.sweep.winners import SEED_KEYS, Row, Winner, Words, loss_over_seeds, setting_of, settings_of, winners
 
 FOLDER = "tensorboard"
 SETTINGS = "settings"

@@ -65,7 +65,7 @@ class Training:
             FAILED[:] = [LabError(told)]
 
     def _train(self, stacks: Sequence[int], members: Collection[int]) -> None:
-        from src.sweep.backends import spread
+        from src.sweep.executors import spread
         from src.sweep.progress import SweepBar
 
         self._tell_alone(stacks)

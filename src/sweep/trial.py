@@ -12,11 +12,11 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from src.config import Config
+from src.config.classes import load
+from src.config.schema import Config
 from src.errors import LabError
-from src.load import load
 from src.models.build import OWN
-from src.optim.driven import drive
+from src.optim.build import drive
 from src.run.build import check_devices
 
 Trial = tuple[str, Callable[[], Any]]

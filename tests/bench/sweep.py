@@ -35,7 +35,7 @@ from rich.table import Table
 from torch.utils.data import DataLoader, TensorDataset
 
 from src.errors import LabError, told
-from src.results import RunDirectory
+from src.run_directory import RunDirectory
 from tests.bench.single import Ordinary
 from tests.bench.sweep_runs import OPTIMIZERS, Jobs, Run, bare, final, line, model_at_start, optimizer_of
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.compose import compose
-from src.config import Config, check
-from src.load import load
+from src.config.classes import load
+from src.config.compose import compose
+from src.config.schema import Config, check
 from src.run.build import build_model, build_problem
 from src.sweep.grid import Interval
 

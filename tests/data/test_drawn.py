@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from src.activations import ACTIVATIONS
 from src.data import Features, Line, Noise, Random, Teacher
 from src.engine.device_data import DeviceData
 from src.models import Linear, SquaredError, TwoLayer
+from src.models.activations import ACTIVATIONS
 from src.seeds import stream
 
 NONE = {"val": 0, "test": 0}

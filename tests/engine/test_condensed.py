@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from src.data.problem import Rows
 from src.engine.condensed import Condensed
-from src.models.loss import SquaredError
+from src.losses.squared_error import SquaredError
 
 
 @settings(max_examples=60, deadline=None)

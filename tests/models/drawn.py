@@ -7,8 +7,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from src.activations import ACTIVATIONS
 from src.models import Linear, SquaredError, TwoLayer
+from src.models.activations import ACTIVATIONS
 from src.models.stack import stack
 
 

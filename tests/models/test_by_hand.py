@@ -6,8 +6,8 @@ from hypothesis import assume, given, settings
 from torch import Tensor
 from torch.nn import functional as F
 
-from src.activations import ACTIVATIONS
 from src.models import Linear, SquaredError, TwoLayer
+from src.models.activations import ACTIVATIONS
 from tests.models.drawn import Case, cases
 
 H = 1e-5  # of a central difference, whose error is of the order of H^2 + 1e-16 / H

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from src.errors import LabError
 from src.models import Custom
-from src.results import Result
 from src.run.build import build_model, build_problem
+from src.run_directory import Result
 from tests.models import own
 from tests.optim.bare import batches, configured, loop, parameters, same
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from src.compose import compose
-from src.config import check
+from src.config.compose import compose
+from src.config.schema import check
 from src.errors import LabError
 from src.models import Linear, TwoLayer
 from src.run.build import build_model, build_problem

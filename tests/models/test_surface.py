@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from src.config.surfaces import FUNCTIONS
 from src.data.problem import Rows
+from src.engine.gradient_check import check_gradients
 from src.errors import LabError
-from src.gradients import check_gradients
 from src.models import Surface, Value
 from src.models.build import build
 from src.models.stack import stack, without_member_axis
-from src.surfaces import FUNCTIONS
 
 each = pytest.mark.parametrize("name", FUNCTIONS)
 PLACES = [[0.3, -0.7], [1.5, 0.25], [-1.0, 2.0]]

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from src.config import Config, check
+from src.config.schema import Config, check
 from src.data import Problem
 from src.engine import checkpoint
-from src.results import Result, read_rows
 from src.run.build import build_model, build_problem
+from src.run_directory import Result, read_rows
 from src.seeds import stream
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from src.compose import CONF
+from src.config.compose import CONF
 from src.errors import LabError
 from src.optim import warmup_cosine
-from src.results import Result
+from src.run_directory import Result
 from tests.optim.bare import curve, loop, parameters, same
 
 Train = Callable[..., Result]

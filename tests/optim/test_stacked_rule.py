@@ -10,9 +10,9 @@ import yaml
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.compose import CONF
-from src.load import load
-from src.optim.driven import ELEMENTWISE, load_state
+from src.config.classes import load
+from src.config.compose import CONF
+from src.optim.build import ELEMENTWISE, load_state
 from src.optim.rules import RULES
 from src.optim.stacked_rule import StackedRule, has_rule, lone_group, program
 from src.optim.stacked_schedule import StackedSchedule

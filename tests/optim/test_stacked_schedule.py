@@ -12,8 +12,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ChainedScheduler, ConstantLR, ExponentialLR, LRScheduler, SequentialLR
 
-from src.compose import CONF
-from src.load import load
+from src.config.classes import load
+from src.config.compose import CONF
 from src.optim.stacked_rule import lone_group
 from src.optim.stacked_schedule import OVER_ARRAYS, StackedSchedule, has_schedule
 

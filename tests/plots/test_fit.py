@@ -10,7 +10,7 @@ from torch import Tensor
 from src.data import Line, Scaling
 from src.data.problem import Problem, Rows
 from src.plots.fit import fitted_line
-from src.theory_files import Drawn
+from src.run.theory_files import Drawn
 
 
 def drawn(figure: object, label: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from src.errors import LabError
 from src.report.merged import merged
 from src.report.reading import Run, Sweep, gather, read
-from src.results import RunDirectory
+from src.run_directory import RunDirectory
 from src.sweep.ledger import FORMAT, Ledger
 from tests.report.sweeps import grid, run, sweep
 

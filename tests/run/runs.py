@@ -10,9 +10,9 @@ import torch
 
 from src.engine.choice import Choice, choose_stepper
 from src.errors import LabError
-from src.results import Result, RunDirectory, read_rows
 from src.run.build import RunSpec
 from src.run.train import quiet, train
+from src.run_directory import Result, RunDirectory, read_rows
 from src.sweep.jobs import Composer
 
 QUIET = ["callbacks.progress_bar=null"]

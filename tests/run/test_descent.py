@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.compose import compose
-from src.config import check
+from src.config.compose import compose
+from src.config.schema import check
 from src.engine import checkpoint
-from src.results import Result
 from src.run.build import build_problem
+from src.run_directory import Result
 from tests.optim.bare import Loop, curve, loop, parameters, same
 
 Train = Callable[..., Result]

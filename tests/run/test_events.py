@@ -22,16 +22,16 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard import SummaryWriter
 
-from src.answer import answer
-from src.callbacks.boards import TOGETHER
-from src.compose import compose
-from src.config import check
-from src.results import Result
+from src.config.compose import compose
+from src.config.schema import check
 from src.run import events
 from src.run.build import build_model, build_problem
 from src.run.build import hyperparameters as shown_of
+from src.run.callbacks.boards import TOGETHER
 from src.run.events import Board, Clock, Curve, event_file, hyperparameters_yaml, write_events
-from src.theory_files import lines
+from src.run.exact import answer
+from src.run.theory_files import lines
+from src.run_directory import Result
 
 CLOCK = Clock(began=1.7e9, seconds_a_step=0.5)
 # values as they come out of a descent, and what floats can be besides

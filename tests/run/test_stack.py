@@ -12,9 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from src.engine.choice import choose_stepper
 from src.errors import LabError
-from src.results import Result, RunDirectory, read_rows
 from src.run import run
 from src.run.rehearsal import rehearse
+from src.run_directory import Result, RunDirectory, read_rows
 from src.sweep.stacking import program
 from tests.run.runs import alone, members, numbers, stacked, train_alone, train_stack
 

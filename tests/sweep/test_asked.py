@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.config import flat
+from src.config.schema import flat
 from src.errors import LabError
 from src.sweep.asked import Call, Job, ask, several
 from src.sweep.jobs import Composer

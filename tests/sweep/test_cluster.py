@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from src.results import RunDirectory
+from src.run_directory import RunDirectory
 from src.sweep.ledger import STATES
 from tests.sweep.conftest import Multirun
 from tests.sweep.waiting import LONG, everything, until

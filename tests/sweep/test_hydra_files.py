@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from src.compose import composing
+from src.config.compose import composing
 from src.sweep.hydra_files import HydraFiles, to_yaml
 from src.sweep.jobs import Composed, Composer
 

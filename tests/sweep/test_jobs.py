@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from src.compose import compose
-from src.config import check
+from src.config.compose import compose
+from src.config.schema import check
 from src.errors import LabError
 from src.sweep.jobs import Composer
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from src.compose import CONF
+from src.config.compose import CONF
 from src.engine.checkpoint import read_member
 from src.engine.loop import Loop
-from src.results import Result, read_rows
 from src.run.train import train as trained
+from src.run_directory import Result, read_rows
 from src.sweep.ledger import Ledger
 from tests.sweep.conftest import Multirun, snapshot
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.compose import CONF
+from src.config.compose import CONF
 from src.errors import LabError
 from src.sweep.place import check_place, claim
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from src.compose import CONF
-from src.results import read_rows
-from src.surfaces import FUNCTIONS
+from src.config.compose import CONF
+from src.config.surfaces import FUNCTIONS
+from src.run_directory import read_rows
 from tests.sweep.conftest import Multirun
 
 NAMES = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]

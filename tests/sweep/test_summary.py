@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from src.compare.selection import Row, winners
 from src.sweep.summary import remarks, table
-from src.sweep.winners import Row, winners
 
 
 def run(job: int, words: str, val: float | None, confirms: int | None = None, **more: float) -> Row:

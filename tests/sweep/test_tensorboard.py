@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api_pb2, metadata
 
-from src.compose import compose
-from src.config import check
+from src.compare.selection import Row
+from src.config.compose import compose
+from src.config.schema import check
 from src.engine.choice import choose_stepper
 from src.errors import LabError
-from src.results import Result, read_rows
+from src.run_directory import Result, read_rows
 from src.sweep import tensorboard
 from src.sweep.asked import Call
 from src.sweep.ledger import Entry, Ledger, Outcome
 from src.sweep.tensorboard import MOST, remark, thinned, write
-from src.sweep.winners import Row
 from tests.sweep.conftest import Multirun, snapshot
 from tests.sweep.test_launcher import stop_after
 

@@ -35,7 +35,7 @@ def test_a_file_that_is_not_there_is_no_mistake_of_the_grid(tmp_path):
 
 
 def test_every_optimizer_of_conf_passes(tmp_path):
-    from src.compose import CONF
+    from src.config.compose import CONF
 
     names = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
     some = members(tmp_path, [], [[f"optimizer={name}"] for name in names])

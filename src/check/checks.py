@@ -1,0 +1,291 @@
+"""The checks of an optimizer, each a function from a maker to what was found, in the order of the table."""
+
+import io
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from src.check.convergence import BOWL, NOISY, RAVINE, converges
+from src.check.trial import CPU, Finding, Maker, Outcome, Trial, apart, close, gradients, same, starts
+from src.errors import LabError, one_line, raised
+from src.seeds import stream
+
+# --- can it be trusted? ----------------------------------------------------------------------------------------------
+
+
+INCOMPARABLE: Finding = ("does not apply", "it does not repeat its own steps, so there is nothing to compare them with")
+"""Of what is found out by comparing steps."""
+
+
+def _repeats(maker: Maker) -> Finding:
+    """Torch's global generators are seeded, as a run does it; no others are."""
+    if maker.apart_from_itself == 0:
+        return "held", "the same bits twice"
+    return "failed", (
+        f"{maker.apart_from_itself:.2g} apart from itself: it draws from a generator that torch.manual_seed does not "
+        "seed, or keeps something from one run to the next"
+    )
+
+
+def _saved(maker: Maker) -> Finding:
+    """A run is cut in two, with a checkpoint between the halves; in both dtypes, because loading may change one."""
+    if maker.apart_from_itself:
+        return INCOMPARABLE
+    for dtype in (torch.float32, torch.float64):
+        whole, resumed = _cut_in_two(maker, dtype)
+        if not same(resumed, whole):
+            return "failed", (
+                f"{apart(resumed, whole):.2g} apart from a run without a break, in {_name(dtype)}: "
+                "not all that it keeps comes back from its state_dict() as it was"
+            )
+    return "held", "after loading, the same bits as without a break"
+
+
+def _cut_in_two(maker: Maker, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+    """Where a run ends, and where it ends with a checkpoint on the way."""
+    first, second = gradients(10, dtype)[:5], gradients(10, dtype)[5:]
+    whole = Trial(maker, starts(dtype)).go(first)
+    with whole.driven.evaluating():  # a checkpoint is taken of the parameters that are evaluated
+        pass
+    whole.go(second)
+    half, file = Trial(maker, starts(dtype)).go(first), io.BytesIO()
+    half.driven.eval()
+    torch.save((half.driven.optimizer.state_dict(), half.values, torch.get_rng_state()), file)
+    file.seek(0)
+    state, values, random = torch.load(file, weights_only=True)
+    resumed = Trial(maker, values, kept=state)
+    torch.set_rng_state(random)
+    resumed.go(second)
+    return whole.values, resumed.values
+
+
+def _elementwise(maker: Maker) -> Finding:
+    """Two members in one parameter `[2, I, O]`, against every single number alone."""
+    generator = stream(0, "check.elementwise")
+    start, *given = torch.randn(7, 2, 3, 2, generator=generator, dtype=torch.float64)
+    alone = [
+        Trial(maker, [number.view(1, 1)]).go([[g.view(1, 1)] for g in own]).values[0].view(())
+        for number, *own in zip(start.flatten(), *(g.flatten() for g in given), strict=True)
+    ]
+    try:
+        stacked = Trial(maker, [start]).go([[g] for g in given]).parameters
+    except Exception:  # a user's class can raise anything
+        return "no", "it takes no parameter [P, I, O]: runs go one by one"
+    if close([torch.stack(alone)], [stacked[0].detach().flatten()]):
+        return "yes", "every number by its own gradient alone: by a rule of it, runs would stack"
+    return "no", "a number's step depends on the others: runs go one by one"
+
+
+# --- is it robust? ---------------------------------------------------------------------------------------------------
+
+
+def _zero(maker: Maker) -> Finding:
+    """At once, and after a few ordinary steps."""
+    at, given = starts(torch.float32), gradients(4, torch.float32)
+    nothing = [torch.zeros_like(start) for start in at]
+    trial = Trial(maker, at).go([nothing])
+    if not trial.finite:
+        return "failed", "not finite after the first gradient is 0: does it divide by a norm, or by √s without an ε?"
+    after = trial.values
+    shrunk = all(bool((v * s >= 0).all() and (v.abs() <= s.abs()).all()) for v, s in zip(after, at, strict=True))
+    if not shrunk:
+        return "failed", f"moves by {apart(after, at):.2g} when the first gradient is 0"
+    trial.go([*given[:3], nothing, nothing, nothing, given[3]])
+    if not trial.finite:
+        return "failed", "not finite when gradients become 0 after a few steps"
+    return "held", "nothing moves at the start" if same(after, at) else "only decay moves it at the start"
+
+
+def _huge(maker: Maker) -> Finding:
+    """1e15 once, whose square float32 still holds: at once, and after a few ordinary steps."""
+    given = gradients(6, torch.float32)
+    huge = [1e15 * gradient.sign() for gradient in given[0]]
+    for when, before in (("first", 0), ("fourth", 3)):
+        trial = Trial(maker, starts(torch.float32)).go([*given[:before], huge])
+        if not trial.finite:
+            return "failed", f"not finite after the {when} gradient is 1e15, in float32"
+        if not trial.go(given[3:]).finite:
+            return "failed", f"not finite in the steps after a gradient of 1e15 (the {when}), in float32"
+    return "held", "finite after a gradient of 1e15, and from then on"
+
+
+def _missing(maker: Maker) -> Finding:
+    """The second parameter has no gradient (`p.grad is None`), as one that the loss does not depend on."""
+    if maker.apart_from_itself:
+        return INCOMPARABLE
+    at, given = starts(), gradients(6)
+    trial = Trial(maker, at).go([[weight, None] for weight, _ in given[:3]])
+    alone = Trial(maker, at[:1]).go([[weight] for weight, _ in given[:3]])
+    if not torch.equal(trial.values[1], at[1]):
+        return "failed", f"a parameter without a gradient moves by {apart(trial.values[1:], at[1:]):.2g}"
+    if not close(trial.values[:1], alone.values):
+        return "failed", "beside one without a gradient, a parameter does not move as if it were alone"
+    trial.go([*given[3:5], [given[5][0], None]])
+    if not trial.finite:
+        return "failed", "not finite when a gradient is missing after a few steps"
+    return "held", "its parameter stays, another moves as if it were alone"
+
+
+# --- does it listen? -------------------------------------------------------------------------------------------------
+
+
+def _groups(maker: Maker) -> Finding:
+    """A group for each parameter, the second with a tenth of the learning rate where there is one."""
+    if maker.apart_from_itself:
+        return INCOMPARABLE
+    at, given = starts(), gradients(5)
+    slower = maker if maker.rate is None else maker.giving(lr=maker.rate / 10)
+    # over both parameters, for a class in which one's step depends on the other's gradient
+    expected = [Trial(maker, at).go(given).values[0], Trial(slower, at).go(given).values[1]]
+    if maker.rate is None:
+        rates: list[float | None] = [None, None]
+    else:  # a class may make the lr of its groups out of the one it is given
+        rates = [None, 0.1 * float(maker.defaults.get("lr", maker.rate))]
+    found = Trial(maker, at, rates=rates).go(given).values
+    for which, one, other in zip(("first", "second"), found, expected, strict=True):
+        if not close([one], [other]):
+            at_its_own = "" if maker.rate is None else " at the group's own lr"
+            return "failed", f"the {which} of two groups does not move as it would{at_its_own}"
+    return "held", "two groups move each" + (" as it would alone" if maker.rate is None else " at its own lr")
+
+
+def _scheduled(maker: Maker) -> Finding:
+    """`group["lr"]` becomes a tenth: before the first step, and after a few."""
+    if maker.rate is None:
+        return "does not apply", "it takes no lr"
+    if maker.apart_from_itself:
+        return INCOMPARABLE
+    at, given = starts(), gradients(8)
+    early = Trial(maker, at)
+    if not all("lr" in group for group in early.driven.optimizer.param_groups):
+        return "failed", 'its groups have no "lr" for a schedule to change'
+    early.scale_lr(0.1)
+    early.go(given)
+    built = Trial(maker.giving(lr=maker.rate / 10), at).go(given)
+    if not close(early.values, built.values):
+        return "failed", 'a change of group["lr"] before the first step is not the lr that it then moves at'
+    late = Trial(maker, at).go(given[:4])
+    late.scale_lr(0.1)
+    if same(late.go(given[4:]).values, Trial(maker, at).go(given).values):
+        return "failed", 'a change of group["lr"] after the first step changes nothing: no schedule has any effect'
+    return "held", 'a change of group["lr"] changes the steps'
+
+
+def _decays(maker: Maker) -> Finding:
+    """With gradients of 0, weight decay is all that is left."""
+    if not maker.takes("weight_decay"):
+        return "does not apply", "it takes no weight_decay"
+    decay, lr = 0.1, None if maker.rate is None else 0.01  # too little to step across 0
+    plain = maker.giving(weight_decay=0.0) if lr is None else maker.giving(weight_decay=0.0, lr=lr)
+    decaying, at, given = plain.giving(weight_decay=decay), starts(), gradients(5)
+    trial = Trial(decaying, at).go([[torch.zeros_like(start) for start in at]] * 10)
+    if not all(float(v.norm()) < float(s.norm()) * (1 - 1e-12) for v, s in zip(trial.values, at, strict=True)):
+        grow = all(float(v.norm()) > float(s.norm()) for v, s in zip(trial.values, at, strict=True))
+        what = "grow: is its sign right?" if grow else "do not shrink"
+        return "failed", f"with gradients of 0 and weight_decay={decay:g} the parameters {what}"
+    inside = Trial(plain, at)
+    for gradient in given:
+        inside.go([[g + decay * value for g, value in zip(gradient, inside.values, strict=True)]])
+    if close(Trial(decaying, at).go(given).values, inside.values):
+        return "held", "in the gradient, as a penalty in the loss would be"
+    first = [Trial(one, at).go(given[:1]).values for one in (decaying, plain)]
+    move = [one - other for one, other in zip(*first, strict=True)]
+    if lr is not None and close(move, [-lr * decay * start for start in at]):
+        return "held", "beside the gradient (decoupled), lr * weight_decay"
+    return "held", "the parameters shrink"
+
+
+# --- where does it run? ----------------------------------------------------------------------------------------------
+
+
+def _double(maker: Maker) -> Finding:
+    """Whether a step in float64 has the digits of one."""
+    given = gradients(5)
+    trial = Trial(maker, starts()).go(given)
+    kept = {
+        tensor.dtype for tensor in [*trial.values, *trial.state] if tensor.is_floating_point() and tensor.numel() > 1
+    }
+    if kept != {torch.float64}:
+        return "failed", f"parameters or state become {' and '.join(map(_name, kept - {torch.float64}))}"
+    if maker.apart_from_itself:
+        return INCOMPARABLE
+    single, double = (Trial(maker, starts(dtype)).downhill(5).values for dtype in (torch.float32, torch.float64))
+    if not _agree(single, double):
+        return "failed", f"{apart(single, double):.2g} apart from the same steps in float32"
+    # gradients without the digits that float32 does not have; then ones that differ by about a percent
+    rounded = Trial(maker, starts()).go([[g.float().double() for g in step] for step in given])
+    coarse = Trial(maker, starts()).go([[(g * 128).round() / 128 for g in step] for step in given])
+    if not same(coarse.values, trial.values) and same(rounded.values, trial.values):
+        return "failed", "parameters stay float64, but the step is computed with fewer digits than float32 has"
+    return "held", "parameters, state and arithmetic; near to float32"
+
+
+def _agree(left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
+    """Within 1e-4 of how far `right` has come, and float32's rounding."""
+    return apart(left, right) <= 1e-4 * apart(right, starts()) + 1e-6
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _cuda(maker: Maker) -> Finding:
+    """A few steps on the card, against the processor's."""
+    if not torch.cuda.is_available():
+        return "does not apply", "no CUDA here"
+    if maker.apart_from_itself:
+        return INCOMPARABLE
+    return on_device(maker, torch.device("cuda"))
+
+
+def on_device(maker: Maker, device: torch.device) -> Finding:
+    """A few steps there, in float32, against the processor's."""
+    at = starts(torch.float32)
+    there, here = (Trial(maker, [start.to(where) for start in at]).downhill(5) for where in (device, CPU))
+    if any(value.device.type != device.type for value in there.values):
+        return "failed", f"parameters leave {device.type}"
+    if not _agree(there.values, here.values):
+        return "failed", f"{apart(there.values, here.values):.2g} apart from the same steps on the processor"
+    return "held", "near to the same steps on the processor"
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+CHECKS: tuple[tuple[str, Callable[[Maker], Finding]], ...] = (
+    ("bowl", partial(converges, problem=BOWL)),
+    ("ravine", partial(converges, problem=RAVINE)),
+    ("noisy rows", partial(converges, problem=NOISY)),
+    ("repetition", _repeats),
+    ("save and load", _saved),
+    ("element-wise", _elementwise),
+    ("zero gradient", _zero),
+    ("huge gradient", _huge),
+    ("no gradient", _missing),
+    ("groups", _groups),
+    ("schedule", _scheduled),
+    ("weight decay", _decays),
+    ("float64", _double),
+    ("CUDA", _cuda),
+)
+
+
+def outcome(name: str, check: Callable[[Maker], Finding], maker: Maker) -> Outcome:
+    """What comes of a check; torch's global generators are left as they were."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        try:
+            return Outcome(name, *check(maker))
+        except Exception as error:  # a user's class can raise anything
+            return Outcome(name, "failed", _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """What was raised, in one line, with the last place outside of torch and of what drives an optimizer."""
+    if isinstance(error, LabError):
+        return one_line(error)
+    source = Path(__file__).parent.parent
+    driving = {*source.glob("check/*.py"), *source.glob("engine/*.py"), source / "optim/build.py"}
+    library = str(Path(torch.__file__).parent)
+    return raised(error, lambda path: Path(path) in driving or path.startswith(library))

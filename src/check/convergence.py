@@ -1,0 +1,192 @@
+"""Whether an optimizer converges: on a bowl, a ravine, and mini-batches of noisy rows."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from src.check.trial import CPU, Finding, Maker
+from src.data import Features, Problem, Rows
+from src.engine.device_data import DeviceData
+from src.engine.torch_stepper import TorchStepper
+from src.models import Linear, SquaredError
+from src.models.stack import without_member_axis
+from src.optim.build import takes_member_axis
+from src.theory import Exact, solve
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeastSquares:
+    """200 rows of 5 features with a known answer, and when a descent on them is there.
+
+    It starts where every direction of the Hessian has the same share of the excess loss, so that none can be left out.
+
+    Attributes:
+        condition_number: of the Hessian.
+        budget: gradients, which are as many as steps where a step takes one.
+        goal: of the excess loss over all rows, as a share of `relative_to`.
+        relative_to: the excess at the start, or the least loss there is.
+        noise: deviation of the targets.
+        batch_size: rows a step sees.
+        orders: seeds of the order of batches; the goal is to be met in each, so that it is not by luck.
+        marks: how many measurements in a row have to meet it on average, ten gradients apart.
+    """
+
+    condition_number: float
+    budget: int
+    goal: float
+    relative_to: Literal["start", "least"] = "start"
+    noise: float = 0.0
+    batch_size: int = 200
+    orders: tuple[int, ...] = (0,)
+    marks: int = 1
+
+    @cached_property
+    def rows(self) -> Rows:
+        """`[1, N, I]` and `[1, N, 1]`, in float64."""
+        drawn = Features(
+            seed=0, rows=200, val=0, test=0, inputs=5, condition_number=self.condition_number, weights=None,
+            intercept=1.0, noise=self.noise,
+        )  # fmt: skip
+        return drawn.problem().train.to(CPU, torch.float64, 1)
+
+    @cached_property
+    def exact(self) -> Exact:
+        """The exact answer."""
+        return solve(Rows(self.rows.inputs[0], self.rows.targets[0]))
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """Values of a linear model whose excess loss is 1 in every direction of the Hessian."""
+        at = self.exact.solution[:, 0] + self.exact.eigenvectors @ (2 / self.exact.eigenvalues).sqrt()
+        return {"weight": at[1:].tolist(), "bias": float(at[0])}
+
+    @property
+    def asked(self) -> str:
+        """The goal, in words."""
+        share = f"{self.goal * 100:g} %"
+        return f"loss down to {share}" if self.relative_to == "start" else f"loss within {share} of the least"
+
+
+BOWL = LeastSquares(condition_number=1, budget=500, goal=1e-3)
+"""Equally steep everywhere."""
+
+RAVINE = LeastSquares(condition_number=100, budget=2000, goal=1e-2)
+"""A hundred times steeper across than along."""
+
+NOISY = LeastSquares(
+    condition_number=10, budget=1000, goal=0.1, relative_to="least", noise=1.0, batch_size=20, orders=(0, 1), marks=10
+)
+"""Mini-batches of noisy rows, whose gradients do not vanish at the answer; plain descent stays within 1 % of it."""
+
+FACTORS = tuple(10**power for power in (0, -1, 1, -2, 2, -3, 3, -0.5, 0.5, -1.5, 1.5, -2.5, 2.5))
+"""Times the learning rate given: what is tried in turn."""
+
+Ending = int | Literal["slow", "diverged"]
+
+
+@dataclass(frozen=True)
+class CountedSquaredError(SquaredError):
+    """Counts how often it was asked for: once for every gradient."""
+
+    count: list[int] = field(default_factory=lambda: [0])
+
+    def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
+        """Losses `[P]`."""
+        self.count[0] += 1
+        return super().value(predictions, targets, rows)
+
+
+def attempt(maker: Maker, problem: LeastSquares, patient: bool = True) -> Ending:
+    """How many gradients it takes to meet the goal, in the slowest of the orders.
+
+    Without patience it is given up at half the budget, where the second quarter has not brought the loss down by 1 %.
+    """
+    most = 0
+    for order in problem.orders:
+        ended = _attempt(maker, problem, order, patient)
+        if not isinstance(ended, int):
+            return ended
+        most = max(most, ended)
+    return most
+
+
+def _attempt(maker: Maker, problem: LeastSquares, order: int, patient: bool) -> Ending:
+    """Descend as a run does, and measure the parameters that are kept (Schedule-Free trains others)."""
+    model: nn.Module = Linear(5, 1, values=problem.start, dtype=torch.float64)
+    if not takes_member_axis(maker.path):
+        model = without_member_axis(model)
+    driven, loss = maker(list(model.parameters())), CountedSquaredError()
+    rows = Problem(Rows(problem.rows.inputs[0], problem.rows.targets[0]), None, None, [], [])
+    data = DeviceData([rows], [0], [order], problem.batch_size, loss, torch.float64, CPU)
+    stepper = TorchStepper(model, driven, loss, data, create_graph=maker.create_graph)
+
+    def excess() -> float:
+        with driven.evaluating(), torch.no_grad():
+            errors = model(problem.rows.inputs) - problem.rows.targets
+        return float(errors.square().mean()) - problem.exact.loss
+
+    first, seen, measured, quarter = excess(), list[float](), 0, math.inf
+    goal = problem.goal * (first if problem.relative_to == "start" else problem.exact.loss)
+    driven.train()
+    for step in range(problem.budget):
+        stepper.step(step, 1)
+        if stepper.raised is not None:  # a user's class can raise anything once it has diverged
+            if math.isfinite(excess()):
+                raise stepper.raised
+            return "diverged"
+        taken = loss.count[0]
+        if taken > problem.budget:
+            break
+        if taken - measured < (1 if problem.marks == 1 and taken <= 20 else 10):
+            continue
+        measured = taken
+        seen.append(excess())
+        if not seen[-1] <= 1e8 * first:
+            return "diverged"
+        last = seen[-problem.marks :]
+        if len(last) == problem.marks and sum(last) / len(last) <= goal:
+            return taken
+        if taken <= problem.budget / 4:
+            quarter = min(seen)
+        elif taken > problem.budget / 2 and not patient and min(seen) > 0.99 * quarter:
+            break
+    return "slow"
+
+
+def converges(maker: Maker, problem: LeastSquares) -> Finding:
+    """Whether some learning rate converges: a sound optimizer at a bad rate is not unsound."""
+    budget, rate = f"{problem.budget:,} gradients", maker.rate
+    given = attempt(maker, problem)
+    if isinstance(given, int):
+        return "held", f"{problem.asked} in {given:,} of {budget}{'' if rate is None else f', lr {rate:g}'}"
+    why = "it diverges" if given == "diverged" else "it does not"
+    if rate is None:
+        return "failed", f"{problem.asked} in {budget}: {why}"
+    highest = rate if given == "diverged" else math.inf
+    for factor in FACTORS[1:]:
+        lr = rate * factor
+        if lr < highest:
+            ended = _tried(maker.giving(lr=lr), problem)
+            if isinstance(ended, int):
+                return (
+                    "another lr",
+                    f"{problem.asked} in {ended:,} of {budget}, lr {lr:.3g}; at the {rate:g} given {why}",
+                )
+            highest = min(highest, lr if ended == "diverged" else math.inf)
+    lowest, most = rate * min(FACTORS), rate * max(FACTORS)
+    return (
+        "failed",
+        f"{problem.asked} in {budget}: {why} at lr {rate:g}, and at none from {lowest:.3g} to {most:.3g} is it met",
+    )
+
+
+def _tried(maker: Maker, problem: LeastSquares) -> Ending:
+    """The same at a rate that nobody asked for: it may be refused, or overflow in any way."""
+    try:
+        return attempt(maker, problem, patient=False)
+    except Exception:  # a user's class can raise anything
+        return "slow"

@@ -1,0 +1,261 @@
+"""How any optimizer class is driven: its keys checked, its needs found out, before anything trains."""
+
+import contextlib
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from src.config.classes import load
+from src.errors import LabError, nearest, raised
+
+_TORCH = ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
+_OWN = ("TextbookMomentum", "TextbookAdaGrad", "TextbookRMSProp", "TextbookAdam")
+ELEMENTWISE = frozenset([*(f"torch.optim.{name}" for name in _TORCH), *(f"src.optim.{name}" for name in _OWN)])
+"""Classes that treat every number of a parameter alike, so that a parameter may have a member axis."""
+
+
+@dataclass(frozen=True)
+class Driven:
+    """An optimizer, its schedule, and what a step of it needs.
+
+    Attributes:
+        optimizer: over the model's own parameters.
+        scheduler: steps after the optimizer, or None.
+        closure: a step takes a closure that computes loss and gradients anew.
+        gradient_first: the gradients must be there before a step that takes a closure (SAM).
+        path: of the optimizer's class, with its module.
+        arguments: the numbers it was built with.
+        schedule: the class and the numbers of the schedule.
+    """
+
+    optimizer: Optimizer
+    scheduler: LRScheduler | ReduceLROnPlateau | None
+    closure: bool
+    gradient_first: bool
+    path: str
+    arguments: Mapping[str, Any]
+    schedule: Mapping[str, Any] | None
+
+    @property
+    def has_modes(self) -> bool:
+        """Whether it swaps parameters between training and evaluation (Schedule-Free, Defazio et al. 2024)."""
+        return callable(getattr(self.optimizer, "train", None)) and callable(getattr(self.optimizer, "eval", None))
+
+    def train(self) -> None:
+        """Switch to the parameters that are trained."""
+        if self.has_modes:
+            self.optimizer.train()  # type: ignore[attr-defined]
+
+    def eval(self) -> None:
+        """Switch to the parameters that are evaluated and kept."""
+        if self.has_modes:
+            self.optimizer.eval()  # type: ignore[attr-defined]
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode, then training mode again."""
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train()
+
+
+def load_state(optimizer: Optimizer, kept: Mapping[str, Any]) -> None:
+    """Load a `state_dict()` bit for bit.
+
+    torch's own loading makes every number of the state the parameter's dtype, in lists and mappings too: NAdam's
+    product of momenta, which is float32 beside float64 parameters, would go on as float64, and elsewhere.
+    """
+    optimizer.load_state_dict(dict(kept))
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    numbers = [number for group in kept["param_groups"] for number in group["params"]]
+    for number, parameter in zip(numbers, parameters, strict=True):
+        if number in kept["state"]:
+            optimizer.state[parameter] = _as_kept(optimizer.state[parameter], kept["state"][number])
+
+
+def _as_kept(now: Any, kept: Any) -> Any:
+    """A tree of a loaded state with the dtypes that it was kept with."""
+    if isinstance(now, Tensor) and isinstance(kept, Tensor):
+        return now if now.dtype == kept.dtype else kept.detach().clone().to(now.device)
+    if isinstance(now, dict) and isinstance(kept, Mapping):
+        now.update({key: _as_kept(value, kept[key]) for key, value in now.items() if key in kept})
+        return now
+    if isinstance(now, list | tuple) and isinstance(kept, list | tuple) and len(now) == len(kept):
+        pairs = [_as_kept(*pair) for pair in zip(now, kept, strict=True)]
+        return type(now)(pairs) if type(now) in (list, tuple) else now
+    return now
+
+
+def takes_member_axis(path: str) -> bool:
+    """Whether parameters `[1, I, O]` are the same to this class as `[I, O]`; else it is given `[I, O]`."""
+    return path in ELEMENTWISE or path == "torch.optim.LBFGS"
+
+
+def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: int) -> None:
+    """Refuse keys that the class does not take, and missing ones, before it is built.
+
+    Args:
+        factory: the class or function.
+        arguments: the keys of its section.
+        section: how that section is called, for the sentence.
+        given: how many leading arguments the program itself gives (the parameters, the optimizer).
+
+    Raises:
+        LabError: it names the keys.
+    """
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())[given:]
+    except (TypeError, ValueError):
+        return
+    name = getattr(factory, "__name__", str(factory))
+    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        extra = [key for key in arguments if key not in named]
+        if extra:
+            drop = " ".join(f"~{section}.{key}" for key in extra)
+            meant = nearest(extra[0], named) if len(extra) == 1 else ""
+            alone = (
+                "; the default group optimizer=sgd gives it only lr"
+                if section == "optimizer" and "lr" in named and extra != ["lr"]
+                else ""
+            )
+            raise LabError(
+                f"{name} does not take {', '.join(extra)} (it takes {', '.join(named) or 'nothing'}): "
+                f"drop them with {drop}{meant or alone}"
+            )
+    missing = [key for key, p in named.items() if p.default is p.empty and key not in arguments]
+    if missing:
+        add = " ".join(f"{'' if key == 'lr' else '+'}{section}.{key}=..." for key in missing)
+        raise LabError(f"{name} needs {', '.join(missing)}: add {add}")
+
+
+def drive(
+    section: Mapping[str, Any],
+    schedule: Mapping[str, Any] | None,
+    parameters: Sequence[nn.Parameter],
+    create_graph: bool = False,
+) -> Driven:
+    """Build the optimizer of a config's `optimizer` section, and the schedule of its `scheduler` section.
+
+    Raises:
+        LabError: a class that cannot be imported or is no optimizer, keys or numbers that it refuses, a step that can
+            not be served.
+    """
+    path = section["_target_"]
+    arguments = {key: tuples(value) for key, value in section.items() if not key.startswith("_")}
+    factory = load(path, "optimizer._target_", Optimizer)
+    check_keys(factory, arguments, "optimizer", 1)
+
+    def build(over: Sequence[nn.Parameter]) -> Optimizer:
+        try:
+            optimizer = factory(list(over), **arguments)
+        except Exception as error:  # a user's class can raise anything
+            raise LabError(f"{path} cannot be built: {_reason(error)}") from None
+        if not isinstance(optimizer, Optimizer):
+            raise LabError(f"optimizer._target_={path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
+        return optimizer
+
+    if takes_member_axis(path):
+        closure, gradient_first = path == "torch.optim.LBFGS", False
+    else:
+        closure, gradient_first = _probe(path, build, parameters, create_graph)
+    optimizer = build(parameters)
+    spare = build([nn.Parameter(p.detach().clone()) for p in parameters]) if schedule else optimizer
+    return Driven(
+        optimizer, _schedule(schedule, optimizer, spare), closure, gradient_first, path, arguments,
+        dict(schedule) if schedule else None,
+    )  # fmt: skip
+
+
+def _schedule(
+    section: Mapping[str, Any] | None, optimizer: Optimizer, spare: Optimizer
+) -> LRScheduler | ReduceLROnPlateau | None:
+    """The schedule over `optimizer`, after one over `spare` has taken a step: some numbers are only refused there."""
+    if section is None:
+        return None
+    path = section["_target_"]
+    arguments = {key: tuples(value) for key, value in section.items() if not key.startswith("_")}
+    factory = load(path, "scheduler._target_", LRScheduler)
+    check_keys(factory, arguments, "scheduler", 1)
+    if not all("lr" in group for group in optimizer.param_groups):
+        raise LabError(f"{type(optimizer).__name__} has no lr for a schedule to change: scheduler=none")
+    try:
+        trial, scheduler = factory(spare, **arguments), factory(optimizer, **arguments)
+        if isinstance(trial, LRScheduler):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # no step of the optimizer comes before this one
+                trial.step(1.0) if isinstance(trial, ReduceLROnPlateau) else trial.step()
+    except Exception as error:  # a user's class can raise anything
+        raise LabError(f"{path} refuses its numbers: {_reason(error)}") from None
+    if not isinstance(scheduler, LRScheduler):
+        raise LabError(f"scheduler._target_={path} makes a {type(scheduler).__name__}, not an LRScheduler of torch")
+    return scheduler
+
+
+def _probe(
+    path: str,
+    build: Callable[[Sequence[nn.Parameter]], Optimizer],
+    parameters: Sequence[nn.Parameter],
+    create_graph: bool,
+) -> tuple[bool, bool]:
+    """Whether a step of this class needs a closure, found out on throwaway copies of the parameters.
+
+    Tried are a plain step and, where that raises, one with a closure, the gradients being there in both cases.
+    """
+
+    def attempt(with_closure: bool) -> Exception | None:
+        copies = [nn.Parameter(p.detach().clone()) for p in parameters]
+
+        def closure() -> Tensor:
+            with torch.enable_grad():
+                loss = torch.stack([(p - 1).square().sum() for p in copies]).sum()
+                gradients = torch.autograd.grad(loss, copies, create_graph=create_graph)
+            for p, gradient in zip(copies, gradients, strict=True):
+                p.grad = gradient
+            return loss.detach()
+
+        optimizer = build(copies)
+        try:
+            if callable(getattr(optimizer, "train", None)):
+                optimizer.train()  # type: ignore[attr-defined]
+            closure()
+            optimizer.step(cast(Any, closure)) if with_closure else optimizer.step()
+        except Exception as error:  # a user's class can raise anything
+            return error
+        return None
+
+    with torch.random.fork_rng(devices=[]):
+        plain = attempt(False)
+        if plain is None:
+            return False, False
+        closed = attempt(True)
+        if closed is None:
+            return True, True
+    hint = ""
+    if not create_graph and any(
+        word in f"{plain} {closed}" for word in ("create_graph", "grad_fn", "does not require grad")
+    ):
+        hint = "; it seems to differentiate the gradient: trainer.create_graph=true"
+    told = _reason(plain)
+    if _reason(closed) != told:
+        told += f" (with a closure: {_reason(closed)})"
+    raise LabError(f"{path} cannot take a step: {told}{hint}")
+
+
+def tuples(value: Any) -> Any:
+    """Lists of a config as the tuples that optimizers expect."""
+    return tuple(tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
+def _reason(error: Exception | None) -> str:
+    """What was raised, with the last place outside of torch where it passed."""
+    return raised(error, lambda path: "site-packages" in path or path == __file__)

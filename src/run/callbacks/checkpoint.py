@@ -1,0 +1,73 @@
+"""Checkpoints: the last state, enough to go on from bit for bit, and the best by a chosen metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
+
+from src.run.callbacks.boards import tensorboards
+
+if TYPE_CHECKING:
+    from src.run.module import Descent
+
+
+class Checkpoint(LightningCheckpoint):
+    """`checkpoints/last.ckpt` at multiples of `every_n_steps` and at the final step; `best.ckpt` at validations.
+
+    Lightning's ModelCheckpoint can miss the final step, and saves a step that is also a validation mark before the
+    validation, which going on from there would then skip; this one saves after what is decided at the mark.
+
+    Args:
+        every_n_steps: optimizer steps between two states of `last.ckpt`.
+        monitor: the metric that `best.ckpt` is best by, such as val/loss; None for no `best.ckpt`.
+        mode: whether "min" or "max" of it is best.
+    """
+
+    def __init__(
+        self, every_n_steps: int = 1000, monitor: str | None = "val/loss", mode: Literal["min", "max"] = "min"
+    ) -> None:
+        self.every_n_steps, self.monitor, self.mode = every_n_steps, monitor, mode
+        self._saved = -1
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: L.Trainer, pl_module: Descent, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """At a multiple inside a pass; at the end of a pass the validation comes first."""
+        inside = not trainer.is_last_batch and not trainer.should_stop
+        if inside and trainer.global_step % self.every_n_steps == 0:
+            self._save(trainer, pl_module, "last")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
+        """At the end of a pass, which is a validation mark or the end of training."""
+        step, best = trainer.global_step, pl_module.loop.best
+        if best is not None and int(best.state.step[0]) == step:
+            self._save(trainer, pl_module, "best")
+        if step % self.every_n_steps == 0 or step >= trainer.max_steps or trainer.should_stop:
+            self._save(trainer, pl_module, "last")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
+        """The final step, whatever ended the run."""
+        if self._saved != trainer.global_step:
+            self._save(trainer, pl_module, "last")
+
+    def on_exception(self, trainer: L.Trainer, pl_module: Descent, exception: BaseException) -> None:  # type: ignore[override]
+        """The curve up to here, of a run that was interrupted."""
+        if pl_module.file is not None:
+            pl_module.file.write()
+
+    def _save(self, trainer: L.Trainer, module: Descent, name: str) -> None:
+        path = Path(trainer.default_root_dir) / "checkpoints" / f"{name}.ckpt"
+        if module.file is not None:
+            module.file.write(before=trainer.global_step)
+        half = path.with_suffix(".part")  # a kill in the middle must leave the last good one
+        with module.loop.stepper.evaluating():
+            trainer.save_checkpoint(half)
+        if trainer.is_global_zero:
+            half.replace(path)
+        if name == "last":
+            self._saved = trainer.global_step
+            for board in tensorboards(trainer):  # what the curves there hold must not end before the checkpoint
+                board.experiment.flush()

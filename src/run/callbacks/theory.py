@@ -1,0 +1,54 @@
+"""What theory foresees, beside the curves in TensorBoard."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from src.plots.loss import loss_curve
+from src.run.callbacks.boards import show_together, tensorboards
+from src.run.exact import Answer
+from src.run.theory_files import lines
+from src.run_directory import read_rows
+
+if TYPE_CHECKING:
+    from src.run.module import Descent
+
+
+class Theory(Callback):
+    """The predicted loss curve, the exact loss and the floor of mini-batches, as curves and as a figure.
+
+    Attributes:
+        seconds: that the figure took, which are none of the descent's.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.seconds = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The curves are known before the first step."""
+        show_together(trainer)
+        for board in tensorboards(trainer):
+            for name, line in lines(self.answer, trainer.max_steps).items():
+                for step, loss in line:
+                    board.experiment.add_scalar(f"theory/{name}", loss, step)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
+        """The figure, with what theory foresaw dashed."""
+        boards, began, curve = tensorboards(trainer), time.perf_counter(), pl_module.file
+        if not boards or curve is None:
+            return
+        rows = [*(read_rows(curve.path) if curve.path.is_file() else []), *sorted(curve.pending.items())]
+        taken = {
+            name: [(step, row[name]) for step, row in rows if math.isfinite(row.get(name, math.inf))]
+            for name in ("train/loss", "val/loss")
+        }
+        figure = loss_curve(taken, lines(self.answer, max(1, trainer.global_step)))
+        for board in boards:
+            board.experiment.add_figure("loss", figure, trainer.global_step)
+        self.seconds = time.perf_counter() - began

@@ -1,0 +1,234 @@
+"""What a page needs of a run beyond its curves, as files: what theory foresees, what is drawn of the data, histograms.
+
+A reader of these files needs neither torch nor the checkpoint, and draws no data.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.data.problem import Problem, Scaling
+from src.run.exact import Answer
+from src.run_directory import FORESEEN, HISTOGRAM_COLUMNS, RunDirectory
+
+Line = list[tuple[int, float]]
+"""Steps and losses."""
+Xy = tuple[list[float], list[float]]
+MOST = 1e8
+"""Times the first loss: a predicted curve ends there, as a run does that diverges."""
+MOST_ROWS, POINTS, BINS = 500, 200, 60
+
+
+# --- theory ----------------------------------------------------------------------------------------------------------
+
+
+def lines(answer: Answer, max_steps: int) -> dict[str, Line]:
+    """What theory foresees, in the data's units: `predicted_loss`, `exact_loss`, `noise_floor` as far as there are.
+
+    Args:
+        answer: of the run.
+        max_steps: the run's last step, if it neither diverges nor stops.
+    """
+    found = dict[str, Line]()
+    if answer.path is not None:
+        steps, told = _curve_steps(max(1, max_steps - answer.first))
+        losses = (answer.path.losses(steps) * answer.unit).tolist()
+        first = answer.first
+        shifted = told if not first else [step + first for step in told]
+        # of a descent that diverges, no more than a run may show: its end would flatten all else
+        most = MOST * losses[0]
+        found["predicted_loss"] = [point for point in zip(shifted, losses, strict=True) if point[1] <= most]
+    levels = {"exact_loss": answer.exact.loss if answer.exact else None, "noise_floor": answer.floor}
+    for name, level in levels.items():
+        if level is not None:
+            found[name] = [(0, level * answer.unit), (max_steps, level * answer.unit)]
+    return {name: line for name, line in found.items() if line and math.isfinite(line[0][1])}
+
+
+def curve_steps(max_steps: int, most: int = 100) -> Tensor:
+    """Steps at which a predicted curve is drawn: evenly spaced and evenly in their logarithm, `[K]`."""
+    even = torch.linspace(0, max_steps, most)
+    late = torch.logspace(0, math.log10(max_steps), most)
+    return torch.cat([even, late]).round().long().clamp(max=max_steps).unique()
+
+
+@lru_cache(maxsize=64)
+def _curve_steps(max_steps: int) -> tuple[Tensor, list[int]]:
+    """The same for the members of a stack, who are mostly of one length."""
+    steps = curve_steps(max_steps)
+    return steps, steps.tolist()
+
+
+def write_theory(directory: Path, answer: Answer, max_steps: int) -> None:
+    """Write `theory.csv`; no file where theory has nothing to say.
+
+    Args:
+        directory: of the run.
+        answer: of it.
+        max_steps: see `lines`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_lines(directory, lines(answer, max_steps))
+
+
+def write_lines(directory: Path, found: Mapping[str, Line]) -> None:
+    """Write `theory.csv` from what `lines` gave: a row a step, a cell empty where a line has no value there."""
+    if not found:
+        return
+    body = {step: f"{value!r},," for step, value in found.get(FORESEEN[0], ())}
+    for step in {step for name in FORESEEN[1:] for step, _ in found.get(name, ())}:
+        cells = (dict(found.get(name, ())).get(step) for name in FORESEEN)
+        body[step] = ",".join("" if value is None else repr(value) for value in cells)
+    rows = [f"{step},{body[step]}" for step in sorted(body)]
+    _write(RunDirectory(directory).theory_path, ["step," + ",".join(FORESEEN), *rows])
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Data with one feature and one target, in their own units, and what a model makes of them.
+
+    Attributes:
+        rows: training rows, x and y `[N]` each.
+        fitted: x ascending over their range, and the predictions there.
+        true: the predictions of what made the data there; None where that is not known to be a line.
+    """
+
+    rows: Xy
+    fitted: Xy
+    true: Xy | None
+
+    @classmethod
+    def of(cls, problem: Problem, predict: Callable[[Tensor], Tensor]) -> "Drawn":
+        """Rows and lines of a problem with one feature and one target.
+
+        Args:
+            problem: it.
+            predict: inputs `[N, 1]` as descent sees them to predictions `[N, 1]`.
+        """
+        scaling = problem.scaling or Scaling.identity(1, 1)
+        inputs, targets = problem.train.inputs.double(), problem.train.targets.double()
+        grid = torch.linspace(float(inputs.min()), float(inputs.max()), POINTS, dtype=torch.float64)[:, None]
+
+        def own(values: Tensor) -> list[float]:
+            return (values * scaling.input_scale + scaling.input_mean)[:, 0].tolist()
+
+        def heights(values: Tensor) -> list[float]:
+            return scaling.predictions(values)[:, 0].tolist()
+
+        true = None
+        if "weight" in problem.truth:
+            line = grid @ problem.truth["weight"].double() + problem.truth["bias"].double()
+            true = own(grid), line[:, 0].tolist()
+        with torch.no_grad():
+            fitted = own(grid), heights(predict(grid))
+        return cls((own(inputs), heights(targets)), fitted, true)
+
+
+def write_fit(directory: Path, problem: Problem, predict: Callable[[Tensor], Tensor]) -> None:
+    """Write `fit.csv` of a problem with one feature and one target; no file of any other.
+
+    Its rows `kind,x,y,rows`, in the data's units, are of three kinds: `train`, training rows, every so many of them
+    where they are many; `moments`, points that have the means, variances and covariance of all training rows, by which
+    the mean loss of any line is that of all rows; `fitted`, the final predictions over the training rows' range. `rows`
+    is how many training rows a point stands for.
+
+    Args:
+        directory: of the run.
+        problem: its data.
+        predict: inputs `[N, 1]` as descent sees them to predictions `[N, 1]`, with the final parameters.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if problem.inputs != 1 or problem.outputs != 1:
+        return
+
+    def fitted(inputs: Tensor) -> Tensor:
+        try:
+            return predict(inputs)
+        except Exception:  # a user's module may take no other number of rows; its run has ended well all the same
+            return torch.full((len(inputs), 1), math.nan, dtype=torch.float64)
+
+    drawn = Drawn.of(problem, fitted)
+    x, y = drawn.rows
+    every = -(-len(x) // MOST_ROWS)
+    points = moments(x, y)
+    share = repr(len(x) / len(points))
+    body = [f"train,{_cell(a)},{_cell(b)},1.0" for a, b in zip(x[::every], y[::every], strict=True)]
+    body += [f"moments,{_cell(a)},{_cell(b)},{share}" for a, b in points]
+    body += [f"fitted,{_cell(a)},{_cell(b)}," for a, b in zip(*drawn.fitted, strict=True)]
+    _write(RunDirectory(directory).fit_path, ["kind,x,y,rows", *body])
+
+
+def moments(x: Sequence[float], y: Sequence[float]) -> list[list[float]]:
+    """Points `[2 k, 2]`, k at most 2, whose means, variances and covariance are those of `x [N]` and `y [N]`.
+
+    With the covariance C = Rᵀ R they are the mean ± √k R's rows: the sigma points of Julier and Uhlmann 1997, with
+    κ = 0. R comes from the QR factorization of the centred rows, so that nothing is squared.
+    """
+    rows = torch.tensor([x, y], dtype=torch.float64).T
+    mean = rows.mean(0)
+    factor = torch.linalg.qr((rows - mean) / math.sqrt(len(rows)), mode="r")[1]
+    away = math.sqrt(len(factor)) * factor
+    return torch.cat([mean + away, mean - away]).tolist()
+
+
+def _cell(value: float) -> str:
+    return repr(value) if math.isfinite(value) else ""
+
+
+# --- histograms ------------------------------------------------------------------------------------------------------
+
+
+def add_histograms(directory: Path, step: int, values: Iterable[tuple[str, Tensor]]) -> None:
+    """Add rows to `histograms.csv`: a histogram of even bins for each name; single numbers have none.
+
+    Args:
+        directory: of the run.
+        step: of the optimizer; at step 0 the file begins anew.
+        values: finite ones of any shape, by name.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path, body = RunDirectory(directory).histograms_path, list[str]()
+    for name, value in values:
+        if value.numel() > 1:
+            counts, edges = np.histogram(value.detach().double().cpu().numpy(), BINS)
+            ends = f"{float(edges[0])!r},{float(edges[-1])!r}"
+            told = name.replace('"', '""')
+            body.append(f'{step},"{told}",{ends},{" ".join(map(str, counts.tolist()))}')
+    fresh = step == 0 or not path.is_file()
+    if body:
+        _write(path, [",".join(HISTOGRAM_COLUMNS), *body] if fresh else body, "wb" if fresh else "ab")
+
+
+def carry_histograms(old: Path, new: Path, until: int) -> None:
+    """Take over the rows of `histograms.csv` up to and including a step; later ones come again.
+
+    Args:
+        old: the directory of the run that is gone on from.
+        new: of the run that goes on; it may be the same.
+        until: the step.
+    """
+    path = RunDirectory(old).histograms_path
+    if path.is_file():
+        head, *rows = path.read_bytes().decode().splitlines()
+        _write(RunDirectory(new).histograms_path, [head, *(row for row in rows if int(row.partition(",")[0]) <= until)])
+
+
+def _write(path: Path, rows: Sequence[str], mode: Literal["wb", "ab"] = "wb") -> None:
+    with path.open(mode) as file:
+        file.write(("\r\n".join(rows) + "\r\n").encode())

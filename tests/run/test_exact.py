@@ -1,0 +1,270 @@
+"""The exact answer beside a run's own, and what theory says before and after it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from src.run_directory import Result, in_theory, read_rows, summary
+
+Train = Callable[..., Result]
+FEATURES = [
+    "data=features",
+    "data.inputs=3",
+    "data.condition_number=20",
+    "model.dtype=float64",
+    "model.gradient=by_hand",
+]
+
+
+def test_the_exact_answer_of_the_noisy_line(train: Train) -> None:
+    """The numbers of FACTS."""
+    exact = train("run", "experiment=noisy_line").exact
+    assert exact["weight"][0][0] == pytest.approx(1.98821, abs=5e-6)
+    assert exact["bias"][0] == pytest.approx(1.17848, abs=5e-6)
+    assert exact["train/loss"] == pytest.approx(3.85161, abs=5e-6)
+    assert exact["hessian_eigenvalues"] == pytest.approx([0.496398, 68.50697], rel=1e-6)
+    assert exact["condition_number"] == pytest.approx(138.008, rel=1e-6)
+    assert exact["critical_lr"] == pytest.approx(0.0291941, rel=1e-6)
+    assert exact["optimal_lr"] == pytest.approx(2 / (0.496398 + 68.50697), rel=1e-6)
+
+
+def test_of_a_table_it_is_in_the_table_s_own_units(train: Train) -> None:
+    exact = train("run", "data=diabetes", "data.val=0", "data.test=0", "trainer.max_steps=5").exact
+    x, y = load_diabetes(scaled=False, return_X_y=True)
+    known = LinearRegression().fit(x, y)
+    np.testing.assert_allclose(np.array(exact["weight"])[:, 0], known.coef_, rtol=1e-9)
+    assert exact["bias"][0] == pytest.approx(known.intercept_, rel=1e-9)
+    squares = float(((known.predict(x) - y) ** 2).sum())
+    assert exact["train/loss"] == pytest.approx(squares / 442, rel=1e-9)
+    assert exact["noise_variance"] == pytest.approx(squares / (442 - 11), rel=1e-9)
+    # standardized columns: the bias's eigenvalue is 2, the ten others add up to 2 each
+    assert sum(exact["hessian_eigenvalues"]) == pytest.approx(22, rel=1e-9)
+
+
+def test_the_most_patient_descent_gets_there(train: Train) -> None:
+    result = train("run", *FEATURES, "optimizer.lr=0.5", "trainer.max_steps=3000")
+    np.testing.assert_allclose(result.parameters["weight"], result.exact["weight"], rtol=1e-9)
+    assert result.metrics["train/loss"] == pytest.approx(result.exact["train/loss"], rel=1e-9)
+
+
+def test_weight_decay_in_the_loss_moves_it(train: Train) -> None:
+    words = [*FEATURES, "+optimizer.weight_decay=0.1", "optimizer.lr=0.5", "trainer.max_steps=3000"]
+    result, free = train("decay", *words), train("free", *words, "optimizer.weight_decay=0.0")
+    np.testing.assert_allclose(result.parameters["weight"], result.exact["weight"], rtol=1e-9)
+    assert not np.allclose(result.exact["weight"], free.exact["weight"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["optimizer.lr=0.0290"], False),
+        (["optimizer.lr=0.0294"], True),
+        (["optimizer=momentum", "optimizer.momentum=0.9", "optimizer.lr=0.0550"], False),
+        (["optimizer=momentum", "optimizer.momentum=0.9", "optimizer.lr=0.0560"], True),
+        (["optimizer=nesterov", "optimizer.momentum=0.9", "optimizer.lr=0.0197"], False),  # 1.9/2.8 of it
+        (["optimizer=nesterov", "optimizer.momentum=0.9", "optimizer.lr=0.0199"], True),
+        (["optimizer=textbook_momentum", "optimizer.beta=0.2", "optimizer.lr=0.0437"], False),  # 1.2/0.8 of it
+        (["optimizer=textbook_momentum", "optimizer.beta=0.2", "optimizer.lr=0.0439"], True),
+        (["optimizer=adam", "optimizer.lr=1.0"], False),
+        (["optimizer.lr=0.05", "trainer.gradient_clip_val=20"], False),
+        (["optimizer.lr=0.05", "data.batch_size=10"], True),  # their mean goes as the whole does
+        (["optimizer.lr=0.0290", "data.batch_size=10"], False),
+        (["optimizer=momentum", "optimizer.momentum=1.5", "optimizer.lr=1e-4"], True),
+        (["optimizer.lr=0.05", "scheduler=cosine"], False),
+    ],
+)
+def test_a_rate_past_the_critical_one_is_warned_of(
+    train: Train, capsys: pytest.CaptureFixture[str], words: list[str], warned: bool
+) -> None:
+    """FACTS: 2/λmax is 0.02919, with momentum 0.9 it is 0.05547; where theory is silent, so is this."""
+    train("run", "experiment=noisy_line", "trainer.max_steps=5", *words)
+    assert ("gradient descent will diverge" in capsys.readouterr().err) == warned
+
+
+def test_from_a_momentum_of_1_on_no_rate_converges(train: Train) -> None:
+    result = train("run", "experiment=noisy_line", "optimizer=momentum", "optimizer.momentum=1.5", "optimizer.lr=1e-3")
+    assert "diverges: momentum 1.5 is not below 1" in result.reason
+    assert "critical learning rate 0, for momentum 1.5 is not below 1, best 0.02898" in in_theory(result)[1]
+
+
+def test_at_a_momentum_of_1_it_swings_for_ever(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["experiment=noisy_line", "optimizer=momentum", "optimizer.momentum=1.0", "optimizer.lr=1e-3"]
+    assert train("run", *words).status == "completed"
+    assert "gradient descent will not converge: momentum 1 is not below 1" in capsys.readouterr().err
+
+
+def test_why_it_diverged(train: Train) -> None:
+    assert "0.05 is above 2/λmax = 0.02919 of this data" in train("run", "experiment=diverging").reason
+
+
+def test_how_far_it_still_is(train: Train) -> None:
+    short = train("short", "experiment=noisy_line")
+    needed = int(short.reason.split("about ")[1].split(" ")[0].replace(",", ""))
+    distances = []
+    for steps in (needed - 1, needed):
+        words = ["experiment=noisy_line", "model.dtype=float64", "model.gradient=by_hand", f"trainer.max_steps={steps}"]
+        run = train(str(steps), *words)
+        own, exact = ([r["bias"][0], r["weight"][0][0]] for r in (run.parameters, run.exact))
+        distances.append(np.linalg.norm(np.subtract(own, exact)) / np.linalg.norm(exact))
+    assert distances[0] > 0.01 >= distances[1]
+    assert "not enough" not in train("long", "experiment=noisy_line", f"trainer.max_steps={needed}").reason
+
+
+TABLES = {
+    "a duplicated feature": "a,b,y\n1,1,1\n2,2,3\n3,3,2\n",
+    "a constant feature": "a,b,y\n1,7,1\n2,7,3\n4,7,2\n",
+    "more features than rows": "a,b,c,d,y\n1,5,2,8,1\n2,1,9,3,4\n",
+    "huge": "a,b,y\n1e150,2,1e150\n3e150,1,2e150\n2e150,5,4e150\n4e150,4,1e150\n",
+    "mixed": "a,b,y\n1e150,2e-150,1\n3e150,1e-150,2\n2e150,5e-150,4\n4e150,4e-150,1\n",
+    "tiny": "a,b,y\n1e-150,2,1e-150\n3e-150,1,2e-150\n2e-150,5,4e-150\n4e-150,4,1e-150\n",
+}
+
+
+@pytest.mark.parametrize("standardize", ["true", "false"])
+@pytest.mark.parametrize("kind", TABLES)
+def test_an_answer_or_a_sentence_for_whatever_data(train: Train, tmp_path: Path, kind: str, standardize: str) -> None:
+    (tmp_path / "table.csv").write_text(TABLES[kind])
+    words = ["data=table", f"data.path={tmp_path / 'table.csv'}", "data.target=y", "data.val=0", "data.test=0"]
+    words += [f"data.standardize={standardize}", "model.dtype=float64", "trainer.max_steps=5"]
+    result = train("run", *words, "callbacks.checkpoint=null")
+    text = (result.directory / "result.json").read_text()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    deficient = kind not in ("huge", "tiny", "mixed")
+    assert (json.loads(text)["exact"]["rank"] < len(result.features) + 1) == deficient
+    assert any("the one of least norm" in line for line in in_theory(result)) == deficient
+    shown = {column.header: list(column.cells) for column in summary(result).columns}
+    assert all(shown["exact"][:3])
+    assert any(shown["error"][:3]) == (not deficient)
+
+
+def test_one_row(train: Train) -> None:
+    """One equation for two numbers: the solution of least norm is y x/|x|²."""
+    result = train("run", "data=points", "data.x=[3.0]", "data.y=[5.0]", "trainer.max_steps=5")
+    assert result.exact["weight"][0][0] == pytest.approx(5 * 3 / 10)
+    assert result.exact["bias"][0] == pytest.approx(5 * 1 / 10)
+    assert (result.exact["rank"], result.exact["noise_variance"]) == (1, None)
+
+
+def test_a_network_has_no_exact_answer(train: Train) -> None:
+    result = train("run", "model=two_layer", "trainer.max_steps=5")
+    assert result.exact == {"not_applicable": {"exact answer": "only model=linear has one"}}
+    assert in_theory(result) == ["exact answer: not applicable (only model=linear has one)"]
+
+
+def test_the_predicted_curve_is_the_curve(train: Train, tmp_path: Path) -> None:
+    """2,000 steps of `experiment=line` in float64 against the closed form."""
+    import torch
+
+    from src.config.compose import compose
+    from src.config.schema import check
+    from src.run.build import build_model, build_problem
+    from src.theory import Method, Path, solve
+
+    words = ["experiment=line", "model.dtype=float64", "trainer.log_every_n_steps=100"]
+    train("run", *words)
+    config = check(compose([*words, "logger=none"]))
+    problem = build_problem(config)
+    model = build_model(config, problem)
+    start = torch.cat([model.get_parameter(name).detach()[0] for name in ("bias", "weight")])
+    curve = read_rows(tmp_path / "run" / "metrics.csv")
+    rows = {step: row["train/loss"] for step, row in curve if "train/loss" in row}
+    steps = torch.tensor([step for step in rows if step % 100 == 0])
+    predicted = Path(solve(problem.train), Method(0.01), start).losses(steps)
+    assert [rows[int(step)] for step in steps] == pytest.approx(predicted.tolist(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("words", "weight"),
+    [
+        (["optimizer=adamw", "optimizer.weight_decay=0.6"], 1 / 0.6),  # at the edge of the box |w| <= 1/decay
+        (["optimizer=adam", "+optimizer.weight_decay=0.6", "+optimizer.decoupled_weight_decay=true"], 1 / 0.6),
+        (["optimizer=adamw", "optimizer.weight_decay=0.01"], 1.98821),  # the box is too wide to matter
+        (["optimizer=asgd", "optimizer.lambd=0.01", "+optimizer.weight_decay=0.09"], "ridge 0.1"),
+        (["optimizer=adam", "+optimizer.weight_decay=0.1"], "ridge 0.1"),
+        (["optimizer=adamw", "optimizer.weight_decay=0.6", "data.batch_size=10"], None),
+        (["optimizer=adamw", "optimizer.weight_decay=0.6", "trainer.gradient_clip_val=1"], None),
+        (["optimizer=muon", "optimizer.weight_decay=0.1"], None),
+        (["+optimizer.maximize=true", "optimizer.lr=1e-4"], None),
+    ],
+)
+def test_decay_moves_the_answer_or_takes_it_away(train: Train, words: list[str], weight: float | str | None) -> None:
+    result = train("run", "experiment=noisy_line", "trainer.max_steps=3", *words)
+    if weight is None:
+        assert list(result.exact) == ["not_applicable"]
+        assert "exact" not in [column.header for column in summary(result).columns]
+        return
+    if isinstance(weight, str):
+        ridge = train("ridge", "experiment=noisy_line", "trainer.max_steps=3", "+optimizer.weight_decay=0.1")
+        weight = float(ridge.exact["weight"][0][0])
+        assert abs(weight - 1.98821) > 0.01
+    assert result.exact["weight"][0][0] == pytest.approx(weight, abs=5e-6)
+
+
+def test_where_mini_batches_settle(train: Train) -> None:
+    words = ["experiment=noisy_line", "data.rows=300", "data.batch_size=10", "optimizer.lr=0.005"]
+    words += ["trainer.max_steps=12000", "model.gradient=by_hand", "trainer.val_every_n_steps=1000"]
+    result = train("run", *words, "+callbacks.own._target_=tests.own.FullLoss", "+callbacks.own.every_n_steps=7")
+    settled = [row["full_loss"] for step, row in read_rows(result.directory / "metrics.csv") if "full_loss" in row]
+    excess = float(np.mean(settled[len(settled) // 6 :])) - result.exact["train/loss"]
+    assert result.exact["noise_floor"] - result.exact["train/loss"] == pytest.approx(excess, rel=0.15)
+    assert "noise_floor" not in train("momentum", *words[:4], "optimizer=momentum", "trainer.max_steps=9").exact
+
+
+def test_theory_is_in_tensorboard_beside_the_curve(train: Train, tmp_path: Path) -> None:
+    train("run", "experiment=noisy_line", "logger=tensorboard", "model.dtype=float64")
+    board = EventAccumulator(str(tmp_path / "run"), size_guidance={"scalars": 0, "images": 0})
+    board.Reload()
+    taken = {event.step: event.value for event in board.Scalars("train/loss")}
+    predicted = {event.step: event.value for event in board.Scalars("theory/predicted_loss")}
+    assert len(predicted) > 50
+    assert predicted == pytest.approx({step: taken[step] for step in predicted}, rel=1e-6)
+    assert [event.value for event in board.Scalars("theory/exact_loss")] == pytest.approx([3.85161] * 2, abs=5e-6)
+    assert board.Tags()["images"] == ["loss"]
+    assert "theory/exact_loss" not in _scalars(train, tmp_path, "model=two_layer")
+    assert "theory/predicted_loss" not in _scalars(train, tmp_path, "optimizer=adam")
+
+
+def _scalars(train: Train, tmp_path: Path, word: str) -> list[str]:
+    train(word.partition("=")[2], word, "logger=tensorboard", "trainer.max_steps=3")
+    board = EventAccumulator(str(tmp_path / word.partition("=")[2]))
+    board.Reload()
+    return list(board.Tags()["scalars"])
+
+
+def test_a_run_that_is_gone_on_from_is_foreseen_from_there(train: Train, tmp_path: Path) -> None:
+    words = ["experiment=noisy_line", "model.dtype=float64"]
+    train("short", *words, "logger=tensorboard")
+    last = tmp_path / "short" / "checkpoints" / "last.ckpt"
+    result = train("long", f"ckpt_path={last}", "trainer.max_steps=300", "optimizer.lr=0.002", "logger=tensorboard")
+    board = EventAccumulator(str(tmp_path / "long"), size_guidance={"scalars": 0})
+    board.Reload()
+    predicted = {event.step: event.value for event in board.Scalars("theory/predicted_loss")}
+    taken = {event.step: event.value for event in board.Scalars("train/loss")}
+    assert min(predicted) == 100
+    assert predicted == pytest.approx({step: taken[step] for step in predicted}, rel=1e-6)
+    assert "steps_within_1_percent" not in result.exact
+    velocity = train("ball", *words, "optimizer=momentum", "optimizer.lr=0.01")
+    assert "steps_within_1_percent" in velocity.exact
+    last = tmp_path / "ball" / "checkpoints" / "last.ckpt"
+    silent = train("on", f"ckpt_path={last}", "trainer.max_steps=120").exact["not_applicable"]
+    assert "with a velocity" in silent["path and steps"]
+
+
+def test_what_takes_for_ever_is_said(train: Train) -> None:
+    words = ["data=points", "data.x=[[1e-9,1.0],[2e-9,1.5],[3e-9,1.0]]", "data.y=[1.0,2.0,4.0]", "model.dtype=float64"]
+    assert "it takes more than 10¹² to come within 1 %" in train("run", *words).reason
+
+
+@pytest.mark.parametrize("words", [["scheduler=cosine"], ["data.batch_size=8", "model.loss=sum"]])
+def test_why_it_diverged_where_there_was_no_warning(train: Train, words: list[str]) -> None:
+    """The critical rate is told as what to stay below."""
+    reason = train("run", "experiment=noisy_line", "optimizer.lr=0.2", *words).reason
+    assert reason.endswith("try a learning rate below 0.02919" if "scheduler" in words[0] else reason[-9:])
+    assert "try a learning rate below" in reason

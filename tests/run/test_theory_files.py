@@ -1,0 +1,189 @@
+"""The files that a page is made from, against closed forms, numpy and the parameters of `result.json`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.data import Scaling
+from src.data.problem import Problem, Rows
+from src.engine.checkpoint import model_of, read
+from src.run.theory_files import MOST_ROWS, add_histograms, moments, write_fit
+from src.run_directory import Result
+
+Train = Callable[..., Result]
+LINE = ["experiment=noisy_line", "model.dtype=float64"]
+
+
+def theory(directory: Path) -> pl.DataFrame:
+    return pl.read_csv(directory / "theory.csv")
+
+
+def fit(directory: Path, kind: str) -> np.ndarray:
+    """x, y, rows `[N, 3]` of a kind."""
+    return pl.read_csv(directory / "fit.csv").filter(pl.col("kind") == kind).drop("kind").to_numpy()
+
+
+def a_problem(x: np.ndarray, y: np.ndarray, **more: object) -> Problem:
+    columns = (torch.as_tensor(column, dtype=torch.float64)[:, None] for column in (x, y))
+    return Problem(Rows(*columns), None, None, ["x"], ["y"], **more)  # type: ignore[arg-type]
+
+
+# --- theory ----------------------------------------------------------------------------------------------------------
+
+
+def test_predicted_losses_are_those_of_descent_in_numpy(train: Train) -> None:
+    """Gradient descent by hand on the rows that `fit.csv` shows, all 100 of them, from 0 and 0."""
+    directory = train("run", *LINE).directory
+    x, y, _ = fit(directory, "train").T
+    weight, bias, losses = 0.0, 0.0, []
+    for _ in range(101):
+        error = weight * x + bias - y
+        losses.append(float(np.mean(error**2)))
+        weight, bias = weight - 0.01 * np.mean(2 * error * x), bias - 0.01 * np.mean(2 * error)
+    table = theory(directory)
+    assert table.columns == ["step", "predicted_loss", "exact_loss", "noise_floor"]
+    assert table["step"].to_list() == list(range(101))
+    assert table["predicted_loss"].to_numpy() == pytest.approx(np.array(losses), rel=1e-9)
+    design = np.stack([x, np.ones_like(x)], 1)
+    least = float(np.linalg.lstsq(design, y, rcond=None)[1][0]) / 100
+    assert table["exact_loss"].drop_nulls().to_list() == pytest.approx([least, least], rel=1e-12)
+    assert table["exact_loss"].is_not_null().arg_true().to_list() == [0, 100]
+    assert table["noise_floor"].null_count() == 101
+
+
+def test_mini_batches_have_a_floor_and_no_path(train: Train) -> None:
+    result = train("run", *LINE, "data.batch_size=10", "optimizer.lr=0.005")
+    table = theory(result.directory)
+    assert table["step"].to_list() == [0, 100]
+    assert table["predicted_loss"].null_count() == 2
+    assert table["noise_floor"].to_list() == [result.exact["noise_floor"]] * 2
+
+
+def test_of_a_network_theory_leaves_no_file(train: Train) -> None:
+    directory = train("run", "model=two_layer", "trainer.max_steps=3").directory
+    assert not (directory / "theory.csv").exists()
+    assert (directory / "fit.csv").exists()
+
+
+def test_a_prediction_ends_where_a_run_would_have_diverged(train: Train) -> None:
+    """At 1e8 times the first loss; the run itself ends with it, and its file is written all the same."""
+    result = train("run", *LINE, "optimizer.lr=0.2")
+    assert result.status == "diverged"
+    predicted = theory(result.directory)["predicted_loss"].drop_nulls().to_numpy()
+    assert predicted.max() <= 1e8 * predicted[0] < predicted[-1] * (predicted[-1] / predicted[-2])
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_is_that_of_the_parameters(train: Train) -> None:
+    result = train("run", *LINE)
+    weight, bias = result.parameters["weight"][0][0], result.parameters["bias"][0]
+    x, y, _ = fit(result.directory, "fitted").T
+    assert (x[0], x[-1]) == (0, 10)
+    assert y == pytest.approx(weight * x + bias, rel=1e-12)
+    # 100 times evenly from 0 to 10, y = 2x + 1 + 2ε, drawn in float32
+    noise = torch.randn(100, 1, generator=torch.Generator().manual_seed(42))[:, 0].double().numpy()
+    x, y, rows = fit(result.directory, "train").T
+    assert x == pytest.approx(np.linspace(0, 10, 100), rel=1e-6)
+    assert y == pytest.approx(2 * x + 1 + 2 * noise, rel=1e-5)
+    assert (rows == 1).all()
+
+
+def test_a_network_is_that_of_its_checkpoint(train: Train) -> None:
+    """Two layers in numpy, of the weights that the checkpoint keeps."""
+    words = ["data=line", "model=two_layer", "model.dtype=float64", "trainer.max_steps=50", "model.activation=tanh"]
+    directory = train("run", *words).directory
+    kept = torch.load(directory / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    state = {name.removeprefix("model."): value[0].numpy() for name, value in kept.items()}
+    x, y, _ = fit(directory, "fitted").T
+    hidden = np.tanh(x[:, None] @ state["weight1"] + state["bias1"])
+    assert y == pytest.approx((hidden @ state["weight2"] + state["bias2"])[:, 0], rel=1e-12)
+
+
+def test_a_module_of_ones_own_that_takes_no_other_rows_is_left_out(tmp_path: Path) -> None:
+    def picky(inputs: torch.Tensor) -> torch.Tensor:
+        if len(inputs) != 3:
+            raise RuntimeError("three rows, please")
+        return inputs
+
+    write_fit(tmp_path, a_problem(np.arange(3.0), np.arange(3.0)), picky)
+    assert np.isnan(fit(tmp_path, "fitted")[:, 1].astype(float)).all()
+    assert len(fit(tmp_path, "train")) == 3
+
+
+def test_a_module_of_ones_own_predicts_as_its_checkpoint_does(train: Train) -> None:
+    """The predictions of `src.predict`'s model, in float32."""
+    words = ["data=teacher", "data.inputs=1", "model=custom", "model._target_=tests.models.own.Dropping"]
+    directory = train("run", *words, "trainer.max_steps=20").directory
+    model = model_of(read(directory / "checkpoints" / "last.ckpt")).eval()
+    x, y, _ = fit(directory, "fitted").T
+    with torch.no_grad():
+        told = model(torch.tensor(x, dtype=torch.float32)[None, :, None])[0, :, 0]
+    assert y == pytest.approx(told.double().numpy(), rel=1e-5, abs=1e-6)
+
+
+def test_a_table_is_in_its_own_units(tmp_path: Path) -> None:
+    """y = 20 x - 100 exactly, which is the identity in standardized units."""
+    x, y = torch.tensor([[10.0], [20.0], [30.0]]), torch.tensor([[100.0], [300.0], [500.0]])
+    scaling = Scaling.of(x.double(), y.double())
+    problem = Problem(scaling.forward(Rows(x, y)), None, None, ["area"], ["price"], scaling=scaling)
+    write_fit(tmp_path, problem, lambda z: z)
+    assert fit(tmp_path, "train")[:, :2] == pytest.approx(np.array([[10, 100], [20, 300], [30, 500]]))
+    x_fitted, y_fitted, _ = fit(tmp_path, "fitted").T
+    assert y_fitted == pytest.approx(20 * x_fitted - 100)
+
+
+def test_many_rows_are_thinned_but_counted(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(3, 2, 12_345)
+    y = x**2 + draw.normal(size=len(x))
+    write_fit(tmp_path, a_problem(x, y), lambda z: z)
+    shown = fit(tmp_path, "train")
+    assert MOST_ROWS / 2 < len(shown) <= MOST_ROWS
+    assert shown[:, 0] == pytest.approx(x[:: round(len(x) / len(shown))])
+    points = fit(tmp_path, "moments")
+    assert points[:, 2].sum() == 12_345
+    for weight, bias in ((0.0, 0.0), (6.0, -5.0), (-1.0, 40.0)):
+        loss = np.mean((weight * points[:, 0] + bias - points[:, 1]) ** 2)
+        assert loss == pytest.approx(np.mean((weight * x + bias - y) ** 2), rel=1e-12)
+
+
+@given(st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * 2), min_size=1, max_size=20))
+def test_moments_are_those_of_the_rows(rows: list[tuple[float, float]]) -> None:
+    x, y = map(list, zip(*rows, strict=True))
+    points = np.array(moments(x, y))
+    size = float(np.abs(rows).max()) or 1.0
+    assert points.mean(0) == pytest.approx(np.mean(rows, 0), abs=1e-12 * size)
+    ours, theirs = (np.cov(np.transpose(one), bias=True) for one in (points, rows))
+    assert ours == pytest.approx(theirs, abs=1e-12 * size**2)
+
+
+def test_what_is_not_finite_is_an_empty_cell(tmp_path: Path) -> None:
+    write_fit(tmp_path, a_problem(np.arange(3.0), np.arange(3.0)), lambda z: z * np.nan)
+    assert (tmp_path / "fit.csv").read_text().splitlines()[-1] == "fitted,2.0,,"
+
+
+def test_several_features_leave_no_file(train: Train) -> None:
+    assert not (train("run", "data=random", "trainer.max_steps=2").directory / "fit.csv").exists()
+
+
+# --- histograms ------------------------------------------------------------------------------------------------------
+
+
+def test_histograms_are_numpys_and_begin_anew_at_step_0(tmp_path: Path) -> None:
+    values = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    add_histograms(tmp_path, 9, [("left/over", values)])
+    add_histograms(tmp_path, 0, [('parameters/of "a", b', values), ("parameters/bias", values[:1, 0])])
+    add_histograms(tmp_path, 5, [("parameters/same", torch.ones(4))])
+    first, second = pl.read_csv(tmp_path / "histograms.csv").rows()
+    assert first[:2] == (0, 'parameters/of "a", b')
+    assert first[2:4] == (float(values.min()), float(values.max()))
+    assert list(map(int, first[4].split())) == np.histogram(values.numpy(), 60)[0].tolist()
+    assert second[:4] == (5, "parameters/same", 0.5, 1.5)
