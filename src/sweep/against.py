@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from src.errors import LabError
-from src.sweep.asked import bare, key_of
-from src.sweep.grid import Axis, Job, Plan, axes_of, jobs_of
+from src.sweep.call import bare, key_of
+from src.sweep.grid import Axis, Grid, Words, axes_of, jobs_of
 from src.sweep.jobs import Composer
 
 GROUP, TARGET, ANY = "optimizer", "optimizer._target_", "optimizer=*"
@@ -22,9 +22,9 @@ class Contender:
         settings: their words.
     """
 
-    identity: Job
+    identity: Words
     tuned: frozenset[str]
-    settings: list[Job]
+    settings: list[Words]
 
     @property
     def name(self) -> str:
@@ -34,8 +34,8 @@ class Contender:
 
 
 def compared(
-    shared: Sequence[str], axes: Sequence[Axis], plan: Plan, names: Sequence[str]
-) -> tuple[list[str], list[Job]]:
+    shared: Sequence[str], axes: Sequence[Axis], grid: Grid, names: Sequence[str], composer: Composer
+) -> tuple[list[str], list[Words]]:
     """The jobs of a comparison.
 
     The words of the optimizer's section belong to one's own contender alone; whatever else has several values is
@@ -44,8 +44,9 @@ def compared(
     Args:
         shared: the words of all jobs.
         axes: what has several values.
-        plan: how they are made.
+        grid: how they are made.
         names: the others, options of `conf/optimizer`.
+        composer: of jobs.
 
     Returns:
         The words that all jobs share, and the jobs.
@@ -55,21 +56,21 @@ def compared(
     """
     own, fixed = ([word for word in shared if is_own(key_of(word)) == mine] for mine in (True, False))
     own_axes, rest = ([axis for axis in axes if is_own(axis.key) == mine] for mine in (True, False))
-    for keys in plan.together:
+    for keys in grid.together:
         if len({is_own(key) for key in keys}) > 1:
             raise LabError(f"keys that go together cannot be of the optimizer and not: {', '.join(keys)}")
-    mine = _mine(own, own_axes, plan)
-    same = {name for one in mine for name in names if _same(one, name, fixed)}
+    mine = _mine(own, own_axes, grid)
+    same = {name for one in mine for name in names if _same(one, name, fixed, composer)}
     others = [name for name in dict.fromkeys(names) if name not in same]
     number = len(mine[0].settings) if mine else None
-    contenders = [*mine, *(_other(name, plan, number) for name in others)]
+    contenders = [*mine, *(_other(name, grid, number) for name in others)]
     if len({len(one.settings) for one in contenders}) > 1:
-        told = ", ".join(f"{one.name} has {len(one.settings)}" for one in contenders)
+        numbers = ", ".join(f"{one.name} has {len(one.settings)}" for one in contenders)
         raise LabError(
-            f"a comparison gives every optimizer equally many settings, but {told}: "
+            f"a comparison gives every optimizer equally many settings, but {numbers}: "
             "give each one interval in hydra.sweeper.search, or say hydra.sweeper.draws=50"
         )
-    around = jobs_of(rest, plan)
+    around = jobs_of(rest, grid)
     return fixed, list(dict.fromkeys((*one, *job) for each in contenders for one in each.settings for job in around))
 
 
@@ -78,30 +79,30 @@ def is_own(key: str) -> bool:
     return bare(key) == GROUP or bare(key).startswith(f"{GROUP}.")
 
 
-def _mine(words: Sequence[str], axes: Sequence[Axis], plan: Plan) -> list[Contender]:
+def _mine(words: Sequence[str], axes: Sequence[Axis], grid: Grid) -> list[Contender]:
     """One's own optimizers, mostly one; none where nothing was typed of the optimizer."""
     if not words and not axes:
         return []
     which = [axis for axis in axes if bare(axis.key) in (GROUP, TARGET)]
     numbers = [axis for axis in axes if axis not in which]
     found = []
-    for choice in jobs_of(which, replace(plan, search={})):
+    for choice in jobs_of(which, replace(grid, search={})):
         identity = (*words, *choice)
         typed = {bare(key_of(word)) for word in identity} | {bare(axis.key) for axis in numbers}
-        search = next((plan.search[word] for word in identity if word in plan.search), plan.search.get(ANY, {}))
+        search = next((grid.search[word] for word in identity if word in grid.search), grid.search.get(ANY, {}))
         more = _axes({key: value for key, value in search.items() if bare(key) not in typed})
-        settings = [(*identity, *setting) for setting in jobs_of([*numbers, *more], replace(plan, search={}))]
+        settings = [(*identity, *setting) for setting in jobs_of([*numbers, *more], replace(grid, search={}))]
         found.append(Contender(identity, frozenset(bare(axis.key) for axis in [*numbers, *more]), settings))
     return found
 
 
-def _other(name: str, plan: Plan, number: int | None) -> Contender:
+def _other(name: str, grid: Grid, number: int | None) -> Contender:
     """A contender with its own range, `number` settings of it where that can be."""
     word = f"{GROUP}={name}"
     if number == 1:  # against one setting, the defaults
         return Contender((word,), frozenset(), [(word,)])
-    axes = _axes(plan.search.get(word) or plan.search.get(ANY, {}))
-    wanted = plan if number is None or plan.draws else replace(plan, points=number)
+    axes = _axes(grid.search.get(word) or grid.search.get(ANY, {}))
+    wanted = grid if number is None or grid.draws else replace(grid, points=number)
     settings = [(word, *setting) for setting in jobs_of(axes, replace(wanted, search={}))]
     return Contender((word,), frozenset(bare(axis.key) for axis in axes), settings)
 
@@ -111,11 +112,10 @@ def _axes(search: Mapping[str, Any]) -> list[Axis]:
     return [*(Axis(key_of(word), (word.partition("=")[2],)) for word in fixed), *axes]
 
 
-def _same(mine: Contender, name: str, fixed: Sequence[str]) -> bool:
+def _same(mine: Contender, name: str, fixed: Sequence[str], composer: Composer) -> bool:
     """Whether one's own is one of the others: the same class and numbers, but for those that are tuned."""
-    composer = Composer(fixed)
     try:
-        own, other = (composer.compose(words).raw[GROUP] for words in (mine.identity, [f"{GROUP}={name}"]))
+        own, other = (composer.compose([*fixed, *words])[GROUP] for words in (mine.identity, [f"{GROUP}={name}"]))
     except LabError:
         return False  # what is wrong is told of the jobs
     return all(

@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 
 from src.errors import LabError
 
-Job = tuple[str, ...]
+Words = tuple[str, ...]
 """Overrides, such as `("optimizer=adam", "optimizer.lr=0.1")`, without those that all jobs share."""
 
 
@@ -47,7 +47,7 @@ class Interval:
         value = min(max(value, self.low), self.high)
         return str(round(value)) if self.whole else repr(float(f"{value:.12g}"))
 
-    def grid(self, points: int) -> list[str]:
+    def values(self, points: int) -> list[str]:
         """`points` values from end to end, each once; the lower end alone where there is one point."""
         shares = [index / (points - 1) for index in range(points)] if points > 1 else [0.0]
         return list(dict.fromkeys(self.at(share) for share in shares))
@@ -62,7 +62,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Grid:
     """How jobs are made of axes.
 
     Attributes:
@@ -135,54 +135,54 @@ def _values(override: Override) -> tuple[str, ...] | Interval:
     return Interval(low, high, log, whole)
 
 
-def jobs_of(axes: Sequence[Axis], plan: Plan) -> list[Job]:
-    """Every job once, the last axis varying fastest; axes of `plan.search` come after those typed, which win.
+def jobs_of(axes: Sequence[Axis], grid: Grid) -> list[Words]:
+    """Every job once, the last axis varying fastest; axes of `grid.search` come after those typed, which win.
 
     Raises:
         LabError: keys to advance together that do not.
     """
-    jobs = dict[Job, None]()
-    for words in _crossed(axes, plan):
-        more = [axis for axis in _searched(words, plan) if axis.key not in {one.key for one in axes}]
-        for rest in _crossed(more, plan) if more else [()]:
+    jobs = dict[Words, None]()
+    for words in _crossed(axes, grid):
+        more = [axis for axis in _searched(words, grid) if axis.key not in {one.key for one in axes}]
+        for rest in _crossed(more, grid) if more else [()]:
             jobs[(*words, *rest)] = None
     return list(jobs)
 
 
-def _searched(words: Job, plan: Plan) -> list[Axis]:
+def _searched(words: Words, grid: Grid) -> list[Axis]:
     """The axes that belong to this job's choices."""
-    if not any(word in plan.search for word in words):
+    if not any(word in grid.search for word in words):
         return []
-    typed = [f"{key}={value}" for word in words for key, value in plan.search.get(word, {}).items()]
+    typed = [f"{key}={value}" for word in words for key, value in grid.search.get(word, {}).items()]
     fixed, axes = axes_of(typed)
     return [*(Axis(word.partition("=")[0], (word.partition("=")[2],)) for word in fixed), *axes]
 
 
-def _crossed(axes: Sequence[Axis], plan: Plan) -> Iterator[Job]:
+def _crossed(axes: Sequence[Axis], grid: Grid) -> Iterator[Words]:
     """The product of the axes, those that go together advancing as one."""
-    bundles = [_bundle(bundle, plan) for bundle in _bundles(axes, plan)]
+    bundles = [_bundle(bundle, grid) for bundle in _bundles(axes, grid)]
     for parts in itertools.product(*bundles):
         words = {word.partition("=")[0]: word for part in parts for word in part}
         yield tuple(words[axis.key] for axis in axes)
 
 
-def _bundles(axes: Sequence[Axis], plan: Plan) -> list[list[Axis]]:
+def _bundles(axes: Sequence[Axis], grid: Grid) -> list[list[Axis]]:
     """Axes that are crossed with each other; with draws, all intervals are one such."""
     bundles: dict[str | None, list[Axis]] = {}
     for axis in axes:
-        together = next((keys[0] for keys in plan.together if axis.key in keys), None)
-        drawn = plan.draws is not None and isinstance(axis.values, Interval)
+        together = next((keys[0] for keys in grid.together if axis.key in keys), None)
+        drawn = grid.draws is not None and isinstance(axis.values, Interval)
         bundles.setdefault(together or (None if drawn else axis.key), []).append(axis)
     return list(bundles.values())
 
 
-def _bundle(axes: Sequence[Axis], plan: Plan) -> list[Job]:
+def _bundle(axes: Sequence[Axis], grid: Grid) -> list[Words]:
     """The joint values of axes that advance together."""
-    if plan.draws is not None and all(isinstance(axis.values, Interval) for axis in axes):
-        return [tuple(_drawn(axis, plan.seed, draw) for axis in axes) for draw in range(plan.draws)]
+    if grid.draws is not None and all(isinstance(axis.values, Interval) for axis in axes):
+        return [tuple(_drawn(axis, grid.seed, draw) for axis in axes) for draw in range(grid.draws)]
     columns = []
     for axis in axes:
-        values = axis.values.grid(plan.points) if isinstance(axis.values, Interval) else axis.values
+        values = axis.values.values(grid.points) if isinstance(axis.values, Interval) else axis.values
         columns.append([f"{axis.key}={value}" for value in values])
     if len({len(column) for column in columns}) > 1:
         told = ", ".join(f"{axis.key} has {len(column)}" for axis, column in zip(axes, columns, strict=True))

@@ -7,7 +7,7 @@ job chooses; beyond these only a job's words, number and directory differ, and t
 import copy
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
 
 from src.config.compose import CONF, is_group
-from src.sweep.jobs import Composed
 
 Words = tuple[str, ...]
 
@@ -52,33 +51,31 @@ class HydraFiles:
         self._pages: dict[Words, list[str]] = {}
         self._sections: dict[tuple[str, str], str] = {}
 
-    def write(self, job: Composed, number: int, directory: Path) -> None:
-        """Write the three files, unless `hydra.output_subdir=null` asks for none.
+    def write(self, words: Sequence[str], raw: Mapping[str, Any], number: int, directory: Path) -> None:
+        """Write the three files into `.hydra/`.
 
         Args:
-            job: its config and all its words, those that belong to Hydra's own node of the sweep left out.
+            words: of the job; those that belong to Hydra's own node of the sweep are left out.
+            raw: its config, interpolations as they stand.
             number: of the job in its sweep.
             directory: of the run; made when it is not there.
 
         Raises:
             OSError: it cannot be written.
         """
-        inside = self.config.hydra.output_subdir
-        if inside is None:
-            return
-        where = os.path.join(directory, inside)
+        where = os.path.join(directory, ".hydra")
         os.makedirs(where, exist_ok=True)
-        task = [word for word in job.words if not _of_hydra(word)]
+        task = [word for word in words if not _of_hydra(word)]
         texts = {
-            "config.yaml": self._config(job.raw),
-            "hydra.yaml": self._hydra(job.words, task, number, directory),
+            "config.yaml": self._config(raw),
+            "hydra.yaml": self._hydra(words, task, number, directory),
             "overrides.yaml": "".join(_item(word) for word in task) or "[]\n",
         }
         for name, text in texts.items():
             with open(os.path.join(where, name), "w", encoding="utf-8") as file:
                 file.write(text)
 
-    def _config(self, raw: dict[str, Any]) -> str:
+    def _config(self, raw: Mapping[str, Any]) -> str:
         """A section at a time: the jobs of a sweep share most of them."""
         keys = [(key, repr(value)) for key, value in raw.items()]  # repr tells 1 from 1.0 and from "1"
         for (key, shown), value in zip(keys, raw.values(), strict=True):

@@ -1,7 +1,7 @@
-"""The configs of a sweep's jobs, composed by Hydra once for each choice of groups and key by key from there on.
+"""The jobs of a sweep: each composed and checked once, however many there are.
 
-Hydra takes 45 ms for a config. The jobs of a grid differ in plain values mostly, and putting one in its place takes
-none of what Hydra is there for.
+Hydra takes 45 ms for a config. The jobs of a grid differ in plain values mostly: Hydra composes once for each choice of
+groups, a plain value is put in its place, and a section that was checked for one job is not checked again for another.
 """
 
 import re
@@ -16,112 +16,162 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config.compose import compose, is_group, parsed
-from src.config.schema import Config, check_plain, missing_keys
+from src.config.schema import Config, Part, Section, check_plain, digest, missing_keys
 from src.errors import LabError
 
 DIRECTORY = "${hydra:runtime.output_dir}"
-"""What stands in `conf/` for a job's own directory."""
+"""What stands in `conf/`, and in the config of a job, for the directory of its run."""
 
+Tree = dict[str, Any]
 Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Composed:
-    """The config of a job.
+class Job:
+    """A run that a sweep asks for, before it is trained.
 
     Attributes:
         words: all its overrides.
-        raw: as Hydra writes it to `.hydra/config.yaml`, interpolations as they stand.
+        swept: those of them that tell the jobs of the sweep apart.
+        raw: the config as Hydra writes it to `.hydra/config.yaml`, interpolations as they stand. Jobs share sections:
+            nobody changes them.
+        config: the same, resolved and checked; DIRECTORY stands for the directory of the run.
+        fingerprint: of what decides its numbers, the checkpoint it starts from included.
     """
 
     words: tuple[str, ...]
-    raw: dict[str, Any]
+    swept: tuple[str, ...]
+    raw: Tree
+    config: Config
+    fingerprint: str
 
-    def resolved(self, directory: Path) -> dict[str, Any]:
-        """With every interpolation replaced by its value.
+    def config_in(self, directory: Path) -> Config:
+        """The config of the run in this directory."""
+        sections = {"logger": self.config.logger, "callbacks": self.config.callbacks}
+        placed = {
+            section: {name: part and _placed(part, str(directory)) for name, part in parts.items()}
+            for section, parts in sections.items()
+        }
+        return self.config.model_copy(update=placed)
 
-        Args:
-            directory: of the job.
 
-        Raises:
-            LabError: a key that has to be said was not, or an interpolation leads nowhere.
-        """
-        missing = list[str]()
-
-        def value_of(tree: Any, path: Keys) -> Any:
-            if isinstance(tree, dict):
-                return {key: value_of(inner, (*path, key)) for key, inner in tree.items()}
-            if isinstance(tree, list):
-                return [value_of(inner, (*path, str(index))) for index, inner in enumerate(tree)]
-            if not isinstance(tree, str):
-                return tree
-            if tree == "???":
-                missing.append(".".join(path))
-            try:
-                return _value(self.raw, tree, str(directory)) if "${" in tree else tree
-            except OmegaConfBaseException as error:
-                raise LabError(f"{'.'.join(path)}: {str(error).partition(chr(10))[0]}") from None
-
-        plain: dict[str, Any] = value_of(self.raw, ())
-        if missing:
-            raise LabError(missing_keys(sorted(missing)))
-        return plain
-
-    def follows(self, key: str) -> list[str]:
-        """The keys that take their value from `key`: `data.seed` from `seed`, unless it was given one of its own."""
-        return [".".join(path) for path, value in _leaves(self.raw) if value == f"${{{key}}}"]
-
-    def check(self, directory: Path) -> Config:
-        """Checked by the schema.
-
-        Raises:
-            LabError: a value that is not allowed.
-        """
-        return check_plain(self.resolved(directory))
+def _placed(part: Part, directory: str) -> Part:
+    extra = (part.model_extra or {}).items()
+    values = {key: value.replace(DIRECTORY, directory) for key, value in extra if DIRECTORY in str(value)}
+    return part.model_copy(update=values) if values else part
 
 
 class Composer:
-    """Composes jobs that have `shared` words in common."""
+    """Composes and checks jobs.
 
-    def __init__(self, shared: Sequence[str]) -> None:
+    Args:
+        shared: words that all jobs have beside their own.
+    """
+
+    def __init__(self, shared: Sequence[str] = ()) -> None:
         self.shared = tuple(shared)
-        self._bases: dict[tuple[str, ...], dict[str, Any] | LabError] = {}
+        self._bases: dict[tuple[str, ...], Tree | LabError] = {}
         self._refused: dict[tuple[tuple[str, ...], str], LabError] = {}
+        self._checked: dict[tuple[str, str], Section] = {}
 
-    def compose(self, job: Sequence[str]) -> Composed:
-        """The config of `shared` and `job` together.
+    def job(self, words: Sequence[str], swept: Sequence[str] = ()) -> Job:
+        """A job, composed and checked.
+
+        Args:
+            words: its overrides.
+            swept: those of them that tell the jobs of the sweep apart.
+
+        Raises:
+            LabError: an option or key that is not there, or a value that is not allowed.
+        """
+        raw = self.compose(words)
+        config = self.check(raw)
+        return Job(tuple(words), tuple(swept), raw, config, _fingerprint(config))
+
+    def compose(self, job: Sequence[str]) -> Tree:
+        """The config of the shared words and a job's, as Hydra composes it, without Hydra's own node.
 
         Raises:
             LabError: an option or key that is not there.
         """
-        words = (*self.shared, *job)
         plain = [(word, override) for word in job if (override := _plain(word)) is not None]
         chosen = tuple(word for word in job if _plain(word) is None)
         if chosen not in self._bases:
-            self._bases[chosen] = _base([*self.shared, *chosen])
+            self._bases[chosen] = _by_hydra([*self.shared, *chosen])
         base = self._bases[chosen]
         if isinstance(base, LabError):
             raise base
-        raw = _copy(base)
+        raw = base
         for word, override in plain:
             path = tuple(override.key_or_group.split("."))
             if not (_free(raw, path) if override.is_add() else _there(raw, path)):
-                return Composed(words, self._by_hydra(chosen, word, words))
-            _put(raw, path, _copy(override.value()))
-        return Composed(words, raw)
+                return self._refusing(chosen, word, [*self.shared, *job])
+            raw = _with(raw, path, override.value())
+        return raw
 
-    def _by_hydra(self, chosen: tuple[str, ...], word: str, words: Sequence[str]) -> dict[str, Any]:
+    def _refusing(self, chosen: tuple[str, ...], word: str, words: Sequence[str]) -> Tree:
         """The config where `word` has no plain place; Hydra says what is wrong with it, once."""
         if refused := self._refused.get((chosen, word)):
             raise refused
-        raw = _base(words)
+        raw = _by_hydra(words)
         if isinstance(raw, LabError):
             self._refused[chosen, word] = raw
             raise raw
         return raw
 
+    def check(self, raw: Tree) -> Config:
+        """A composed config, resolved and checked by the schema.
 
-def _base(words: Sequence[str]) -> dict[str, Any] | LabError:
+        Raises:
+            LabError: a value that is missing or not allowed, or an interpolation that leads nowhere.
+        """
+        plain = resolved(raw)
+        texts = {name: (name, repr(value)) for name, value in plain.items()}  # repr tells 1 from 1.0 and from "1"
+        config = check_plain({name: self._checked.get(text, plain[name]) for name, text in texts.items()})
+        self._checked |= {text: getattr(config, name) for name, text in texts.items()}
+        return config
+
+
+def _fingerprint(config: Config) -> str:
+    """That of the run; one that goes on from a checkpoint is another run than one from the start."""
+    whole = config.fingerprint()
+    return digest(f"{config.ckpt_path}>{whole}") if config.ckpt_path else whole
+
+
+def resolved(raw: Tree) -> Tree:
+    """A config with every interpolation replaced by its value, but for DIRECTORY.
+
+    Raises:
+        LabError: a key that has to be said was not, or an interpolation leads nowhere.
+    """
+    missing = list[str]()
+
+    def value_of(tree: Any, path: Keys) -> Any:
+        if isinstance(tree, dict):
+            return {key: value_of(inner, (*path, key)) for key, inner in tree.items()}
+        if isinstance(tree, list):
+            return [value_of(inner, (*path, str(index))) for index, inner in enumerate(tree)]
+        if not isinstance(tree, str):
+            return tree
+        if tree == "???":
+            missing.append(".".join(path))
+        try:
+            return _interpolated(raw, tree) if "${" in tree else tree
+        except OmegaConfBaseException as error:
+            raise LabError(f"{'.'.join(path)}: {str(error).partition(chr(10))[0]}") from None
+
+    plain: Tree = value_of(raw, ())
+    if missing:
+        raise LabError(missing_keys(sorted(missing)))
+    return plain
+
+
+def followers(raw: Tree, key: str) -> list[str]:
+    """The keys that take their value from `key`: `data.seed` from `seed`, unless it was given one of its own."""
+    return [".".join(path) for path, value in _leaves(raw) if value == f"${{{key}}}"]
+
+
+def _by_hydra(words: Sequence[str]) -> Tree | LabError:
     """What Hydra composes, or why it does not."""
     try:
         composed = compose(words)
@@ -140,13 +190,6 @@ def _plain(word: str) -> Override | None:
     changes = not (override.is_force_add() or override.is_delete() or override.package)
     simple = not isinstance(value, dict | list if override.is_add() else dict) and "${" not in str(value)
     return override if changes and simple and "[" not in key and not is_group(key) else None
-
-
-def _copy(tree: Any) -> Any:
-    """A copy of nested dictionaries and lists, several times as fast as `copy.deepcopy`."""
-    if isinstance(tree, dict):
-        return {key: _copy(value) for key, value in tree.items()}
-    return [_copy(value) for value in tree] if isinstance(tree, list) else tree
 
 
 def _leaves(tree: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
@@ -180,19 +223,20 @@ def _get(tree: Any, path: Keys) -> Any:
     return tree
 
 
-def _put(tree: Any, path: Keys, value: Any) -> None:
-    owner = _get(tree, path[:-1])
-    owner[int(path[-1]) if isinstance(owner, list) else path[-1]] = value
+def _with(tree: Tree, path: Keys, value: Any) -> Tree:
+    """A copy with another value at `path`; what lies beside the path is shared."""
+    key, *rest = path
+    return tree | {key: _with(tree[key], tuple(rest), value) if rest else value}
 
 
-def _value(raw: dict[str, Any], text: str, directory: str) -> Any:
-    """What an interpolation stands for: a key's value, the job's directory, or whatever OmegaConf makes of it."""
-    if text == DIRECTORY:
-        return directory
+def _interpolated(raw: Tree, text: str) -> Any:
+    """What an interpolation stands for: the value of a key, or whatever OmegaConf makes of it; DIRECTORY stays."""
     if found := re.fullmatch(r"\$\{(\w+(?:\.\w+)*)\}", text):
         path = tuple(found[1].split("."))
         value = _get(raw, path) if _there(raw, path) else {}
         if not isinstance(value, dict):
-            return _value(raw, value, directory) if isinstance(value, str) and "${" in value else value
-    whole = OmegaConf.create({**raw, "_asked": text.replace(DIRECTORY, directory)})
-    return OmegaConf.select(whole, "_asked")
+            return _interpolated(raw, value) if isinstance(value, str) and "${" in value else value
+    if text.replace(DIRECTORY, "").find("${") < 0:
+        return text
+    escaped = text.replace(DIRECTORY, DIRECTORY.replace("$", "\\$"))
+    return OmegaConf.select(OmegaConf.create({**raw, "_asked": escaped}), "_asked")

@@ -8,16 +8,17 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from src.compare.selection import Row
 from src.errors import LabError
 from src.run_directory import RunDirectory
-from src.sweep.asked import Call, Job, words_of
+from src.sweep.call import Call, words_of
+from src.sweep.jobs import Job
 
-NAME, RESULTS, STATES = "sweep.json", "results.csv", ".stacks"
-FORMAT = 2
+NAME, RESULTS, STACKS = "sweep.json", "results.csv", ".stacks"
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,10 @@ class Entry:
         swept: the words that tell it apart.
         call: which of the commands asked for it.
         confirms: where it confirms a winner, the number of the winning setting's first job.
+        alone: why torch's own class serves it, by itself; empty: rules do, in a stack; None: it is not decided yet.
         outcome: None while it is not finished.
         failure: why it failed, if it did.
-        mark: the fingerprint in its result, which is another where it goes on from a checkpoint.
+        result_fingerprint: the one in its result, where it is another: of a run that goes on from a checkpoint.
     """
 
     number: int
@@ -59,14 +61,20 @@ class Entry:
     swept: tuple[str, ...]
     call: int
     confirms: int | None = None
+    alone: str | None = None
     outcome: Outcome | None = None
     failure: str | None = None
-    mark: str | None = None
+    result_fingerprint: str | None = None
 
     @property
     def status(self) -> str:
         """`completed`, `diverged`, `failed` or `unfinished`."""
         return self.outcome.status if self.outcome else "unfinished" if self.failure is None else "failed"
+
+    @property
+    def expected(self) -> str:
+        """The fingerprint that its result has, once there is one."""
+        return self.result_fingerprint or self.fingerprint
 
 
 @dataclass
@@ -77,15 +85,13 @@ class Ledger:
         directory: of the sweep.
         calls: what was asked for, by one command after the other.
         entries: the runs, in the order in which they were asked for.
-        stacks: places in `entries` of the runs that are trained together; decided once.
-        alone: of each stack why torch's own class serves it, one run by itself; empty: rules do.
+        stacks: the numbers of the runs that are trained together now, by the number of their stack.
     """
 
     directory: Path
     calls: list[Call] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
-    stacks: list[list[int]] = field(default_factory=list)
-    alone: list[str] = field(default_factory=list)
+    stacks: dict[int, list[int]] = field(default_factory=dict)
 
     def run(self, entry: Entry) -> RunDirectory:
         """Where a run's files are."""
@@ -99,6 +105,17 @@ class Ledger:
 
         Raises:
             LabError: what lies there cannot be read.
+        """
+        ledger = cls.without_results(directory)
+        ledger._find(_finished(directory))
+        return ledger
+
+    @classmethod
+    def without_results(cls, directory: Path) -> "Ledger":
+        """What `sweep.json` says; which runs are finished is not looked for.
+
+        Raises:
+            LabError: it cannot be read.
         """
         ledger = cls(directory)
         path = directory / NAME
@@ -117,31 +134,24 @@ class Ledger:
             )
         try:
             ledger.calls = [Call(**call) for call in kept["calls"]]
-            ledger.stacks, ledger.alone = kept["stacks"], kept["alone"]
-            failures = {int(number): reason for number, reason in kept["failures"].items()}
-            confirms = {int(number): winner for number, winner in kept["confirms"].items()}
-            marks = {int(number): mark for number, mark in kept["marks"].items()}
-            ledger.entries = [
-                Entry(n, own, tuple(swept), call, confirms.get(n), None, failures.get(n), marks.get(n))
-                for n, own, call, swept in kept["jobs"]
-            ]
-        except (ValueError, KeyError, TypeError) as error:
+            ledger.stacks = {int(number): runs for number, runs in kept["stacks"].items()}
+            ledger.entries = [Entry(**job | {"swept": tuple(job["swept"])}) for job in kept["jobs"]]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LabError(_unreadable(path, error)) from None
-        ledger._find(_finished(directory))
         return ledger
 
     def _find(self, finished: Mapping[int, Outcome]) -> None:
         """Give every run its result, wherever its directory has been moved to."""
         left = dict(finished)
         for entry in self.entries:
-            if entry.number in left and left[entry.number].fingerprint == (entry.mark or entry.fingerprint):
+            if entry.number in left and left[entry.number].fingerprint == entry.expected:
                 entry.outcome = left.pop(entry.number)
         moved: dict[str, list[int]] = {}
         for number, outcome in sorted(left.items(), reverse=True):
             moved.setdefault(outcome.fingerprint, []).append(number)
         free = self._next_number(finished)
         for entry in self.entries:
-            if entry.outcome is None and (numbers := moved.get(entry.mark or entry.fingerprint)):
+            if entry.outcome is None and (numbers := moved.get(entry.expected)):
                 entry.number = numbers.pop()
                 entry.outcome = left[entry.number]
             elif entry.outcome is None and entry.number in finished:
@@ -159,9 +169,10 @@ class Ledger:
             LabError: what is not swept is not the same as it was.
         """
         for before in self.calls:
-            if told := call.differences(before):
+            if differences := call.differences(before):
+                which = ", ".join(differences[:5])
                 raise LabError(
-                    f"{self.directory} holds a sweep that differs in what neither sweeps: {', '.join(told[:5])}; "
+                    f"{self.directory} holds a sweep that differs in what neither sweeps: {which}; "
                     "choose another hydra.sweep.dir"
                 )
 
@@ -190,8 +201,8 @@ class Ledger:
         apart = {word for word in call.shared if word not in before}
         return [replace(job, swept=tuple(w for w in job.words if w in apart or w in job.swept)) for job in jobs]
 
-    def enter(self, jobs: Sequence[Job], call: int, confirms: Sequence[int | None] = ()) -> list[int]:
-        """Take in jobs; those that are known keep their number, others get the next free ones.
+    def enter(self, jobs: Sequence[Job], call: int, confirms: Sequence[int | None] = ()) -> list[Entry]:
+        """Take in jobs; those that are there already keep their number, others get the next free ones.
 
         Jobs with equal fingerprints, which differ in what decides no number, are matched in their order.
 
@@ -201,27 +212,28 @@ class Ledger:
             confirms: of each job; none are confirmations where it is left out.
 
         Returns:
-            Places in `entries`, one for each job.
+            The run of each job.
+
+        Raises:
+            LabError: a table has changed since a run was trained on it.
         """
-        known: dict[str, list[int]] = {}
-        for place, entry in reversed(list(enumerate(self.entries))):
-            known.setdefault(entry.fingerprint, []).append(place)
-        there = (int(path.name) for path in numbered(self.directory))
-        places, free = [], self._next_number(there)
-        before = {(entry.call, entry.swept): place for place, entry in enumerate(self.entries)}
+        waiting: dict[str, list[Entry]] = {}
+        for entry in reversed(self.entries):
+            waiting.setdefault(entry.fingerprint, []).append(entry)
+        before = {(entry.call, entry.swept): entry for entry in self.entries}
+        found, free = list[Entry](), self._next_number(int(path.name) for path in numbered(self.directory))
         for job, winner in zip(jobs, confirms or [None] * len(jobs), strict=True):
-            if waiting := known.get(job.fingerprint):
-                places.append(waiting.pop())
+            if waiting.get(job.fingerprint):
+                entry = waiting[job.fingerprint].pop()
             elif (call, job.swept) in before:
-                places.append(before[call, job.swept])
-                self._reread(self.entries[places[-1]], job)
+                entry = before[call, job.swept]
+                self._reread(entry, job)
             else:
-                self.entries.append(Entry(free, job.fingerprint, job.swept, call))
-                places.append(len(self.entries) - 1)
-                free += 1
-            entry = self.entries[places[-1]]
+                entry, free = Entry(free, job.fingerprint, job.swept, call), free + 1
+                self.entries.append(entry)
             entry.confirms, entry.swept, entry.call = winner, job.swept, call
-        return places
+            found.append(entry)
+        return found
 
     def _reread(self, entry: Entry, job: Job) -> None:
         """Take a job for the one that the same words have asked for before, though it reads another table by now.
@@ -236,12 +248,9 @@ class Ledger:
             )
         entry.fingerprint = job.fingerprint
 
-    def cut(self, places: Sequence[int], most: int, pieces: int = 1, alone: str = "") -> None:
-        """Decide on stacks of runs of one program: equally large ones, of at most `most`, `pieces` or more of them."""
-        number = max(-(-len(places) // most), min(pieces, len(places) // 2), 1)
-        ends = [len(places) * piece // number for piece in range(number + 1)]
-        self.stacks += [list(places[first:last]) for first, last in pairwise(ends)]
-        self.alone += [alone] * number
+    def checkpoint(self, stack: int) -> Path:
+        """What a stack goes on from."""
+        return self.directory / STACKS / f"{stack}.ckpt"
 
     # --- writing ---
 
@@ -250,25 +259,21 @@ class Ledger:
         kept = {
             "format": FORMAT,
             "calls": [asdict(call) for call in self.calls],
-            "jobs": [[entry.number, entry.fingerprint, entry.call, entry.swept] for entry in self.entries],
+            "jobs": [_without_none(entry) for entry in self.entries],
             "stacks": self.stacks,
-            "alone": self.alone,
-            "marks": {entry.number: entry.mark for entry in self.entries if entry.mark is not None},
-            "failures": {entry.number: entry.failure for entry in self.entries if entry.failure is not None},
-            "confirms": {entry.number: entry.confirms for entry in self.entries if entry.confirms is not None},
         }
         _replace(self.directory / NAME, json.dumps(kept, separators=(",", ":")))
 
     def end(self, entry: Entry, outcome: Outcome) -> None:
         """Take in the result of a run."""
         entry.outcome, entry.failure = outcome, None
-        entry.mark = None if outcome.fingerprint == entry.fingerprint else outcome.fingerprint
+        entry.result_fingerprint = None if outcome.fingerprint == entry.fingerprint else outcome.fingerprint
 
     def rows(self) -> list[tuple[Entry, dict[str, str]]]:
         """Every run with its swept words, by number."""
         keys = list(dict.fromkeys(key for call in self.calls for key in call.keys))
-        told = ((entry, words_of(entry.swept, self.calls[entry.call], keys)) for entry in self.entries)
-        return sorted(told, key=lambda row: row[0].number)
+        rows = ((entry, words_of(entry.swept, self.calls[entry.call], keys)) for entry in self.entries)
+        return sorted(rows, key=lambda row: row[0].number)
 
     def ended(self) -> list[Row]:
         """Every run that has ended, or failed, as winners are chosen among them."""
@@ -286,33 +291,27 @@ class Ledger:
         rows = self.rows()
         keys = list(dict.fromkeys(key for _, words in rows for key in words))
         metrics = list(dict.fromkeys(name for entry, _ in rows if entry.outcome for name in entry.outcome.metrics))
-        temporary = self.directory / f"{RESULTS}.tmp"
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(
+        bare = (key.lstrip("+") for key in keys)
+        table: list[list[Any]] = [["job", "status", "reason", *bare, "steps", *metrics, "confirms", "fingerprint"]]
+        for entry, words in rows:
+            one = entry.outcome
+            table.append(
                 [
-                    "job",
-                    "status",
-                    "reason",
-                    *(key.lstrip("+") for key in keys),
-                    "steps",
-                    *metrics,
-                    "confirms",
-                    "fingerprint",
+                    *(entry.number, entry.status, one.reason if one else entry.failure),
+                    *(words.get(key) for key in keys),
+                    *(one.steps if one else None, *(one.metrics.get(name) if one else None for name in metrics)),
+                    *(entry.confirms, entry.fingerprint),
                 ]
             )
-            for entry, words in rows:
-                outcome = entry.outcome
-                writer.writerow(
-                    [
-                        *(entry.number, entry.status, outcome.reason if outcome else entry.failure),
-                        *(words.get(key) for key in keys),
-                        outcome.steps if outcome else None,
-                        *(outcome.metrics.get(name) if outcome else None for name in metrics),
-                        *(entry.confirms, entry.fingerprint),
-                    ]
-                )
+        temporary = self.directory / f"{RESULTS}.tmp"
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(table)
         temporary.replace(self.directory / RESULTS)
+
+
+def _without_none(entry: Entry) -> dict[str, Any]:
+    """Without what is told by `result.json`, and what is not known."""
+    return {key: value for key, value in vars(entry).items() if value is not None and key != "outcome"}
 
 
 def _unreadable(path: Path, error: Exception) -> str:

@@ -11,12 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.errors import LabError
 from src.sweep.against import compared, is_own
-from src.sweep.asked import ask, bare, key_of
+from src.sweep.call import ask, bare, key_of
 from src.sweep.failures import REPORTED
-from src.sweep.grid import Axis, Job, Plan, axes_of, jobs_of
+from src.sweep.grid import Axis, Grid, Words, axes_of, jobs_of
 from src.sweep.jobs import Composer
-from src.sweep.launcher import StackLauncher, too_many
+from src.sweep.launcher import StackLauncher
 from src.sweep.options import Sweeping, checked
+from src.sweep.sweep import check_number, searched
 
 ONE = {
     "sweep": "one sweep at a time",
@@ -46,6 +47,7 @@ class GridSweeper(Sweeper):
             LabError: options that are not allowed; in `__init__` Hydra would put words of its own before it.
         """
         self.config, self.context = config, hydra_context
+        self.composer = Composer(searched(config))
         self.options = checked(Sweeping, self.given, "hydra.sweeper")
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
@@ -63,26 +65,27 @@ class GridSweeper(Sweeper):
             LabError: a wrong value in any of the jobs, or what the launcher refuses.
         """
         jobs = self.jobs(arguments)
-        assert self.config is not None
-        assert self.launcher is not None
-        if not isinstance(self.launcher, StackLauncher):
-            ask(jobs, arguments, {}, Composer(()))
-            directory = Path(str(self.config.hydra.sweep.dir))
+        launcher, config = self.launcher, self.config
+        assert launcher is not None  # Hydra calls setup first
+        assert config is not None
+        if not isinstance(launcher, StackLauncher):
+            ask(jobs, arguments, {}, self.composer)
+            directory = Path(str(config.hydra.sweep.dir))
             directory.mkdir(parents=True, exist_ok=True)
-            OmegaConf.save(self.config, directory / "multirun.yaml")
-            return [self.launcher.launch(jobs, initial_job_idx=0)]
-        returned = self.launcher.launch(jobs, initial_job_idx=0)
-        if not self.launcher.options.dry_run:
+            OmegaConf.save(config, directory / "multirun.yaml")
+            return [launcher.launch(jobs, initial_job_idx=0)]
+        returned = launcher.launch(jobs, initial_job_idx=0)
+        if not launcher.sweep.options.dry_run:
             from src.sweep.ending import confirm, tell  # after the check, like everything that takes long to import
 
             if self.options.confirm_seeds:
-                confirm(self.launcher, self.options.confirm_seeds)
-            tell(self.launcher)
+                confirm(launcher.sweep, self.options.confirm_seeds)
+            tell(launcher.sweep)
             if self.options.report:
-                REPORTED[:] = [self.launcher.directory]
+                REPORTED[:] = [launcher.sweep.directory]
         return [returned]
 
-    def jobs(self, arguments: Sequence[str]) -> list[Job]:
+    def jobs(self, arguments: Sequence[str]) -> list[Words]:
         """All words of each job.
 
         Raises:
@@ -93,18 +96,19 @@ class GridSweeper(Sweeper):
         for axis in axes:
             if axis.key in ONE:
                 raise LabError(f"{axis.key}: {ONE[axis.key]}")
-        plan = self._plan(shared)
-        self._check_number(axes, plan)
+        grid = self._grid(shared)
+        if isinstance(self.launcher, StackLauncher):  # far too large a grid is refused before it is made
+            check_number(at_least(axes, grid), self.launcher.sweep.options.max_runs)
         # a choice that all jobs share has values of its own just as well
-        shared, chosen = [w for w in shared if w not in plan.search], [w for w in shared if w in plan.search]
+        shared, chosen = [w for w in shared if w not in grid.search], [w for w in shared if w in grid.search]
         axes = [*(Axis(key_of(word), (word.partition("=")[2],)) for word in chosen), *axes]
         if self.options.against:
-            shared, jobs = compared(shared, axes, plan, self.options.against)
+            shared, jobs = compared(shared, axes, grid, self.options.against, self.composer)
         else:
-            jobs = jobs_of(axes, plan)
+            jobs = jobs_of(axes, grid)
         return [(*shared, *job) for job in jobs]
 
-    def _plan(self, shared: Sequence[str]) -> Plan:
+    def _grid(self, shared: Sequence[str]) -> Grid:
         """How jobs are made; a typed word takes the place of a range that belongs to a choice."""
         options = self.options
         fixed = {bare(key_of(word)) for word in shared if not (options.against and is_own(key_of(word)))}
@@ -112,29 +116,22 @@ class GridSweeper(Sweeper):
             choice: {key: typed(value) for key, value in axes.items() if bare(key) not in fixed}
             for choice, axes in options.search.items()
         }
-        return Plan(options.points, options.draws, options.seed, options.together, search)
-
-    def _check_number(self, axes: Sequence[Axis], plan: Plan) -> None:
-        """Refuse a grid that is far too large before it is made."""
-        if isinstance(self.launcher, StackLauncher):
-            most, number = self.launcher.options.max_runs, at_least(axes, plan)
-            if number > most:
-                raise LabError(too_many(f"{number:,}", most, number))
+        return Grid(options.points, options.draws, options.seed, options.together, search)
 
 
-def at_least(axes: Sequence[Axis], plan: Plan) -> int:
+def at_least(axes: Sequence[Axis], grid: Grid) -> int:
     """How many jobs the axes make; those of a choice are not counted."""
     counted, number = set[str](), 1
-    if plan.draws is not None and any(not isinstance(axis.values, tuple) for axis in axes):
-        number *= plan.draws
+    if grid.draws is not None and any(not isinstance(axis.values, tuple) for axis in axes):
+        number *= grid.draws
     for axis in axes:
-        bundle = next((keys for keys in plan.together if axis.key in keys), None)
+        bundle = next((keys for keys in grid.together if axis.key in keys), None)
         if isinstance(axis.values, tuple):
             values = len(axis.values)
         else:
-            few = plan.points <= MOST_COUNTED  # of whole numbers there may be fewer than points
-            of_grid = len(axis.values.grid(plan.points)) if few else plan.points
-            values = 1 if plan.draws is not None else of_grid
+            few = grid.points <= MOST_COUNTED  # of whole numbers there may be fewer than points
+            of_grid = len(axis.values.values(grid.points)) if few else grid.points
+            values = 1 if grid.draws is not None else of_grid
         if bundle is None or not counted & set(bundle):
             number *= values
         counted.add(axis.key)

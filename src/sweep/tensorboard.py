@@ -17,11 +17,10 @@ import numpy as np
 
 from src.compare.edges import number, short
 from src.compare.selection import SEED_KEYS, Row, Winner, Words, loss_over_seeds, setting_of, settings_of, winners
-from src.config.schema import TENSORBOARD
+from src.config.schema import TENSORBOARD, Config
 from src.errors import LabError
 from src.run_directory import RunDirectory, read_rows
-from src.sweep.asked import Call, bare, key_of
-from src.sweep.jobs import Composed
+from src.sweep.call import Call, bare, key_of
 from src.sweep.ledger import Ledger
 
 FOLDER = "tensorboard"
@@ -39,15 +38,15 @@ OPTIMIZER = ("optimizer._target_", "optimizer")
 Content = Callable[[], bytes]
 
 
-def place_of(composed: Composed, directory: Path) -> Path | None:
+def place_of(config: Config, directory: Path) -> Path | None:
     """Where a sweep's files for TensorBoard go: into the sweep directory, or where `save_dir` says; None: nowhere.
 
     Args:
-        composed: one of its runs.
+        config: of its run 0.
         directory: of the sweep.
     """
     run = directory.absolute() / "0"
-    for part in composed.check(run).logger.values():
+    for part in config.logger.values():
         if part is not None and part.target_ == TENSORBOARD and part.runs is not None:
             asked = Path(str(part.arguments().get("save_dir", run)))
             return directory / FOLDER if asked.absolute().is_relative_to(run) else asked / directory.absolute().name

@@ -1,179 +1,158 @@
-"""The stacks of a sweep, trained as far as they are not finished, and what they leave in the ledger."""
+"""The stacks of a plan, trained, and what they leave in the ledger."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.config.schema import Config
 from src.errors import LabError, unwritable
 from src.sweep import tensorboard
 from src.sweep.failures import FAILED, failures
 from src.sweep.hydra_files import HydraFiles
-from src.sweep.jobs import Composed
-from src.sweep.ledger import STATES, Ledger, Outcome, outcome_of
+from src.sweep.ledger import STACKS, Ledger, Outcome, outcome_of
 from src.sweep.options import Launching
+from src.sweep.planning import Plan, StackPlan
 from src.sweep.task import End, Task
 
 REFRESH = 1.1
 """So many times the runs have to be done before TensorBoard is shown them: with each it would take the time of all."""
+PROGRESS = "ProgressBar"
 
 
 @dataclass(frozen=True)
 class Training:
-    """What it takes to train a sweep.
+    """The training of a plan.
 
     Attributes:
-        ledger: of the sweep.
+        plan: which stacks.
+        ledger: of the sweep; it holds the runs of the plan.
         options: of the launcher.
-        composed: gives the config of a run, by its place in the ledger.
         files: writes what Hydra writes for a run.
         command: what to type to go on.
-        told: why runs are not in stacks, as far as it was said.
-        place: where TensorBoard's files of the sweep go; None: there are none.
+        tensorboard: the directory of TensorBoard's files of the sweep; None: there are none.
     """
 
+    plan: Plan
     ledger: Ledger
     options: Launching
-    composed: Callable[[int], Composed]
     files: HydraFiles
     command: str
-    told: set[str]
-    place: Path | None
+    tensorboard: Path | None
 
-    def train(self, places: Sequence[int]) -> None:
-        """Train the stacks that these runs are in, as far as they are not finished, and write `results.csv`.
+    def train(self) -> None:
+        """Train what is not finished, and write `results.csv`.
 
         Raises:
             LabError: nothing can be written any more.
             KeyboardInterrupt: it was interrupted; both say how to go on.
         """
-        stacks = self.unfinished(places)
-        members = {place for stack in stacks for place in self.ledger.stacks[stack]} | set(places)
         try:
-            if stacks:
-                self._train(stacks, members)
+            if self.plan.stacks:
+                self._train()
         except (KeyboardInterrupt, LabError, OSError) as error:
-            done = self._stopped(stacks, members)
-            told = f"{done:,} of {len(members):,} runs are finished; go on with: {self.command}"
-            if isinstance(error, OSError):
-                raise LabError(f"{unwritable(error)}; {told}") from None
-            if isinstance(error, LabError):
-                raise LabError(f"{error}; {told}") from None
-            raise KeyboardInterrupt(f"interrupted: {told}") from None
+            self._take_in_what_is_finished()
+            plan = self.plan
+            how = f"{plan.finished:,} of {len(plan.entries):,} runs are finished; go on with: {self.command}"
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(f"interrupted: {how}") from None
+            why = unwritable(error) if isinstance(error, OSError) else str(error)
+            raise LabError(f"{why}; {how}") from None
         self._close()
-        if told := failures(self.ledger):
-            FAILED[:] = [LabError(told)]
+        if message := failures(self.ledger):
+            FAILED[:] = [LabError(message)]
 
-    def _train(self, stacks: Sequence[int], members: Collection[int]) -> None:
+    def _train(self) -> None:
         from src.sweep.executors import spread
         from src.sweep.progress import SweepBar
 
-        self._tell_alone(stacks)
-        steps, shown = {stack: self._steps(stack) for stack in stacks}, 0
-        with SweepBar(len(members), self._done(members), sum(steps.values())) as bar:
+        plan, shown = self.plan, 0
+        stacks = {stack.number: stack for stack in plan.stacks}
+        steps = {stack.number: self._steps(stack) for stack in plan.stacks}
+        with SweepBar(len(plan.entries), plan.finished, sum(steps.values())) as bar:
 
             def tell(stack: int, runs: int, taken: int) -> None:
                 steps[stack] -= taken
                 bar.tell(runs, taken)
 
-            with closing(spread(self._tasks(stacks), self.options, tell)) as ended:
+            with closing(spread(self._tasks(), self.options, tell)) as ended:
                 for task, ends in ended:
-                    self._end(task, ends)
+                    self._end(stacks[task.stack], ends)
                     del steps[task.stack]
-                    done = self._done(members)
-                    bar.settle(done, sum(steps.values()))
-                    if done > shown * REFRESH:
+                    bar.settle(plan.finished, sum(steps.values()))
+                    if plan.finished > shown * REFRESH:
+                        shown = plan.finished
                         self._show()
-                        shown = done
 
-    def _show(self) -> None:
-        """Bring what TensorBoard shows of the sweep up to date."""
-        if self.place is not None:
-            tensorboard.write(self.ledger, self.place)
-
-    def _done(self, places: Collection[int]) -> int:
-        """How many of these runs are finished."""
-        return sum(self.ledger.entries[place].outcome is not None for place in places)
-
-    def _stopped(self, stacks: Sequence[int], members: Collection[int]) -> int:
-        """Take in what the stacks have finished until they were stopped; how many runs of all are finished."""
-        entries = self.ledger.entries
-        for place in (place for stack in stacks for place in self.ledger.stacks[stack]):
-            run = self.ledger.run(entries[place])
-            if entries[place].outcome is None and run.finished:
-                self.ledger.end(entries[place], outcome_of(run))
-        with suppress(OSError):  # a full disk, most likely, which is what has stopped them
-            self._close()
-        return self._done(members)
-
-    def unfinished(self, places: Sequence[int]) -> list[int]:
-        """The stacks of these runs in which there is something to train."""
-        asked, entries = set(places), self.ledger.entries
-
-        def open_(place: int) -> bool:
-            failed = entries[place].failure is not None
-            return entries[place].outcome is None and (self.options.retry_failed or not failed)
-
-        return [n for n, stack in enumerate(self.ledger.stacks) if asked & set(stack) and any(map(open_, stack))]
-
-    def _steps(self, stack: int) -> int:
+    def _steps(self, stack: StackPlan) -> int:
         """Run-steps of a stack at most; its members are equally long."""
-        members = self.ledger.stacks[stack]
-        return len(members) * self.composed(members[0]).check(Path()).trainer.max_steps
+        return len(stack.runs) * self.plan.jobs[stack.runs[0]].config.trainer.max_steps
 
-    def _tell_alone(self, stacks: Sequence[int]) -> None:
-        """Say, once for each reason, which runs train one by one."""
-        reasons: dict[str, int] = {}
-        for reason in (self.ledger.alone[stack] for stack in stacks):
-            if reason:
-                reasons[reason] = reasons.get(reason, 0) + 1
-        for reason, number in reasons.items():
-            if reason not in self.told:
-                print(f"{number:,} {'runs train' if number > 1 else 'run trains'} one by one: {reason}")
-        self.told.update(reasons)
-
-    def _tasks(self, stacks: Sequence[int]) -> Iterator[Task]:
+    def _tasks(self) -> Iterator[Task]:
         """The stacks, each as it is taken, with what Hydra writes for its runs."""
-        from src.engine.choice import Choice
-
-        for stack in stacks:
-            members = [self.ledger.entries[place] for place in self.ledger.stacks[stack]]
-            composed = [self.composed(place) for place in self.ledger.stacks[stack]]
-            where = [self.ledger.run(member) for member in members]
-            configs = [one.check(run.path.absolute()) for one, run in zip(composed, where, strict=True)]
-            alone = self.ledger.alone[stack]
-            state = self.ledger.directory / STATES / f"{stack}.ckpt"
-            for member, one, run in zip(members, composed, where, strict=True):
-                if member.outcome is None:
-                    run.path.mkdir(parents=True, exist_ok=True)  # .hydra/ may be switched off
-                    self.files.write(one, member.number, run.path)
+        for stack in self.plan.stacks:
+            configs, directories = list[Config](), list[str]()
+            for index in stack.runs:
+                job, entry = self.plan.jobs[index], self.plan.entries[index]
+                directory = self.ledger.run(entry).path
+                directory.mkdir(parents=True, exist_ok=True)
+                self.files.write(job.words, job.raw, entry.number, directory)
+                configs.append(_of_a_sweep(job.config_in(directory.absolute())))
+                directories.append(str(directory.absolute()))
+            state = self.ledger.checkpoint(stack.number).absolute()
+            finished = (False,) * len(configs)
             yield Task(
-                stack,
-                tuple(configs),
-                tuple(str(run.path.absolute()) for run in where),
-                tuple(member.outcome is not None for member in members),
-                Choice("torch", alone) if alone else Choice("rules"),
-                str(state.absolute()),
-                self.command,
+                stack.number, tuple(configs), tuple(directories), finished, stack.choice, str(state), self.command
             )
 
-    def _end(self, task: Task, ends: Sequence[End]) -> None:
+    def _end(self, stack: StackPlan, ends: Sequence[End]) -> None:
         """Take in how the members of a stack ended."""
-        failed = False
-        for place, end in zip(self.ledger.stacks[task.stack], ends, strict=True):
-            entry = self.ledger.entries[place]
+        entries = [self.plan.entries[index] for index in stack.runs]
+        for entry, end in zip(entries, ends, strict=True):
             if isinstance(end, Outcome):
                 self.ledger.end(entry, end)
-            elif end is not None:
-                entry.failure, failed = end, True
-        if failed:
+            else:
+                entry.failure = end
+        if any(entry.failure for entry in entries):
             self.ledger.save()
+
+    def _take_in_what_is_finished(self) -> None:
+        """After a stop: what the stacks under way have finished until then."""
+        for entry in self.plan.entries:
+            run = self.ledger.run(entry)
+            if entry.outcome is None and run.finished:
+                self.ledger.end(entry, outcome_of(run))
+        with suppress(OSError):  # a full disk, most likely, which is what has stopped them
+            self._close()
 
     def _close(self) -> None:
         """Write what is known, and take away where no stack goes on from."""
         self.ledger.save()
         self.ledger.write_results()
         self._show()
-        states = self.ledger.directory / STATES
-        if states.is_dir() and not any(states.iterdir()):
-            states.rmdir()
+        stacks = self.ledger.directory / STACKS
+        if stacks.is_dir() and not any(stacks.iterdir()):
+            stacks.rmdir()
+
+    def _show(self) -> None:
+        """Bring what TensorBoard shows of the sweep up to date."""
+        if self.tensorboard is not None:
+            tensorboard.write(self.ledger, self.tensorboard)
+
+
+def alone(plan: Plan) -> Counter[str]:
+    """How many runs train one by one, by the reason."""
+    reasons = Counter[str]()
+    for stack in plan.stacks:
+        if stack.choice.reason:
+            reasons[stack.choice.reason] += len(stack.runs)
+    return reasons
+
+
+def _of_a_sweep(config: Config) -> Config:
+    """Without what a sweep has for all its runs: the bar, and TensorBoard's files unless every run is to have them."""
+    bars = [name for name, part in config.callbacks.items() if part and part.target_.endswith(PROGRESS)]
+    boards = [name for name, part in config.logger.items() if part and part.runs == "best"]
+    callbacks, logger = config.callbacks | dict.fromkeys(bars), config.logger | dict.fromkeys(boards)
+    return config.model_copy(update={"callbacks": callbacks, "logger": logger})

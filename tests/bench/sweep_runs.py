@@ -45,7 +45,7 @@ class Jobs:
     @property
     def rates(self) -> list[float]:
         """The learning rates, evenly spaced in the logarithm."""
-        return [float(rate) for rate in RATES.grid(self.points)]
+        return [float(rate) for rate in RATES.values(self.points)]
 
     def sample(self, size: int) -> list[Run]:
         """`size` of the runs at most, spread over optimizers, rates and seeds."""

@@ -86,7 +86,7 @@ def test_which_end_and_of_how_many() -> None:
 
 @given(st.floats(1e-8, 1e4), st.floats(1.5, 1e3), st.integers(3, 12), st.booleans())
 def test_the_range_reaches_beyond_the_edge(low: float, ratio: float, points: int, largest: bool) -> None:
-    texts = Interval(low, low * ratio, log=True).grid(points)
+    texts = Interval(low, low * ratio, log=True).values(points)
     best = texts[-1] if largest else texts[0]
     found = search("optimizer.lr", best, *texts)
     assert found is not None

@@ -52,9 +52,9 @@ def test_a_results_csv_that_is_behind_is_not_believed(tmp_path):
     sweep(tmp_path, JOBS[:2])
     run(tmp_path / "2", JOBS[2])
     call = {"shared": [], "keys": ["optimizer", "seed"], "swept": [], "common": {}, "varying": [], "choices": {}}
-    jobs = [[n, f"{n:0>16}", 0, [f"{k}={v}" for k, v in JOBS[n]["words"].items()]] for n in range(3)]
-    kept = {"format": FORMAT, "calls": [call], "jobs": jobs, "stacks": [], "alone": []}
-    kept |= {"failures": {}, "confirms": {}, "marks": {}}
+    swept = [[f"{key}={value}" for key, value in job["words"].items()] for job in JOBS[:3]]
+    jobs = [{"number": n, "fingerprint": f"{n:0>16}", "swept": swept[n], "call": 0} for n in range(3)]
+    kept = {"format": FORMAT, "calls": [call], "jobs": jobs, "stacks": {}}
     (tmp_path / "sweep.json").write_text(json.dumps(kept), encoding="utf-8")
     found = read(tmp_path)
     assert isinstance(found, Sweep)

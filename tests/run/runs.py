@@ -25,7 +25,7 @@ def members(root: Path, shared: Sequence[str], jobs: Sequence[Sequence[str]]) ->
     for number, job in enumerate(jobs):
         directory = root / str(number)
         directory.mkdir(parents=True, exist_ok=True)
-        found.append(RunSpec(composer.compose(job).check(directory), directory, "the command"))
+        found.append(RunSpec(composer.job(job).config_in(directory), directory, "the command"))
     return found
 
 

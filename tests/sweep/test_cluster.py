@@ -13,7 +13,7 @@ import pytest
 from distributed import Client
 
 from src.run_directory import RunDirectory
-from src.sweep.ledger import STATES
+from src.sweep.ledger import STACKS
 from tests.sweep.conftest import Multirun
 from tests.sweep.waiting import LONG, everything, until
 
@@ -58,7 +58,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def kill_the_worker_of(stack: int, sweep: Path, address: str) -> int:
     """Kill it in the middle: once the stack has a checkpoint, and none of its runs has ended."""
-    until((sweep / STATES / f"{stack}.ckpt").exists)
+    until((sweep / STACKS / f"{stack}.ckpt").exists)
     with Client(address, set_as_default=False) as client:
         busy = {key: worker for worker, keys in client.processing().items() for key in map(str, keys)}
         worker = next(worker for key, worker in busy.items() if key.startswith(f"stack-{stack}-"))
@@ -77,7 +77,7 @@ def test_a_worker_of_a_cluster_that_is_killed_costs_time_and_nothing_else(
         assert multirun("there", *LONG, "hydra.launcher.backend=dask", f"hydra.launcher.address={cluster}") == 0
         assert killing.result()
     assert everything(tmp_path / "there") == everything(tmp_path / "here")
-    assert not (tmp_path / "there" / STATES).exists()
+    assert not (tmp_path / "there" / STACKS).exists()
 
 
 def test_a_cluster_finds_a_class_and_a_table_where_the_command_was_typed(

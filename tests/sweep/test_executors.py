@@ -28,7 +28,7 @@ from src.sweep import executors
 from src.sweep.executors import loky, work
 from src.sweep.executors.pool import DEATHS, Answer, Pool, WorkerDiedError, trained
 from src.sweep.executors.work import Order, lock_of, read_slip
-from src.sweep.ledger import STATES, Outcome
+from src.sweep.ledger import STACKS, Outcome
 from src.sweep.task import Task, train_task
 from tests.run.runs import members, numbers
 from tests.sweep.conftest import Multirun
@@ -76,7 +76,7 @@ def test_the_same_bits_wherever_stacks_are_trained(
         jobs = ["optimizer=sgd", "seed=0,1"]
     assert multirun("there", *jobs, f"hydra.launcher.backend={backend}", *options) == 0
     assert everything(tmp_path / "there") == sequential(jobs)
-    assert not (tmp_path / "there" / STATES).exists()
+    assert not (tmp_path / "there" / STACKS).exists()
 
 
 # --- processes that die, or are stopped ---
@@ -89,7 +89,7 @@ def test_a_process_that_is_killed_costs_time_and_nothing_else(
     sweep = tmp_path / "there"
 
     def kill() -> list[int]:
-        until((sweep / STATES / "0.ckpt").exists)
+        until((sweep / STACKS / "0.ckpt").exists)
         killed = [process.pid for process in multiprocessing.active_children() if process.pid]
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
@@ -101,7 +101,7 @@ def test_a_process_that_is_killed_costs_time_and_nothing_else(
         assert multirun("there", *LONG, "hydra.launcher.backend=loky", "hydra.launcher.workers=1") == 0
         assert len(killing.result()) == 1
     assert everything(sweep) == sequential(LONG)
-    assert not (sweep / STATES).exists()
+    assert not (sweep / STACKS).exists()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -119,7 +119,7 @@ def test_processes_end_with_their_command_and_the_sweep_goes_on_elsewhere(
         text=True,
         start_new_session=True,
     )
-    until(lambda: command.poll() is not None or len(list(sweep.glob(f"{STATES}/*.ckpt"))) == 2)
+    until(lambda: command.poll() is not None or len(list(sweep.glob(f"{STACKS}/*.ckpt"))) == 2)
     (os.killpg if how == signal.SIGINT else os.kill)(command.pid, how)
     told = command.communicate()[1]
     if how == signal.SIGINT:
@@ -128,10 +128,10 @@ def test_processes_end_with_their_command_and_the_sweep_goes_on_elsewhere(
         assert told.startswith(begins)
         assert told.count("\n") == 1
     until(lambda: not _group_is_there(command.pid))
-    assert len(list(sweep.glob(f"{STATES}/*.ckpt"))) == 2
+    assert len(list(sweep.glob(f"{STACKS}/*.ckpt"))) == 2
     assert multirun("there", *LONG) == 0
     assert everything(sweep) == sequential(LONG)
-    assert not (sweep / STATES).exists()
+    assert not (sweep / STACKS).exists()
 
 
 def _group_is_there(group: int) -> bool:
@@ -180,9 +180,9 @@ def task(sweep: Path, stack: int = 0, **changes: Any) -> Task:
     """A stack of one run, without a config: nothing here trains it."""
     run = sweep / str(stack)
     run.mkdir(parents=True, exist_ok=True)
-    (sweep / STATES).mkdir(exist_ok=True)
+    (sweep / STACKS).mkdir(exist_ok=True)
     return replace(
-        Task(stack, (), (str(run),), (False,), Choice("rules"), str(sweep / STATES / f"{stack}.ckpt"), ""), **changes
+        Task(stack, (), (str(run),), (False,), Choice("rules"), str(sweep / STACKS / f"{stack}.ckpt"), ""), **changes
     )
 
 
@@ -208,7 +208,7 @@ def test_stacks_are_taken_when_there_is_room(tmp_path: Path) -> None:
         assert one.stack in taken
     assert sorted(pool.started) == [0, 1, 2, 3, 4]
     assert pool.closed
-    assert list((tmp_path / STATES).iterdir()) == []
+    assert list((tmp_path / STACKS).iterdir()) == []
 
 
 def test_a_stack_whose_workers_die_again_and_again_has_failed(tmp_path: Path) -> None:
@@ -256,8 +256,8 @@ def test_a_sweep_that_is_left_withdraws_its_stacks(tmp_path: Path) -> None:
     pool = Scripted({0: [[OUTCOME]], 1: [[OUTCOME]]})
     with closing(trained(lambda: pool, [task(tmp_path, 0), task(tmp_path, 1)], silent)) as ends:
         next(ends)
-        assert len(list(tmp_path.glob(f"{STATES}/1.ckpt.*.slip"))) == 1
-    assert list(tmp_path.glob(f"{STATES}/*.slip")) == []
+        assert len(list(tmp_path.glob(f"{STACKS}/1.ckpt.*.slip"))) == 1
+    assert list(tmp_path.glob(f"{STACKS}/*.slip")) == []
     assert pool.closed
 
 
@@ -267,7 +267,7 @@ def test_a_sweep_that_is_left_withdraws_its_stacks(tmp_path: Path) -> None:
 @pytest.fixture
 def order(tmp_path: Path) -> Order:
     (tmp_path / "typed").mkdir()
-    slip = tmp_path / STATES / "0.ckpt.1234.slip"
+    slip = tmp_path / STACKS / "0.ckpt.1234.slip"
     one = task(tmp_path)
     slip.write_text("0 0\n")
     return Order(one, str(slip), str(tmp_path / "typed"), (*sys.path, str(tmp_path / "modules")))
@@ -331,7 +331,7 @@ def test_two_workers_never_train_one_stack(order: Order, monkeypatch: pytest.Mon
 
 
 def test_a_worker_that_does_not_see_the_sweep_says_so(order: Order, tmp_path: Path) -> None:
-    elsewhere = replace(order, slip=str(tmp_path / "other" / STATES / "0.ckpt.1.slip"))
+    elsewhere = replace(order, slip=str(tmp_path / "other" / STACKS / "0.ckpt.1.slip"))
     found = work.work(elsewhere)
     assert isinstance(found, LabError)
     assert f"does not see {tmp_path / 'other'}" in str(found)

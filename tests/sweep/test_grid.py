@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import LabError
-from src.sweep.grid import Interval, Plan, axes_of, jobs_of
+from src.sweep.grid import Grid, Interval, axes_of, jobs_of
 
 
-def jobs(*words: str, **plan: object) -> list[tuple[str, ...]]:
-    return jobs_of(axes_of(words)[1], Plan(**plan))  # type: ignore[arg-type]
+def jobs(*words: str, **grid: object) -> list[tuple[str, ...]]:
+    return jobs_of(axes_of(words)[1], Grid(**grid))  # type: ignore[arg-type]
 
 
 def test_a_grid_is_hydra_s_own_product() -> None:
@@ -21,7 +21,7 @@ def test_a_grid_is_hydra_s_own_product() -> None:
     shared, axes = axes_of(words)
     assert shared == ["experiment=line"]
     product = itertools.product(("sgd", "adam"), range(3), (0.5, 0.9))
-    assert jobs_of(axes, Plan()) == [(f"optimizer={o}", f"seed={s}", f"+optimizer.rho={r}") for o, s, r in product]
+    assert jobs_of(axes, Grid()) == [(f"optimizer={o}", f"seed={s}", f"+optimizer.rho={r}") for o, s, r in product]
 
 
 def test_without_several_values_there_is_one_job() -> None:
@@ -110,10 +110,10 @@ def test_what_no_grid_can_be_made_of(word: str, sentence: str) -> None:
     assert sentence in str(error.value)
 
 
-@pytest.mark.parametrize("plan", [{"points": 0}, {"draws": 0}, {"draws": 2.5}])
-def test_counts_are_whole_numbers_above_0(plan: dict[str, object]) -> None:
+@pytest.mark.parametrize("grid", [{"points": 0}, {"draws": 0}, {"draws": 2.5}])
+def test_counts_are_whole_numbers_above_0(grid: dict[str, object]) -> None:
     with pytest.raises(LabError, match="must be a whole number above 0"):
-        Plan(**plan)  # type: ignore[arg-type]
+        Grid(**grid)  # type: ignore[arg-type]
 
 
 def test_an_interval_never_leaves_its_ends() -> None:

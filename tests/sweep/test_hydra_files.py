@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.compose import composing
 from src.sweep.hydra_files import HydraFiles, to_yaml
-from src.sweep.jobs import Composed, Composer
+from src.sweep.jobs import Composer
 
 FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 BASIC = ["hydra/launcher=basic", "hydra/sweeper=basic", "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
@@ -107,7 +107,7 @@ def test_they_are_hydras_own(words: list[str], tmp_path: Path) -> None:
             known = {name: (directory / ".hydra" / name).read_text(encoding="utf-8") for name in FILES}
             for name in FILES:
                 (directory / ".hydra" / name).unlink()
-            files.write(Composer([]).compose(job), number, directory)
+            files.write(job, Composer().compose(job), number, directory)
             assert {name: (directory / ".hydra" / name).read_text(encoding="utf-8") for name in FILES} == known
 
 
@@ -116,7 +116,7 @@ def test_a_job_of_its_own_hydra_words(tmp_path: Path) -> None:
     with composing() as hydra:
         config, _ = sweep(hydra, ["seed=1"], tmp_path)
         known = hydra.config_loader.load_sweep_config(config, job)
-        HydraFiles(config, hydra.config_loader).write(Composed(tuple(job), {"seed": 1}), 12, tmp_path / "12")
+        HydraFiles(config, hydra.config_loader).write(job, {"seed": 1}, 12, tmp_path / "12")
     known.hydra.job.id, known.hydra.job.num, known.hydra.runtime.output_dir = 12, 12, str(tmp_path / "12")
     found = OmegaConf.load(tmp_path / "12" / ".hydra" / "hydra.yaml")
     assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml({"hydra": known.hydra})
@@ -127,7 +127,7 @@ def test_hydra_composes_once_for_what_options_choose(tmp_path: Path, monkeypatch
     with composing() as hydra:
         config, _ = sweep(hydra, ["seed=1"], tmp_path)
         jobs = [
-            Composer([]).compose([f"experiment={experiment}", f"optimizer={optimizer}", f"seed={seed}"])
+            Composer().job([f"experiment={experiment}", f"optimizer={optimizer}", f"seed={seed}"])
             for experiment in ("clipped", "noisy_line")
             for optimizer in ("sgd", "adam")
             for seed in (1, 2)
@@ -142,17 +142,10 @@ def test_hydra_composes_once_for_what_options_choose(tmp_path: Path, monkeypatch
         monkeypatch.setattr(hydra.config_loader, "load_sweep_config", counted)
         files = HydraFiles(config, hydra.config_loader)
         for number, job in enumerate(jobs):
-            files.write(job, number, tmp_path / str(number))
+            files.write(job.words, job.raw, number, tmp_path / str(number))
     assert asked == [["experiment=clipped"], ["experiment=noisy_line"]]
     choices = OmegaConf.load(tmp_path / "3" / ".hydra" / "hydra.yaml").hydra.runtime.choices
     assert (choices.experiment, choices.optimizer) == ("clipped", "adam")
-
-
-def test_none_are_written_when_none_are_asked_for(tmp_path: Path) -> None:
-    with composing() as hydra:
-        config = hydra.compose_config("train", [*BASIC, "hydra.output_subdir=null"], RunMode.MULTIRUN)
-        HydraFiles(config, hydra.config_loader).write(Composer([]).compose([]), 0, tmp_path / "0")
-    assert not list(tmp_path.iterdir())
 
 
 @settings(deadline=None)

@@ -59,8 +59,8 @@ def test_it_is_what_hydra_composes(shared: list[str], job: list[str]) -> None:
     shared = [word for word in shared if word.partition("=")[0] not in keys]
     known = by_hydra([*shared, *job], here)
     try:
-        composed = Composer(shared).compose(job)
-        found: object = (composed.raw, composed.check(here))
+        made = Composer(shared).job(job)
+        found: object = (made.raw, made.config_in(here))
     except LabError as error:
         found = str(error)
     assert found == known
@@ -78,7 +78,7 @@ def test_hydra_is_asked_once_for_a_choice(monkeypatch: pytest.MonkeyPatch) -> No
     jobs = [
         [f"optimizer={o}", f"optimizer.lr={lr}", f"seed={s}"] for o in ("sgd", "adam") for lr in (1, 2) for s in (0, 1)
     ]
-    configs = [composer.compose(job).check(Path()) for job in jobs]
+    configs = [composer.job(job).config for job in jobs]
     assert len(asked) == 2
     assert [(c.optimizer.lr, c.seed, c.model.seed) for c in configs[:3]] == [(1.0, 0, 0), (1.0, 1, 1), (2.0, 0, 0)]
     assert configs[0].data.seed == 42  # the experiment's own
@@ -96,5 +96,5 @@ def test_hydra_is_asked_once_for_a_choice(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_a_mistake_has_the_sentence_of_a_run(job: list[str], sentence: str) -> None:
     with pytest.raises(LabError) as error:
-        Composer(["logger=none"]).compose(job).check(Path())
+        Composer(["logger=none"]).job(job)
     assert sentence in str(error.value)

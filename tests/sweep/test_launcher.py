@@ -19,7 +19,7 @@ from src.sweep.ledger import Ledger
 from tests.sweep.conftest import Multirun, snapshot
 
 Train = Callable[..., Result]
-NUMBERS = ("status", "steps", "metrics", "parameters", "exact", "fingerprint", "stack_size")
+NUMBERS = ("status", "steps", "metrics", "parameters", "exact", "fingerprint")
 
 
 def results(sweep: Path) -> dict[int, dict[str, Any]]:
@@ -88,9 +88,9 @@ def test_a_sweep_leaves_the_run_directories_of_its_jobs(multirun: Multirun, trai
 def test_stacks_are_cut_to_the_memory_they_may_take(multirun: Multirun, tmp_path: Path) -> None:
     words = ["data=teacher", "data.rows=20000", "model=two_layer", "trainer.max_steps=1", "seed=range(0,7)"]
     assert multirun("sweep", *words, "hydra.launcher.memory=8", "trainer.val_every_n_steps=1") == 0
-    stacks = Ledger.read(tmp_path / "sweep").stacks
+    stacks = list(Ledger.read(tmp_path / "sweep").stacks.values())
     assert len(stacks) > 1
-    assert [place for stack in stacks for place in stack] == list(range(7))
+    assert [run for stack in stacks for run in stack] == list(range(7))
     sizes = [len(stack) for stack in stacks for _ in stack]
     assert [results(tmp_path / "sweep")[number]["stack_size"] for number in range(7)] == sizes
 
@@ -133,8 +133,8 @@ def test_an_interrupted_sweep_ends_in_the_same_bits(
         assert curves[0] == curves[1]
 
 
-def test_a_stack_with_finished_members_is_trained_with_them(multirun: Multirun, tmp_path: Path) -> None:
-    """The cut is honoured: without them the others would be in another stack, and nothing of theirs is written."""
+def test_what_is_finished_is_not_trained_along(multirun: Multirun, tmp_path: Path) -> None:
+    """A run that was lost ends in the same numbers in a stack of its own, and nothing of the others is written."""
     assert multirun("sweep", "seed=range(0,4)") == 0
     known, before = numbers(tmp_path / "sweep"), snapshot(tmp_path / "sweep")
     shutil.rmtree(tmp_path / "sweep" / "2")
@@ -157,7 +157,7 @@ def test_a_larger_grid_trains_only_what_is_new(multirun: Multirun, tmp_path: Pat
     assert [row[1:] for row in rows[4:]] == [
         ("0.05", "0"), ("0.05", "1"), ("0.05", "2"), ("0.1", "2"), ("0.2", "2"),
     ]  # fmt: skip
-    assert Ledger.read(sweep).stacks == [[0, 1, 2, 3], [4, 5, 6, 7, 8]]
+    assert Ledger.read(sweep).stacks == {0: [0, 1, 2, 3], 1: [4, 5, 6, 7, 8]}
 
 
 def test_a_sweep_of_something_else_writes_nothing(
@@ -301,7 +301,7 @@ def test_batches_of_another_sweeper(multirun: Multirun, tmp_path: Path) -> None:
     words = ["optimizer.lr=0.1,0.2", "seed=0,1,2", "hydra/sweeper=basic"]
     assert multirun("sweep", *words, "hydra.sweeper.max_batch_size=2") == 0
     ledger = Ledger.read(tmp_path / "sweep")
-    assert ledger.stacks == [[0, 1], [2, 3], [4, 5]]
+    assert ledger.stacks == {0: [0, 1], 1: [2, 3], 2: [4, 5]}
     assert len(ledger.calls) == 1
     rows = [(row["optimizer.lr"], row["seed"]) for row in table(tmp_path / "sweep")]
     assert rows == [(lr, seed) for lr in ("0.1", "0.2") for seed in ("0", "1", "2")]
@@ -376,3 +376,14 @@ def test_the_plugin_is_found_by_hydra_alone() -> None:
     assert done.stdout.split() == [
         "hydra_plugins.descent_lab.GridSweeper", "hydra_plugins.descent_lab.StackLauncher",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", ["conf", "null"])
+def test_where_hydra_writes_is_what_others_read(
+    inside: str, multirun: Multirun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Runs that train one by one could not, and no retry helped; without `.hydra/` nothing can go on."""
+    assert multirun("sweep", "optimizer=lbfgs", "seed=1,2", f"hydra.output_subdir={inside}") == 1
+    sentence = capfd.readouterr().err
+    assert f"hydra.output_subdir={inside}: a run directory has .hydra/" in sentence
+    assert list(tmp_path.iterdir()) == []

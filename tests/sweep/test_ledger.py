@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from src.errors import LabError
-from src.sweep.asked import Call, Job
+from src.sweep.call import Call
+from src.sweep.jobs import Composer, Job
 from src.sweep.ledger import Ledger, Outcome
 
 
@@ -17,8 +16,12 @@ def call(**common: object) -> Call:
     return Call(["trainer.max_steps=20"], ["seed"], ["seed", "data.seed"], dict(common), [], {"optimizer": "sgd"})
 
 
+CONFIG = Composer().job(["logger=none"]).config
+
+
 def job(number: int, fingerprint: str | None = None) -> Job:
-    return Job(("trainer.max_steps=20", f"seed={number}"), (f"seed={number}",), fingerprint or f"mark{number}")
+    words = ("trainer.max_steps=20", f"seed={number}")
+    return Job(words, words[1:], {}, CONFIG, fingerprint or f"of {number}")
 
 
 def finish(directory: Path, number: int, fingerprint: str) -> None:
@@ -34,21 +37,10 @@ def begun(directory: Path, *jobs: Job) -> Ledger:
     """A ledger with these jobs, written."""
     directory.mkdir(exist_ok=True)
     ledger = Ledger.read(directory)
-    places = ledger.enter(jobs, ledger.begin(call()))
-    ledger.cut(places, most=100)
+    entries = ledger.enter(jobs, ledger.begin(call()))
+    ledger.stacks[0] = [entry.number for entry in entries]
     ledger.save()
     return ledger
-
-
-@given(st.integers(1, 400), st.integers(2, 50), st.integers(1, 8))
-def test_stacks_are_equally_large_and_hold_every_run_once(runs: int, most: int, pieces: int) -> None:
-    ledger = Ledger(Path())
-    ledger.cut(range(runs), most, pieces)
-    sizes = [len(stack) for stack in ledger.stacks]
-    assert [place for stack in ledger.stacks for place in stack] == list(range(runs))
-    assert max(sizes) <= most
-    assert max(sizes) - min(sizes) <= 1
-    assert len(sizes) >= min(pieces, runs // 2)
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
@@ -63,15 +55,15 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 def test_a_finished_run_is_found_by_its_fingerprint(tmp_path: Path) -> None:
     """Wherever its directory has been moved to; another run in its place keeps that place."""
     begun(tmp_path, *map(job, range(4)))
-    finish(tmp_path, 0, "mark0")
-    finish(tmp_path, 1, "mark2")
-    finish(tmp_path, 77, "mark3")
+    finish(tmp_path, 0, "of 0")
+    finish(tmp_path, 1, "of 2")
+    finish(tmp_path, 77, "of 3")
     ledger = Ledger.read(tmp_path)
     assert [(entry.number, entry.status) for entry in ledger.entries] == [
         (0, "completed"), (78, "unfinished"), (1, "completed"), (77, "completed"),
     ]  # fmt: skip
     assert ledger.entries[2].outcome == Outcome(
-        "completed", "all, 20", 20, {"train/loss": 0.5, "val/loss": 0.125}, "mark2"
+        "completed", "all, 20", 20, {"train/loss": 0.5, "val/loss": 0.125}, "of 2"
     )
 
 
@@ -79,8 +71,8 @@ def test_new_jobs_get_the_next_free_numbers(tmp_path: Path) -> None:
     begun(tmp_path, job(0), job(1))
     finish(tmp_path, 5, "of nobody here")
     ledger = Ledger.read(tmp_path)
-    places = ledger.enter([job(7), job(1), job(8), job(0)], ledger.begin(call()))
-    assert [ledger.entries[place].number for place in places] == [6, 1, 7, 0]
+    entries = ledger.enter([job(7), job(1), job(8), job(0)], ledger.begin(call()))
+    assert [entry.number for entry in entries] == [6, 1, 7, 0]
 
 
 def test_jobs_of_one_fingerprint_are_matched_in_their_order(tmp_path: Path) -> None:
@@ -88,8 +80,8 @@ def test_jobs_of_one_fingerprint_are_matched_in_their_order(tmp_path: Path) -> N
     begun(tmp_path, *twice)
     finish(tmp_path, 1, "same")
     ledger = Ledger.read(tmp_path)
-    places = ledger.enter([*twice, job(2, "same")], ledger.begin(call()))
-    assert [(ledger.entries[place].number, ledger.entries[place].status) for place in places] == [
+    entries = ledger.enter([*twice, job(2, "same")], ledger.begin(call()))
+    assert [(entry.number, entry.status) for entry in entries] == [
         (0, "unfinished"), (1, "completed"), (2, "unfinished"),
     ]  # fmt: skip
 
@@ -123,7 +115,7 @@ def test_words_that_only_later_commands_sweep(tmp_path: Path) -> None:
     keys = ["optimizer", "+optimizer.lr", "seed"]
     later = Call([], keys, ["optimizer", "optimizer.lr", "seed"], {}, [], {})
     words = ("optimizer=adam", "+optimizer.lr=0.5", "seed=1")
-    ledger.enter([Job(words, words, "other")], ledger.begin(later))
+    ledger.enter([Job(words, words, {}, CONFIG, "other")], ledger.begin(later))
     assert [words for _, words in ledger.rows()] == [
         {"seed": "0", "optimizer": "sgd", "+optimizer.lr": "0.1"},
         {"optimizer": "adam", "+optimizer.lr": "0.5", "seed": "1"},
@@ -132,7 +124,7 @@ def test_words_that_only_later_commands_sweep(tmp_path: Path) -> None:
 
 def test_the_table_of_results(tmp_path: Path) -> None:
     begun(tmp_path, *map(job, range(3)))
-    finish(tmp_path, 0, "mark0")
+    finish(tmp_path, 0, "of 0")
     ledger = Ledger.read(tmp_path)
     ledger.entries[2].failure = 'no "table", here'
     ledger.write_results()
@@ -162,7 +154,7 @@ def test_a_broken_ledger_is_not_written_over(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", ["", "{", '{"status": "completed"}'])
 def test_a_broken_result_is_not_written_over(tmp_path: Path, text: str) -> None:
     begun(tmp_path, job(0))
-    finish(tmp_path, 0, "mark0")
+    finish(tmp_path, 0, "of 0")
     (tmp_path / "0" / "result.json").write_text(text)
     with pytest.raises(LabError, match=r"0/result\.json is broken"):
         Ledger.read(tmp_path)

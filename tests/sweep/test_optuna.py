@@ -26,8 +26,20 @@ def test_every_batch_is_trained_together_and_asked_again_nothing_is(multirun: Mu
     assert [row["status"] for row in rows] == ["completed"] * 6
     assert all(1e-3 <= float(row["optimizer.lr"]) <= 1 for row in rows)
     stacks = json.loads((tmp_path / "s" / "sweep.json").read_text(encoding="utf-8"))["stacks"]
-    assert sorted(place for stack in stacks for place in stack) == list(range(6))
+    assert sorted(run for stack in stacks.values() for run in stack) == list(range(6))
     assert len(stacks) < 6
     results = {path: path.stat().st_mtime_ns for path in (tmp_path / "s").glob("*/result.json")}
     assert multirun("s", *WORDS) == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "s").glob("*/result.json")} == results
+
+
+def test_a_sampler_without_a_seed_does_not_go_on(
+    multirun: Multirun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It would ask for other settings, and the directory would hold both."""
+    words = [word for word in WORDS if "sampler.seed" not in word]
+    assert multirun("s", *words) == 0
+    before = (tmp_path / "s" / "results.csv").read_bytes()
+    assert multirun("s", *words) == 1
+    assert "a sampler without a seed asks for other settings each time: choose another" in capfd.readouterr().err
+    assert (tmp_path / "s" / "results.csv").read_bytes() == before

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from src.sweep.grid import Plan, axes_of, jobs_of
+from src.sweep.grid import Grid, axes_of, jobs_of
 from src.sweep.jobs import Composer
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +23,10 @@ def sweeper(name: str) -> dict[str, Any]:
 def jobs(name: str) -> list[dict[str, str]]:
     """Those of its axes; of a comparison, those of each optimizer that is there by itself."""
     keys = sweeper(name)
-    plan = Plan(points=keys["points"], together=keys.get("together", []), search=keys["search"])
+    grid = Grid(points=keys["points"], together=keys.get("together", []), search=keys["search"])
     words = [f"{key}={value}" for key, value in keys["params"].items()]
     words += [f"optimizer={','.join(keys['against'])}"] if "against" in keys else []
-    return [dict(word.split("=", 1) for word in job) for job in jobs_of(axes_of(words)[1], plan)]
+    return [dict(word.split("=", 1) for word in job) for job in jobs_of(axes_of(words)[1], grid)]
 
 
 def test_they_are_there() -> None:
@@ -46,7 +46,7 @@ def test_every_choice_is_a_run(name: str, tmp_path: Path) -> None:
     composer = Composer([f"sweep={name}", "logger=none"])
     first = [job for job in jobs(name) if job.get("seed", "0") == "0"]
     for job in first:
-        config = composer.compose([f"{key}={value}" for key, value in job.items()]).check(tmp_path)
+        config = composer.job([f"{key}={value}" for key, value in job.items()]).config
         assert config.optimizer.lr == float(job["optimizer.lr"])
         assert config.data.validates() == (name != "race")  # on a surface there is nothing to generalize to
 
@@ -67,7 +67,7 @@ def test_every_batch_size_sees_20_epochs(tmp_path: Path) -> None:
     composer = Composer(["sweep=batch_sizes", "logger=none"])
     sizes = {}
     for job in jobs("batch_sizes"):
-        config = composer.compose([f"{key}={value}" for key, value in job.items()]).check(tmp_path)
+        config = composer.job([f"{key}={value}" for key, value in job.items()]).config
         rows, batch = config.data.rows, config.data.batch_size  # type: ignore[union-attr]
         of_epoch = -(-rows // (rows if batch == "full" else batch))
         assert (rows, config.trainer.max_steps) == (1000, 20 * of_epoch)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from src.errors import LabError
-from src.sweep.grid import Axis, Plan
+from src.sweep.grid import Axis, Grid
+from src.sweep.jobs import Composer
 from src.sweep.options import Sweeping, checked
 from src.sweep.sweeper import GridSweeper, at_least, typed
 from tests.sweep.conftest import Multirun
@@ -25,7 +26,7 @@ def jobs(*words: str, **options: Any) -> Jobs:
     sweeper = GridSweeper()
     sweeper.options = checked(Sweeping, DEFAULTS | options, "hydra.sweeper")
     sweeper.context = SimpleNamespace(config_loader=None)  # type: ignore[assignment]
-    sweeper.launcher = None
+    sweeper.launcher, sweeper.composer = None, Composer()
     return sweeper.jobs(words)
 
 
@@ -85,8 +86,8 @@ def test_keys_of_which_a_sweep_takes_one_value(word: str) -> None:
 
 def test_how_many_jobs_there_are_at_least() -> None:
     axes = [Axis("a", ("1", "2")), Axis("b", ("1", "2", "3")), Axis("c", ("1", "2"))]
-    assert at_least(axes, Plan()) == 12
-    assert at_least(axes, Plan(together=[["a", "c"]])) == 6
+    assert at_least(axes, Grid()) == 12
+    assert at_least(axes, Grid(together=[["a", "c"]])) == 6
 
 
 # --- one's own against the rest ---

@@ -21,7 +21,7 @@ from src.engine.choice import choose_stepper
 from src.errors import LabError
 from src.run_directory import Result, read_rows
 from src.sweep import tensorboard
-from src.sweep.asked import Call
+from src.sweep.call import Call
 from src.sweep.ledger import Entry, Ledger, Outcome
 from src.sweep.tensorboard import MOST, remark, thinned, write
 from tests.sweep.conftest import Multirun, snapshot

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.sweep.dry import duration, size
+from src.sweep.dry_run import duration, size
 
 
 @pytest.mark.parametrize(

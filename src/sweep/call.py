@@ -1,34 +1,19 @@
-"""What one command asks of a sweep directory: its jobs, checked, and what they share and differ in."""
+"""What one command asks of a sweep directory: its jobs, and what they share and differ in."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from src.config.compose import is_group, parsed
-from src.config.schema import Config, WrongValuesError, digest, flat, shown
+from src.config.schema import WrongValuesError, flat, shown
 from src.errors import LabError
-from src.sweep.jobs import Composer
+from src.sweep.jobs import Composer, Job, followers
 
 Flat = dict[str, Any]
 EVERYTHING = ("experiment", "debug", "sweep")
 """Groups whose options set keys of any section."""
 MOST_TOLD = 10
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job that was asked for.
-
-    Attributes:
-        words: all its overrides.
-        swept: those of them that tell the jobs of the sweep apart.
-        fingerprint: of what decides its numbers, the checkpoint it starts from included.
-    """
-
-    words: tuple[str, ...]
-    swept: tuple[str, ...]
-    fingerprint: str
 
 
 @dataclass
@@ -61,7 +46,7 @@ class Call:
 
     def differences(self, other: "Call") -> list[str]:
         """What neither varies and yet is not the same: `data.rows (500 then, 100 now)`; this call is now."""
-        told, typed = [], {bare(key_of(word)) for call in (self, other) for word in call.shared}
+        found, typed = [], {bare(key_of(word)) for call in (self, other) for word in call.shared}
         for key in {**other.common, **self.common}:
             if key in self.swept or key in other.swept:
                 continue
@@ -70,13 +55,13 @@ class Call:
                 continue
             if key in self.common and key in other.common and self.common[key] == other.common[key]:
                 continue
-            then, now = (call._told(key) for call in (other, self))
-            told.append(f"{key} ({then} then, {now} now)")
+            then, now = (call._shown(key) for call in (other, self))
+            found.append(f"{key} ({then} then, {now} now)")
         if self.content and other.content and self.content != other.content:
-            told.append("the rows of its table, which has changed since")
-        return told
+            found.append("the rows of its table, which has changed since")
+        return found
 
-    def _told(self, key: str) -> str:
+    def _shown(self, key: str) -> str:
         if key in self.common:
             return shown(self.common[key])
         return "not the same for all" if key in self.varying else "not there"
@@ -102,7 +87,7 @@ def key_of(word: str) -> str:
     return word.partition("=")[0]
 
 
-def several(words: Iterable[str]) -> set[str]:
+def swept_keys(words: Iterable[str]) -> set[str]:
     """The keys of typed words that have several values, if only in principle: `range(0,1)`."""
     return {bare(override.get_key_element()) for override in map(parsed, words) if override.is_sweep_override()}
 
@@ -110,13 +95,13 @@ def several(words: Iterable[str]) -> set[str]:
 def ask(
     jobs: Sequence[Sequence[str]], typed: Sequence[str], choices: Mapping[str, str], composer: Composer
 ) -> tuple[list[Job], Call]:
-    """Compose and check every job; of thousands the configs are not kept.
+    """Compose and check every job.
 
     Args:
         jobs: their words.
         typed: the words that they were made of, those with several values as they were typed.
         choices: of the groups, where a job says nothing.
-        composer: without shared words.
+        composer: of the jobs.
 
     Returns:
         The jobs, and what they have in common.
@@ -124,47 +109,34 @@ def ask(
     Raises:
         LabError: every value of any of them that is not allowed, each told once.
     """
-    open_keys = several(typed)
+    several = swept_keys(typed)
     everywhere = set.intersection(*(set(job) for job in jobs)) if jobs else set()
-    shared = {word for word in everywhere if bare(key_of(word)) not in open_keys}
-    swept = {word for job in jobs for word in job if word not in shared}
-    found, wrong, contents = list[Job](), dict[str, int](), set[str | None]()
-    common, varying, keys = (
-        dict[str, Any](),
-        set[str](),
-        list(dict.fromkeys(key_of(w) for job in jobs for w in job if w in swept)),
-    )
-    names = {bare(key) for key in keys} | open_keys
+    shared = {word for word in everywhere if bare(key_of(word)) not in several}
+    keys = list(dict.fromkeys(key_of(word) for job in jobs for word in job if word not in shared))
+    found, wrong = list[Job](), Counter[str]()
     for words in jobs:
         try:
-            composed = composer.compose(words)
-            config = composed.check(Path())
+            found.append(composer.job(words, [word for word in words if word not in shared]))
         except LabError as error:
-            for sentence in error.args if isinstance(error, WrongValuesError) else [str(error)]:
-                wrong[sentence] = wrong.get(sentence, 0) + 1
-            continue
-        if not found:
-            names |= {follower for name in names for follower in composed.follows(name)}
-        here = flat(config.decisive())
-        contents.add(config.content())
-        varying |= common.keys() ^ here.keys() if found else set()
-        varying |= {key for key in common.keys() & here.keys() if common[key] != here[key]}
-        common = common or here
-        own = tuple(word for word in words if word not in shared)
-        found.append(Job(tuple(words), own, _fingerprint(config)))
+            wrong.update(error.args if isinstance(error, WrongValuesError) else [str(error)])
     if wrong:
         raise LabError(all_wrong(wrong, len(jobs)))
-    common = {key: value for key, value in common.items() if key not in varying}
-    return found, Call(
-        [word for word in jobs[0] if word in shared], keys, sorted(names), common, sorted(varying), dict(choices),
-        contents.pop() if len(contents) == 1 else None,
-    )  # fmt: skip
+    names = {bare(key) for key in keys} | several
+    swept = sorted(names | {follower for name in names for follower in followers(found[0].raw, name)})
+    common, varying = _in_common(found)
+    contents = {job.config.content() for job in found}
+    content = contents.pop() if len(contents) == 1 else None
+    return found, Call([w for w in jobs[0] if w in shared], keys, swept, common, varying, dict(choices), content)
 
 
-def _fingerprint(config: Config) -> str:
-    """That of the run; one that goes on from a checkpoint is another run than one from the start."""
-    whole = config.fingerprint()
-    return digest(f"{config.ckpt_path}>{whole}") if config.ckpt_path else whole
+def _in_common(jobs: Sequence[Job]) -> tuple[Flat, list[str]]:
+    """What decides the numbers of all jobs, by key, as far as it is the same; and the keys where it is not."""
+    common, varying = flat(jobs[0].config.decisive()), set[str]()
+    for job in jobs[1:]:
+        here = flat(job.config.decisive())
+        varying |= common.keys() ^ here.keys()
+        varying |= {key for key in common.keys() & here.keys() if common[key] != here[key]}
+    return {key: value for key, value in common.items() if key not in varying}, sorted(varying)
 
 
 def all_wrong(wrong: Mapping[str, int], jobs: int) -> str:
@@ -173,9 +145,9 @@ def all_wrong(wrong: Mapping[str, int], jobs: int) -> str:
     def concerned(number: int) -> str:
         return "" if jobs == 1 else f" (all {jobs:,} jobs)" if number == jobs else f" ({number:,} of {jobs:,} jobs)"
 
-    told = [f"{sentence}{concerned(number)}" for sentence, number in list(wrong.items())[:MOST_TOLD]]
+    sentences = [f"{sentence}{concerned(number)}" for sentence, number in list(wrong.items())[:MOST_TOLD]]
     more = [f"and {len(wrong) - MOST_TOLD} more"] if len(wrong) > MOST_TOLD else []
-    return "; ".join([*told, *more])
+    return "; ".join([*sentences, *more])
 
 
 def words_of(job: Sequence[str], call: Call, keys: Iterable[str]) -> dict[str, str]:

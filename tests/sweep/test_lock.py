@@ -8,7 +8,7 @@ import pytest
 
 from src.config.compose import CONF
 from src.errors import LabError
-from src.sweep.place import check_place, claim
+from src.sweep.lock import check_place, claim
 
 
 def test_a_place_that_is_not_for_this_sweep(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_place_that_is_not_for_this_sweep(tmp_path: Path) -> None:
 
 def test_a_second_process_is_kept_out_until_the_first_ends(tmp_path: Path) -> None:
     """However the first one ends: a kill leaves no lock behind."""
-    code = "import sys, pathlib; from src.sweep.place import claim; claim(pathlib.Path(sys.argv[1])); "
+    code = "import sys, pathlib; from src.sweep.lock import claim; claim(pathlib.Path(sys.argv[1])); "
     code += "print(1, flush=True); input()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=CONF.parent, **pipes) as first:  # type: ignore[call-overload]

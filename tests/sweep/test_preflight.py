@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from src.sweep.trial import mistakes
+from src.sweep.preflight import mistakes
 from tests.run.runs import members
 
 

@@ -4,14 +4,14 @@ import pytest
 
 from src.config.schema import flat
 from src.errors import LabError
-from src.sweep.asked import Call, Job, ask, several
+from src.sweep.call import Call, Job, ask, swept_keys
 from src.sweep.jobs import Composer
 
 QUIET = "logger=none"
 
 
 def asked(jobs: list[list[str]], *typed: str) -> tuple[list[Job], Call]:
-    return ask([[QUIET, *job] for job in jobs], [QUIET, *typed], {"optimizer": "sgd"}, Composer(()))
+    return ask([[QUIET, *job] for job in jobs], [QUIET, *typed], {"optimizer": "sgd"}, Composer())
 
 
 def test_what_is_shared_and_what_varies() -> None:
@@ -72,7 +72,7 @@ def test_which_words_have_several_values() -> None:
         "data.rows=5",
         "callbacks=[a,b]",
     ]
-    assert several(words) == {"seed", "optimizer.rho", "optimizer.lr"}
+    assert swept_keys(words) == {"seed", "optimizer.rho", "optimizer.lr"}
 
 
 def test_nested_keys_joined_by_dots() -> None:
@@ -80,7 +80,7 @@ def test_nested_keys_joined_by_dots() -> None:
 
 
 def test_what_one_command_says_for_all_its_jobs_is_not_open_in_the_other():
-    composer = Composer(())
+    composer = Composer()
     typed = ["optimizer=sgd,adam"]
     _, before = ask([("optimizer=sgd",), ("optimizer=adam",)], typed, {}, composer)
     same = [("optimizer=sgd", "optimizer.lr=0.5"), ("optimizer=adam", "optimizer.lr=0.5")]

@@ -1,0 +1,139 @@
+"""From jobs to a plan: what is left to train, cut into stacks. Nothing is written here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from src.sweep.jobs import Job
+from src.sweep.ledger import Entry, Ledger
+from src.sweep.options import Launching
+
+if TYPE_CHECKING:
+    from src.engine.choice import Choice
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """Runs that are trained together.
+
+    Attributes:
+        number: of the stack in its sweep.
+        runs: positions of its members in `Plan.jobs`, none of them finished.
+        choice: of their stepper.
+        program: what they have in common, as a text.
+        memory: bytes that training them takes, roughly.
+        disk: bytes that their directories take, roughly.
+    """
+
+    number: int
+    runs: tuple[int, ...]
+    choice: "Choice"
+    program: str
+    memory: int
+    disk: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command asks for, and how it is trained.
+
+    Attributes:
+        jobs: all of them.
+        entries: their runs in the ledger, in the same order.
+        stacks: of those that are not finished, in the order of their first jobs.
+    """
+
+    jobs: Sequence[Job]
+    entries: Sequence[Entry]
+    stacks: Sequence[StackPlan]
+
+    @property
+    def finished(self) -> int:
+        """How many runs have their result."""
+        return sum(entry.outcome is not None for entry in self.entries)
+
+
+@dataclass(frozen=True)
+class _Program:
+    """What a stack is cut from: the stepper of its runs, why that one, and how many members it takes."""
+
+    choice: "Choice"
+    text: str
+    most: int
+    memory: int
+    disk: int
+
+
+def plan(jobs: Sequence[Job], entries: Sequence[Entry], ledger: Ledger, options: Launching, pieces: int) -> Plan:
+    """Cut what is left to train into stacks; the ledger takes them in, in memory.
+
+    A member's numbers do not depend on its stack, so what is unfinished is cut anew each time, but for stacks that have
+    a checkpoint to go on from: their members stay together.
+
+    Args:
+        jobs: what is asked for.
+        entries: their runs in the ledger.
+        ledger: of the sweep.
+        options: of the launcher.
+        pieces: stacks of one program at least, as far as there are runs for two in each.
+    """
+    left = {
+        entry.number: index
+        for index, entry in enumerate(entries)
+        if entry.outcome is None and (entry.failure is None or options.retry_failed)
+    }
+    programs = _Programs(jobs, entries, options)
+    kept = {number: runs for number, runs in ledger.stacks.items() if ledger.checkpoint(number).is_file()}
+    stacks = []
+    for number, runs in kept.items():
+        if together := [left.pop(run) for run in runs if run in left]:
+            stacks.append(programs.stack(number, together))
+    of_program: dict[str, list[int]] = {}
+    for index in left.values():
+        of_program.setdefault(programs.of(index).text, []).append(index)
+    number = max([-1, *ledger.stacks]) + 1
+    for runs in of_program.values():
+        for part in cut(runs, programs.of(runs[0]).most, pieces):
+            stacks.append(programs.stack(number, part))
+            number += 1
+    ledger.stacks |= {one.number: [entries[index].number for index in one.runs] for one in stacks}
+    return Plan(jobs, entries, sorted(stacks, key=lambda one: one.runs[0]))
+
+
+def cut(runs: Sequence[int], most: int, pieces: int = 1) -> list[Sequence[int]]:
+    """Runs of one program in equally large stacks: at most `most` in each, `pieces` of them or more if two fit each."""
+    number = max(-(-len(runs) // most), min(pieces, len(runs) // 2), 1)
+    ends = [len(runs) * piece // number for piece in range(number + 1)]
+    return [runs[first:last] for first, last in pairwise(ends)]
+
+
+class _Programs:
+    """The program of each job; a stepper that was chosen for a run before is kept."""
+
+    def __init__(self, jobs: Sequence[Job], entries: Sequence[Entry], options: Launching) -> None:
+        self.jobs, self.entries, self.memory = jobs, entries, options.memory * 2**20
+        self._by_text: dict[str, _Program] = {}
+        self._of: dict[int, _Program] = {}
+
+    def of(self, index: int) -> _Program:
+        """That of a job."""
+        from src.engine.choice import Choice, choose_stepper  # they import torch, which a finished sweep does without
+        from src.sweep.stacking import disk_of, memory_of, most_members, program
+
+        if index not in self._of:
+            config, entry = self.jobs[index].config, self.entries[index]
+            if entry.alone is None:
+                entry.alone = choose_stepper(config).reason
+            choice = Choice("torch", entry.alone) if entry.alone else Choice("rules")
+            text = f"{entry.alone}/{config.optimizer.target_}" if entry.alone else program(config)
+            if text not in self._by_text:
+                most = 1 if entry.alone else most_members(config, self.memory)
+                self._by_text[text] = _Program(choice, text, most, memory_of(config), disk_of(config))
+            self._of[index] = self._by_text[text]
+        return self._of[index]
+
+    def stack(self, number: int, runs: Sequence[int]) -> StackPlan:
+        """A stack of jobs that have one program."""
+        one = self.of(runs[0])
+        return StackPlan(number, tuple(runs), one.choice, one.text, one.memory * len(runs), one.disk * len(runs))

@@ -1,0 +1,65 @@
+"""What the schema cannot see of a sweep's jobs, found out before anything is written: classes, their numbers, devices.
+
+Every distinct section is tried once, on a parameter that is thrown away.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from torch import nn
+
+from src.config.classes import load
+from src.config.schema import Config
+from src.errors import LabError
+from src.models.build import OWN
+from src.optim.build import drive
+from src.run.build import check_devices
+
+Attempt = Callable[[], Any]
+
+
+def mistakes(configs: Iterable[Config]) -> Counter[str]:
+    """What would fail in these runs before their first step, each with how many of them it concerns.
+
+    A file that is not there is no mistake of the grid: its run fails, and can be tried again once it is.
+    """
+    tried: dict[Hashable, str | None] = {}
+    found = Counter[str]()
+    for config in configs:
+        for key, attempt in _attempts(config):
+            if key not in tried:
+                tried[key] = _mistake(attempt)
+            if sentence := tried[key]:
+                found[sentence] += 1
+    return found
+
+
+def _mistake(attempt: Attempt) -> str | None:
+    try:
+        attempt()
+    except LabError as error:
+        return str(error)
+    return None
+
+
+def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
+    """Of one run: what is tried, and the attempt. Jobs share sections that do not differ, so these are told by `id`."""
+    trainer = config.trainer
+    yield (id(config.optimizer), id(config.scheduler), trainer.create_graph), lambda: _optimizer(config)
+    yield (trainer.accelerator, trainer.devices), lambda: check_devices(config)
+    if config.model.target_ not in OWN:
+        yield config.model.target_, lambda: load(config.model.target_, "model._target_", nn.Module)
+    for section, parts, kind in (("callbacks", config.callbacks, Callback), ("logger", config.logger, Logger)):
+        for name, part in parts.items():
+            if part is not None and not part.target_.startswith(("src.", "lightning.")):
+                key, path = f"{section}.{name}._target_", part.target_
+                yield (key, path), lambda key=key, path=path, kind=kind: load(path, key, kind)  # type: ignore[misc]
+
+
+def _optimizer(config: Config) -> None:
+    schedule = config.scheduler.arguments() if config.scheduler else None
+    drive(config.optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph)

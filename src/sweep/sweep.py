@@ -1,0 +1,217 @@
+"""A sweep as one command sees it: from the words of its jobs to how they have ended."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, OmegaConf
+
+from src.config.schema import Config, shown
+from src.errors import LabError, unwritable
+from src.run_directory import python_command
+from src.sweep.call import Call, all_wrong, ask
+from src.sweep.executors import check_backend, pieces
+from src.sweep.hydra_files import HydraFiles
+from src.sweep.jobs import Composer, Job
+from src.sweep.ledger import NAME, Entry, Ledger
+from src.sweep.lock import check_place, claim
+from src.sweep.options import Launching
+from src.sweep.planning import Plan, plan
+from src.sweep.tensorboard import place_of
+from src.sweep.training import Training, alone
+
+SUBDIR = ("${hydra.job.num}", "${hydra:job.num}")
+GRID = "hydra_plugins.descent_lab.GridSweeper"
+REPEATS = (GRID, "hydra._internal.core_plugins.basic_sweeper.BasicSweeper")
+"""Sweepers that ask for the same jobs when they are given the same words."""
+
+
+class Sweep:
+    """The sweep of this command.
+
+    Args:
+        config: of the sweep, Hydra's own node included.
+        loader: that it was composed by.
+        options: of the launcher.
+
+    Raises:
+        LabError: the directory is not for this sweep, or options that do not go together.
+    """
+
+    def __init__(self, config: DictConfig, loader: ConfigLoader, options: Launching) -> None:
+        self.config, self.loader, self.options = config, loader, options
+        self.directory = Path(str(config.hydra.sweep.dir))
+        self.node = _as_typed(config)
+        self._check()
+        self.composer = Composer(searched(config))
+        self.files = HydraFiles(config, loader)
+        self.ledger = Ledger.without_results(self.directory)
+        self.first: Config | None = None
+        self._call: int | None = None
+        self._reasons: set[str] = set()
+
+    def _check(self) -> None:
+        """Refuse what cannot be, before anything is composed."""
+        subdir, sweeper = self.node["sweep"]["subdir"], self.node["sweeper"].get("_target_")
+        if subdir not in SUBDIR:
+            number = "stacks number their run directories (hydra.sweep.subdir=${hydra.job.num})"
+            raise LabError(f"hydra.sweep.subdir={subdir}: {number}; hydra/launcher=basic takes any")
+        if (inside := self.node["output_subdir"]) != ".hydra":
+            reads = "a run directory has .hydra/, which report, predict and resuming read"
+            raise LabError(f"hydra.output_subdir={shown(inside)}: {reads}; leave it as it is")
+        check_backend(self.options)
+        if sweeper != GRID:
+            asked = {"hydra.launcher.dry_run": self.options.dry_run, "confirm_seeds": self.config.confirm_seeds}
+            for key in (key for key, value in asked.items() if value):
+                raise LabError(f"{key} needs the jobs beforehand, which only hydra/sweeper=grid knows")
+        check_place(self.directory)
+        seed = OmegaConf.select(self.config, "hydra.sweeper.sampler.seed")
+        if sweeper not in REPEATS and seed is None and (self.directory / NAME).is_file():
+            raise LabError(
+                f"{self.directory} holds a sweep, and a sampler without a seed asks for other settings each time: "
+                "choose another hydra.sweep.dir (one with hydra.sweeper.sampler.seed=1 goes on)"
+            )
+
+    # --- what is typed ---
+
+    @property
+    def typed(self) -> list[str]:
+        """The words of the sweep, those of its file included."""
+        params = self.node["sweeper"].get("params") or {}
+        return [*(f"{key}={value}" for key, value in params.items()), *self.node["overrides"]["task"]]
+
+    @property
+    def command(self) -> str:
+        """What to type to go on."""
+        overrides = self.node["overrides"]
+        words = [*overrides["task"], *(word for word in overrides["hydra"] if not word.startswith("hydra.mode="))]
+        if not any(word.startswith("hydra.sweep.dir=") for word in words):
+            words.append(f"hydra.sweep.dir={self.directory}")
+        return python_command(["-m", *words])
+
+    @property
+    def tensorboard(self) -> Path | None:
+        """Where TensorBoard's files of the sweep go, as its first job says; None: nowhere."""
+        return place_of(self.first, self.directory) if self.first else None
+
+    # --- from words to results ---
+
+    def train(self, words: Sequence[Sequence[str]]) -> Sequence[Entry]:
+        """Train jobs, given by all their words; what is finished already is not trained again.
+
+        Returns:
+            Of each job its run.
+
+        Raises:
+            LabError: a wrong value in any of them, another sweep in the directory, a full disk.
+            KeyboardInterrupt: it was interrupted; it says how to go on.
+        """
+        jobs, call = self._asked(words)
+        with _writing():
+            if self._call is None:
+                claim(self.directory)
+                self.ledger = Ledger.read(self.directory)  # what another process has done until it was ours
+            return self._train(self._planned(*self._begun(jobs, call)))
+
+    def confirm(self, words: Sequence[Sequence[str]], confirms: Sequence[int]) -> None:
+        """Train winners again on other seeds.
+
+        Args:
+            words: of each run.
+            confirms: of each, the number of the first run of the setting that it confirms.
+        """
+        jobs, _ = ask(words, self.typed, {}, self.composer)
+        call = self._call or 0
+        shared = set(self.ledger.calls[call].shared)
+        jobs = [replace(job, swept=tuple(word for word in job.words if word not in shared)) for job in jobs]
+        with _writing():
+            self._train(self._planned(jobs, call, confirms))
+
+    def plan(self, words: Sequence[Sequence[str]]) -> Plan:
+        """What `train` would do; nothing is written."""
+        jobs, call = self._asked(words)
+        self.ledger = Ledger.read(self.directory)
+        return self._planned(*self._begun(jobs, call))
+
+    def _asked(self, words: Sequence[Sequence[str]]) -> tuple[list[Job], Call]:
+        """The jobs, composed and checked, and what they share.
+
+        Raises:
+            LabError: a wrong value in any of them, too many of them, or another sweep in the directory.
+        """
+        check_number(len(words), self.options.max_runs)
+        jobs, call = ask(words, self.typed, self.config.hydra.runtime.choices, self.composer)
+        if self._call is None:
+            self.ledger.check_same(call)
+        there = {entry.fingerprint for entry in self.ledger.entries}
+        if fresh := [job.config for job in jobs if job.fingerprint not in there]:
+            from src.sweep.preflight import mistakes  # it imports torch, which a finished sweep does without
+
+            if wrong := mistakes(fresh):
+                raise LabError(all_wrong(wrong, len(jobs)))
+        self.first = jobs[0].config_in(self.directory.absolute() / "0")
+        return jobs, call
+
+    def _planned(self, jobs: Sequence[Job], call: int, confirms: Sequence[int] = ()) -> Plan:
+        """The plan of jobs, which the ledger takes in."""
+        entries = self.ledger.enter(jobs, call, confirms)
+        return plan(jobs, entries, self.ledger, self.options, pieces(self.options))
+
+    def _begun(self, jobs: Sequence[Job], call: Call) -> tuple[Sequence[Job], int]:
+        """The jobs, and which call of the ledger has asked for them: a sweeper may ask for them by and by."""
+        if self._call is None:
+            self._call = self.ledger.begin(call)
+        else:
+            jobs = self.ledger.go_on(self._call, call, jobs)
+        return jobs, self._call
+
+    def _train(self, planned: Plan) -> Sequence[Entry]:
+        """Write the plan down, then train it."""
+        self.ledger.save()
+        OmegaConf.save(self.config, self.directory / "multirun.yaml")
+        for reason, number in alone(planned).items():
+            if reason not in self._reasons:
+                print(f"{number:,} {'runs train' if number > 1 else 'run trains'} one by one: {reason}")
+                self._reasons.add(reason)
+        Training(planned, self.ledger, self.options, self.files, self.command, self.tensorboard).train()
+        return planned.entries
+
+    def words(self, number: int) -> tuple[str, ...]:
+        """All words of the run of this number."""
+        entry = next(entry for entry in self.ledger.entries if entry.number == number)
+        return (*self.ledger.calls[entry.call].shared, *entry.swept)
+
+
+def check_number(number: int, most: int) -> None:
+    """Refuse more runs than a sweep may have.
+
+    Raises:
+        LabError: there are.
+    """
+    if number > most:
+        limit = "hydra.launcher.max_runs"
+        raise LabError(f"{number:,} runs are more than {limit}={most}: if you mean it, say {limit}={number}")
+
+
+def searched(config: DictConfig) -> list[str]:
+    """The words of a sweep that say where else than in `conf/` options are looked for."""
+    return [word for word in config.hydra.overrides.hydra if word.startswith("hydra.searchpath=")]
+
+
+def _as_typed(config: DictConfig) -> dict[str, Any]:
+    """Hydra's own node, its words as they were typed."""
+    node = OmegaConf.to_container(config.hydra, resolve=False)
+    assert isinstance(node, dict)
+    return {str(key): value for key, value in node.items()}
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Tell a full disk, or a directory that cannot be written, in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise LabError(unwritable(error)) from None
