@@ -20,6 +20,8 @@ from omegaconf._utils import get_omega_conf_dumper
 from src.config.compose import CONF, is_group
 
 Words = tuple[str, ...]
+PLAIN = re.compile(r"(?=.*[/=])[/A-Za-z][\w./=+,-]*", re.ASCII)
+"""Texts that YAML writes as they are: a path, or `optimizer=adam,seed=3`. A dump takes as long as writing a file."""
 
 
 class _Dumper(yaml.CDumper):
@@ -128,6 +130,8 @@ def _page(node: dict[str, Any], keys: Sequence[str]) -> list[str]:
 def _nested(key: str, value: str | list[str]) -> str:
     """The lines of a key of Hydra's node, as they stand in `hydra.yaml`: where long ones are cut depends on it."""
     section, _, name = key.partition(".")
+    if isinstance(value, str) and PLAIN.fullmatch(value):
+        return f"    {name}: {value}\n"
     return to_yaml({"hydra": {section: {name: value}}}).split("\n", 2)[2]
 
 
