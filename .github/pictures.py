@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
+import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from src.autograd.__main__ import main as take_apart
-from src.config.compose import compose
-from src.config.schema import check
-from src.plots.fit import BLUE, GREEN, ORANGE, draw_fit
-from src.run.build import build_problem, run
-from src.run_directory import read_rows
+from src.plots.chart import Axis, Chart, Line, series
+from src.plots.palette import assign_looks
+from src.plots.static import STYLE, draw
+from src.report.run_files import Run
+from src.report.single import findings_of
+from src.run import run
 
 SWEEP = [
     "optimizer=sgd,momentum,adagrad,rmsprop,adam",
@@ -23,9 +24,7 @@ SWEEP = [
     "hydra.sweeper.points=25",
     "seed=range(0,8)",
 ]
-RUNS = {"sgd": (BLUE, "0.01"), "momentum": (ORANGE, "0.01"), "adam": (GREEN, "0.3")}
-
-
+RUNS = {"sgd": "0.01", "momentum": "0.01", "adam": "0.3"}
 HERE = Path(__file__).parent
 
 
@@ -47,24 +46,22 @@ def of_sweep(words: Sequence[str], kept: Mapping[str, str]) -> None:
 
 
 def optimizers() -> None:
-    """One figure: data and fitted line, loss curves of three optimizers."""
-    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    """One figure: data and lines of the last run, loss curves of three optimizers."""
+    lines = []
     with TemporaryDirectory() as folder:
-        for name, (colour, rate) in RUNS.items():
+        for name, rate in RUNS.items():
             where = Path(folder) / name
             words = [f"optimizer={name}", f"optimizer.lr={rate}", f"hydra.run.dir={where}"]
-            result = run(["experiment=noisy_line", *words, "callbacks.progress_bar=null", "logger=none"])
-            rows = [(step, row["train/loss"]) for step, row in read_rows(where / "metrics.csv") if "train/loss" in row]
-            right.plot(*zip(*rows, strict=True), color=colour, label=f"{name}, lr {rate}")
-        weight, bias = torch.tensor(result.parameters["weight"]), torch.tensor(result.parameters["bias"])
-    problem = build_problem(check(compose(["experiment=noisy_line", "logger=none"])))
-    draw_fit(left, problem, lambda x: x @ weight.double() + bias.double())
-    left.set_title("experiment=noisy_line")
-    right.set(yscale="log", xlabel="optimizer steps", ylabel="training loss", title="three optimizers")
-    right.legend(frameon=False)
-    right.spines[["top", "right"]].set_visible(False)
-    figure.savefig(HERE / "noisy_line.png", dpi=160)
+            run(["experiment=noisy_line", *words, "callbacks.progress_bar=null", "logger=none"])
+            lines.append(Line(f"{name}, lr {rate}", *Run(where).curves["train/loss"]))
+        (fit,) = (chart for chart in findings_of(Run(where)).charts if isinstance(chart, Chart) and chart.name == "fit")
+    losses = Chart("losses", "Three optimizers", Axis("step"), Axis("training loss", log=True), lines=lines)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(13, 3.8), layout="constrained")
+        for axes, chart in zip(figure.subplots(1, 2), (fit, losses), strict=True):
+            draw(axes, chart, assign_looks(series([chart])))
+            axes.set_title(chart.title, loc="left")
+        figure.savefig(HERE / "noisy_line.png", dpi=120)
 
 
 if __name__ == "__main__":

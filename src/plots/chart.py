@@ -5,7 +5,7 @@ Where a value is not finite nothing is drawn, and a line is broken.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -44,7 +44,8 @@ class Line:
         hover: `[N]`, what names a point, such as the run; or one text for all; numbers are shown beside it anyway.
         role: "series" for what was measured, "reference" for what theory says (dashed, in a neutral colour).
         markers: whether each point gets a marker.
-        stairs: whether the line stays level up to the next point, as a distribution function does.
+        stairs: whether the line, which then has no band, stays level up to the next point, as a distribution function
+            does.
     """
 
     name: str
@@ -67,14 +68,14 @@ class Points:
         x: `[N]`.
         y: `[N]`.
         hover: `[N]`, what names a point; or one text for all.
-        role: "series" in the name's colour, "data" for a grey cloud in the background, "mark" for a black star.
+        role: "series" in the name's colour, "data" for a grey cloud in the background, "star" for a black star.
     """
 
     name: str
     x: Numbers
     y: Numbers
     hover: Sequence[str] | str = ""
-    role: Literal["series", "data", "mark"] = "series"
+    role: Literal["series", "data", "star"] = "series"
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,16 @@ class Region:
     """A shaded stretch of the x axis over the whole height, such as the rates at which runs diverged.
 
     Attributes:
-        name: in its hover and, of a neutral one, written at its top.
+        name: in its hover.
         start: where it begins; None for the left edge.
         end: where it ends; None for the right edge.
-        of: the series it belongs to; empty for neutral.
+        of: the series it belongs to, whose colour it takes and with which it is hidden.
     """
 
     name: str
     start: float | None
     end: float | None
-    of: str = ""
+    of: str
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,15 @@ class Chart:
     points: Sequence[Points] = ()
     levels: Sequence[Level] = ()
     regions: Sequence[Region] = ()
+
+    def named_below(self, level: Level) -> bool:
+        """Whether a vertical level's name stands at its foot: by turns, as critical and best rate lie side by side."""
+        return sorted({one.at for one in self.levels if one.axis == "x"}).index(level.at) % 2 == 0
+
+
+def are_texts(labels: Sequence[str] | Sequence[float]) -> bool:
+    """Whether rows or columns of a `Heat` are named, not numbered."""
+    return not labels or isinstance(labels[0], str)
 
 
 @dataclass(frozen=True)
@@ -172,15 +182,20 @@ class Heat:
     hover: Sequence[Sequence[str]] = ()
     caption: str = ""
 
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """Which cells have a colour, `[N, M]`."""
+        return np.isfinite(self.values) & ((self.values > 0) | (not self.log))
+
 
 @dataclass(frozen=True)
 class Path:
-    """The way a run took over a surface.
+    """The path a run took over a surface.
 
     Attributes:
         name: in the legend.
         steps: `[N]`, optimizer steps, ascending.
-        x: `[N]`, where it was then; a path that is not finite any more, or out of sight, ends there.
+        x: `[N]`, where it was then; a path that is not finite any more, or far out of the window, ends there.
         y: `[N]`.
         hover: one text that names the run.
         values: `[N]`, the height there, for the hover; empty for none.
@@ -191,12 +206,12 @@ class Path:
     x: Numbers
     y: Numbers
     hover: str = ""
-    values: Numbers = field(default_factory=tuple)
+    values: Numbers = ()
 
 
 @dataclass(frozen=True)
 class Contours:
-    """A surface over two numbers from above, with the paths taken over it.
+    """A surface over two numbers from above, with the paths taken over it; with frames, an animation.
 
     Attributes:
         name: as of a `Chart`.
@@ -207,11 +222,12 @@ class Contours:
         grid_y: `[N]`, evenly spaced.
         heights: `[N, M]`.
         height_label: what the heights are.
-        log: whether levels are evenly spaced in the logarithm of the height above the lowest.
-        paths: the ways taken.
-        marks: minima, saddle points, the exact answer.
+        paths: those taken.
+        points: minima, saddle points, the exact answer.
         axes: straight lines in the background, such as a valley's axes.
         caption: as of a `Chart`.
+        frames: of an animation the step of each frame, ascending, up to which a frame shows the paths; 60 to 150 of
+            them play well.
     """
 
     name: str
@@ -222,53 +238,30 @@ class Contours:
     grid_y: Numbers
     heights: NDArray[np.float64]
     height_label: str
-    log: bool = True
     paths: Sequence[Path] = ()
-    marks: Sequence[Points] = ()
+    points: Sequence[Points] = ()
     axes: Sequence[Line] = ()
     caption: str = ""
-
-
-@dataclass(frozen=True)
-class Animation:
-    """Contours whose paths grow from frame to frame.
-
-    Attributes:
-        contours: what is drawn; a path is shown up to the frame's step.
-        frames: the step of each frame, ascending; 60 to 150 of them play well.
-    """
-
-    contours: Contours
-    frames: Sequence[int]
+    frames: Sequence[int] = ()
 
     @property
-    def name(self) -> str:
-        """That of the contours."""
-        return self.contours.name
-
-    @property
-    def title(self) -> str:
-        """That of the contours."""
-        return self.contours.title
-
-    @property
-    def caption(self) -> str:
-        """That of the contours."""
-        return self.contours.caption
+    def window(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The ends of x and of y that are shown: the limits of the axes, else the ends of the grid."""
+        ends_x, ends_y = ((float(np.min(grid)), float(np.max(grid))) for grid in (self.grid_x, self.grid_y))
+        return self.x.limits or ends_x, self.y.limits or ends_y
 
 
-Picture = Chart | Heat | Contours | Animation
+Picture = Chart | Heat | Contours
 
 
 def series(pictures: Sequence[Picture]) -> list[str]:
     """The names of all that is measured in these pictures, in the order they first come: they are coloured by it."""
-    names: dict[str, None] = {}
+    names: list[str] = []
     for picture in pictures:
         match picture:
             case Chart():
-                coloured = [line.name for line in picture.lines if line.role == "series"]
-                coloured += [points.name for points in picture.points if points.role == "series"]
-                names |= dict.fromkeys(coloured)
-            case Animation(contours=Contours(paths=paths)) | Contours(paths=paths):
-                names |= dict.fromkeys(path.name for path in paths)
-    return list(names)
+                names += [line.name for line in picture.lines if line.role == "series"]
+                names += [points.name for points in picture.points if points.role == "series"]
+            case Contours():
+                names += [path.name for path in picture.paths]
+    return list(dict.fromkeys(names))

@@ -9,15 +9,16 @@ NUMBER = 22
 
 
 def levels(contours: Contours) -> NDArray[np.float64]:
-    """Ascending heights of the contour lines; a single one for a surface that is level."""
+    """Ascending heights of the contour lines, evenly spaced in the logarithm of the height above the lowest point.
+
+    A surface that is level has a single one.
+    """
     heights = contours.heights[np.isfinite(contours.heights)]
     if not len(heights):
         return np.zeros(1)
     low, high = float(heights.min()), float(heights.max())
     if not high > low:
         return np.array([low])
-    if not contours.log:
-        return np.linspace(low, high, NUMBER)
     rise = heights - low
     # the grid hardly ever meets the minimum: the lowest ring holds a two-hundredth of the window
     first = max(float(np.quantile(rise, 0.005)), 1e-9 * (high - low))
@@ -25,12 +26,11 @@ def levels(contours: Contours) -> NDArray[np.float64]:
 
 
 def visible(path: Path, contours: Contours) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Steps and places of a path, up to the first place that is not finite or far out of the window."""
+    """Steps, x and y of a path, `[K]` each, up to the first point that is not finite or far out of the window."""
     x, y = np.asarray(path.x, dtype=np.float64), np.asarray(path.y, dtype=np.float64)
     gone = np.zeros(len(x), dtype=bool)
-    for places, axis, grid in ((x, contours.x, contours.grid_x), (y, contours.y, contours.grid_y)):
-        low, high = axis.limits or (float(np.min(grid)), float(np.max(grid)))
+    for positions, (low, high) in zip((x, y), contours.window, strict=True):
         span = high - low
-        gone |= ~((places > low - 3 * span) & (places < high + 3 * span))
+        gone |= ~((positions > low - 3 * span) & (positions < high + 3 * span))
     until = int(gone.argmax()) if gone.any() else len(x)
     return np.asarray(path.steps, dtype=np.int64)[:until], x[:until], y[:until]

@@ -5,13 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from src.plots.chart import Axis, Chart, Numbers
+from src.plots.chart import Axis, Chart, Level, Numbers
 
-Extent = tuple[float, float]
 LARGEST = 1e300  # drawing libraries overflow beyond
 
 
-def extent(chart: Chart, axis: str, log: bool) -> Extent:
+def extent(chart: Chart, axis: str, log: bool) -> tuple[float, float]:
     """The ends of the axis "x" or "y" of a chart.
 
     They hold all lines, bands and points, and straight lines unless these would squeeze everything else: an exact
@@ -20,15 +19,28 @@ def extent(chart: Chart, axis: str, log: bool) -> Extent:
     own: Axis = getattr(chart, axis)
     if own.limits is not None and (not log or own.limits[0] > 0):
         return own.limits
-    values = usable(_values(chart, axis), log)
-    levels = usable((np.array([level.at]) for level in chart.levels if level.axis == axis), log)
+    levels = _usable([[level.at for level in chart.levels if level.axis == axis]], log)
+    values = _usable(_values(chart, axis), log)
     if not len(values):
         values = levels if len(levels) else np.array([1.0])
+    scale = np.log10 if log else np.asarray
+    low, high = float(scale(values.min())), float(scale(values.max()))
+    reach = max(high - low, 1.0) * (0.5 if log else 1.0)
+    near = [level for level in np.asarray(scale(levels)) if low - reach <= level <= high + reach]
+    low, high = min([low, *near]), max([high, *near])
     margin = 0.02 if axis == "x" else 0.05
-    return _with_levels(values, levels, log, margin)
+    pad = margin * (high - low) or (0.5 if log else 0.5 * abs(high) or 0.5)
+    low, high = low - pad, high + pad
+    return (10.0 ** max(low, -305.0), 10.0 ** min(high, 305.0)) if log else (low, high)
 
 
-def usable(parts: Iterable[Numbers], log: bool) -> NDArray[np.float64]:
+def level_label(chart: Chart, level: Level) -> str:
+    """A level's name, and where it is if the axis, as it is at first, ends before."""
+    low, high = extent(chart, level.axis, getattr(chart, level.axis).log)
+    return level.name if low <= level.at <= high else f"{level.name}: {level.at:.3g}, beyond the axis"
+
+
+def _usable(parts: Iterable[Numbers], log: bool) -> NDArray[np.float64]:
     """Those numbers of all parts that an axis can show."""
     arrays = [np.asarray(part, dtype=np.float64).ravel() for part in parts]
     values = np.concatenate([np.empty(0), *arrays])
@@ -47,15 +59,3 @@ def _values(chart: Chart, axis: str) -> Iterable[Numbers]:
     if axis == "x":
         for region in chart.regions:
             yield [end for end in (region.start, region.end) if end is not None]
-
-
-def _with_levels(values: NDArray[np.float64], levels: NDArray[np.float64], log: bool, margin: float) -> Extent:
-    scale = np.log10 if log else np.asarray
-    low, high = float(scale(values.min())), float(scale(values.max()))
-    span = high - low
-    reach = max(span, 1.0) * (0.5 if log else 1.0)
-    near = [level for level in np.asarray(scale(levels)) if low - reach <= level <= high + reach]
-    low, high = min([low, *near]), max([high, *near])
-    pad = margin * (high - low) or (0.5 if log else 0.5 * abs(high) or 0.5)
-    low, high = low - pad, high + pad
-    return (10.0 ** max(low, -305.0), 10.0 ** min(high, 305.0)) if log else (low, high)

@@ -1,60 +1,58 @@
-"""A `Chart`, `Heat`, `Contours` or `Animation` as a plotly figure: a dictionary that its script draws in a page.
+"""A `Chart`, `Heat` or `Contours` as a plotly figure: a dictionary that its script draws in a page.
 
 Every trace and shape of a series has the series' name as its `legendgroup`, by which the page hides it; colours are
-those on white, and the page puts `palette.DARK` in their place where it is dark. `layout.meta` tells the page what
-plotly has no word for: `extents` of both scales of each axis, and `paths` and `frames` of an animation.
+those on white, and the page puts `palette.DARK` in their place where it is dark. `layout.meta` holds what plotly
+has no word for: `extents` of both scales of each axis, and `paths` and `frames` of an animation.
 """
 
 import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.plots.chart import Animation, Axis, Chart, Contours, Heat, Line, Picture, series
+from src.plots.chart import Axis, Chart, Contours, Heat, Line, Picture, series
 from src.plots.extent import extent
 from src.plots.fields import heat_map, surface
-from src.plots.palette import FAINT, INK, NEUTRAL, REFERENCE_DASHES, Look, Looks, looks
+from src.plots.palette import INK, NEUTRAL, REFERENCE_DASHES, Look, Looks, assign_looks
 from src.plots.theme import Plotly, axis, hover, layout, plain, points_of, still, texts
 
 
-def figure(picture: Picture, known: Looks | None = None) -> Plotly:
+def figure(picture: Picture, looks: Looks | None = None) -> Plotly:
     """A picture as plotly's `data` and `layout`; plain values, none of them infinite or not a number.
 
     Args:
         picture: what to draw; markup in its texts is shown as it was typed.
-        known: looks of series by name.
+        looks: of series, by name; by default those of this picture alone.
     """
-    known = looks(series([picture])) if known is None else known
+    looks = assign_looks(series([picture])) if looks is None else looks
     match picture:
         case Chart():
-            return _chart(picture, known)
+            return _chart(picture, looks)
         case Heat():
             return heat_map(picture)
         case Contours():
-            return surface(picture, known, None)
-        case Animation():
-            return surface(picture.contours, known, picture.frames)
+            return surface(picture, looks)
 
 
-def _chart(chart: Chart, known: Looks) -> Plotly:
-    data = [points_of(chart, points, known) for points in chart.points if points.role == "data"]
+def _chart(chart: Chart, looks: Looks) -> Plotly:
+    data = [points_of(chart, points, looks) for points in chart.points if points.role == "data"]
     dashes = cycle(REFERENCE_DASHES)
-    bands = [band for line in chart.lines if (band := _band(chart, line, known))]
+    bands = [band for line in chart.lines if (band := _band(chart, line, looks))]
     for line in chart.lines:
         dash = line.role == "reference" and next(dashes)[0]
-        data.append(_line(chart, line, known.get(line.name, NEUTRAL), dash or None))
-    data += [points_of(chart, points, known) for points in chart.points if points.role != "data"]
-    bars, shades = _regions(chart, known)
+        data.append(_line(chart, line, looks.get(line.name, NEUTRAL), dash or None))
+    data += [points_of(chart, points, looks) for points in chart.points if points.role != "data"]
+    bars, shades = _regions(chart, looks)
     meta = {"extents": {which: _extents(chart, which) for which in ("x", "y")}}
     axes = {f"{which}axis": _scaled(getattr(chart, which), meta["extents"][which]) for which in ("x", "y")}
     if bars:
         top = round(1 - min(0.024 * len(bars), 0.2), 4)
         axes["yaxis"]["domain"] = [0, top]
         axes["yaxis2"] = {"domain": [top, 1], "range": [0, 1], "fixedrange": True, "visible": False, "anchor": "x"}
-    shapes = [*shades, *_levels(chart, known)]
+    shapes = [*shades, *_levels(chart, looks)]
     return {"data": [*bands, *data, *bars], "layout": layout(**axes, shapes=shapes, meta=meta)}
 
 
@@ -90,7 +88,7 @@ def _line(chart: Chart, line: Line, look: Look, dash: str | None) -> Plotly:
     return drawn | {"mode": "lines+markers", "line": style, "marker": marker, "legendgroup": line.name}
 
 
-def _band(chart: Chart, line: Line, known: Looks) -> Plotly | None:
+def _band(chart: Chart, line: Line, looks: Looks) -> Plotly | None:
     """The band as one closed outline, broken where an edge is not finite."""
     if line.low is None or line.high is None:
         return None
@@ -98,9 +96,6 @@ def _band(chart: Chart, line: Line, known: Looks) -> Plotly | None:
     if chart.y.log or chart.y.switch:  # an edge at 0 has no place on a logarithmic axis: down to the bottom, then
         bottom = extent(chart, "y", True)[0]
         low = np.where((low <= 0) & (np.asarray(line.y) > 0), bottom, low)
-    if line.stairs:
-        x = np.repeat(x, 2)[1:]
-        low, high = np.repeat(low, 2)[:-1], np.repeat(high, 2)[:-1]
     outline_x, outline_y = list[float | None](), list[float | None]()
     for part in _pieces(np.isfinite(x) & np.isfinite(low) & np.isfinite(high)):
         gap: list[float | None] = [None] if outline_x else []
@@ -114,7 +109,7 @@ def _band(chart: Chart, line: Line, known: Looks) -> Plotly | None:
         "x": outline_x,
         "y": outline_y,
         "fill": "toself",
-        "fillcolor": f"{known.get(line.name, NEUTRAL).colour}29",
+        "fillcolor": f"{looks.get(line.name, NEUTRAL).colour}29",
         "line": {"width": 0},
         "hoverinfo": "skip",
     }
@@ -126,21 +121,17 @@ def _pieces(good: NDArray[np.bool_]) -> list[slice]:
     return [slice(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _levels(chart: Chart, known: Looks) -> list[Plotly]:
+def _levels(chart: Chart, looks: Looks) -> list[Plotly]:
     shapes = []
-    upright = sorted({level.at for level in chart.levels if level.axis == "x"})
     for level in chart.levels:
         if not math.isfinite(level.at):
             continue
-        colour = known[level.of].colour if level.of in known else INK
+        colour = looks[level.of].colour if level.of in looks else INK
         at, across = ("x", "y") if level.axis == "x" else ("y", "x")
-        place = {"textposition": "start"}
-        if at == "x":  # by turns below and above: the critical and the best rate often lie side by side
-            below = upright.index(level.at) % 2 == 0
-            place = (
-                {"textposition": "start", "xanchor": "left"} if below else {"textposition": "end", "xanchor": "right"}
-            )
-        label = {"text": html.escape(level.name), "font": {"size": 11, "color": colour}, "padding": 4, **place}
+        label = {"text": html.escape(level.name), "font": {"size": 11, "color": colour}, "padding": 4}
+        label["textposition"] = "start" if at == "y" or chart.named_below(level) else "end"
+        if at == "x":
+            label["xanchor"] = "left" if chart.named_below(level) else "right"
         ends = {f"{at}0": level.at, f"{at}1": level.at, f"{at}ref": at, f"{across}ref": f"{across} domain"}
         line = {"color": colour, "width": 1.2, "dash": "2px,3px" if level.dotted else "5px,3px"}
         shape = {"type": "line", **ends, f"{across}0": 0, f"{across}1": 1, "line": line, "label": label}
@@ -148,15 +139,15 @@ def _levels(chart: Chart, known: Looks) -> list[Plotly]:
     return shapes
 
 
-def _regions(chart: Chart, known: Looks) -> tuple[list[Plotly], list[Plotly]]:
+def _regions(chart: Chart, looks: Looks) -> tuple[list[Plotly], list[Plotly]]:
     """Bars at the top that can be hovered over, and light shades below them."""
-    low, high = _widest(_extents(chart, "x").values())
+    lows, highs = zip(*_extents(chart, "x").values(), strict=True)
+    low, high = min(lows), max(highs)
     bars, shades = [], []
     for index, region in enumerate(chart.regions):
-        colour = known[region.of].colour if region.of in known else FAINT
+        colour = looks.get(region.of, NEUTRAL).colour
         start = low if region.start is None else region.start
         end = high if region.end is None else region.end
-        own = {"legendgroup": region.of} if region.of else {}
         bars.append(
             {
                 "type": "scatter",
@@ -167,16 +158,9 @@ def _regions(chart: Chart, known: Looks) -> tuple[list[Plotly], list[Plotly]]:
                 "line": {"color": colour, "width": 5},
                 "name": html.escape(region.name),
                 "hovertemplate": f"{still(region.name)}<extra></extra>",
-                **own,
+                "legendgroup": region.of,
             }
         )
-        label = {"text": html.escape(region.name), "textposition": "top left", "font": {"size": 11, "color": FAINT}}
         shade = {"type": "rect", "x0": start, "x1": end, "yref": "y domain", "y0": 0, "y1": 1, "layer": "below"}
-        shade |= {"fillcolor": f"{colour}0d", "line": {"width": 0}}
-        shades.append(shade | own | ({} if region.of else {"label": label | {"padding": 10}}))
+        shades.append(shade | {"fillcolor": f"{colour}0d", "line": {"width": 0}, "legendgroup": region.of})
     return bars, shades
-
-
-def _widest(extents: Iterable[Sequence[float]]) -> tuple[float, float]:
-    ends = list(extents)
-    return min(low for low, _ in ends), max(high for _, high in ends)

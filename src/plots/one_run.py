@@ -1,7 +1,8 @@
-"""Pictures of one run: its losses, its data and the lines through them, its way over the loss, its histograms."""
+"""Pictures of one run: its losses, its data and the lines through them, its path over the loss, its histograms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,63 +10,54 @@ from numpy.typing import NDArray
 from src.plots.chart import Axis, Chart, Contours, Heat, Level, Line, Numbers, Path, Points
 
 Curve = tuple[Numbers, Numbers]
-"""Steps and values, `[N]` each."""
-TAKEN = {"train/loss": "training", "val/loss": "validation"}
-FORESEEN = {"predicted_loss": "predicted by theory", "noise_floor": "floor of mini-batches"}
+"""x (steps, features) and y, `[N]` each."""
+MEASURED = {"train/loss": "training", "val/loss": "validation"}
+PREDICTED = {"predicted_loss": "predicted by theory", "noise_floor": "floor of mini-batches"}
 BINS = 60
 POINTS = 121
 
 
-def losses(taken: Mapping[str, Curve], foreseen: Mapping[str, Curve], exact: float | None) -> Chart | None:
+def losses(measured: Mapping[str, Curve], predicted: Mapping[str, Curve], exact: float | None) -> Chart | None:
     """Losses against steps; None where there are none.
 
     Args:
-        taken: the run's own curves, by the names of `TAKEN`; others are left alone.
-        foreseen: by the names of `FORESEEN`.
+        measured: the run's own curves, by the names of `MEASURED`; others are left alone.
+        predicted: by the names of `PREDICTED`; others are left alone.
         exact: the least training loss there is, where theory knows it.
     """
     lines = [
-        Line(told, *taken[name], markers=len(taken[name][0]) <= 30)
-        for name, told in TAKEN.items()
-        if name in taken and len(taken[name][0])
+        Line(label, *measured[name], markers=len(measured[name][0]) <= 30)
+        for name, label in MEASURED.items()
+        if name in measured and len(measured[name][0])
     ]
     if not lines:
         return None
-    lines += [Line(told, *foreseen[name], role="reference") for name, told in FORESEEN.items() if name in foreseen]
+    lines += [Line(label, *predicted[name], role="reference") for name, label in PREDICTED.items() if name in predicted]
     positive = any((np.asarray(line.y) > 0).any() for line in lines)
     levels = [Level(f"exact loss {exact:.4g}", exact, "y")] if exact is not None else []
     x, y = Axis("step", switch=True), Axis("loss", log=positive, switch=positive)
     return Chart("loss", "Loss", x, y, lines=lines, levels=levels)
 
 
-@dataclass(frozen=True)
-class Straight:
-    """`y = weight x + bias`, in the units of the data."""
-
-    name: str
-    weight: float
-    bias: float
-
-
 def fit(
-    rows: tuple[Numbers, Numbers], fitted: Curve, known: Sequence[Straight], names: tuple[str, str] = ("x", "y")
+    rows: Curve, fitted: Curve, others: Mapping[str, Curve], names: Sequence[str], title: str = "Data and lines"
 ) -> Chart:
     """Data with one feature, and the lines through them.
 
     Args:
         rows: features and targets, `[N]` each.
         fitted: the model's predictions over ascending features.
-        known: the exact line and the true one, where they are known.
+        others: the exact line and the true one, where they are known.
         names: of the feature and the target.
+        title: above the axes.
     """
-    grid = np.asarray(fitted[0])
     lines = [Line("fitted", *fitted)]
-    lines += [Line(one.name, grid, one.weight * grid + one.bias, role="reference") for one in known]
+    lines += [Line(name, *line, role="reference") for name, line in others.items()]
     data = Points("training data", *rows, role="data")
-    return Chart("fit", "Data and lines", Axis(names[0]), Axis(names[1]), lines=lines, points=[data])
+    return Chart("fit", title, Axis(names[0]), Axis(names[1]), lines=lines, points=[data])
 
 
-# --- the way over the loss -------------------------------------------------------------------------------------------
+# --- the path over the loss ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -82,20 +74,20 @@ class Valley:
     y: NDArray[np.float64]
     unit: float = 1
 
-    @property
+    @cached_property
     def hessian(self) -> NDArray[np.float64]:
         """`[2, 2]`, of weight and bias: 2 XᵀX / n in that unit."""
         design = np.stack([self.x, np.ones_like(self.x)], 1)
         return np.asarray(2 * self.unit * design.T @ design / len(self.x), dtype=np.float64)
 
-    @property
+    @cached_property
     def lowest(self) -> NDArray[np.float64]:
         """`[2]`: the weight and bias of least squares, of many the one of least norm."""
         design = np.stack([self.x, np.ones_like(self.x)], 1)
         return np.asarray(np.linalg.lstsq(design, self.y, rcond=None)[0], dtype=np.float64)
 
     def losses(self, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The loss at every place of two arrays of one shape."""
+        """The loss at every pair of two arrays of one shape, in that shape."""
         rest = np.square(self.x * self.lowest[0] + self.lowest[1] - self.y)
         away = np.stack([weight - self.lowest[0], bias - self.lowest[1]], -1)
         heights: NDArray[np.float64] = self.unit * rest.mean() + 0.5 * np.einsum(
@@ -104,7 +96,7 @@ class Valley:
         return heights
 
 
-def way(valley: Valley, steps: Sequence[int], weight: Numbers, bias: Numbers, name: str = "path") -> Contours:
+def loss_surface(valley: Valley, steps: Sequence[int], weight: Numbers, bias: Numbers) -> Contours:
     """The loss over weight and bias, the path taken, and the valley's axes: the eigenvectors of its Hessian.
 
     Args:
@@ -112,45 +104,38 @@ def way(valley: Valley, steps: Sequence[int], weight: Numbers, bias: Numbers, na
         steps: `[N]`, at which the parameters are known.
         weight: `[N]`.
         bias: `[N]`.
-        name: of the path.
     """
     weight, bias, lowest = np.asarray(weight, np.float64), np.asarray(bias, np.float64), valley.lowest
-    x, y = (np.linspace(*ends, POINTS) for ends in _window(weight, bias, lowest))
+    ends = _window(weight, bias, lowest)
+    x, y = (np.linspace(low, high, POINTS) for low, high in ends)
     heights = valley.losses(*np.meshgrid(x, y))
     values, vectors = np.linalg.eigh(valley.hessian)
     reach = 2 * max(float(np.ptp(x)), float(np.ptp(y)))
     axes = []
-    for told, value, vector in zip(("flattest", "steepest"), values, vectors.T, strict=True):
+    for label, value, vector in zip(("flattest", "steepest"), values, vectors.T, strict=True):
         along = lowest[:, None] + vector[:, None] * [-reach, reach]
-        axes.append(Line(f"{told} axis (λ = {value:.4g})", along[0], along[1], role="reference"))
-    marks = [Points("exact", lowest[:1], lowest[1:], f"loss {float(valley.losses(*lowest)):.4g}", role="mark")]
-    taken = Path(name, steps, weight, bias, values=valley.losses(weight, bias))
-    limits = [(float(ends[0]), float(ends[-1])) for ends in (x, y)]
-    across, upwards = Axis("weight", limits=limits[0]), Axis("bias", limits=limits[1])
+        axes.append(Line(f"{label} axis (λ = {value:.4g})", along[0], along[1], role="reference"))
+    exact = Points("exact", lowest[:1], lowest[1:], f"loss {float(valley.losses(*lowest)):.4g}", role="star")
+    path = Path("path", steps, weight, bias, values=valley.losses(weight, bias))
     caption = "Loss on the training rows over weight and bias. The axes of the valley are the Hessian's eigenvectors."
+    across, upwards = Axis("weight", limits=ends[0]), Axis("bias", limits=ends[1])
     return Contours(
-        "way", "The way over the loss", across, upwards, x, y, heights, "loss", True, [taken], marks, axes, caption
+        "way", "The way over the loss", across, upwards, x, y, heights, "loss", [path], [exact], axes, caption
     )
 
 
 def _window(
     weight: NDArray[np.float64], bias: NDArray[np.float64], lowest: NDArray[np.float64]
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """What holds the path and the lowest place; of a path that runs away, as far as three times its start."""
+) -> list[tuple[float, float]]:
+    """Ends of weight and bias: what holds the path and the lowest point; of a path that runs away, three times as far
+    as its start."""
     away = np.hypot(weight - lowest[0], bias - lowest[1])
     near = away <= 3 * max(float(away[0]), 1e-6)
-    ends = []
-    for places, centre in ((weight, lowest[0]), (bias, lowest[1])):
-        held = np.append(places[near], centre)
-        low, high = float(held.min()), float(held.max())
-        ends.append((low, high))
-    widest = max(high - low for low, high in ends) or 1.0
-    return tuple(_wider(low, high, widest) for low, high in ends)  # type: ignore[return-value]
-
-
-def _wider(low: float, high: float, widest: float) -> tuple[float, float]:
-    half, middle = max(0.65 * (high - low), 0.25 * widest), (low + high) / 2
-    return middle - half, middle + half
+    held = np.column_stack([lowest, [weight[near], bias[near]]])
+    low, high = held.min(1), held.max(1)
+    half = np.maximum(0.65 * (high - low), 0.25 * (np.max(high - low) or 1.0))
+    middle = (low + high) / 2
+    return list(zip((middle - half).tolist(), (middle + half).tolist(), strict=True))
 
 
 # --- histograms ------------------------------------------------------------------------------------------------------
@@ -182,8 +167,8 @@ def histograms(name: str, title: str, what: str, taken: Sequence[Histogram]) -> 
         what: is counted.
         taken: at least one.
     """
-    held = [edge for one in taken for edge in one.edges[_held(one)]]
-    low, high = min(held), max(held)
+    low = min(one.edges[:-1][one.counts > 0].min() for one in taken)
+    high = max(one.edges[1:][one.counts > 0].max() for one in taken)
     pad = 0.01 * (high - low) or 0.5 * max(abs(low), 1.0)  # the ends lie inside, whole
     edges = np.linspace(low - pad, high + pad, BINS + 1)
     shares = []
@@ -193,9 +178,3 @@ def histograms(name: str, title: str, what: str, taken: Sequence[Histogram]) -> 
     middles = ((edges[1:] + edges[:-1]) / 2).tolist()
     steps = [float(one.step) for one in taken]
     return Heat(name, title, "step", what, steps, middles, np.array(shares).T, "share of values")
-
-
-def _held(one: Histogram) -> NDArray[np.bool_]:
-    """Edges of bins that hold anything."""
-    full = one.counts > 0
-    return np.concatenate([full, [False]]) | np.concatenate([[False], full])

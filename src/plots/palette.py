@@ -82,8 +82,8 @@ Looks = Mapping[str, Look]
 NEUTRAL = Look(INK, MARKERS[0], DASHES[0])
 
 
-def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for every name, by its place among them."""
+def assign_looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for every name, by its position among them."""
     return {
         name: Look(
             COLOURS[index % len(COLOURS)][0],

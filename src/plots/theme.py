@@ -18,13 +18,13 @@ def plain(values: Numbers, digits: int = 6) -> list[float | None]:
     return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in np.asarray(values).tolist()]
 
 
-def texts(told: Sequence[str] | str) -> list[str] | str:
+def texts(typed: Sequence[str] | str) -> list[str] | str:
     """Texts whose markup is shown as it was typed."""
-    return html.escape(told) if isinstance(told, str) else [html.escape(text) for text in told]
+    return html.escape(typed) if isinstance(typed, str) else [html.escape(text) for text in typed]
 
 
 def hover(name: str, x: str, y: str, named: bool) -> str:
-    """A template for what is told at a point; its `text` comes with the data."""
+    """A template for the text at a point; with `named`, the data's own `text` stands in it."""
     shown = [f"<b>{still(name)}</b>", *(["%{text}"] if named else [])]
     shown += [f"{still(x)} %{{x:.4~g}}", f"{still(y)} %{{y:.4~g}}"]
     return "<br>".join(shown) + "<extra></extra>"
@@ -65,12 +65,12 @@ def layout(**others: Any) -> Plotly:
     }
 
 
-def points_of(chart: Chart | Contours, points: Points, known: Looks) -> Plotly:
+def points_of(chart: Chart | Contours, points: Points, looks: Looks) -> Plotly:
     """Points over the axes of a chart or a surface."""
-    look = known.get(points.name, NEUTRAL)
+    look = looks.get(points.name, NEUTRAL)
     marker = {
         "data": {"color": f"{CLOUD}b0", "size": 5},
-        "mark": {"color": INK, "symbol": "star", "size": 13},
+        "star": {"color": INK, "symbol": "star", "size": 13},
         "series": {"color": look.colour, "symbol": look.marker[0], "size": 8},
     }[points.role]
     drawn: Plotly = {

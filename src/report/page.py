@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from src.errors import LabError, unwritable
-from src.plots.chart import Animation, Chart, Contours, Heat, Level, Picture, series
-from src.plots.extent import extent
+from src.plots.chart import Chart, Contours, Heat, Picture, series
+from src.plots.extent import level_label
 from src.plots.interactive import figure
-from src.plots.palette import CLOUD, DARK, REFERENCE_DASHES, Looks, looks
+from src.plots.palette import CLOUD, DARK, REFERENCE_DASHES, Looks, assign_looks
 from src.report.findings import Findings
 from src.report.tables import TableData
 
@@ -71,7 +71,7 @@ def write(findings: Findings, out: Path) -> list[Path]:
     """
     from src.plots.files import save  # matplotlib is not needed before
 
-    known = looks(series(findings.charts))
+    known = assign_looks(series(findings.charts))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(html(findings), encoding="utf-8")
@@ -83,7 +83,7 @@ def write(findings: Findings, out: Path) -> list[Path]:
 
 def html(findings: Findings) -> str:
     """The page as text."""
-    known = looks(series(findings.charts))
+    known = assign_looks(series(findings.charts))
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     template = environment.from_string(_file("page.html.j2"))
     pictures = [_picture(picture, known) for picture in findings.charts]
@@ -169,14 +169,8 @@ def _picture(picture: Picture, known: Looks) -> dict[str, Any]:
         "caption": picture.caption,
         "switches": switches,
         "legend": list(entries.values()),
-        "frames": len(picture.frames) if isinstance(picture, Animation) else 0,
+        "frames": len(picture.frames) if isinstance(picture, Contours) else 0,
     }
-
-
-def _placed(picture: Chart, level: Level) -> str:
-    """A level's name, and where it is if the axis, as it is at first, ends before."""
-    low, high = extent(picture, level.axis, getattr(picture, level.axis).log)
-    return level.name if low <= level.at <= high else f"{level.name}: {level.at:.3g}, beyond the axis"
 
 
 def _legend(picture: Picture, known: Looks) -> Iterator[Entry]:
@@ -186,17 +180,15 @@ def _legend(picture: Picture, known: Looks) -> Iterator[Entry]:
     for name in series([picture]):
         look = known[name]
         yield Entry(name, True, look.colour, look.dark, _DASHES[look.dash[0]], _MARKERS[look.marker[0]])
-    contours = picture.contours if isinstance(picture, Animation) else picture
-    others = contours.axes if isinstance(contours, Contours) else contours.lines
-    for line in others:
+    for line in picture.axes if isinstance(picture, Contours) else picture.lines:
         if line.name not in known or line.role == "reference":
             yield Entry(line.name, False, dash=next(dashes))
-    for points in contours.marks if isinstance(contours, Contours) else contours.points:
+    for points in picture.points:
         if points.role == "data":
             yield Entry(points.name, False, CLOUD, DARK[CLOUD], marker=_MARKERS["circle"])
-        elif points.role == "mark":
+        elif points.role == "star":
             yield Entry(points.name, False, marker=_MARKERS["star"])
-    for level in contours.levels if isinstance(contours, Chart) else ():
+    for level in picture.levels if isinstance(picture, Chart) else ():
         colours = (known[level.of].colour, known[level.of].dark) if level.of in known else ("", "")
-        assert isinstance(contours, Chart)
-        yield Entry(_placed(contours, level), False, *colours, dash="2 3" if level.dotted else "5 3")
+        assert isinstance(picture, Chart)
+        yield Entry(level_label(picture, level), False, *colours, dash="2 3" if level.dotted else "5 3")

@@ -77,19 +77,19 @@ def way(course: Course) -> tuple[Numbers, Numbers, Numbers]:
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
-def animation(race: Race) -> chart.Animation:
+def animation(race: Race) -> chart.Contours:
     """Contours of the surface, and a path per optimizer that grows."""
     function, (ends_x, ends_y) = race.function, race.function.window
     grid_x, grid_y = np.linspace(*ends_x, GRID), np.linspace(*ends_y, GRID)
     heights = function.value(*np.meshgrid(grid_x, grid_y), np)
     paths = [_path(race, racer) for racer in race.racers]
     last = max(path.steps[-1] for path in paths)
-    marks = [_mark("minimum", function.minima, "mark")]
+    marks = [_mark("minimum", function.minima, "star")]
     marks += [_mark("saddle point", function.saddles, "data")] if function.saddles else []
     starts = dict.fromkeys((float(path.x[0]), float(path.y[0])) for path in paths)
     marks.append(_mark("start", list(starts), "data"))
     seeds = max(len(racer.courses) for racer in race.racers)
-    contours = chart.Contours(
+    return chart.Contours(
         race.problem.named("race"),
         f"Race on {race.name}{race.problem.suffix}",
         chart.Axis("x", limits=ends_x),
@@ -99,11 +99,11 @@ def animation(race: Race) -> chart.Animation:
         np.asarray(heights, dtype=np.float64),
         "f(x, y)",
         paths=paths,
-        marks=marks,
+        points=marks,
         caption=f"f(x, y) = {function.formula} ({function.source}), each optimizer at its best setting"
         + (", the first of its seeds." if seeds > 1 else "."),
+        frames=frames(last),
     )
-    return chart.Animation(contours, frames(last))
 
 
 def frames(last: int) -> list[int]:
@@ -124,7 +124,7 @@ def _path(race: Race, racer: Racer) -> chart.Path:
 
 def _mark(name: str, places: Sequence[tuple[float, float]], role: str) -> chart.Points:
     x, y = [place[0] for place in places], [place[1] for place in places]
-    return chart.Points(name, x, y, hover=name, role="mark" if role == "mark" else "data")
+    return chart.Points(name, x, y, hover=name, role="star" if role == "star" else "data")
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

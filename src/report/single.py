@@ -8,8 +8,8 @@ import numpy as np
 
 from src import run_directory
 from src.errors import LabError
-from src.plots.chart import Animation, Picture
-from src.plots.one_run import Straight, Valley, fit, histograms, losses, way
+from src.plots.chart import Contours, Picture
+from src.plots.one_run import Curve, Valley, fit, histograms, loss_surface, losses
 from src.report.findings import Findings, findings
 from src.report.reading import gather
 from src.report.run_files import Line, Run
@@ -104,7 +104,7 @@ def _surface(run: Run) -> list[Picture]:
     """The way over a known surface, as a race of one."""
     if run.config.get("model._target_") != "src.models.Surface":
         return []
-    return [picture for picture in findings(gather([run])).charts if isinstance(picture, Animation)]
+    return [picture for picture in findings(gather([run])).charts if isinstance(picture, Contours)]
 
 
 # --- data with one feature -------------------------------------------------------------------------------------------
@@ -122,7 +122,8 @@ def _of_the_data(run: Run, result: run_directory.Result, remarks: list[str]) -> 
     if data is None:
         remarks.append("its data are not shown: there is no fit.csv, which runs that were trained alone leave")
         return
-    yield fit(data.train, data.fitted, list(_known(result)), (result.features[0], result.targets[0]))
+    others = _other_lines(result, np.asarray(data.fitted[0]))
+    yield fit(data.train, data.fitted, others, (result.features[0], result.targets[0]))
     learned = _pair(result.parameters)
     if learned is None:
         return
@@ -132,14 +133,17 @@ def _of_the_data(run: Run, result: run_directory.Result, remarks: list[str]) -> 
         valley = Valley(*data.moments, unit=data.rows if run.config["model.loss"] == "sum" else 1)
         steps, weight, bias = _path(run, result, learned, remarks)
         if np.isfinite(weight[:1]).all() and np.isfinite(bias[:1]).all():
-            yield way(valley, steps, weight, bias)
+            yield loss_surface(valley, steps, weight, bias)
 
 
-def _known(result: run_directory.Result) -> Iterator[Straight]:
-    for name, values in (("exact", result.exact), ("true", result.truth)):
-        pair = _pair(values)
-        if pair is not None:
-            yield Straight(f"{name}: {pair[0]:.4g} x + {pair[1]:.4g}".replace("+ -", "- "), *pair)
+def _other_lines(result: run_directory.Result, x: np.ndarray) -> dict[str, Curve]:
+    """The exact line and the true one over x `[N]`, by what the legend says of them."""
+    pairs = {"exact": _pair(result.exact), "true": _pair(result.truth)}
+    return {
+        f"{name}: {pair[0]:.4g} x + {pair[1]:.4g}".replace("+ -", "- "): (x, pair[0] * x + pair[1])
+        for name, pair in pairs.items()
+        if pair is not None
+    }
 
 
 def _pair(values: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from src.plots.chart import Contours
-from src.plots.one_run import Histogram, Straight, Valley, fit, histograms, losses, way
+from src.plots.one_run import Histogram, Valley, fit, histograms, loss_surface, losses
 
 
 def _noisy_line() -> Valley:
@@ -18,7 +18,7 @@ def _noisy_line() -> Valley:
 
 
 def _way(weight: list[float], bias: list[float]) -> Contours:
-    return way(_noisy_line(), list(range(len(weight))), weight, bias)
+    return loss_surface(_noisy_line(), list(range(len(weight))), weight, bias)
 
 
 # --- losses ----------------------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def test_losses_that_are_not_positive_have_a_linear_axis() -> None:
 
 
 def test_fit_has_the_data_and_the_lines() -> None:
-    chart = fit(([0, 1], [1, 3]), ([0.0, 1.0], [0.5, 2.5]), [Straight("true", 2, 1)], ("hours", "marks"))
+    chart = fit(([0, 1], [1, 3]), ([0.0, 1.0], [0.5, 2.5]), {"true": ([0, 1], [1, 3])}, ("hours", "marks"))
     assert (chart.x.label, chart.y.label) == ("hours", "marks")
     fitted, true = chart.lines
     assert list(fitted.y) == [0.5, 2.5]
@@ -113,7 +113,7 @@ def test_data_at_one_place_have_a_valley_without_a_floor() -> None:
     """All x the same: of the many least squares the one of least norm, w = b/3 where x = 3 throughout."""
     valley = Valley(np.array([3.0, 3.0]), np.array([10.0, 10.0]))
     assert valley.lowest == pytest.approx([3.0, 1.0])
-    assert np.isfinite(way(valley, [0], [0.0], [0.0]).heights).all()
+    assert np.isfinite(loss_surface(valley, [0], [0.0], [0.0]).heights).all()
 
 
 # --- histograms ------------------------------------------------------------------------------------------------------

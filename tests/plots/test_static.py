@@ -1,5 +1,6 @@
 """Pictures as files: what matplotlib is given to draw, and what is written."""
 
+from dataclasses import replace
 from pathlib import Path as FilePath
 from xml.etree import ElementTree
 
@@ -8,10 +9,10 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from src.plots import moving
-from src.plots.chart import Animation, Axis, Chart, Contours, Heat, Level, Line, Path, Picture, Points, Region
+from src.plots import animation
+from src.plots.chart import Axis, Chart, Contours, Heat, Level, Line, Path, Picture, Points, Region
 from src.plots.files import save
-from src.plots.palette import looks
+from src.plots.palette import assign_looks
 from src.plots.static import figure
 
 NASTY = "_$x^2$ <b>&amp; λ"
@@ -43,9 +44,9 @@ BOWL = Contours(
     GRID[:, None] ** 2 + GRID**2,
     "f",
     paths=[Path("sgd", [0, 5, 10], [1.0, 0.5, 0.0], [1.0, 0.5, 0.0]), Path(NASTY, [0, 5], [1.0, np.nan], [1.0, 0.0])],
-    marks=[Points("minimum", [0.0], [0.0], role="mark")],
+    points=[Points("minimum", [0.0], [0.0], role="star")],
 )
-RACE = Animation(BOWL, [0, 5, 10])
+RACE = replace(BOWL, frames=[0, 5, 10])
 
 
 def test_lines_are_the_numbers_they_were_given() -> None:
@@ -60,6 +61,16 @@ def test_lines_are_the_numbers_they_were_given() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["best", "sgd", "theory"]  # type: ignore[union-attr]
 
 
+def test_a_level_beyond_the_axis_is_in_the_legend_with_its_value() -> None:
+    level = Level("exact loss", 1e-20, "y")
+    (axes,) = figure(replace(CHART, levels=[level])).axes
+    assert axes.get_ylim()[0] > 1e-20
+    legend = axes.get_legend()
+    assert legend is not None
+    assert "exact loss: 1e-20, beyond the axis" in [text.get_text() for text in legend.get_texts()]
+    assert not axes.texts
+
+
 def test_a_band_that_reaches_zero_goes_down_to_the_edge_of_a_logarithmic_axis() -> None:
     (axes,) = figure(CHART).axes
     (band,) = axes.collections[1:]
@@ -68,7 +79,7 @@ def test_a_band_that_reaches_zero_goes_down_to_the_edge_of_a_logarithmic_axis() 
 
 
 def test_a_name_looks_the_same_wherever_it_is() -> None:
-    known = looks(["adam", "sgd"])
+    known = assign_looks(["adam", "sgd"])
     (chart,), (map_,) = figure(CHART, known).axes, figure(BOWL, known).axes
     for axes in (chart, map_):
         (line,) = [line for line in axes.lines if line.get_label() == "sgd"]
@@ -117,7 +128,7 @@ def test_gif_has_a_frame_for_every_step(tmp_path: FilePath) -> None:
 
 
 def test_frames_differ_in_nothing_but_the_paths() -> None:
-    first, second, third = moving.images(RACE, looks(["sgd", NASTY]))
+    first, second, third = animation.images(RACE, assign_looks(["sgd", NASTY]))
     assert all(side % 2 == 0 for side in first.shape[:2])
     assert (first != second).any()
     assert (second != third).any()
@@ -125,7 +136,7 @@ def test_frames_differ_in_nothing_but_the_paths() -> None:
 
 
 def test_film_is_left_out_where_there_is_no_ffmpeg(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moving.shutil, "which", lambda name: None)
+    monkeypatch.setattr(animation.shutil, "which", lambda name: None)
     assert {path.suffix for path in save(RACE, tmp_path)} == {".png", ".svg", ".gif"}
 
 
@@ -137,11 +148,11 @@ def test_film_is_asked_of_ffmpeg_and_a_half_one_is_taken_away(
         ffmpeg = tmp_path / f"ffmpeg{status}"
         ffmpeg.write_text(f'#!/bin/sh\nfor last; do :; done\nwc -c > "$last"\nexit {status}\n', encoding="utf-8")
         ffmpeg.chmod(0o755)
-        monkeypatch.setattr(moving.shutil, "which", lambda name, path=str(ffmpeg): path)
+        monkeypatch.setattr(animation.shutil, "which", lambda name, path=str(ffmpeg): path)
         folder = tmp_path / str(status)
         films = [path for path in save(RACE, folder) if path.suffix == ".mp4"]
         assert [film.name for film in films] == ([] if status else ["bowl.mp4"])
         assert (folder / "bowl.mp4").exists() is not bool(status)
-    height, width, channels = next(moving.images(RACE, looks(["sgd", NASTY]))).shape
-    held = round(moving.LAST_SECONDS / moving.FRAME_SECONDS)
+    height, width, channels = next(animation.images(RACE, assign_looks(["sgd", NASTY]))).shape
+    held = round(animation.LAST_SECONDS / animation.FRAME_SECONDS)
     assert int((tmp_path / "0" / "bowl.mp4").read_text()) == (3 + held) * height * width * channels

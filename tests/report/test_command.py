@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from src.errors import LabError
-from src.plots.chart import Animation, Chart, Contours, Heat
+from src.plots.chart import Chart, Contours, Heat
 from src.report.__main__ import main, report
 from src.report.run_files import Run
 from src.report.single import findings_of
@@ -94,8 +94,8 @@ def test_histograms_of_weights_and_gradients(two_layer: Path) -> None:
 def test_a_run_on_a_surface_is_a_race_of_one(tmp_path: Path) -> None:
     words = ["model=surface", "model.function=rosenbrock", "optimizer=adam", "callbacks=[parameters]"]
     result = train([*words, "trainer.max_steps=100", f"hydra.run.dir={tmp_path / 'run'}"])
-    (race,) = [one for one in findings_of(Run(tmp_path / "run")).charts if isinstance(one, Animation)]
-    (path,) = race.contours.paths
+    (race,) = [one for one in findings_of(Run(tmp_path / "run")).charts if isinstance(one, Contours)]
+    (path,) = race.paths
     (end,) = result.parameters.values()
     assert (path.x[-1], path.y[-1]) == pytest.approx(np.ravel(end), rel=1e-6)
     assert path.steps[-1] == race.frames[-1] == 100

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from src.errors import LabError
-from src.plots.chart import Animation, Chart, Heat
+from src.plots.chart import Chart, Contours, Heat
 from src.report.findings import findings
 from src.report.reading import Sweep, read
 from src.report.tables import Cell
@@ -374,11 +374,11 @@ def test_race(tmp_path):
     distance = [cell.value for cell in _column(table, "final distance to the nearest minimum")]
     assert distance == pytest.approx([0.1, 0.994])
     animation = found.charts[0]
-    assert isinstance(animation, Animation)
-    assert [path.name for path in animation.contours.paths] == ["adam", "sgd"]
-    assert list(animation.contours.paths[0].y) == [0.001, 0.1, 0.2, 0.25, 0.5, 0.9]
+    assert isinstance(animation, Contours)
+    assert [path.name for path in animation.paths] == ["adam", "sgd"]
+    assert list(animation.paths[0].y) == [0.001, 0.1, 0.2, 0.25, 0.5, 0.9]
     assert list(animation.frames) == [0, 1, 2, 3, 4, 5]
-    heights = animation.contours.heights
+    heights = animation.heights
     assert heights.shape == (121, 121)
     assert heights[60, 60] == pytest.approx(0.5)  # the saddle point, in the middle
     assert heights[0, 60] == pytest.approx((1.5**2 - 1) ** 2 / 2)

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.data import Scaling
+from src.data import Line, Scaling
 from src.data.problem import Problem, Rows
 from src.engine.checkpoint import model_of, read
-from src.run.theory_files import MOST_ROWS, add_histograms, moments, write_fit
+from src.run.theory_files import MOST_ROWS, Drawn, add_histograms, moments, write_fit
 from src.run_directory import Result
 
 Train = Callable[..., Result]
@@ -138,6 +138,15 @@ def test_a_table_is_in_its_own_units(tmp_path: Path) -> None:
     assert fit(tmp_path, "train")[:, :2] == pytest.approx(np.array([[10, 100], [20, 300], [30, 500]]))
     x_fitted, y_fitted, _ = fit(tmp_path, "fitted").T
     assert y_fitted == pytest.approx(20 * x_fitted - 100)
+
+
+def test_the_true_line_is_known_of_data_that_a_line_made() -> None:
+    line = Line(seed=0, rows=20, val=0, test=0, slope=3.0, intercept=1.0, noise=0.1, low=0.0, high=2.0, spacing="even")
+    drawn = Drawn.of(line.problem(), lambda x: 2 * x)
+    assert drawn.true is not None
+    (x, true), (_, fitted) = (np.array(one) for one in (drawn.true, drawn.fitted))
+    assert true == pytest.approx(3 * x + 1, rel=1e-6)
+    assert fitted == pytest.approx(2 * x, rel=1e-6)
 
 
 def test_many_rows_are_thinned_but_counted(tmp_path: Path) -> None:

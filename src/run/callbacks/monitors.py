@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import lightning as L
 
-from src.plots.fit import fitted_line
+from src.plots.one_run import fit
+from src.plots.static import figure
 from src.run.callbacks.boards import tensorboards
 from src.run.callbacks.every import EveryNSteps
 from src.run.theory_files import Drawn, add_histograms
@@ -47,6 +48,7 @@ class FittedLine(EveryNSteps):
             return
         problem = datamodule.problem
         drawn, names = Drawn.of(problem, module.predict_rows), (problem.features[0], problem.targets[0])
-        figure = fitted_line(drawn.rows, drawn.fitted, drawn.true, names, title=f"after {step:,} steps")
+        others = {"true": drawn.true} if drawn.true is not None else {}
+        picture = figure(fit(drawn.rows, drawn.fitted, others, names, f"after {step:,} steps"))
         for board in boards:
-            board.experiment.add_figure("fitted_line", figure, step)
+            board.experiment.add_figure("fitted_line", picture, step)

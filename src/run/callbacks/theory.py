@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from src.plots.loss import loss_curve
+from src.plots.one_run import MEASURED, Curve, losses
+from src.plots.static import figure
 from src.run.callbacks.boards import show_together, tensorboards
 from src.run.exact import Answer
 from src.run.theory_files import lines
@@ -44,11 +45,14 @@ class Theory(Callback):
         if not boards or curve is None:
             return
         rows = [*(read_rows(curve.path) if curve.path.is_file() else []), *sorted(curve.pending.items())]
-        taken = {
-            name: [(step, row[name]) for step, row in rows if math.isfinite(row.get(name, math.inf))]
-            for name in ("train/loss", "val/loss")
-        }
-        figure = loss_curve(taken, lines(self.answer, max(1, trainer.global_step)))
-        for board in boards:
-            board.experiment.add_figure("loss", figure, trainer.global_step)
+        measured = {name: _curve([(step, row[name]) for step, row in rows if name in row]) for name in MEASURED}
+        found = lines(self.answer, max(1, trainer.global_step))
+        exact = found["exact_loss"][0][1] if "exact_loss" in found else None
+        if chart := losses(measured, {name: _curve(line) for name, line in found.items()}, exact):
+            for board in boards:
+                board.experiment.add_figure("loss", figure(chart), trainer.global_step)
         self.seconds = time.perf_counter() - began
+
+
+def _curve(line: Sequence[tuple[int, float]]) -> Curve:
+    return [step for step, _ in line], [loss for _, loss in line]
