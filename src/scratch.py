@@ -6,11 +6,12 @@ holds them against each other. Arrays have their textbook shapes: weight `[I, O]
 
 import argparse
 import inspect
+import itertools
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +19,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from torch import Tensor, nn
 
 from src.config.classes import load
 from src.config.compose import check_run, compose, parsed
 from src.config.schema import Config, Linear, TwoLayer, check
 from src.data.blocks import BatchOrder
-from src.engine.curves import Told
 from src.engine.loop import Loop
 from src.engine.watchers import Watcher
 from src.errors import LabError, told
 from src.models.activations import ACTIVATIONS
-from src.run.build import (
-    RunSpec,
-    build_loop,
-    build_marks,
-    build_members,
-    build_model,
-    build_problem,
-    build_torch_stepper,
-    build_trainer,
-    cuts,
-)
+from src.run import build
 from src.run.module import Descent, LabDataModule
 
 Array = NDArray[np.float64]
-Parameters = Mapping[str, Any]
+Parameters = Mapping[str, Array]
+Memory = dict[str, Any]
+Steps = Iterator[tuple[float, Parameters]]
+"""Of each step the loss before it, and the parameters that it starts from, which the step will change."""
 
 PARAMETERS_WITHIN = 1e-12
 LOSSES_WITHIN = 1e-8
@@ -58,7 +51,7 @@ class Task:
         inputs: `[N, I]`.
         targets: `[N, O]`.
         order: which rows a step sees; None for all of them.
-        start: every parameter by name.
+        start: every parameter by name, in the order of the layers.
         activation: of a two-layer model; None for a linear one.
         mean: whether the loss is the mean of the squares or their sum.
         target: the optimizer's class.
@@ -66,13 +59,12 @@ class Task:
         clip: the largest norm, or absolute value, of a gradient; None for any.
         clip_by_norm: which of the two.
         zero_every: gradients add up in between; 0: they are never zeroed.
-        every: parameters are kept every so many steps.
     """
 
     inputs: Array
     targets: Array
     order: BatchOrder | None
-    start: Mapping[str, Array]
+    start: Parameters
     activation: str | None
     mean: bool
     target: str
@@ -80,7 +72,6 @@ class Task:
     clip: float | None = None
     clip_by_norm: bool = True
     zero_every: int = 1
-    every: int = 1
 
     def batch(self, step: int) -> tuple[Array, Array]:
         """The rows that optimizer step `step` sees."""
@@ -91,35 +82,20 @@ class Task:
 
     def zeroes(self, step: int) -> bool:
         """Whether gradients are zeroed before this step."""
-        return self.zero_every == 1 or (self.zero_every > 0 and step % self.zero_every == 0)
-
-    def keeps(self, step: int, steps: int) -> bool:
-        """Whether the parameters after `step` steps are kept."""
-        return step % self.every == 0 or step == steps
-
-
-@dataclass
-class Trace:
-    """A descent: the loss of the parameters after 0, 1, ... steps, and some of these parameters."""
-
-    losses: dict[int, float] = field(default_factory=dict)
-    parameters: dict[int, dict[str, Array]] = field(default_factory=dict)
-    seconds: float = 0.0
+        return self.zero_every > 0 and step % self.zero_every == 0
 
 
 # --- gradients by hand -----------------------------------------------------------------------------------------------
 
 
-def linear_by_hand(w: Mapping[str, Array], x: Array, y: Array, mean: bool) -> tuple[float, dict[str, Array]]:
+def linear_by_hand(w: Parameters, x: Array, y: Array, mean: bool) -> tuple[float, dict[str, Array]]:
     """Loss and gradients of `ŷ = x W + b`: with `e = ŷ - y`, `∂L/∂W = xᵀ ∂L/∂ŷ` and `∂L/∂b = Σ ∂L/∂ŷ`."""
     error = x @ w["weight"] + w.get("bias", 0.0) - y
     loss, slope = squared_error(error, mean)
     return loss, {"weight": x.T @ slope, "bias": slope.sum(0, keepdims=True)}
 
 
-def two_layer_by_hand(
-    w: Mapping[str, Array], x: Array, y: Array, mean: bool, activation: str
-) -> tuple[float, dict[str, Array]]:
+def two_layer_by_hand(w: Parameters, x: Array, y: Array, mean: bool, activation: str) -> tuple[float, dict[str, Array]]:
     """Loss and gradients of `ŷ = f(x W₁ + b₁) W₂ + b₂`, by the chain rule from the output back."""
     value, derivative = NUMPY_ACTIVATIONS[activation]
     hidden = x @ w["weight1"] + w.get("bias1", 0.0)
@@ -157,7 +133,7 @@ NUMPY_ACTIVATIONS: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array]
 def sgd(
     w: Any,
     g: Any,
-    s: dict[str, Any],
+    s: Memory,
     lr: float,
     momentum: float = 0.0,
     dampening: float = 0.0,
@@ -172,27 +148,25 @@ def sgd(
     w -= lr * g
 
 
-def momentum(w: Any, g: Any, s: dict[str, Any], lr: float, beta: float = 0.2) -> None:
+def momentum(w: Any, g: Any, s: Memory, lr: float, beta: float = 0.2) -> None:
     """`v <- (1 - β) g + β v;  w <- w - a v`."""
     s["v"] = (1 - beta) * g + beta * s.get("v", 0.0)
     w -= lr * s["v"]
 
 
-def adagrad(w: Any, g: Any, s: dict[str, Any], lr: float, eps: float = 1e-7) -> None:
+def adagrad(w: Any, g: Any, s: Memory, lr: float, eps: float = 1e-7) -> None:
     """`s <- s + g²;  w <- w - a g/(√s + ε)`."""
     s["s"] = s.get("s", 0.0) + g**2
     w -= lr * g / (s["s"] ** 0.5 + eps)
 
 
-def rmsprop(w: Any, g: Any, s: dict[str, Any], lr: float, alpha: float = 0.8, eps: float = 1e-7) -> None:
+def rmsprop(w: Any, g: Any, s: Memory, lr: float, alpha: float = 0.8, eps: float = 1e-7) -> None:
     """`s <- α s + (1 - α) g²;  w <- w - a g/(√s + ε)`."""
     s["s"] = alpha * s.get("s", 0.0) + (1 - alpha) * g**2
     w -= lr * g / (s["s"] ** 0.5 + eps)
 
 
-def adam(
-    w: Any, g: Any, s: dict[str, Any], lr: float, beta1: float = 0.8, beta2: float = 0.8, eps: float = 1e-7
-) -> None:
+def adam(w: Any, g: Any, s: Memory, lr: float, beta1: float = 0.8, beta2: float = 0.8, eps: float = 1e-7) -> None:
     """`v <- β₁ v + (1 - β₁) g;  s <- β₂ s + (1 - β₂) g²;  w <- w - a v/(√s + ε)`."""
     s["v"] = beta1 * s.get("v", 0.0) + (1 - beta1) * g
     s["s"] = beta2 * s.get("s", 0.0) + (1 - beta2) * g**2
@@ -202,11 +176,11 @@ def adam(
 def adam_corrected(
     w: Any,
     g: Any,
-    s: dict[str, Any],
-    lr: float = 1e-3,
+    s: Memory,
+    lr: float,
     betas: Sequence[float] = (0.9, 0.999),
     eps: float = 1e-8,
-    weight_decay: float = 0.0,
+    weight_decay: float = 0,
 ) -> None:
     """torch's Adam: the averages are divided by `1 - βᵏ` after k steps, for they started at 0."""
     g = g + weight_decay * w
@@ -217,10 +191,7 @@ def adam_corrected(
     w -= lr * v / (second**0.5 + eps)
 
 
-NAMES = (
-    *("sgd", "momentum", "nesterov", "adam"),
-    *("textbook_momentum", "textbook_adagrad", "textbook_rmsprop", "textbook_adam"),
-)
+NAMES = "sgd, momentum, nesterov, adam, textbook_momentum, textbook_adagrad, textbook_rmsprop, textbook_adam"
 RULES: Mapping[str, Callable[..., None]] = {
     "torch.optim.SGD": sgd,
     "torch.optim.Adam": adam_corrected,
@@ -234,24 +205,21 @@ RULES: Mapping[str, Callable[..., None]] = {
 # --- four ways to descend --------------------------------------------------------------------------------------------
 
 
-def with_numpy(task: Task, steps: int) -> Trace:
+def with_numpy(task: Task) -> Steps:
     """NumPy, every gradient written by hand."""
     w = {name: value.copy() for name, value in task.start.items()}
-    rule, state, path = RULES[task.target], {name: dict[str, Any]() for name in w}, Trace()
-    added = {name: np.zeros_like(value) for name, value in w.items()}
-    for step in range(steps + 1):
+    rule, state = RULES[task.target], {name: Memory() for name in w}
+    added: dict[str, Any] = dict.fromkeys(w, 0.0)
+    for step in itertools.count():
         x, y = task.batch(step)
         if task.activation is None:
             loss, gradient = linear_by_hand(w, x, y, task.mean)
         else:
             loss, gradient = two_layer_by_hand(w, x, y, task.mean, task.activation)
-        path.losses[step] = loss
-        if task.keeps(step, steps):
-            path.parameters[step] = {name: value.copy() for name, value in w.items()}
-        if step == steps:
-            return path
-        for name in w:
-            added[name] = gradient[name] if task.zeroes(step) else added[name] + gradient[name]
+        yield loss, w
+        if task.zeroes(step):
+            added = dict.fromkeys(w, 0.0)
+        added = {name: added[name] + gradient[name] for name in w}
         if task.clip is not None and task.clip_by_norm:
             norm = sum(float((g**2).sum()) for g in added.values()) ** 0.5
             added = {name: g * min(1.0, task.clip / (norm + 1e-6)) for name, g in added.items()}
@@ -259,14 +227,13 @@ def with_numpy(task: Task, steps: int) -> Trace:
             added = {name: g.clip(-task.clip, task.clip) for name, g in added.items()}
         for name in w:
             rule(w[name], added[name], state[name], **task.numbers)
-    return path
 
 
-def with_autograd(task: Task, steps: int) -> Trace:
+def with_autograd(task: Task) -> Steps:
     """Tensors, their gradients from autograd, the update by hand: `w -= lr * w.grad`."""
     w = {name: torch.tensor(value, requires_grad=True) for name, value in task.start.items()}
-    rule, state, path = RULES[task.target], {name: dict[str, Any]() for name in w}, Trace()
-    for step in range(steps + 1):
+    rule, state = RULES[task.target], {name: Memory() for name in w}
+    for step in itertools.count():
         x, y = map(torch.from_numpy, task.batch(step))
         if task.activation is None:
             prediction = x @ w["weight"] + w.get("bias", 0.0)
@@ -275,11 +242,7 @@ def with_autograd(task: Task, steps: int) -> Trace:
             prediction = hidden @ w["weight2"] + w.get("bias2", 0.0)
         squares = (prediction - y) ** 2
         loss = squares.mean() if task.mean else squares.sum()
-        path.losses[step] = loss.item()
-        if task.keeps(step, steps):
-            path.parameters[step] = {name: value.detach().numpy().copy() for name, value in w.items()}
-        if step == steps:
-            return path
+        yield loss.item(), {name: value.detach().numpy() for name, value in w.items()}
         if task.zeroes(step):
             for value in w.values():
                 value.grad = None
@@ -288,76 +251,34 @@ def with_autograd(task: Task, steps: int) -> Trace:
         with torch.no_grad():
             for name, value in w.items():
                 rule(value, value.grad, state[name], **task.numbers)
-    return path
 
 
-def with_module(task: Task, steps: int) -> Trace:
-    """`nn.Module` and `torch.optim`."""
-    model, names = _module(task)
+def with_module(task: Task) -> Steps:
+    """`nn.Module` and `torch.optim`; `nn.Linear` keeps its weight as `[O, I]` and its bias as `[O]`."""
+    layers: list[nn.Module] = []
+    for layer in ("",) if task.activation is None else ("1", "2"):
+        inputs, outputs = task.start[f"weight{layer}"].shape
+        layers.append(nn.Linear(inputs, outputs, bias=f"bias{layer}" in task.start, dtype=torch.float64))
+    if task.activation is not None:
+        layers.insert(1, TORCH_ACTIVATIONS[task.activation]())
+    model = nn.Sequential(*layers)
+    for parameter, value in zip(model.parameters(), task.start.values(), strict=True):
+        parameter.data.copy_(torch.from_numpy(value.T).reshape(parameter.shape))
     loss_of = nn.MSELoss(reduction="mean" if task.mean else "sum")
     optimizer = load(task.target, "optimizer._target_", torch.optim.Optimizer)(model.parameters(), **task.numbers)
-    path = Trace()
-    for step in range(steps + 1):
+    for step in itertools.count():
         x, y = map(torch.from_numpy, task.batch(step))
         loss = loss_of(model(x), y)
-        path.losses[step] = loss.item()
-        if task.keeps(step, steps):
-            values = (value.detach().numpy().copy() for value in model.parameters())
-            # nn.Linear keeps its weight as [O, I] and its bias as [O]
-            path.parameters[step] = {
-                name: v.T if v.ndim == 2 else v[None] for name, v in zip(names, values, strict=True)
-            }
-        if step == steps:
-            return path
+        pairs = zip(task.start.items(), model.parameters(), strict=True)
+        yield loss.item(), {name: value.detach().numpy().T.reshape(first.shape) for (name, first), value in pairs}
         if task.zeroes(step):
             optimizer.zero_grad()
         loss.backward()
         _clip(task, list(model.parameters()))
         optimizer.step()
-    return path
 
 
-def with_lightning(config: Config, task: Task) -> tuple[Trace, int]:
-    """The run that `python -m src.train` makes, and the steps that it took: it stops where it diverges."""
-    losses, keeper, knobs = dict[int, float](), Keeper(task.every), config.trainer
-
-    def keep(step: int, name: str, value: float) -> None:
-        if name == "train/loss":
-            losses[step] = value
-
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        (member,) = build_members([RunSpec(config, Path(folder))])
-        if isinstance(member, LabError):
-            raise member
-        stepper = build_torch_stepper(config, member.problem, member.model)
-        marks = build_marks(config, [keeper])
-        loop = build_loop(stepper, [member], ["scratch"], marks, curves=Told(keep))
-        data = LabDataModule(
-            member.problem, knobs.max_steps, knobs.val_every_n_steps, knobs.block_size, cuts(config, [keeper]),
-            validates=member.problem.val is not None,
-        )  # fmt: skip
-        build_trainer(config, Path(folder)).fit(Descent(loop, events=True), datamodule=data)
-    kept = {step: loss / float(loop.unit[0]) for step, loss in losses.items()}
-    last = loop.step
-    if last not in kept:  # the batch that no step was taken on
-        x, y = (torch.from_numpy(rows)[None] for rows in task.batch(last))
-        with torch.no_grad():
-            kept[last] = float(stepper.loss.value(member.model(x), y)[0])
-    return Trace(kept, keeper.kept), last
-
-
-class Keeper(Watcher):
-    """Keeps the parameters every so many steps."""
-
-    def __init__(self, every_n_steps: int) -> None:
-        super().__init__(every_n_steps)
-        self.kept: dict[int, dict[str, Array]] = {}
-
-    def curves(self, loop: Loop) -> dict[str, Tensor]:
-        """Copy them; there is no curve of it."""
-        self.kept[loop.step] = {name: value.numpy()[0].copy() for name, value in loop.stepper.parameters().items()}
-        return {}
+TORCH_ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
 
 
 def _clip(task: Task, parameters: list[Tensor]) -> None:
@@ -367,34 +288,67 @@ def _clip(task: Task, parameters: list[Tensor]) -> None:
         nn.utils.clip_grad_value_(parameters, task.clip)
 
 
-def _module(task: Task) -> tuple[nn.Module, list[str]]:
-    """The model of layers of torch at the problem's start, and the names of its parameters."""
-    start = task.start
-    names = [name for name in ("weight", "bias", "weight1", "bias1", "weight2", "bias2") if name in start]
-    layers: list[nn.Module] = []
-    for weight in (name for name in names if name.startswith("weight")):
-        bias = weight.replace("weight", "bias")
-        inputs, outputs = start[weight].shape
-        layer = nn.Linear(inputs, outputs, bias=bias in start, dtype=torch.float64)
-        layer.weight.data = torch.tensor(start[weight].T.copy())
-        if bias in start:
-            layer.bias.data = torch.tensor(start[bias][0])
-        layers.append(layer)
-    between = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
-    if task.activation is not None:
-        layers.insert(1, between[task.activation]())
-    return nn.Sequential(*layers), names
+@dataclass(frozen=True)
+class Trace:
+    """A descent: by step the loss of the parameters after so many steps, some of these parameters, and its time."""
+
+    losses: Mapping[int, float]
+    parameters: Mapping[int, Parameters]
+    seconds: float
+
+
+def follow(descent: Steps, steps: int, every: int = 1) -> Trace:
+    """Take so many steps of a descent; parameters are kept at the start, at multiples of `every` and at the end."""
+    began = time.perf_counter()
+    losses, parameters = dict[int, float](), dict[int, Parameters]()
+    for step, (loss, w) in enumerate(itertools.islice(descent, steps + 1)):
+        losses[step] = loss
+        if step % every == 0 or step == steps:
+            parameters[step] = {name: value.copy() for name, value in w.items()}
+    return Trace(losses, parameters, time.perf_counter() - began)
+
+
+def with_lightning(config: Config, task: Task, every: int) -> Trace:
+    """The run that `python -m src.train` makes: it ends early where it diverges."""
+    began, keeper, knobs = time.perf_counter(), Keeper(every), config.trainer
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (member,) = build.build_members([build.RunSpec(config, Path(folder))])
+        if isinstance(member, LabError):
+            raise member
+        stepper = build.build_torch_stepper(config, member.problem, member.model)
+        loop = build.build_loop(stepper, [member], ["scratch"], build.build_marks(config, [keeper]))
+        data = LabDataModule(
+            member.problem, knobs.max_steps, knobs.val_every_n_steps, knobs.block_size, build.cuts(config, [keeper]),
+            validates=member.problem.val is not None,
+        )  # fmt: skip
+        build.build_trainer(config, Path(folder)).fit(Descent(loop, events=True), datamodule=data)
+    steps, values = loop.curves.columns()["train/loss"]
+    losses = dict(zip(steps, (values[:, 0] / loop.unit[0]).tolist(), strict=True))
+    if loop.step not in losses:  # the batch that no step was taken on
+        x, y = (torch.from_numpy(rows)[None] for rows in task.batch(loop.step))
+        with torch.no_grad():
+            losses[loop.step] = float(stepper.loss.value(member.model(x), y)[0])
+    return Trace(losses, keeper.kept, time.perf_counter() - began)
+
+
+class Keeper(Watcher):
+    """Keeps the parameters every so many steps."""
+
+    def __init__(self, every_n_steps: int) -> None:
+        super().__init__(every_n_steps)
+        self.kept: dict[int, Parameters] = {}
+
+    def curves(self, loop: Loop) -> dict[str, Tensor]:
+        """No curve; the parameters are copied."""
+        self.kept[loop.step] = {name: value.numpy()[0].copy() for name, value in loop.stepper.parameters().items()}
+        return {}
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
-def numbers_of(target: str) -> tuple[str, ...]:
-    """What the rule by hand takes beside parameter, gradient and state."""
-    return tuple(inspect.signature(RULES[target]).parameters)[3:]
-
-
-def task_of(config: Config, every: int) -> Task:
+def task_of(config: Config) -> Task:
     """What is to be solved, from a checked config.
 
     Raises:
@@ -406,14 +360,14 @@ def task_of(config: Config, every: int) -> Task:
     target, numbers = config.optimizer.target_, config.optimizer.arguments()
     numbers = {name: value for name, value in numbers.items() if not name.startswith("_")}
     if target not in RULES:
-        raise LabError(f"optimizer._target_={target} is not written by hand here; optimizer={', '.join(NAMES)} are")
-    taken = numbers_of(target)
+        raise LabError(f"optimizer._target_={target} is not written by hand here; optimizer={NAMES} are")
+    taken = list(inspect.signature(RULES[target]).parameters)[3:]  # after parameter, gradient and state
     if extra := [name for name in numbers if name not in taken]:
         raise LabError(f"optimizer.{extra[0]} is not written by hand here; {', '.join(taken)} are")
     if config.scheduler is not None:
         raise LabError("schedules are not written by hand here: scheduler=none")
-    data = build_problem(config)
-    built = build_model(config, data)
+    data = build.build_problem(config)
+    built = build.build_model(config, data)
     size = config.data.batch_size
     rows, full = len(data.train), size == "full" or int(size) >= len(data.train)
     return Task(
@@ -428,7 +382,6 @@ def task_of(config: Config, every: int) -> Task:
         clip=knobs.gradient_clip_val,
         clip_by_norm=knobs.gradient_clip_algorithm == "norm",
         zero_every=knobs.zero_grad_every_n_steps,
-        every=every,
     )
 
 
@@ -442,16 +395,15 @@ class Comparison:
 
     Attributes:
         traces: by what each is called; Lightning's is the last.
-        parameters: by step, the largest difference of two parameters, over the largest parameter there where that is
-            above 1.
-        losses: by step, the largest difference of two losses, relative.
-        rounding: the same two for targets moved in their last bit, the largest up to each step.
+        parameters: by step, as `parameters_apart` of the four.
+        losses: by step, as `losses_apart` of the four.
+        rounding: the same two of NumPy and NumPy with targets moved in their last bit.
     """
 
     traces: Mapping[str, Trace]
     parameters: Mapping[int, float]
     losses: Mapping[int, float]
-    rounding: Sequence[Mapping[int, float]]
+    rounding: tuple[Mapping[int, float], Mapping[int, float]]
 
     @property
     def part_at(self) -> int | None:
@@ -460,64 +412,63 @@ class Comparison:
         past += [step for step, apart in self.losses.items() if not apart <= LOSSES_WITHIN]
         return min(past, default=None)
 
-    def _rounding_explains(self, step: int) -> bool:
-        """Whether they are no further apart there than a hundred times what a last bit does."""
-        pairs = zip((self.parameters, self.losses), self.rounding, strict=True)
-        return all(apart.get(step, 0.0) <= 100 * rounding.get(step, np.inf) for apart, rounding in pairs)
+    def _rounding_explains(self, at: int) -> bool:
+        """Whether they are no further apart there than a hundred times what a last bit has done up to there."""
+        return all(
+            apart.get(at, 0.0) <= 100 * max(moved for step, moved in rounding.items() if step <= at)
+            for apart, rounding in zip((self.parameters, self.losses), self.rounding, strict=True)
+        )
 
     def verdict(self) -> str:
         """In words."""
-        limits = f"(limits: {PARAMETERS_WITHIN:g} and {LOSSES_WITHIN:g})"
-        far = f"parameters differ by {_worst(self.parameters):.1e}, losses by {_worst(self.losses):.1e} of themselves"
+        worst, worst_loss, moved = (max(x.values()) for x in (self.parameters, self.losses, self.rounding[0]))
+        far = f"parameters differ by {worst:.1e}, losses by {worst_loss:.1e} of themselves"
+        far += f" (limits: {PARAMETERS_WITHIN:g} and {LOSSES_WITHIN:g})"
         first = self.part_at
         if first is None:
-            return f"the four ways agree: {far} {limits}"
-        told = f"the four ways do not agree from step {first:,} on: {far} {limits}"
-        if not self._rounding_explains(first):
-            return told
+            return f"the four ways agree: {far}"
+        why = (
+            ". This descent magnifies rounding: targets moved in their last bit move its parameters by "
+            f"{moved:.1e}; fewer steps or a smaller learning rate show whether they agree"
+        )
         return (
-            f"{told}. This descent magnifies rounding: targets moved in their last bit move its parameters by "
-            f"{_worst(self.rounding[0]):.1e}; fewer steps or a smaller learning rate show whether they agree"
+            f"the four ways do not agree from step {first:,} on: {far}{why if self._rounding_explains(first) else ''}"
         )
 
 
 def compare(config: Config, every: int) -> Comparison:
-    """Solve it four ways."""
-    # compared ten times as often as printed
-    task = task_of(config, next(kept for kept in range(max(1, every // 10), every + 1) if every % kept == 0))
-    began = time.perf_counter()
-    lightning, steps = with_lightning(config, task)
-    lightning.seconds = time.perf_counter() - began
-    traces = {}
+    """Solve it four ways; parameters are compared ten times as often as they are printed."""
+    task, often = task_of(config), next(n for n in range(max(1, every // 10), every + 1) if every % n == 0)
+    lightning = with_lightning(config, task, often)
+    steps = max(lightning.losses)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], task.targets.shape)
+    moved = replace(task, targets=task.targets * (1 + np.finfo(float).eps * signs))
     with np.errstate(all="ignore"):
-        for name, way in {"NumPy": with_numpy, "autograd": with_autograd, "nn.Module": with_module}.items():
-            began = time.perf_counter()
-            traces[name] = way(task, steps)
-            traces[name].seconds = time.perf_counter() - began
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], task.targets.shape)
-        moved = with_numpy(replace(task, targets=task.targets * (1 + np.finfo(float).eps * signs)), steps)
-        pair = {"NumPy": traces["NumPy"], "moved": moved}
+        ways = {"NumPy": with_numpy, "autograd": with_autograd, "nn.Module": with_module}
+        traces = {name: follow(way(task), steps, often) for name, way in ways.items()}
+        pair = [traces["NumPy"], follow(with_numpy(moved), steps, often)]
         traces["Lightning"] = lightning
-        rounding = [_so_far(how(pair)) for how in (parameters_apart, losses_apart)]
-        return Comparison(traces, parameters_apart(traces), losses_apart(traces), rounding)
+        four = list(traces.values())
+        rounding = parameters_apart(pair), losses_apart(pair)
+        return Comparison(traces, parameters_apart(four), losses_apart(four), rounding)
 
 
-def parameters_apart(traces: Mapping[str, Trace]) -> dict[int, float]:
-    """The largest difference of the parameters after each number of steps that all have kept."""
+def parameters_apart(traces: Sequence[Trace]) -> dict[int, float]:
+    """By step, the largest difference of two parameters, over the largest parameter there where that is above 1."""
     apart = {}
-    for step in sorted(set.intersection(*(set(trace.parameters) for trace in traces.values()))):
-        kept = [trace.parameters[step] for trace in traces.values()]
-        stacked = np.stack([np.concatenate([p.ravel() for _, p in sorted(values.items())]) for values in kept])
-        apart[step] = _apart(stacked) / max(1.0, float(np.nan_to_num(np.abs(stacked)).max()))
+    for step in traces[0].parameters:
+        kept = [trace.parameters[step] for trace in traces]
+        rows = np.stack([np.concatenate([w[name].ravel() for name in sorted(w)]) for w in kept])
+        apart[step] = _apart(rows) / max(1.0, _largest(rows))
     return apart
 
 
-def losses_apart(traces: Mapping[str, Trace]) -> dict[int, float]:
-    """The relative difference of the losses after each number of steps that all have one for."""
+def losses_apart(traces: Sequence[Trace]) -> dict[int, float]:
+    """By step, the largest difference of two losses, relative."""
     apart = {}
-    for step in sorted(set.intersection(*(set(trace.losses) for trace in traces.values()))):
-        losses = np.array([trace.losses[step] for trace in traces.values()])
-        apart[step] = _apart(losses[:, None]) / (float(np.nan_to_num(np.abs(losses)).max()) or 1.0)
+    for step in traces[0].losses:
+        rows = np.array([[trace.losses[step]] for trace in traces])
+        apart[step] = _apart(rows) / (_largest(rows) or 1.0)
     return apart
 
 
@@ -530,26 +481,19 @@ def _apart(rows: Array) -> float:
     return float((rows.max(0) - rows.min(0))[shared].max()) if shared.any() else 0.0
 
 
-def _so_far(apart: Mapping[int, float]) -> dict[int, float]:
-    return dict(zip(apart, np.maximum.accumulate(list(apart.values())).tolist(), strict=True))
-
-
-def _worst(apart: Mapping[int, float]) -> float:
-    return max(apart.values(), default=0.0)
+def _largest(rows: Array) -> float:
+    return float(np.nan_to_num(np.abs(rows)).max())
 
 
 def show(console: Console, comparison: Comparison, steps: int, every: int) -> None:
     """Losses side by side, the parameters at the end where they are few, and the verdict."""
     traces = comparison.traces
-    table = Table()
-    for column in ("step", *traces, "difference"):
-        table.add_column(column, justify="right")
+    table = _table("step", *traces, "difference")
     last = max(comparison.parameters)
     for step, apart in comparison.parameters.items():
         if step % every and step != last:
             continue
-        losses = [f"{trace.losses[step]:.6g}" if step in trace.losses else "" for trace in traces.values()]
-        table.add_row(f"{step:,}", *losses, f"{apart:.1e}")
+        table.add_row(f"{step:,}", *(f"{trace.losses[step]:.6g}" for trace in traces.values()), f"{apart:.1e}")
     table.add_section()
     table.add_row("seconds", *(f"{trace.seconds:.2f}" for trace in traces.values()), "", style="dim")
     console.print("loss after each number of steps, and the largest difference of the parameters there:")
@@ -558,15 +502,17 @@ def show(console: Console, comparison: Comparison, steps: int, every: int) -> No
         console.print(f"the Lightning run diverged after {last:,} of {steps:,} steps, and there the others end too")
     final = traces["Lightning"].parameters[last]
     if sum(value.size for value in final.values()) <= 6:
-        ends = Table()
-        for column in (f"after {last:,}", *traces):
-            ends.add_column(column, justify="right")
+        ends = _table(f"after {last:,}", *traces)
         for name, value in final.items():
             for index in np.ndindex(value.shape):
                 cell = name if value.size == 1 else f"{name}{list(index)}"
                 ends.add_row(cell, *(f"{trace.parameters[last][name][index]:.10g}" for trace in traces.values()))
         console.print(ends)
     console.print(comparison.verdict(), style="green" if comparison.part_at is None else "red", soft_wrap=True)
+
+
+def _table(*headers: str) -> Table:
+    return Table(*(Column(header, justify="right") for header in headers))
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -1,5 +1,6 @@
 """Four ways to solve the same problem: they agree, and what is wrong in one of them is told."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from src import scratch
-from src.scratch import main, with_numpy
+from src.scratch import follow, main, with_numpy
 
 
 def words(text: str) -> list[str]:
@@ -64,6 +65,7 @@ def test_they_are_shown_side_by_side(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def slightly_wrong(rule: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(rule)  # what numbers it takes is read off the rule
     def wrong(w: Any, g: Any, s: dict[str, Any], **numbers: Any) -> None:
         rule(w, g * (1 + 1e-10), s, **numbers)
 
@@ -74,8 +76,6 @@ def test_a_small_mistake_in_a_rule_is_found(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(scratch.RULES, "torch.optim.SGD", slightly_wrong(scratch.sgd))
-    # the number of arguments is read off the rule
-    monkeypatch.setattr(scratch, "numbers_of", lambda target: ("lr",))
     with pytest.raises(SystemExit, match="1"):
         main(words("experiment=noisy_line"))
     assert "do not agree from step 1 on" in capsys.readouterr().out
@@ -133,7 +133,7 @@ def test_a_descent_is_a_function_to_read_and_to_call() -> None:
     """Three points of y = 2x by hand: w <- w - 0.01 · 2 · 14/3 (w - 2)."""
     x = np.array([[1.0], [2.0], [3.0]])
     task = scratch.Task(x, 2 * x, None, {"weight": np.array([[1.0]])}, None, True, "torch.optim.SGD", {"lr": 0.01})
-    trace = with_numpy(task, 3)
+    trace = follow(with_numpy(task), 3)
     known = [2 - (1 - 0.01 * 2 * 14 / 3) ** k for k in range(4)]
     assert [float(w["weight"][0, 0]) for w in trace.parameters.values()] == pytest.approx(known, rel=1e-14)
     assert list(trace.losses.values()) == pytest.approx([14 / 3 * (w - 2) ** 2 for w in known], rel=1e-13)
