@@ -37,7 +37,7 @@ def formulas(text: str, vector: Tensor | None = None, **texts: str) -> dict[str,
     return {row.by: row for row in symbolic.derivatives(read, detached(values), back.gradients, vector)}
 
 
-def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 1
@@ -211,7 +211,7 @@ def test_without_a_vector_the_forward_table_is_shown_and_the_vector_explained(ca
     ],
 )
 def test_anything_but_arithmetic_is_refused_with_the_list(capsys, text):
-    error = told(capsys, text, "x=1")
+    error = error_of(capsys, text, "x=1")
     assert "is not arithmetic; a formula has numbers" in error
     assert "sigmoid" in error
 
@@ -256,7 +256,7 @@ def test_anything_but_arithmetic_is_refused_with_the_list(capsys, text):
     ],
 )
 def test_a_mistake_ends_in_a_sentence(capsys, words, sentence):
-    assert sentence in told(capsys, *words)
+    assert sentence in error_of(capsys, *words)
 
 
 def test_the_graph_holds_the_values(tmp_path, capsys):
@@ -265,7 +265,7 @@ def test_the_graph_holds_the_values(tmp_path, capsys):
     text = path.read_text()
     for number in (21, 12, 10, 9, 6):
         assert f">{number}</text>" in text
-    assert "cannot be written (No such file" in told(capsys, "x", "x=1", f"graph={tmp_path / 'no' / 'a.png'}")
+    assert "cannot be written (No such file" in error_of(capsys, "x", "x=1", f"graph={tmp_path / 'no' / 'a.png'}")
 
 
 @pytest.mark.parametrize(

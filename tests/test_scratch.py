@@ -1,4 +1,4 @@
-"""Four ways to solve the same problem: they agree, and what is wrong in one of them is told."""
+"""Four ways to solve the same problem: they agree, and what is wrong in one of them is found."""
 
 import functools
 from collections.abc import Callable
@@ -134,6 +134,6 @@ def test_a_descent_is_a_function_to_read_and_to_call() -> None:
     x = np.array([[1.0], [2.0], [3.0]])
     task = scratch.Task(x, 2 * x, None, {"weight": np.array([[1.0]])}, None, True, "torch.optim.SGD", {"lr": 0.01})
     trace = follow(with_numpy(task), 3)
-    known = [2 - (1 - 0.01 * 2 * 14 / 3) ** k for k in range(4)]
-    assert [float(w["weight"][0, 0]) for w in trace.parameters.values()] == pytest.approx(known, rel=1e-14)
-    assert list(trace.losses.values()) == pytest.approx([14 / 3 * (w - 2) ** 2 for w in known], rel=1e-13)
+    exact = [2 - (1 - 0.01 * 2 * 14 / 3) ** k for k in range(4)]
+    assert [float(w["weight"][0, 0]) for w in trace.parameters.values()] == pytest.approx(exact, rel=1e-14)
+    assert list(trace.losses.values()) == pytest.approx([14 / 3 * (w - 2) ** 2 for w in exact], rel=1e-13)

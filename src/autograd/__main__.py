@@ -25,7 +25,7 @@ from src.autograd.formula import (
     shape,
 )
 from src.autograd.symbolic import Derivative, derivatives
-from src.autograd.tape import Backward, Edge, Values, backward, check_vector, detached, forward, kinks, trouble
+from src.autograd.tape import Backward, Edge, Values, backward, detached, forward, kinks, trouble
 from src.autograd.text import number_text, tensor_text
 
 USAGE = f"""\
@@ -68,7 +68,8 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         if "--examples" in words:
             if len(words) > 1:
-                raise FormulaError(f"--examples stands alone; {_other(words, '--examples')} is too much")
+                other = next(word for word in words if word != "--examples")
+                raise FormulaError(f"--examples stands alone; {other} is too much")
             _examples(console)
         else:
             _formula(console, words)
@@ -79,17 +80,13 @@ def main(words: Sequence[str] | None = None) -> None:
         raise SystemExit(130) from None
 
 
-def _other(words: Sequence[str], word: str) -> str:
-    return next(other for other in words if other != word)
-
-
 def _formula(console: Console, words: Sequence[str]) -> None:
     formula, given, vector, graph = _asked(words)
     path = check_path(graph, formula) if graph is not None else None
     values = forward(formula, given)
     result = values[formula.result]
-    if vector is not None:
-        check_vector(result, vector)
+    if vector is not None and vector.shape != result.shape:
+        raise FormulaError(f"v is {shape(vector)}, but the result is {shape(result)}; v must have its shape")
     console.print(_heading(formula, given), soft_wrap=True)
     _print(console, "Forward, from the variables to the result", _forward_table(console, formula, values))
     plain = detached(values)
@@ -143,8 +140,8 @@ def _asked(words: Sequence[str]) -> tuple[Formula, dict[str, Tensor], Tensor | N
         unused = "" if product or not surplus else f" ({', '.join(surplus)} is not in the formula)"
         raise FormulaError(f"{', '.join(missing)} has no value; say {values}{product}{unused}")
     if surplus:
-        known = ", ".join([*names, *RESERVED])
-        raise FormulaError(f"{surplus[0]} is not in the formula{nearest(surplus[0], RESERVED)} (known: {known})")
+        possible = ", ".join([*names, *RESERVED])
+        raise FormulaError(f"{surplus[0]} is not in the formula{nearest(surplus[0], RESERVED)} (known: {possible})")
     return formula, {name: parse_value(name, pairs[name]) for name in names}, vector, graph
 
 
@@ -212,7 +209,7 @@ def _edge(edge: Edge, back: Backward) -> str:
 
 
 def _remarks(console: Console, formula: Formula, values: Values, back: Backward) -> None:
-    """What the tables cannot say: kinks, slopes without end."""
+    """What the tables cannot say: kinks, slopes that are not finite."""
     at_kinks = [f"{node.made} ({node.name})" for node in kinks(formula, values)]
     if at_kinks:
         _note(
@@ -220,9 +217,8 @@ def _remarks(console: Console, formula: Formula, values: Values, back: Backward)
             f"{', '.join(at_kinks)}: at a kink there is no derivative; torch takes one value between the slopes of the "
             "two sides, the central difference their mean, so the two may disagree.",
         )
-    known = {"step": "step(x) is 1 for x > 0, else 0.", "Heaviside": "Heaviside(x) is 1 for x > 0, 1/2 at 0, else 0."}
-    for name, meaning in known.items():
-        if any(name in edge.rule for edge in back.edges):
+    for meaning in ("step(x) is 1 for x > 0, else 0.", "Heaviside(x) is 1 for x > 0, 1/2 at 0, else 0."):
+        if any(meaning.partition("(")[0] in edge.rule for edge in back.edges):
             _note(console, meaning)
     apart = [node.name for node in formula.nodes if not back.agree(node)]
     endless = [node.name for node in formula.nodes if not bool(back.gradients[node].isfinite().all())]

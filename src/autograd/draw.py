@@ -1,8 +1,12 @@
-"""The computation graph as a picture: values going right in blue, derivatives coming back in orange."""
+"""The computation graph as a picture: values going right in blue, derivatives coming back in orange.
+
+Layers and crossings are Sugiyama's; a library for graphs (networkx, Graphviz) does not place numbers along the lines so
+that none covers another.
+"""
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +30,8 @@ DISTANCE = 0.06
 LETTER, LINE = 0.602 * POINTS / 72, 1.25 * POINTS / 72
 
 Point = tuple[float, float]
-# a line of the graph, or a node: what has its value and its gradient written to it
-Place = tuple[Node, Node] | Node
+# what has its value and its gradient written to it: a line of the graph, from an input to its step, or a node
+Labelled = tuple[Node, Node] | Node
 # where a line passes a layer that it has no node in
 Slot = Node | tuple[Node, Node, int]
 
@@ -58,8 +62,8 @@ class Layout:
 
     nodes: Mapping[Node, Box]
     lines: Mapping[tuple[Node, Node], Sequence[Point]]
-    labels: Mapping[Place, Box]
-    texts: Mapping[Place, tuple[str, str]]
+    labels: Mapping[Labelled, Box]
+    texts: Mapping[Labelled, tuple[str, str]]
 
 
 def check_path(path: str, formula: Formula) -> Path:
@@ -100,7 +104,7 @@ def _layout(formula: Formula, values: Values, back: Backward, spread: float) -> 
     texts = _texts(formula, values, back)
     layers, paths = _layers(formula)
     sizes = {node: _box((node.made or node.name, node.name)) for node in formula.nodes}
-    labels = {place: _box(text) for place, text in texts.items()}
+    labels = {of: _box(text) for of, text in texts.items()}
     number = {slot: index for index, layer in enumerate(layers) for slot in layer}
     wide = [max(sizes[slot].width for slot in layer if isinstance(slot, Node)) for layer in layers]
     middles = [0.0]
@@ -110,25 +114,25 @@ def _layout(formula: Formula, values: Values, back: Backward, spread: float) -> 
         gap = max(inside) * (1.1 if len(inside) == 1 else 1.4 * spread) + 0.4
         middles.append(middles[-1] + (wide[index - 1] + wide[index]) / 2 + gap)
     high = max(box.height for box in [*labels.values(), *sizes.values()]) * spread**0.5 + 0.35
-    places = {
+    at = {
         slot: (middle, ((len(layer) - 1) / 2 - index) * high)
         for middle, layer in zip(middles, layers, strict=True)
         for index, slot in enumerate(layer)
     }
-    nodes = {node: _box((node.made or node.name, node.name), places[node]) for node in formula.nodes}
+    nodes = {node: replace(box, x=at[node][0], y=at[node][1]) for node, box in sizes.items()}
     lines: dict[tuple[Node, Node], list[Point]] = {}
     for ends, path in paths.items():
         corners: list[Point] = []
         for slot in path:
-            (x, y), half = places[slot], (nodes[slot].width if isinstance(slot, Node) else wide[number[slot]]) / 2
+            (x, y), half = at[slot], (nodes[slot].width if isinstance(slot, Node) else wide[number[slot]]) / 2
             corners += [(x - half, y), (x + half, y)]
         lines[ends] = corners[1:-1]
-    beside: dict[Place, Box] = {}
+    beside: dict[Labelled, Box] = {}
     for node in (*formula.variables, formula.result):
         shift = (nodes[node].width + labels[node].width) / 2 + 1.2 * DISTANCE
-        x = places[node][0] + (-shift if node in formula.variables else shift)
-        beside[node] = _box(texts[node], (x, places[node][1]))
-    return Layout(nodes, lines, {**beside, **_placed(lines, texts, [*nodes.values(), *beside.values()])}, texts)
+        x = at[node][0] + (-shift if node in formula.variables else shift)
+        beside[node] = _box(texts[node], (x, at[node][1]))
+    return Layout(nodes, lines, {**beside, **_put_labels(lines, texts, [*nodes.values(), *beside.values()])}, texts)
 
 
 def draw(formula: Formula, values: Values, back: Backward) -> "Figure":
@@ -138,12 +142,10 @@ def draw(formula: Formula, values: Values, back: Backward) -> "Figure":
     plan = layout(formula, values, back)
     corners = [Box(*corner, 0, 0) for line in plan.lines.values() for corner in line]
     boxes = [*plan.nodes.values(), *plan.labels.values(), *corners]
-    left, bottom = (
-        min(box.x - box.width / 2 for box in boxes) - 0.15,
-        min(box.y - box.height / 2 for box in boxes) - 0.15,
-    )
-    right, top = max(box.x + box.width / 2 for box in boxes) + 0.15, max(box.y + box.height / 2 for box in boxes) + 0.2
-    right = max(right, left + 4.6)  # the legend's
+    left = min(box.x - box.width / 2 for box in boxes) - 0.15
+    bottom = min(box.y - box.height / 2 for box in boxes) - 0.15
+    right = max(left + 4.6, max(box.x + box.width / 2 for box in boxes) + 0.15)  # at least the legend's width
+    top = max(box.y + box.height / 2 for box in boxes) + 0.2
     title = textwrap.wrap(formula.text, int((right - left) / LETTER) - 4)
     head = top + LINE * (len(title) + 1.5)
     figure = Figure(figsize=(right - left, head - bottom), facecolor="white")
@@ -158,8 +160,8 @@ def draw(formula: Formula, values: Values, back: Backward) -> "Figure":
         text = f"{node.made}\n{node.name}" if node.made else node.name
         axes.text(box.x, box.y, text, ha="center", va="center", bbox=style, zorder=3, **font)
     white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
-    for place, box in plan.labels.items():
-        for text, colour, side in zip(plan.texts[place], (BLUE, ORANGE), (1, -1), strict=True):
+    for of, box in plan.labels.items():
+        for text, colour, side in zip(plan.texts[of], (BLUE, ORANGE), (1, -1), strict=True):
             y, edge = box.y + side * box.height / 2, "top" if side > 0 else "bottom"
             axes.text(box.x, y, text, color=colour, ha="center", va=edge, bbox=white, zorder=2, **font)
     axes.text(left + 0.15, head - 0.1, "\n".join(title), va="top", **font)
@@ -169,14 +171,14 @@ def draw(formula: Formula, values: Values, back: Backward) -> "Figure":
     return figure
 
 
-def _texts(formula: Formula, values: Values, back: Backward) -> dict[Place, tuple[str, str]]:
+def _texts(formula: Formula, values: Values, back: Backward) -> dict[Labelled, tuple[str, str]]:
     """Value and gradient, on every line and beside the ends."""
-    texts: dict[Place, tuple[str, str]] = {}
+    texts: dict[Labelled, tuple[str, str]] = {}
     for edge in back.edges:
         value, gradient = (tensor_text(flow, 3, 4) for flow in (values[edge.input].detach(), edge.gradient))
-        place = edge.input, edge.step
+        line = edge.input, edge.step
         # x*x takes x twice, along one line
-        texts[place] = (value, f"{texts[place][1]} and {gradient}" if place in texts else gradient)
+        texts[line] = (value, f"{texts[line][1]} and {gradient}" if line in texts else gradient)
     for node in (*formula.variables, formula.result):
         texts[node] = (tensor_text(values[node].detach(), 3, 4), tensor_text(back.gradients[node], 3, 4))
     return texts
@@ -207,32 +209,32 @@ def _layers(formula: Formula) -> tuple[list[list[Slot]], dict[tuple[Node, Node],
 
 
 def _untangle(layers: list[list[Slot]], pairs: Sequence[tuple[Slot, Slot]]) -> None:
-    """Sweeps left and right, every slot to the mean place of its neighbours (Sugiyama, Tagawa and Toda 1981)."""
+    """Sweeps left and right, every slot to the mean position of its neighbours (Sugiyama, Tagawa and Toda 1981)."""
     near: dict[bool, dict[Slot, list[Slot]]] = {True: {}, False: {}}
     for a, b in pairs:
         near[True].setdefault(b, []).append(a)
         near[False].setdefault(a, []).append(b)
-    places = {slot: index - (len(layer) - 1) / 2 for layer in layers for index, slot in enumerate(layer)}
+    positions = {slot: index - (len(layer) - 1) / 2 for layer in layers for index, slot in enumerate(layer)}
     for rightwards in (False, True) * 3:
         for layer in layers if rightwards else reversed(layers):
             means = {
-                slot: sum(places[other] for other in others) / len(others) if others else places[slot]
+                slot: sum(positions[other] for other in others) / len(others) if others else positions[slot]
                 for slot in layer
                 for others in [near[rightwards].get(slot, [])]
             }
             layer.sort(key=means.__getitem__)
-            places.update({slot: index - (len(layer) - 1) / 2 for index, slot in enumerate(layer)})
+            positions.update({slot: index - (len(layer) - 1) / 2 for index, slot in enumerate(layer)})
 
 
-def _placed(
-    lines: Mapping[tuple[Node, Node], Sequence[Point]], texts: Mapping[Place, tuple[str, str]], taken: list[Box]
-) -> dict[Place, Box]:
+def _put_labels(
+    lines: Mapping[tuple[Node, Node], Sequence[Point]], texts: Mapping[Labelled, tuple[str, str]], taken: list[Box]
+) -> dict[Labelled, Box]:
     """Each label on its line, where it covers least of boxes, of other labels and of other lines."""
     dots = {
         ends: np.array([_along(*piece, t / 20) for piece in pairwise(line) for t in range(21)])
         for ends, line in lines.items()
     }
-    labels: dict[Place, Box] = {}
+    labels: dict[Labelled, Box] = {}
     for ends, line in lines.items():
         others = np.concatenate([np.zeros((0, 2)), *(path for other, path in dots.items() if other != ends)])
         pieces = list(pairwise(line))[:5]

@@ -1,8 +1,9 @@
 """What circulates about gradients, run and held against what is shown: the examples, and torch's habits."""
 
-import ast
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 
 import torch
 
@@ -108,9 +109,8 @@ def check(example: Example) -> Outcome:
         and not any(bool((by_name[name] == number).any()) for name, number in example.wrong.items())
         and all(back.agree(node) for node in formula.nodes)
     )
-    return Outcome(
-        values[formula.result].item(), {name: float(part.flatten()[0]) for name, part in by_name.items()}, right
-    )
+    first = {name: float(gradient.flatten()[0]) for name, gradient in by_name.items()}
+    return Outcome(values[formula.result].item(), first, right)
 
 
 def show(facts: tuple[Fact, ...]) -> list[tuple[str, bool]]:
@@ -121,21 +121,17 @@ def show(facts: tuple[Fact, ...]) -> list[tuple[str, bool]]:
     session: dict[str, object] = {"torch": torch}
     outcomes = []
     for fact in facts:
-        seen = ""
-        for line in fact.lines:
-            seen = _run(line, session)
+        seen = [_run(line, session) for line in fact.lines][-1]
         right = seen.startswith(fact.seen) if "Error: " in fact.seen else seen == fact.seen
         outcomes.append((seen, right))
     return outcomes
 
 
 def _run(line: str, session: dict[str, object]) -> str:
-    try:
-        ast.parse(line, mode="eval")
-    except SyntaxError:
-        exec(line, session)
-        return ""
-    try:
-        return repr(eval(line, session))
-    except Exception as error:  # whatever is raised is what the line gives
-        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    """What Python's prompt prints after a line."""
+    with redirect_stdout(StringIO()) as printed:
+        try:
+            exec(compile(line, "fact", "single"), session)
+        except Exception as error:  # whatever is raised is what the line gives
+            return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return printed.getvalue().rstrip()

@@ -1,4 +1,8 @@
-"""A formula as nodes in the order of their evaluation: held against a list, never evaluated as Python."""
+"""A formula as nodes in the order of their evaluation: Python's `ast` reads it, and each part is held against a list.
+
+Not by sympy's parser: that one evaluates the text as Python, joins what is written twice, and has no sentence for a
+mistake.
+"""
 
 import ast
 import difflib
@@ -242,7 +246,7 @@ class _Reader:
             raise FormulaError(f"the formula is nested (or a sum of terms) more than {DEEPEST} deep; say a shorter one")
         match part:
             case ast.Constant(value=int() | float() as number):
-                return self._constant(part, _tensor(_float(number)))
+                return self._constant(part, _tensor(number))
             case ast.Name(id=name):
                 return self._name(part, name)
             case ast.BinOp(left=left, op=sign, right=right) if type(sign) in BINARY:
@@ -289,8 +293,8 @@ class _Reader:
             return self._constant(part, _maker(_plain(part), name, inputs))
         if name not in FUNCTIONS:
             product = f", and a product is {name}*(...)" if len(name) == 1 else ""
-            known = ", ".join(FUNCTIONS)
-            raise FormulaError(f"there is no function {name}{nearest(name, FUNCTIONS)} (functions: {known}{product})")
+            names = ", ".join(FUNCTIONS)
+            raise FormulaError(f"there is no function {name}{nearest(name, FUNCTIONS)} (functions: {names}{product})")
         takes = len(FUNCTIONS[name].rules)
         if len(inputs) != takes:
             given = "argument" if takes == 1 else "arguments"
@@ -307,18 +311,14 @@ class _Reader:
 
 
 def _tensor(number: float) -> Tensor:
-    return torch.tensor(number, dtype=torch.float64)
-
-
-def _float(number: float) -> float:
     try:
-        return float(number)
-    except OverflowError:
-        return math.inf
+        return torch.tensor(float(number), dtype=torch.float64)
+    except OverflowError:  # a whole number of more digits than a float64 can hold
+        return torch.tensor(math.inf, dtype=torch.float64)
 
 
 def _made(part: ast.expr, inputs: Sequence[Node]) -> str:
-    """The step with the names of its inputs in their place."""
+    """The step with the names of its inputs instead of them."""
     names: list[Any] = [ast.Name(node.name) for node in inputs]
     match part:
         case ast.BinOp(op=sign):

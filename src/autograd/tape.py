@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.autograd.formula import OPERATIONS, Formula, FormulaError, Node, evaluate, shape
+from src.autograd.formula import OPERATIONS, Formula, Node, evaluate
 
 Values = Mapping[Node, Tensor]
-
-ELEMENTWISE = ("+", "-", "*", "/", "**", "max", "min")
 
 
 @dataclass(frozen=True)
@@ -75,20 +73,10 @@ def backward(formula: Formula, values: Values, vector: Tensor | None = None) -> 
     return Backward(gradients, differences, tuple(edges))
 
 
-def check_vector(result: Tensor, vector: Tensor) -> None:
-    """Raises FormulaError where a vector cannot be multiplied with a Jacobian from the left."""
-    if vector.shape != result.shape:
-        raise FormulaError(f"v is {shape(vector)}, but the result is {shape(result)}; v must have its shape")
-
-
 def kinks(formula: Formula, values: Values) -> list[Node]:
     """The steps that are evaluated where their slope jumps."""
-    found = []
-    for node in formula.steps:
-        kink = OPERATIONS[node.operation].kink
-        if kink and bool(kink(*_inputs(node, values)).any()):
-            found.append(node)
-    return found
+    slopes = [(node, OPERATIONS[node.operation].kink) for node in formula.steps]
+    return [node for node, kink in slopes if kink and bool(kink(*_inputs(node, values)).any())]
 
 
 def detached(values: Values) -> dict[Node, Tensor]:
@@ -127,7 +115,9 @@ def _rule(node: Node, index: int, values: Values, entry: Tensor) -> str:
         lowered = f"**{power - 1:g}" if power > 1 else f"**({power - 1:g})"
         return f"g*{names['b']}*{names['a']}{'' if power == 2 else lowered}"
     rule = OPERATIONS[operation].rules[index].format(**names, out=node.name, n=entry.numel())
-    return f"sum({rule})" if operation in ELEMENTWISE and entry.shape != values[node].shape else rule
+    # of two, element by element, where the smaller one was broadcast; dot and @ are of two, too
+    repeated = len(node.inputs) == 2 and operation != "@" and entry.dim() <= values[node].dim()
+    return f"sum({rule})" if repeated and entry.shape != values[node].shape else rule
 
 
 def _matmul_rule(node: Node, index: int, values: Values, names: Mapping[str, str]) -> str:

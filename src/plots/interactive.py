@@ -93,7 +93,7 @@ def _band(chart: Chart, line: Line, looks: Looks) -> Plotly | None:
     if line.low is None or line.high is None:
         return None
     x, low, high = (np.asarray(part, dtype=np.float64) for part in (line.x, line.low, line.high))
-    if chart.y.log or chart.y.switch:  # an edge at 0 has no place on a logarithmic axis: down to the bottom, then
+    if chart.y.log or chart.y.switch:  # an edge at 0 is not on a logarithmic axis: down to the bottom, then
         bottom = extent(chart, "y", True)[0]
         low = np.where((low <= 0) & (np.asarray(line.y) > 0), bottom, low)
     outline_x, outline_y = list[float | None](), list[float | None]()

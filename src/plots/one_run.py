@@ -47,7 +47,7 @@ def fit(
     Args:
         rows: features and targets, `[N]` each.
         fitted: the model's predictions over ascending features.
-        others: the exact line and the true one, where they are known.
+        others: the exact line and the true one, as far as there are.
         names: of the feature and the target.
         title: above the axes.
     """
@@ -101,7 +101,7 @@ def loss_surface(valley: Valley, steps: Sequence[int], weight: Numbers, bias: Nu
 
     Args:
         valley: the loss.
-        steps: `[N]`, at which the parameters are known.
+        steps: `[N]`, at which the parameters were recorded.
         weight: `[N]`.
         bias: `[N]`.
     """

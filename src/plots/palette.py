@@ -1,6 +1,6 @@
 """What a series looks like in every picture: its colour, which the colour-blind can tell apart, marker and dashes.
 
-A name is told apart by its marker and, from the ninth on, by its dashes too, so that no picture needs its colours.
+A name is distinguished by its marker and, from the ninth on, by its dashes too, so that no picture needs its colours.
 """
 
 from collections.abc import Mapping, Sequence

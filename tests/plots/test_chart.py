@@ -1,4 +1,4 @@
-"""Pictures as data: which names are coloured, how far axes reach, and looks that can be told apart."""
+"""Pictures as data: which names are coloured, how far axes reach, and looks that can be distinguished."""
 
 import itertools
 import subprocess
@@ -74,9 +74,9 @@ def test_colours_stand_out_as_the_web_guidelines_ask(side: int, paper: str) -> N
 
 
 def test_no_two_of_seventy_look_alike_even_without_colour() -> None:
-    known = assign_looks([str(index) for index in range(70)])
-    assert len({(look.colour, look.marker, str(look.dash)) for look in known.values()}) == 70
-    assert len({look.marker for look in list(known.values())[:8]}) == 8
+    looks = assign_looks([str(index) for index in range(70)])
+    assert len({(look.colour, look.marker, str(look.dash)) for look in looks.values()}) == 70
+    assert len({look.marker for look in list(looks.values())[:8]}) == 8
 
 
 # --- how far axes reach ----------------------------------------------------------------------------------------------

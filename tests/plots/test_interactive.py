@@ -101,7 +101,7 @@ def test_heights_lie_between_the_numbers_of_their_levels() -> None:
     ground = figure(BOWL)["data"][0]
     assert np.nanmin(np.array(ground["z"])) == 0
     assert np.nanmax(np.array(ground["z"])) == ground["zmax"] == ground["contours"]["end"]
-    assert ground["customdata"][0][0] == 2  # the height of the corner is told as it is
+    assert ground["customdata"][0][0] == 2  # the height of the corner is shown as it is
 
 
 def test_animation_names_its_traces_and_frames() -> None:

@@ -1,4 +1,4 @@
-"""Pictures of one run, against numpy and the figures that are known of the noisy line."""
+"""Pictures of one run, against numpy and the figures of the noisy line."""
 
 import math
 
@@ -46,8 +46,8 @@ def test_losses_that_are_not_positive_have_a_linear_axis() -> None:
 
 
 def test_fit_has_the_data_and_the_lines() -> None:
-    chart = fit(([0, 1], [1, 3]), ([0.0, 1.0], [0.5, 2.5]), {"true": ([0, 1], [1, 3])}, ("hours", "marks"))
-    assert (chart.x.label, chart.y.label) == ("hours", "marks")
+    chart = fit(([0, 1], [1, 3]), ([0.0, 1.0], [0.5, 2.5]), {"true": ([0, 1], [1, 3])}, ("hours", "points"))
+    assert (chart.x.label, chart.y.label) == ("hours", "points")
     fitted, true = chart.lines
     assert list(fitted.y) == [0.5, 2.5]
     assert np.asarray(true.y).tolist() == [1, 3]
@@ -70,8 +70,8 @@ def test_heights_are_the_losses_themselves(summed: bool) -> None:
     valley = Valley(mean.x, mean.y, unit=100 if summed else 1)
     for weight, bias in [(0.0, 0.0), (2.0, 1.0), (-3.0, 40.0)]:
         squares = (weight * valley.x + bias - valley.y) ** 2
-        told = float(valley.losses(np.array(weight), np.array(bias)))
-        assert told == pytest.approx(squares.sum() if summed else squares.mean(), rel=1e-12)
+        height = float(valley.losses(np.array(weight), np.array(bias)))
+        assert height == pytest.approx(squares.sum() if summed else squares.mean(), rel=1e-12)
 
 
 def test_axes_of_the_valley_go_through_its_lowest_place_at_right_angles() -> None:
@@ -90,9 +90,9 @@ def test_axes_of_the_valley_go_through_its_lowest_place_at_right_angles() -> Non
 
 def test_window_holds_the_path_and_the_exact_answer() -> None:
     picture = _way([0.0, 2.1], [0.0, 0.5])
-    for axis, places in ((picture.x, [0.0, 2.1, 1.98821]), (picture.y, [0.0, 0.5, 1.17848])):
+    for axis, held in ((picture.x, [0.0, 2.1, 1.98821]), (picture.y, [0.0, 0.5, 1.17848])):
         assert axis.limits is not None
-        assert all(axis.limits[0] < place < axis.limits[1] for place in places)
+        assert all(axis.limits[0] < one < axis.limits[1] for one in held)
 
 
 def test_window_stays_near_where_a_path_runs_away() -> None:

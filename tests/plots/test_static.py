@@ -79,11 +79,11 @@ def test_a_band_that_reaches_zero_goes_down_to_the_edge_of_a_logarithmic_axis() 
 
 
 def test_a_name_looks_the_same_wherever_it_is() -> None:
-    known = assign_looks(["adam", "sgd"])
-    (chart,), (map_,) = figure(CHART, known).axes, figure(BOWL, known).axes
+    looks = assign_looks(["adam", "sgd"])
+    (chart,), (map_,) = figure(CHART, looks).axes, figure(BOWL, looks).axes
     for axes in (chart, map_):
         (line,) = [line for line in axes.lines if line.get_label() == "sgd"]
-        assert to_hex(line.get_color()) == known["sgd"].colour
+        assert to_hex(line.get_color()) == looks["sgd"].colour
 
 
 def test_missing_cells_are_crossed_and_have_no_colour() -> None:
@@ -113,8 +113,8 @@ def test_files_are_pictures_and_the_same_each_time(picture: Picture, tmp_path: F
 def test_a_name_is_shown_as_it_was_typed(text: str, tmp_path: FilePath) -> None:
     chart = Chart("c", text, Axis(text), Axis(text), lines=[Line(text, [0, 1], [0, 1])], levels=[Level(text, 0.5, "y")])
     (axes,) = figure(chart).axes
-    (told,) = axes.get_legend().get_texts()  # type: ignore[union-attr]
-    assert told.get_text().replace(r"\$", "$").strip() == text
+    (name,) = axes.get_legend().get_texts()  # type: ignore[union-attr]
+    assert name.get_text().replace(r"\$", "$").strip() == text
     assert save(chart, tmp_path)
 
 
