@@ -17,7 +17,7 @@ from src.plots.chart import Axis, Chart, Contours, Heat, Line, Picture, series
 from src.plots.extent import extent
 from src.plots.fields import heat_map, surface
 from src.plots.palette import INK, NEUTRAL, REFERENCE_DASHES, Look, Looks, assign_looks
-from src.plots.theme import Plotly, axis, hover, layout, plain, points_of, still, texts
+from src.plots.theme import Plotly, axis, layout, plain, points_of, still, trace
 
 
 def figure(picture: Picture, looks: Looks | None = None) -> Plotly:
@@ -70,15 +70,7 @@ def _extents(chart: Chart, which: str) -> Plotly:
 
 
 def _line(chart: Chart, line: Line, look: Look, dash: str | None) -> Plotly:
-    drawn: Plotly = {
-        "type": "scatter",
-        "name": html.escape(line.name),
-        "x": plain(line.x),
-        "y": plain(line.y),
-        "text": texts(line.hover),
-        "hovertemplate": hover(line.name, chart.x.label, chart.y.label, bool(line.hover)),
-        "connectgaps": False,
-    }
+    drawn = trace(chart, line) | {"connectgaps": False}
     style = {"color": look.colour, "width": 2, "dash": look.dash[0], "shape": "hv" if line.stairs else "linear"}
     if dash is not None:
         return drawn | {"mode": "lines", "line": style | {"color": INK, "width": 1.5, "dash": dash}}
@@ -126,7 +118,7 @@ def _levels(chart: Chart, looks: Looks) -> list[Plotly]:
     for level in chart.levels:
         if not math.isfinite(level.at):
             continue
-        colour = looks[level.of].colour if level.of in looks else INK
+        colour = looks.get(level.of, NEUTRAL).colour
         at, across = ("x", "y") if level.axis == "x" else ("y", "x")
         label = {"text": html.escape(level.name), "font": {"size": 11, "color": colour}, "padding": 4}
         label["textposition"] = "start" if at == "y" or chart.named_below(level) else "end"

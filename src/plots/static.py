@@ -117,7 +117,7 @@ def draw(axes: Axes, chart: Chart, looks: Looks) -> None:
         else:
             axes.plot(line.x, line.y, color=INK, linewidth=1.3, linestyle=next(dashes)[1], label=plain(line.name))
     for level in chart.levels:
-        _level(axes, chart, level, looks[level.of].colour if level.of in looks else INK)
+        _level(axes, chart, level, looks.get(level.of, NEUTRAL).colour)
     _regions(axes, chart.regions, looks)
     legend(axes)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from src.plots.chart import Chart, Contours, Numbers, Points
+from src.plots.chart import Chart, Contours, Line, Numbers, Points
 from src.plots.palette import CLOUD, GRID, INK, NEUTRAL, PAPER, Looks
 
 Plotly = dict[str, Any]
@@ -65,6 +65,18 @@ def layout(**others: Any) -> Plotly:
     }
 
 
+def trace(chart: Chart | Contours, of: Line | Points) -> Plotly:
+    """What a line and points have in common: numbers, and the text that is shown at each."""
+    return {
+        "type": "scatter",
+        "name": html.escape(of.name),
+        "x": plain(of.x),
+        "y": plain(of.y),
+        "text": texts(of.hover),
+        "hovertemplate": hover(of.name, chart.x.label, chart.y.label, bool(of.hover)),
+    }
+
+
 def points_of(chart: Chart | Contours, points: Points, looks: Looks) -> Plotly:
     """Points over the axes of a chart or a surface."""
     look = looks.get(points.name, NEUTRAL)
@@ -73,14 +85,5 @@ def points_of(chart: Chart | Contours, points: Points, looks: Looks) -> Plotly:
         "star": {"color": INK, "symbol": "star", "size": 13},
         "series": {"color": look.colour, "symbol": look.marker[0], "size": 8},
     }[points.role]
-    drawn: Plotly = {
-        "type": "scatter",
-        "mode": "markers",
-        "name": html.escape(points.name),
-        "x": plain(points.x),
-        "y": plain(points.y),
-        "text": texts(points.hover),
-        "hovertemplate": hover(points.name, chart.x.label, chart.y.label, bool(points.hover)),
-        "marker": marker,
-    }
+    drawn = trace(chart, points) | {"mode": "markers", "marker": marker}
     return drawn | ({"legendgroup": points.name} if points.role == "series" else {})
