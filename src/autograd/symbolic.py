@@ -97,10 +97,8 @@ def _number(value: float) -> Any:
 def _symbols(node: Node, value: Tensor) -> Any:
     if value.numel() > MOST_ELEMENTS:
         raise _TooLargeError(f"{node.name} has {value.numel()} elements; up to {MOST_ELEMENTS} are written out")
-    symbols = np.empty(tuple(value.shape), dtype=object)
-    for index in np.ndindex(symbols.shape):
-        symbols[index] = sympy.Symbol(_element(node.name, index), real=True)
-    return symbols
+    symbols = [sympy.Symbol(_element(node.name, index), real=True) for index in np.ndindex(*value.shape)]
+    return np.array(symbols, dtype=object).reshape(tuple(value.shape))
 
 
 def _size(node: Node, values: Values) -> int:
@@ -130,19 +128,17 @@ def _meaning(node: Node, symbols: dict[Node, Any]) -> Any:
 def _by(node: Node, total: Any, symbols: dict[Node, Any], values: Values, gradients: Values) -> list[Derivative]:
     slots = list(np.ndindex(symbols[node].shape))
     raw = [sympy.diff(total, symbols[node][slot]) for slot in slots]
+    right = [_right(part, symbols, values, gradients[node][slot]) for part, slot in zip(raw, slots, strict=True)]
     # one line where the formula is the same for every element, but for the index
     general = {_general(part, symbols, slot) for part, slot in zip(raw, slots, strict=True)}
-    if len(slots) > 1 and len(general) == 1:
-        right = all(_right(part, symbols, values, gradients[node][slot]) for part, slot in zip(raw, slots, strict=True))
+    if len(general) == 1 and (len(slots) > 1 or not values[node].dim()):
         by = _element(node.name, ("i", "j")[: values[node].dim()])
-        return [_derivative(by, _shorter(general.pop()), gradients[node], right)]
-    rows = []
-    for part, slot in zip(raw, slots, strict=True):
-        gradient = gradients[node][slot]
-        # sympy takes half a second for each, which a matrix is not worth
-        part = _shorter(part) if not slot else part
-        rows.append(_derivative(_element(node.name, slot), part, gradient, _right(part, symbols, values, gradient)))
-    return rows
+        return [_derivative(by, _shorter(general.pop()), gradients[node], all(right))]
+    # not made shorter: sympy takes half a second for each, which a matrix is not worth
+    return [
+        _derivative(_element(node.name, slot), part, gradients[node][slot], same)
+        for part, slot, same in zip(raw, slots, right, strict=True)
+    ]
 
 
 def _derivative(by: str, expression: Any, value: Tensor, right: bool) -> Derivative:
