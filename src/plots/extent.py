@@ -48,14 +48,9 @@ def _usable(parts: Iterable[Numbers], log: bool) -> NDArray[np.float64]:
     return kept[kept > 0] if log else kept
 
 
-def _values(chart: Chart, axis: str) -> Iterable[Numbers]:
-    for line in chart.lines:
-        yield getattr(line, axis)
-        if axis == "y" and line.low is not None and line.high is not None:
-            yield line.low
-            yield line.high
-    for points in chart.points:
-        yield getattr(points, axis)
+def _values(chart: Chart, axis: str) -> list[Numbers]:
+    """What is drawn along an axis, but for levels."""
+    parts: list[Numbers] = [getattr(one, axis) for one in (*chart.lines, *chart.points)]
     if axis == "x":
-        for region in chart.regions:
-            yield [end for end in (region.start, region.end) if end is not None]
+        return [*parts, [end for region in chart.regions for end in (region.start, region.end) if end is not None]]
+    return parts + [edge for line in chart.lines for edge in (line.low, line.high) if edge is not None]
