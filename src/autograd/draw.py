@@ -1,7 +1,7 @@
 """The computation graph as a picture: values going right in blue, derivatives coming back in orange.
 
-Layers and crossings are Sugiyama's; a library for graphs (networkx, Graphviz) does not place numbers along the lines so
-that none covers another.
+By hand: networkx neither untangles layers nor has room for numbers on its lines, and Graphviz, which does both, is a
+program that pip does not install.
 """
 
 import textwrap
