@@ -1,106 +1,20 @@
-"""A sweep as a contest: on each problem its contenders, each with all of its settings and the best one of them.
+"""A sweep as a contest: on each problem its contenders, the best one first, and how surely it is better."""
 
-Which setting won is decided by `src.compare.selection`; here its rows are found again, with the losses of all others.
-"""
-
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from src.compare.edges import by_logarithm, number
-from src.compare.selection import SEED_KEYS, Figure, Row, Winner, winners
-from src.compare.statistics import Numbers, over_seeds
-from src.report.reading import Sweep
+from src.compare.edges import by_logarithm
+from src.compare.rows import Row, Words, number, short
+from src.compare.selection import RATE, Contender, contenders
+from src.compare.statistics import Estimate, Numbers, improvement, stratified
 
-RATE = "optimizer.lr"
-Words = Mapping[str, str]
-
-
-def short(words: Words) -> str:
-    """Words one after the other; numbers of a grid, which have 12 digits, to 4 of them."""
-    return " ".join(f"{key}={_short(value)}" for key, value in words.items())
-
-
-def _short(value: str) -> str:
-    known = number(value) if len(value) > 9 else None
-    return value if known is None else f"{known:.4g}"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """The runs of one setting.
-
-    Attributes:
-        words: its tuned words.
-        run: the name of its first run.
-        losses: by which it was judged, one a seed `[n]`; infinite where it diverged or failed.
-    """
-
-    words: Words
-    run: str
-    losses: Numbers
-
-
-@dataclass(frozen=True)
-class Contender:
-    """An optimizer on one problem.
-
-    Attributes:
-        label: its name in tables and pictures, the same on every problem.
-        winner: its best setting.
-        counted: the runs behind the figure that counts: the confirmation's where there is one.
-        runs: their names, as they are told.
-        settings: all of its settings.
-    """
-
-    label: str
-    winner: Winner
-    counted: tuple[Row, ...]
-    runs: str
-    settings: tuple[Setting, ...]
-
-    @property
-    def figure(self) -> Figure:
-        """What counts."""
-        return self.winner.figure
-
-    @property
-    def came_through(self) -> bool:
-        """Whether any setting ended in a finite loss on every seed."""
-        return math.isfinite(self.winner.selected.value)
-
-    @cached_property
-    def means(self) -> Numbers:
-        """The interquartile mean over seeds of each setting, `[S]`; infinite where a seed was lost."""
-        means = np.empty(len(self.settings))
-        sizes = np.array([len(setting.losses) for setting in self.settings])
-        for size in np.unique(sizes):
-            places = np.flatnonzero(sizes == size)
-            means[places] = over_seeds(np.stack([self.settings[place].losses for place in places]), 1)[0]
-        return means
-
-    @cached_property
-    def by_seed(self) -> dict[tuple[str | None, ...], float]:
-        """The losses that count, by the words that make the seed."""
-        metric = self.figure.metric
-        return {seed_of(row.words): loss_of(row, metric) for row in self.counted}
-
-    def slice(self, key: str) -> list[tuple[float, int]]:
-        """The winner's setting with every number of one key: those, ascending, and the places of the settings."""
-        rest = {name: value for name, value in self.winner.tuned.items() if name != key}
-        found: dict[float, int] = {}
-        for place, setting in enumerate(self.settings):
-            value = number(setting.words.get(key, ""))
-            if value is not None and {**setting.words, key: ""} == {**rest, key: ""}:
-                found.setdefault(value, place)
-        return sorted(found.items())
-
-    def numbers(self, key: str) -> list[float]:
-        """The different numbers that a key was given, ascending."""
-        return sorted({one for setting in self.settings if (one := number(setting.words.get(key, ""))) is not None})
+FEWEST = 6
+"""Pairs that can tell two apart: 2 * 0.5 ** 6 is below 0.05 (the sign test)."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +22,9 @@ class Problem:
     """What several contenders were tried on.
 
     Attributes:
-        label: its words; empty where there is but one problem.
-        words: the same, by key.
-        contenders: the best one first.
+        label: what tells it from other problems; empty where there is but one.
+        words: that make it, by key.
+        contenders: the best one first; those that are not confirmed come after those that are.
         number: from 1; 0 where there is but one problem.
     """
 
@@ -121,12 +35,12 @@ class Problem:
 
     def comparable(self, one: Contender) -> bool:
         """Whether a contender's figure can be held against the best one's: both confirmed, neither, or lost."""
-        return not one.came_through or bool(one.winner.confirmed) == bool(self.contenders[0].winner.confirmed)
+        return not one.came_through or one.confirmed == self.contenders[0].confirmed
 
     @property
-    def selected(self) -> str:
-        """The loss by which the settings were judged."""
-        return self.contenders[0].winner.selected.metric
+    def metric(self) -> str:
+        """The loss by which settings were judged."""
+        return self.contenders[0].metric
 
     @property
     def suffix(self) -> str:
@@ -137,9 +51,10 @@ class Problem:
         """The name of a picture of it."""
         return f"{picture}_{self.number}" if self.number else picture
 
+    @cached_property
     def tuned_key(self) -> str | None:
-        """The key that is told apart in pictures: the learning rate, or the first one with several numbers."""
-        keys = dict.fromkeys([RATE, *(key for one in self.contenders for key in one.winner.tuned)])
+        """The key that pictures are drawn over: the learning rate, or the first one with several numbers."""
+        keys = dict.fromkeys([RATE, *(key for one in self.contenders for key in one.best.tuned)])
         return next((key for key in keys if any(len(one.numbers(key)) > 1 for one in self.contenders)), None)
 
     def log_spaced(self, key: str) -> bool:
@@ -148,82 +63,36 @@ class Problem:
         return len(numbers) > 1 and by_logarithm(numbers)
 
 
-def seed_of(words: Words) -> tuple[str | None, ...]:
-    """The values of the keys that make a seed."""
-    return tuple(words.get(key) for key in SEED_KEYS)
+def contest(rows: Sequence[Row]) -> list[Problem]:
+    """The problems of a sweep, in the order of the first jobs of the settings that won on them.
 
-
-def loss_of(row: Row, metric: str) -> float:
-    """A run's loss; infinite where it diverged or failed."""
-    loss = row.metrics.get(metric) if row.status == "completed" else None
-    return math.inf if loss is None else loss
-
-
-def everywhere(problems: Sequence[Problem]) -> list[str]:
-    """The labels of those contenders that can be held against the best one on every one of these problems."""
-    there = [{one.label for one in problem.contenders if problem.comparable(one)} for problem in problems]
-    shared = set.intersection(*there) if there else set()
-    return [label for label in ranked(problems) if label in shared]
-
-
-def ranked(problems: Sequence[Problem]) -> list[str]:
-    """The contenders' labels by their mean place over the problems."""
-    places: dict[str, list[int]] = {}
-    for problem in problems:
-        for place, one in enumerate(problem.contenders):
-            places.setdefault(one.label, []).append(place)
-    return sorted(places, key=lambda label: sum(places[label]) / len(places[label]))
-
-
-# --- finding them ----------------------------------------------------------------------------------------------------
-
-
-def contest(sweep: Sweep) -> list[Problem]:
-    """The problems of a sweep, in the order of their first jobs."""
-    rows, best = sweep.rows, winners(sweep.rows)
-    labels, settings = _labels(best), _settings(sweep, best)
-    confirming: dict[int, list[Row]] = {}
-    for row in rows:
-        if row.confirms is not None:
-            confirming.setdefault(row.confirms, []).append(row)
+    Args:
+        rows: the runs of a sweep, in any order.
+    """
     problems: dict[tuple[tuple[str, str], ...], list[Contender]] = {}
-    for winner, label, of_one in zip(best, labels, settings, strict=True):
-        fresh = tuple(confirming.get(winner.first_job, ())) if winner.confirmed else ()
-        counted = fresh or winner.rows
-        contender = Contender(label, winner, counted, _listed([sweep.runs[row.job].name for row in counted]), of_one)
-        problems.setdefault(tuple(winner.problem.items()), []).append(contender)
-    labelled = _problem_labels([of_one[0].winner.problem for of_one in problems.values()])
+    for one in contenders(rows):
+        problems.setdefault(tuple(one.problem.items()), []).append(one)
+    labels = _labels([dict(words) for words in problems])
+    several = len(problems) > 1
     return [
-        Problem(
-            told,
-            of_one[0].winner.problem,
-            tuple(sorted(of_one, key=lambda one: (one.came_through and not one.winner.confirmed, one.figure.value))),
-            number if len(problems) > 1 else 0,
-        )
-        for number, (told, of_one) in enumerate(zip(labelled, problems.values(), strict=True), 1)
+        Problem(label, dict(words), tuple(sorted(of_one, key=_rank)), number if several else 0)
+        for number, (label, (words, of_one)) in enumerate(zip(labels, problems.items(), strict=True), 1)
     ]
 
 
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    """`runs 4 to 9`, or the first few of them."""
-    if len(names) == 1:
-        return f"run {names[0]}"
-    if all(name.isdecimal() for name in names) and sorted(map(int, names)) == list(
-        range(int(names[0]), int(names[0]) + len(names))
-    ):
-        return f"runs {names[0]} to {names[-1]}"
-    return f"runs {', '.join(names[:most])}" + (f" and {len(names) - most} more" if len(names) > most else "")
+def _rank(one: Contender) -> tuple[bool, float]:
+    return one.came_through and not one.confirmed, one.figure.value
 
 
-def _problem_labels(problems: Sequence[Words]) -> list[str]:
+def _labels(problems: Sequence[Words]) -> list[str]:
     """What tells them apart: the words that not all have; nothing for one alone."""
     if len(problems) < 2:
         return [""]
     shared = set.intersection(*(set(words.items()) for words in problems))
     apart = [dict(item for item in words.items() if item not in shared) for words in problems]
-    told = [_without_section(words) for words in apart]
+    brief = [_without_section(words) for words in apart]
     whole = [" ".join(f"{key}={value}" for key, value in words.items()) for words in apart]
-    return [(one if told.count(one) == 1 else full) or "as it is" for one, full in zip(told, whole, strict=True)]
+    return [(one if brief.count(one) == 1 else full) or "as it is" for one, full in zip(brief, whole, strict=True)]
 
 
 def _without_section(words: Words) -> str:
@@ -233,56 +102,113 @@ def _without_section(words: Words) -> str:
     return short({key.rpartition(".")[2]: value for key, value in words.items()})
 
 
-def _kind(winner: Winner) -> tuple[str, frozenset[str]]:
-    return _kind_of(winner.setting)
+# --- two of them -----------------------------------------------------------------------------------------------------
 
 
-def _kind_of(words: Words) -> tuple[str, frozenset[str]]:
-    """Name and own keys: what tells contenders apart."""
-    name = words.get("optimizer._target_") or words.get("optimizer") or ""
-    return name, frozenset(key for key in words if key.startswith("optimizer."))
+@dataclass(frozen=True)
+class Pair:
+    """How probably one optimizer ends in a lower loss than another on the same seed.
+
+    Attributes:
+        first: label of the better one.
+        second: of the other.
+        estimate: the probability.
+        seeds: pairs of runs.
+        problems: on which there are such.
+    """
+
+    first: str
+    second: str
+    estimate: Estimate
+    seeds: int
+    problems: int
+
+    @property
+    def apart(self) -> bool | None:
+        """Whether the first is better beyond chance; None where there is no interval."""
+        interval = self.estimate.interval
+        return None if interval is None else interval[0] > 0.5 and self.seeds >= FEWEST
 
 
-def _labels(best: Sequence[Winner]) -> list[str]:
-    """Names that are as short as they can be, yet different."""
-    kinds = list(dict.fromkeys(map(_kind, best)))
-    whole = [name or "the optimizer" for name, _ in kinds]
-    last = [name.rpartition(".")[2] if " " not in name else name for name in whole]
-    names = [one if last.count(one) == whole.count(full) else full for one, full in zip(last, whole, strict=True)]
-    told = {}
-    for (kind, keys), name in zip(kinds, names, strict=True):
-        own = [key.removeprefix("optimizer.") for key in sorted(keys) if key != "optimizer._target_"]
-        told[kind, keys] = f"{name} [{', '.join(own) or 'as it is'}]" if names.count(name) > 1 else name
-    return [told[_kind(winner)] for winner in best]
-
-
-def _settings(sweep: Sweep, best: Sequence[Winner]) -> list[tuple[Setting, ...]]:
-    """The settings of each winner's contender on its problem."""
-    shapes = sorted({tuple(winner.problem) for winner in best}, key=len, reverse=True)
-    places = {
-        (tuple(winner.problem), tuple(winner.problem.values()), _kind(winner)): place
-        for place, winner in enumerate(best)
-    }
-    found: list[dict[frozenset[tuple[str, str]], tuple[Words, int, list[float]]]] = [{} for _ in best]
-    for row in sweep.rows:
-        if row.confirms is not None:
+def pairs(problems: Sequence[Problem]) -> list[Pair]:
+    """Of every two contenders that share two seeds or more; the better one first."""
+    by_label = [{one.label: one for one in problem.contenders} for problem in problems]
+    found = []
+    for first, second in itertools.combinations(_ranked(problems), 2):
+        both = [_paired(one[first], one[second]) for one in by_label if first in one and second in one]
+        shared = [pair for pair in both if len(pair[0]) > 1]
+        if not shared:
             continue
-        words = {key: value for key, value in row.words.items() if key not in SEED_KEYS}
-        kind = _kind_of(words)
-        marks = ((shape, tuple(words.get(key) for key in shape), kind) for shape in shapes)
-        place = next(places[mark] for mark in marks if mark in places)  # the one with most words in common
-        _, _, losses = found[place].setdefault(frozenset(words.items()), (words, row.job, []))
-        losses.append(loss_of(row, best[place].selected.metric))
-    return [
-        tuple(
-            Setting(_tuned(words, winner), sweep.runs[job].name, np.array(losses))
-            for words, job, losses in of_one.values()
-        )
-        for winner, of_one in zip(best, found, strict=True)
-    ]
+        estimate, labels = improvement(shared), (first, second)
+        if estimate.value < 0.5:
+            estimate, labels = improvement([(theirs, ours) for ours, theirs in shared]), (second, first)
+        found.append(Pair(*labels, estimate, sum(len(ours) for ours, _ in shared), len(shared)))
+    return found
 
 
-def _tuned(words: Words, winner: Winner) -> dict[str, str]:
-    """The words that neither name the optimizer nor the problem, as `Winner.tuned` has them."""
-    names = ("optimizer", "optimizer._target_")
-    return {key: value for key, value in words.items() if key not in winner.problem and key not in names}
+def _by_seed(one: Contender) -> dict[tuple[str | None, ...], float]:
+    """The losses that count."""
+    return {row.seed: row.loss(one.figure.metric) for row in one.counted}
+
+
+def _paired(first: Contender, second: Contender) -> tuple[Numbers, Numbers]:
+    """Losses of both on the seeds that both have; none where one is confirmed and the other is not, or one is lost."""
+    ours, theirs = _by_seed(first), _by_seed(second)
+    alike = first.confirmed == second.confirmed and first.came_through and second.came_through
+    seeds = [seed for seed in ours if alike and seed in theirs]
+    return np.array([ours[seed] for seed in seeds]), np.array([theirs[seed] for seed in seeds])
+
+
+# --- all problems together -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a contender fares over problems.
+
+    Attributes:
+        label: of it.
+        ratio: its runs' losses over the best one of their problem.
+        won: on how many problems it was the best.
+    """
+
+    label: str
+    ratio: Estimate
+    won: int
+
+
+def standings(problems: Sequence[Problem]) -> tuple[list[Standing], int]:
+    """How those contenders fare that were tried on all problems that have a best loss above 0, the best one first.
+
+    Returns:
+        Nothing where there are fewer than two such contenders or problems; and how many problems there are.
+    """
+    usable = [problem for problem in problems if 0 < problem.contenders[0].figure.value < math.inf]
+    labels = everywhere(usable)
+    of_all = [[one for one in problem.contenders if one.label in labels] for problem in usable]
+    of_all = [of_one for of_one in of_all if any(one.came_through for one in of_one)]
+    if len(of_all) < 2 or len(labels) < 2:
+        return [], len(of_all)
+    won, ratios = dict.fromkeys(labels, 0), {label: list[Numbers]() for label in labels}
+    for of_one in of_all:
+        best = min(one.figure.value for one in of_one)
+        for one in of_one:
+            ratios[one.label].append(np.array(list(_by_seed(one).values())) / best)
+            won[one.label] += one.figure.value == best
+    found = [Standing(label, stratified(ratios[label]), won[label]) for label in labels]
+    return sorted(found, key=lambda one: one.ratio.value), len(of_all)
+
+
+def everywhere(problems: Sequence[Problem]) -> list[str]:
+    """The labels of those contenders that can be held against the best one on every one of these problems."""
+    there = [{one.label for one in problem.contenders if problem.comparable(one)} for problem in problems]
+    return [label for label in _ranked(problems) if all(label in labels for labels in there)]
+
+
+def _ranked(problems: Sequence[Problem]) -> list[str]:
+    """The contenders' labels by their mean rank over the problems."""
+    ranks: dict[str, list[int]] = {}
+    for problem in problems:
+        for rank, one in enumerate(problem.contenders):
+            ranks.setdefault(one.label, []).append(rank)
+    return sorted(ranks, key=lambda label: sum(ranks[label]) / len(ranks[label]))

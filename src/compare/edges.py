@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from src.compare.rows import number
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -65,21 +67,6 @@ UNLIMITED = ("batch_size", "gradient_clip_val")
 """Keys whose word that is no number (full, null) lies beyond every number."""
 
 
-def number(text: str) -> float | None:
-    """The number that a word stands for; None for one that is none, or not finite."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def short(word: str) -> str:
-    """A word as it is typed, but a number of a grid with its 12 digits to 4 of them."""
-    known = number(word) if len(word) > 9 else None
-    return word if known is None else f"{known:.4g}"
-
-
 def edges(best: Mapping[str, str], tried: Sequence[Mapping[str, str]], keys: Sequence[str]) -> tuple[Edge, ...]:
     """Those of `keys` for which `best` lies at an end of `tried`, where there is something left to try beyond.
 
@@ -110,13 +97,13 @@ def _edge(key: str, text: str, texts: Sequence[str]) -> Edge | None:
 
 
 def _domain(name: str, texts: Sequence[str], numbers: Sequence[float]) -> Domain:
-    """Of a known key, unless what was tried shows that it means another thing here; else what that suggests.
+    """That of the key, unless what was tried shows that it means another thing here; else what that suggests.
 
     That is none below 0 where none was, and whole ones where all were typed as such.
     """
-    known = DOMAINS.get(name)
-    if known is not None and known.low <= numbers[0] and numbers[-1] <= known.high:
-        return known
+    domain = DOMAINS.get(name)
+    if domain is not None and domain.low <= numbers[0] and numbers[-1] <= domain.high:
+        return domain
     whole = all(text.lstrip("+-").isdecimal() for text in texts)
     if numbers[0] < 0:
         return Domain(whole=whole)

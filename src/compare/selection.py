@@ -1,43 +1,26 @@
-"""The best setting of each optimizer in a sweep, on which seeds it is trained again, and the table of both.
+"""The best setting of each optimizer on each problem of a sweep.
 
-A sweep selects on `val/loss`; the best of a grid flatters itself, so what counts is its loss on fresh seeds.
+A sweep selects on `val/loss`; the best of a grid flatters itself, so what counts is its loss on fresh seeds, where it
+has been confirmed: see `src.compare.confirmation`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from src.compare.edges import Edge, edges
+from src.compare.rows import Row, Words, bare, by_setting, number
+from src.compare.statistics import RESAMPLES, Numbers, Width, over_seeds, width
 
-SEED_KEYS = ("seed", "data.seed", "model.seed", "data.shuffle_seed")
-RESAMPLES = 9_999
+RATE = "optimizer.lr"
+SELECTED_BY = ("val/loss", "train/loss")
+CONFIRMED_BY = ("test/loss", *SELECTED_BY)
 
-Words = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A run of a sweep, as the ledger knows it.
-
-    Attributes:
-        job: its number.
-        words: its swept overrides, key to value as typed: `{"optimizer": "adam", "optimizer.lr": "0.01", "seed": "3"}`.
-        status: "completed", "diverged" or "failed".
-        steps: optimizer steps taken.
-        metrics: "train/loss", "val/loss" and "test/loss", as far as there are such rows; None where not finite.
-        confirms: of a confirmation, the number of the winning setting's first job.
-    """
-
-    job: int
-    words: Words
-    status: str
-    steps: int
-    metrics: Mapping[str, float | None]
-    confirms: int | None = None
+Kind = tuple[str, frozenset[str]]
+"""What tells optimizers apart: the name, and the keys of its own: one's own adam beside the usual one sets others."""
 
 
 @dataclass(frozen=True)
@@ -62,96 +45,142 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Winner:
-    """The best setting of one optimizer on one problem.
+class Setting:
+    """The runs of one setting, one a seed.
 
     Attributes:
-        contender: the optimizer as it was chosen (`adam`, `mypackage.MyOptimizer`); empty where none was swept.
-        problem: the words that are neither tuned, nor a seed, nor the optimizer.
-        setting: all its words but the seeds; empty where nothing is swept but seeds.
-        rows: the runs of that setting, confirmations not among them.
-        selected: the loss by which it won; its value is infinite where no setting came through on every seed.
-        confirmed: the loss on fresh seeds, once there are such runs.
-        steps: the median over the runs of the figure that counts.
-        settings: how many there were.
-        diverged: of how many of them a seed diverged.
-        failed: of how many others a seed failed.
-        edges: its numbers that lie at an end of those tried.
+        rows: by job.
+        tuned: the words that name neither a seed, nor the optimizer, nor the problem.
+        losses: `[n]`, by which it was judged; infinite where it diverged or failed.
+        loss: the interquartile mean of them; infinite where one of them is.
     """
 
-    contender: str
-    problem: Words
-    setting: Words
     rows: tuple[Row, ...]
-    selected: Figure
-    confirmed: Figure | None
-    steps: float
-    settings: int
-    diverged: int
-    failed: int
-    edges: tuple[Edge, ...]
+    tuned: Words
+    losses: Numbers
+    loss: float
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An optimizer on one problem, with all of its settings and the best one of them.
+
+    Attributes:
+        name: the optimizer as it was chosen (`adam`, `mypackage.MyOptimizer`); empty where none was swept.
+        label: what it is called in tables and pictures, the same on every problem.
+        problem: the words that are neither tuned, nor a seed, nor the optimizer.
+        metric: the loss by which settings were judged.
+        settings: in the order of their first jobs.
+        best: the setting that won; one that has ended on fewer seeds than others cannot.
+        confirming: the runs of the best setting on fresh seeds, by job; none where no setting came through.
+    """
+
+    name: str
+    label: str
+    problem: Words
+    metric: str
+    settings: tuple[Setting, ...]
+    best: Setting
+    confirming: tuple[Row, ...]
 
     @property
-    def figure(self) -> Figure:
-        """What counts: the confirmation where there is one."""
-        return self.confirmed or self.selected
+    def came_through(self) -> bool:
+        """Whether any setting ended in a finite loss on every seed."""
+        return math.isfinite(self.best.loss)
 
     @property
     def first_job(self) -> int:
-        """The number of the setting's first job, which its confirmations name."""
-        return min(row.job for row in self.rows)
+        """The number of the best setting's first job, which its confirmations name."""
+        return self.best.rows[0].job
 
     @property
-    def tuned(self) -> dict[str, str]:
-        """The words of its setting that neither name the optimizer nor the problem."""
-        return {key: value for key, value in self.setting.items() if key not in self.problem and not _names(key)}
+    def confirmed(self) -> bool:
+        """Whether what counts are fresh seeds."""
+        return bool(self.confirming)
+
+    @property
+    def counted(self) -> tuple[Row, ...]:
+        """The runs behind the figure that counts: the confirmation's where there is one."""
+        return self.confirming or self.best.rows
+
+    @cached_property
+    def figure(self) -> Figure:
+        """What counts: the loss on fresh seeds, once there are such runs, else the one it was selected by."""
+        return figure(self.counted, _metric(self.counted, CONFIRMED_BY) if self.confirmed else self.metric)
+
+    @property
+    def steps(self) -> float:
+        """The median over the runs of the figure that counts."""
+        return float(np.median([row.steps for row in self.counted]))
+
+    @property
+    def diverged(self) -> int:
+        """Of how many settings a seed diverged."""
+        return sum(any(self._diverged(row) for row in setting.rows) for setting in self.settings)
+
+    @property
+    def failed(self) -> int:
+        """Of how many others a seed failed."""
+        return sum(math.isinf(setting.loss) for setting in self.settings) - self.diverged
+
+    def _diverged(self, row: Row) -> bool:
+        return row.status != "failed" and math.isinf(row.loss(self.metric))
+
+    @property
+    def means(self) -> Numbers:
+        """`loss` of each setting, `[S]`."""
+        return np.array([setting.loss for setting in self.settings])
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """The best setting's numbers that lie at an end of those tried.
+
+        Each is judged by what was tried beside it with all else the same, where there was any: a choice (a size of
+        batches, a schedule) may have a range of its own.
+        """
+        setting, found = self.best.rows[0].setting, list[Edge]()
+        tried = [one.rows[0].setting for one in self.settings]
+        for key in (key for key in self.best.tuned if _tuned(key) and self.came_through):
+            alike = [one for one in tried if all(one.get(k) == setting.get(k) for k in {*one, *setting} if k != key)]
+            several = len({one.get(key) for one in alike}) > 1
+            found += edges(setting, alike if several else tried, [key])
+        return tuple(found)
+
+    def along(self, key: str) -> list[tuple[float, Setting]]:
+        """The best setting with every number that one key was given, ascending, all else the same."""
+        found: dict[float, Setting] = {}
+        for setting in self.settings:
+            value = number(setting.tuned.get(key, ""))
+            if value is not None and {**setting.tuned, key: ""} == {**self.best.tuned, key: ""}:
+                found.setdefault(value, setting)
+        return sorted(found.items(), key=lambda item: item[0])
+
+    def numbers(self, key: str) -> list[float]:
+        """The different numbers that a key was given, ascending."""
+        return sorted({one for setting in self.settings if (one := number(setting.tuned.get(key, ""))) is not None})
+
+    @cached_property
+    def good_rates(self) -> Width | None:
+        """The range of rates around the best; None where fewer than two were tried with its other numbers."""
+        tried = [(rate, setting.loss) for rate, setting in self.along(RATE) if rate > 0]
+        if len(tried) < 2 or not self.came_through:
+            return None
+        rates, losses = zip(*tried, strict=True)
+        return width(np.array(rates), np.array(losses))
 
 
-# --- statistics ------------------------------------------------------------------------------------------------------
+def figure(rows: Sequence[Row], metric: str, resamples: int = RESAMPLES) -> Figure:
+    """The loss of one setting over its runs; one that diverged or failed makes it infinite.
 
-
-def interquartile_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean along the last axis without the lowest and the highest quarter, rounded down to whole values.
-
-    Of fewer than 4 values the mean. Agarwal et al. 2021, section 4.3; it is `scipy.stats.trim_mean(values, 0.25)`,
-    whose import takes longer than many a sweep.
+    Args:
+        rows: its runs, in any order.
+        metric: which loss.
+        resamples: of the bootstrap; 0 for no interval, which takes no time.
     """
-    cut = values.shape[-1] // 4
-    kept: NDArray[np.float64] = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(-1)
-    return kept
-
-
-def interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """95 % percentile bootstrap of the interquartile mean over seeds (Agarwal et al. 2021, section 4.1); None of one.
-
-    Always the same for the same values: the generator is seeded.
-    """
-    if len(values) < 2:
-        return None
-    data, generator = np.array(values, dtype=np.float64), np.random.default_rng(0)
-    means, at_once = [], max(1, 10_000_000 // len(values))
-    for first in range(0, RESAMPLES, at_once):
-        size = min(at_once, RESAMPLES - first), len(values)
-        means.append(interquartile_mean(data[generator.integers(0, len(values), size)]))
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return float(low), float(high)
-
-
-def figure(rows: Sequence[Row], metric: str) -> Figure:
-    """The loss of one setting over its runs; one that diverged or failed makes it infinite."""
-    failed = sum(row.status == "failed" for row in rows)
-    losses = [loss for row in rows if row.status == "completed" and (loss := row.metrics.get(metric)) is not None]
-    diverged = len(rows) - failed - len(losses)
-    if len(losses) < len(rows):
-        return Figure(metric, math.inf, None, len(rows), diverged, failed)
-    return Figure(metric, float(interquartile_mean(np.array(losses))), interval(losses), len(rows))
-
-
-def loss_over_seeds(rows: Sequence[Row], metric: str) -> float:
-    """`figure(rows, metric).value`, without the time that an interval takes."""
-    losses = [row.metrics.get(metric) if row.status == "completed" else None for row in rows]
-    known = [loss for loss in losses if loss is not None]
-    return math.inf if len(known) < len(rows) else float(interquartile_mean(np.array(known)))
+    losses, failed = np.array([row.loss(metric) for row in rows]), sum(row.status == "failed" for row in rows)
+    (value,), (low,), (high,) = over_seeds([losses], resamples)
+    interval = None if math.isnan(low) else (float(low), float(high))
+    return Figure(metric, float(value), interval, len(rows), int(np.isinf(losses).sum()) - failed, failed)
 
 
 def _metric(rows: Iterable[Row], choices: Sequence[str]) -> str:
@@ -163,31 +192,92 @@ def _metric(rows: Iterable[Row], choices: Sequence[str]) -> str:
 # --- selection -------------------------------------------------------------------------------------------------------
 
 
-def _bare(key: str) -> str:
-    """A key as the config has it: what was added (`+optimizer.rho`) is a key like any other."""
-    return key.lstrip("+")
+def contenders(rows: Sequence[Row]) -> list[Contender]:
+    """The optimizers of a sweep on each problem, in the order of the first jobs of their best settings.
+
+    A setting is a run's words without its seeds. Selected is on `val/loss` (`train/loss` where the problem has no
+    validation rows), by its interquartile mean over seeds. A setting of which any seed diverged or failed counts as
+    infinite. Of equally good ones the earlier is taken.
+
+    Args:
+        rows: the runs of a sweep, in any order, those that confirm a winner included.
+    """
+    rows = sorted(rows, key=lambda row: row.job)
+    searched, confirming = [row for row in rows if row.confirms is None], dict[int, list[Row]]()
+    for row in rows:
+        if row.confirms is not None:
+            confirming.setdefault(row.confirms, []).append(row)
+    along = _along([row.setting for row in searched])
+    # with one optimizer the sizes of batches are what is compared
+    batches = not any(_names(key) for row in searched for key in row.words)
+    problems: dict[frozenset[tuple[str, str]], dict[Kind, list[Row]]] = {}
+    for row in searched:
+        words = frozenset(_problem(row, along, batches).items())
+        problems.setdefault(words, {}).setdefault(_kind(row.words), []).append(row)
+    labels = _labels({kind for of_one in problems.values() for kind in of_one})
+    found = []
+    for of_one in problems.values():
+        everyone = [row for of_kind in of_one.values() for row in of_kind]
+        metric, problem = _metric(everyone, SELECTED_BY), _problem(everyone[0], along, batches)
+        for kind, of_kind in of_one.items():
+            settings = _settings(of_kind, problem, metric)
+            best = _best(settings)
+            fresh = confirming.get(best.rows[0].job, ()) if math.isfinite(best.loss) else ()
+            found.append(Contender(kind[0], labels[kind], problem, metric, settings, best, tuple(fresh)))
+    return sorted(found, key=lambda one: one.first_job)
+
+
+def _settings(rows: Sequence[Row], problem: Words, metric: str) -> tuple[Setting, ...]:
+    found = by_setting(rows)
+    losses = [np.array([row.loss(metric) for row in of_one]) for of_one in found]
+    means = over_seeds(losses, resamples=0)[0].tolist()
+    return tuple(
+        Setting(tuple(of_one), {k: v for k, v in of_one[0].setting.items() if k not in problem and not _names(k)}, *has)
+        for of_one, *has in zip(found, losses, means, strict=True)
+    )
+
+
+def _best(settings: Sequence[Setting]) -> Setting:
+    # one that has not ended on every seed could win by the seeds that it has
+    most = max(len(setting.rows) for setting in settings)
+    return min((setting for setting in settings if len(setting.rows) == most), key=lambda setting: setting.loss)
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
 
 
 def _names(key: str) -> bool:
-    return _bare(key) in ("optimizer", "optimizer._target_")
+    return bare(key) in ("optimizer", "optimizer._target_")
 
 
 def _tuned(key: str) -> bool:
-    key = _bare(key)
+    key = bare(key)
     starts = ("optimizer.", "scheduler.", "trainer.gradient_clip_")
     return key in ("scheduler", "data.batch_size") or (key.startswith(starts) and not _names(key))
 
 
-def setting_of(words: Words) -> dict[str, str]:
-    """The words that are not seeds."""
-    return {key: value for key, value in words.items() if _bare(key) not in SEED_KEYS}
+def _kind(words: Words) -> Kind:
+    config = {bare(key): value for key, value in words.items()}
+    name = config.get("optimizer._target_") or config.get("optimizer") or ""
+    return name, frozenset(key for key in config if key.startswith("optimizer."))
 
 
-def _contender(words: Words) -> tuple[str, frozenset[str]]:
-    """Its name, and the keys of its own: one's own adam beside the usual one is told apart by what it sets."""
-    bare = {_bare(key): value for key, value in words.items()}
-    name = bare.get("optimizer._target_") or bare.get("optimizer") or ""
-    return name, frozenset(key for key in bare if key.startswith("optimizer."))
+def _labels(kinds: Collection[Kind]) -> dict[Kind, str]:
+    """Names that are as short as they can be, yet different."""
+    short = short_names(name for name, _ in kinds)
+    names, labels = [short[name] for name, _ in kinds], {}
+    for kind, name in zip(kinds, names, strict=True):
+        own = [key.removeprefix("optimizer.") for key in sorted(kind[1]) if key != "optimizer._target_"]
+        which = f" [{', '.join(own) or 'as it is'}]" if names.count(name) > 1 else ""
+        labels[kind] = (name or "the optimizer") + which
+    return labels
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Classes without their module, where that tells them apart."""
+    whole = list(dict.fromkeys(names))
+    last = [name.rpartition(".")[2] if " " not in name else name for name in whole]
+    return {name: short if last.count(short) == 1 else name for name, short in zip(whole, last, strict=True)}
 
 
 def _along(settings: Sequence[Words]) -> frozenset[str]:
@@ -200,126 +290,16 @@ def _along(settings: Sequence[Words]) -> frozenset[str]:
         return all(len(values) == 1 for values in seen.values())
 
     keys = dict.fromkeys(key for words in settings for key in words)
-    asked = [key for key in keys if _bare(key).startswith("trainer.") and not _tuned(key)]
+    asked = [key for key in keys if bare(key).startswith("trainer.") and not _tuned(key)]
     rest = [key for key in keys if key not in asked and not _tuned(key) and not _names(key)]
-    batch = [key for key in keys if _bare(key) == "data.batch_size"]
+    batch = [key for key in keys if bare(key) == "data.batch_size"]
     return frozenset(key for key in asked if batch and follows(key, [*rest, *batch]) and not follows(key, rest))
 
 
-def winners(rows: Sequence[Row]) -> list[Winner]:
-    """The best setting of each optimizer on each problem, in the order of their first jobs.
-
-    A setting is a run's words without its seeds. Selected is on `val/loss` (`train/loss` where the problem has no
-    validation rows), by its interquartile mean over seeds. A setting of which any seed diverged or failed counts as
-    infinite, and one that has ended on fewer seeds than others cannot win. Of equally good ones the earlier is taken.
-
-    Args:
-        rows: the runs of a sweep, those that confirm a winner included.
-    """
-    searched = sorted((row for row in rows if row.confirms is None), key=lambda row: row.job)
-    along = _along([setting_of(row.words) for row in searched])
-    problems: dict[frozenset[tuple[str, str]], dict[tuple[str, frozenset[str]], list[Row]]] = {}
-    # with one optimizer the sizes of batches are what is compared
-    batches = not any(_names(key) for row in searched for key in row.words)
-    for row in searched:
-        words = frozenset(_problem(row.words, along, batches).items())
-        problems.setdefault(words, {}).setdefault(_contender(row.words), []).append(row)
-    found = []
-    for contenders in problems.values():
-        everyone = list(chain.from_iterable(contenders.values()))
-        metric = _metric(everyone, ("val/loss", "train/loss"))
-        problem = _problem(everyone[0].words, along, batches)
-        found += [_winner(of_one, problem, metric, rows) for of_one in contenders.values()]
-    return sorted(found, key=lambda winner: winner.first_job)
-
-
-def _problem(words: Words, along: frozenset[str], batches: bool) -> dict[str, str]:
+def _problem(row: Row, along: frozenset[str], batches: bool) -> dict[str, str]:
     def is_of_it(key: str) -> bool:
-        if _bare(key) == "data.batch_size":
+        if bare(key) == "data.batch_size":
             return batches
         return not (_tuned(key) or _names(key) or key in along)
 
-    return {key: value for key, value in setting_of(words).items() if is_of_it(key)}
-
-
-def _edges(setting: Words, tried: Sequence[Words], problem: Words) -> tuple[Edge, ...]:
-    """Of each number that was tuned, judged by what was tried beside it with all else the same, where there was any.
-
-    A choice (a size of batches, a schedule) may have a range of its own.
-    """
-    found = list[Edge]()
-    for key in (key for key in setting if _tuned(key) and key not in problem):
-        alike = [one for one in tried if all(one.get(k) == setting.get(k) for k in {*one, *setting} if k != key)]
-        several = len({one.get(key) for one in alike}) > 1
-        found += edges(setting, alike if several else tried, [key])
-    return tuple(found)
-
-
-def settings_of(rows: Iterable[Row]) -> list[list[Row]]:
-    """Runs by their words without the seeds, in the order in which they come; those that confirm are left out."""
-    settings: dict[frozenset[tuple[str, str]], list[Row]] = {}
-    for row in rows:
-        if row.confirms is None:
-            settings.setdefault(frozenset(setting_of(row.words).items()), []).append(row)
-    return list(settings.values())
-
-
-def _winner(rows: Sequence[Row], problem: Words, metric: str, everyone: Sequence[Row]) -> Winner:
-    settings = settings_of(rows)
-    # one that has not ended on every seed could win by the seeds that it has
-    most = max(map(len, settings))
-    whole = [of_one for of_one in settings if len(of_one) == most]
-    best = min(whole, key=lambda of_one: loss_over_seeds(of_one, metric))
-    selected, setting = figure(best, metric), setting_of(best[0].words)
-    first = min(one.job for one in best)
-    confirming = [row for row in everyone if row.confirms == first]
-    counts = ("test/loss", "val/loss", "train/loss")
-    reached = math.isfinite(selected.value)
-    lost = [figure(of_one, metric) for of_one in settings if not math.isfinite(loss_over_seeds(of_one, metric))]
-    tried = [setting_of(of_one[0].words) for of_one in settings]
-    return Winner(
-        contender=_contender(best[0].words)[0],
-        problem=problem,
-        setting=setting,
-        rows=tuple(best),
-        selected=selected,
-        confirmed=figure(confirming, _metric(confirming, counts)) if confirming and reached else None,
-        steps=float(np.median([row.steps for row in confirming or best])),
-        settings=len(settings),
-        diverged=sum(one.diverged > 0 for one in lost),
-        failed=sum(one.diverged == 0 for one in lost),
-        edges=_edges(setting, tried, problem) if reached else (),
-    )
-
-
-# --- confirmation ----------------------------------------------------------------------------------------------------
-
-
-def fresh_jobs(winner: Winner, rows: Sequence[Row], number: int, seed: int = 0) -> list[dict[str, str]]:
-    """The winner's words with seeds that no run of the sweep was selected on: the same seeds for every winner.
-
-    Args:
-        winner: one of `winners(rows)`.
-        rows: the runs of the sweep.
-        number: how many seeds; each key of a seed that was swept goes on from its largest.
-        seed: of all runs, where the sweep varies none.
-
-    Returns:
-        Words of each job; none where no setting came through.
-    """
-    if not math.isfinite(winner.selected.value):
-        return []
-    used: dict[str, set[int]] = {}
-    for row in rows:
-        for key, value in row.words.items() if row.confirms is None else ():
-            if _bare(key) in SEED_KEYS and value.isdecimal():
-                used.setdefault(key, set()).add(int(value))
-    columns = {key: _fresh(seeds, number) for key, seeds in (used or {"seed": {seed}}).items()}
-    return [{**winner.setting, **{key: str(seeds[index]) for key, seeds in columns.items()}} for index in range(number)]
-
-
-def _fresh(used: set[int], number: int) -> list[int]:
-    """The numbers that follow the largest, and once those below 2**32 are spent, the smallest that are left."""
-    largest = max(used)
-    free = (one for one in chain(range(largest + 1, 2**32), range(largest)) if one not in used)
-    return list(islice(free, number))
+    return {key: value for key, value in row.setting.items() if is_of_it(key)}

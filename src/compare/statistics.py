@@ -3,18 +3,21 @@
 Losses throughout: less is better, and one that diverged is infinite.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.compare.selection import RESAMPLES, interquartile_mean
-
 Numbers = NDArray[np.float64]
+RESAMPLES = 9_999
 ENDS = (2.5, 97.5)
 """Percentiles between which 95 % lie."""
+WITHIN = 1.1
+"""Times the best loss: what is as good as it."""
 
 
 @dataclass(frozen=True)
@@ -28,42 +31,53 @@ class Estimate:
 # --- over seeds ------------------------------------------------------------------------------------------------------
 
 
-def over_seeds(values: Numbers, resamples: int = RESAMPLES) -> tuple[Numbers, Numbers, Numbers]:
+def interquartile_mean(values: Numbers) -> Numbers:
+    """Mean along the last axis without the lowest and the highest quarter, rounded down to whole values.
+
+    Of fewer than 4 values the mean. Agarwal et al. 2021, section 4.3; it is `scipy.stats.trim_mean(values, 0.25)`,
+    whose import takes longer than many a sweep.
+    """
+    cut = values.shape[-1] // 4
+    kept: Numbers = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(-1)
+    return kept
+
+
+def over_seeds(values: Sequence[Numbers] | Numbers, resamples: int = RESAMPLES) -> tuple[Numbers, Numbers, Numbers]:
     """Interquartile mean and percentile bootstrap (Agarwal et al. 2021, section 4) of many settings or steps at once.
 
-    What is resampled are the ranks of the seeds, by the same draws for every row: then each mean of a resample is the
-    sorted row times a row of weights, and all of them are one product of matrices.
+    What is resampled are the ranks of the seeds, so that their order does not matter, by the same draws for all of as
+    many seeds: then each mean of a resample is the sorted values times a row of weights, and all of them are one
+    product of matrices. The generator is seeded: the same values have the same interval.
 
     Args:
-        values: `[S, n]`, a row of `n` seeds each.
-        resamples: how many.
+        values: `S` of them, `[n]` each, one a seed.
+        resamples: how many; 0 for no intervals.
 
     Returns:
-        Means, lower and upper ends, each `[S]`. A row that is not all finite is infinite and has no interval (NaN), nor
-        has a row of one seed.
+        Means, lower and upper ends, each `[S]`. What is not all finite is infinite and has no interval (NaN), nor has
+        one seed.
     """
     means, low, high = np.full((3, len(values)), np.nan)
-    whole = np.isfinite(values).all(1)
-    means[:] = np.inf
-    if not whole.any():
-        return means, low, high
-    ordered = np.sort(values[whole], 1)
-    means[whole] = interquartile_mean(ordered)
-    if values.shape[1] > 1:
-        # around the mean: a product of matrices would lose a spread that is small beside it
-        weights = _weights(values.shape[1], resamples)
-        at_once = max(1, 20_000_000 // resamples)
-        ends = [
-            np.percentile((part - part[:, :1]) @ weights.T, ENDS, axis=1) + part[:, 0]
-            for part in (ordered[first : first + at_once] for first in range(0, len(ordered), at_once))
-        ]
-        low[whole], high[whole] = np.concatenate(ends, 1)
+    seeds = np.array([len(one) for one in values])
+    for n in np.unique(seeds):
+        index = np.flatnonzero(seeds == n)
+        ordered = np.sort(np.stack([values[int(one)] for one in index]), 1)
+        whole = np.isfinite(ordered).all(1)
+        means[index] = np.where(whole, interquartile_mean(ordered), np.inf)
+        if n > 1 and resamples and whole.any():
+            ordered, index = ordered[whole], index[whole]
+            # around the least: a product of matrices would lose a spread that is small beside the mean
+            spread, generator = ordered - ordered[:, :1], np.random.default_rng(0)
+            at_once = max(1, 5_000_000 // n)
+            sizes = [min(at_once, resamples - first) for first in range(0, resamples, at_once)]
+            drawn = np.concatenate([spread @ _weights(generator, n, size).T for size in sizes], 1)
+            low[index], high[index] = np.percentile(drawn, ENDS, axis=1) + ordered[:, 0]
     return means, low, high
 
 
-def _weights(seeds: int, resamples: int) -> Numbers:
+def _weights(generator: np.random.Generator, seeds: int, resamples: int) -> Numbers:
     """What each rank weighs in the interquartile mean of each resample, `[R, n]`; every row adds up to 1."""
-    ranks = np.random.default_rng(0).integers(0, seeds, (resamples, seeds))
+    ranks = generator.integers(0, seeds, (resamples, seeds))
     counts = np.zeros((resamples, seeds))
     np.add.at(counts, (np.arange(resamples)[:, None], ranks), 1)
     cut, upto = seeds // 4, counts.cumsum(1)
@@ -84,10 +98,7 @@ def stratified(strata: Sequence[Numbers], resamples: int = RESAMPLES) -> Estimat
     value = float(interquartile_mean(np.concatenate(strata)))
     if any(len(stratum) < 2 for stratum in strata):
         return Estimate(value, None)
-    generator = np.random.default_rng(0)
-    draws = [generator.integers(0, len(stratum), (resamples, len(stratum))) for stratum in strata]
-    drawn = np.concatenate([stratum[draw] for stratum, draw in zip(strata, draws, strict=True)], 1)
-    return Estimate(value, _ends(interquartile_mean(drawn)))
+    return Estimate(value, _ends(interquartile_mean(np.concatenate(_resampled(strata, resamples), 1))))
 
 
 def improvement(pairs: Sequence[tuple[Numbers, Numbers]], resamples: int = RESAMPLES) -> Estimate:
@@ -104,9 +115,13 @@ def improvement(pairs: Sequence[tuple[Numbers, Numbers]], resamples: int = RESAM
     value = float(np.mean([score.mean() for score in scores]))
     if any(len(score) < 2 for score in scores):
         return Estimate(value, None)
+    return Estimate(value, _ends(np.mean([drawn.mean(1) for drawn in _resampled(scores, resamples)], 0)))
+
+
+def _resampled(strata: Sequence[Numbers], resamples: int) -> list[Numbers]:
+    """Of each stratum its resamples, `[R, n]`, whatever order its values come in."""
     generator = np.random.default_rng(0)
-    means = [score[generator.integers(0, len(score), (resamples, len(score)))].mean(1) for score in scores]
-    return Estimate(value, _ends(np.mean(means, 0)))
+    return [np.sort(one)[generator.integers(0, len(one), (resamples, len(one)))] for one in strata]
 
 
 def _ends(means: Numbers) -> tuple[float, float]:
@@ -122,22 +137,16 @@ def letters(intervals: Sequence[tuple[float, float] | None]) -> list[str]:
     The letters are the largest sets of intervals that have a point in common, from low to high: a compact letter
     display (Piepho 2004). Without interval there is none.
     """
-    known = {index: one for index, one in enumerate(intervals) if one is not None}
+    there = {index: one for index, one in enumerate(intervals) if one is not None}
     sets: list[frozenset[int]] = []
-    for start in sorted({low for low, _ in known.values()}):
-        overlapping = frozenset(index for index, (low, high) in known.items() if low <= start <= high)
+    for start in sorted({low for low, _ in there.values()}):
+        overlapping = frozenset(index for index, (low, high) in there.items() if low <= start <= high)
         sets = [*(one for one in sets if not one <= overlapping), overlapping]
-    told = [""] * len(intervals)
-    for number, one in enumerate(sets):
-        for index in one:
-            told[index] += _letter(number)
-    return told
-
-
-def _letter(number: int) -> str:
-    """a to z, then a1 to z1."""
-    turn, place = divmod(number, 26)
-    return chr(ord("a") + place) + (str(turn) if turn else "")
+    names = (
+        f"{letter}{turn or ''}" for turn in itertools.count() for letter in ascii_lowercase
+    )  # a to z, then a1 to z1
+    named = list(zip(sets, names, strict=False))
+    return ["".join(name for one, name in named if index in one) for index in range(len(intervals))]
 
 
 # --- over settings ---------------------------------------------------------------------------------------------------
@@ -150,27 +159,20 @@ class Width:
     Attributes:
         low: where it begins.
         high: where it ends.
-        open_low: whether it may begin lower: nothing was tried there, or it diverged.
-        open_high: whether it may end higher.
+        at_least: whether it may be wider: nothing was tried beyond an end, or it diverged there.
     """
 
     low: float
     high: float
-    open_low: bool
-    open_high: bool
+    at_least: bool
 
     @property
     def decades(self) -> float:
         """Its width in powers of ten."""
         return math.log10(self.high / self.low)
 
-    @property
-    def at_least(self) -> bool:
-        """Whether it may be wider."""
-        return self.open_low or self.open_high
 
-
-def width(rates: Numbers, losses: Numbers, within: float = 1.1) -> Width | None:
+def width(rates: Numbers, losses: Numbers, within: float = WITHIN) -> Width | None:
     """The range around the best rate in which the loss is at most `within` times the best one.
 
     Between two rates the loss is taken to be linear in the logarithm of the rate; beside one that diverged the range
@@ -192,7 +194,7 @@ def width(rates: Numbers, losses: Numbers, within: float = 1.1) -> Width | None:
     logs, level = np.log10(rates), within * losses[best]
     low, open_low = _reach(logs[best::-1], losses[best::-1], level)
     high, open_high = _reach(logs[best:], losses[best:], level)
-    return Width(10**low, 10**high, open_low, open_high)
+    return Width(10**low, 10**high, open_low or open_high)
 
 
 def _reach(logs: Numbers, losses: Numbers, level: float) -> tuple[float, bool]:
@@ -260,8 +262,8 @@ def profile(over: Numbers) -> tuple[Numbers, Numbers]:
 
 def carried(steps: Numbers, values: Numbers, at: Numbers) -> Numbers:
     """The value that was last recorded at or before each of `at`; NaN before the first one."""
-    place = np.searchsorted(steps, at, side="right") - 1
-    return np.where(place >= 0, values[place.clip(0)], np.nan)
+    index = np.searchsorted(steps, at, side="right") - 1
+    return np.where(index >= 0, values[index.clip(0)], np.nan)
 
 
 def first_below(steps: Numbers, values: Numbers, level: float) -> float:
@@ -274,5 +276,5 @@ def thinned(steps: Numbers, most: int) -> Numbers:
     """At most about `most` of them, both evenly spaced and evenly in their logarithm, first and last among them."""
     if len(steps) <= most:
         return steps
-    places = np.concatenate([np.linspace(0, len(steps) - 1, most // 2), np.geomspace(1, len(steps), most // 2) - 1])
-    return steps[np.unique(places.round().astype(int))]
+    index = np.concatenate([np.linspace(0, len(steps) - 1, most // 2), np.geomspace(1, len(steps), most // 2) - 1])
+    return steps[np.unique(index.round().astype(int))]

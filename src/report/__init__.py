@@ -1,1 +1,2 @@
-"""What a sweep or a run says: read from its files, without training anything and without torch."""
+"""What runs say, as one page: directories are read (`reading`), compared (`src.compare`), put into tables, pictures and
+remarks (`findings` of sweeps, `single` of a run), and written (`page`)."""

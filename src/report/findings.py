@@ -5,19 +5,18 @@ from dataclasses import dataclass
 
 import yaml
 
-from src.compare.contest import Problem, contest
-from src.compare.statistics import Width
-from src.errors import LabError
+from src.compare.contest import Problem, contest, pairs, standings
+from src.compare.remarks import counted
+from src.compare.remarks import remarks as on_winners
 from src.plots.chart import Picture
-from src.report import budget, courses, race, sensitivity, tables
-from src.report.courses import Courses, Reach
+from src.report import budget, curves, race, sensitivity, tables
 from src.report.merged import merged
-from src.report.reading import Run, Sweep
-from src.report.tables import Cell, TableData
+from src.report.opened import Shown, opened
+from src.report.reading import Sweep
+from src.report.run_files import Run
+from src.report.tables import TableData
+from src.report.target import Reaches, reaches
 from src.run_directory import python_command
-from src.sweep.summary import remarks as on_winners
-
-__all__ = ["Cell", "Findings", "TableData", "findings"]
 
 FEW = 5
 MOST_SHOWN = 8
@@ -30,7 +29,7 @@ class Findings:
 
     Attributes:
         title: what was compared.
-        command: that made it; empty where that is not known.
+        command: that made it; empty where nothing tells.
         environment: versions and machine.
         tables: in order.
         charts: in order.
@@ -55,60 +54,43 @@ def findings(sweeps: Sequence[Sweep], heat: tuple[str, str] | None = None) -> Fi
         heat: two swept keys, `optimizer` among them where that is, to be drawn against each other.
     """
     sweep = merged(sweeps)
-    problems = contest(sweep)
-    shown, widths = problems[:MOST_SHOWN], dict[tuple[str, str], Width | None]()
-    opened, lost = courses.courses(sweep, shown)
-    reached = dict[tuple[str, str], Reach]()
-    for problem in problems:
-        widths |= {(problem.label, one.label): sensitivity.good_rates(one) for one in problem.contenders}
-    for problem in shown:
-        found = courses.reaches(problem, opened, tables.WITHIN)
-        reached |= {(problem.label, label): reach for label, reach in found.items()}
-    ran = race.races(shown, opened)
-    runs = [course.run for of_one in opened.values() for course in of_one]
+    problems = contest(sweep.rows)
+    shown, lost = opened(sweep, problems[:MOST_SHOWN])
+    reached = {key: reach for one in shown for key, reach in reaches(one).items()}
+    races = race.races(shown)
+    first = [run.run for one in shown for runs in one.runs.values() for run in runs]
     return Findings(
         title=_title(sweep, problems),
-        command=_commands(sweeps),
-        environment=_environment([*runs, sweep.first]),
-        tables=list(_tables(problems, reached, widths, ran)),
-        charts=list(_charts(problems, shown, opened, ran, heat)),
-        remarks=[*_on_sweep(sweep, problems), *sweep.remarks, *lost, *_on_seconds(opened, reached)],
+        command="\n".join(filter(None, dict.fromkeys(map(_command, sweeps)))),
+        environment=next((run.environment for run in first if run.environment), sweep.first.environment),
+        tables=list(_tables(problems, reached, races)),
+        charts=list(_charts(problems, shown, races, heat)),
+        remarks=[*_on_sweep(sweep, problems), *sweep.remarks, *lost, *_on_seconds(shown, reached)],
         config="\n".join(map(_config, sweeps)),
     )
 
 
-def _tables(
-    problems: Sequence[Problem],
-    reached: Mapping[tuple[str, str], Reach],
-    widths: Mapping[tuple[str, str], Width | None],
-    ran: Sequence[race.Race],
-) -> Iterator[TableData]:
-    yield tables.headline(problems, reached, widths)
-    if ran:
-        yield race.table(ran)
-    if (over_all := tables.across(problems)) is not None:
-        yield over_all
-    if found := tables.pairs(problems):
+def _tables(problems: Sequence[Problem], reached: Reaches, races: Sequence[race.Race]) -> Iterator[TableData]:
+    yield tables.headline(problems, reached)
+    if races:
+        yield race.table(races)
+    over_all, number = standings(problems)
+    if over_all:
+        yield tables.across(over_all, number)
+    if found := pairs(problems):
         yield tables.improvements(found)
 
 
 def _charts(
-    problems: Sequence[Problem],
-    shown: Sequence[Problem],
-    opened: Courses,
-    ran: Sequence[race.Race],
-    heat: tuple[str, str] | None,
+    problems: Sequence[Problem], shown: Sequence[Shown], races: Sequence[race.Race], heat: tuple[str, str] | None
 ) -> Iterator[Picture]:
-    yield from map(race.animation, ran)
-    for problem in shown:
-        if (picture := sensitivity.picture(problem, opened)) is not None:
-            yield picture
-        yield from courses.pictures(problem, opened)
-        if (spent := budget.picture(problem, opened)) is not None:
-            yield spent
+    yield from map(race.animation, races)
+    for one in shown:
+        drawn = [sensitivity.picture(one), *curves.pictures(one), budget.picture(one)]
+        yield from (picture for picture in drawn if picture is not None)
     if (over_all := budget.profiles(problems)) is not None:
         yield over_all
-    yield from sensitivity.heats(problems if heat else shown, heat)
+    yield from sensitivity.heats(problems if heat else problems[:MOST_SHOWN], heat)
 
 
 # --- what was run ----------------------------------------------------------------------------------------------------
@@ -125,15 +107,10 @@ def _title(sweep: Sweep, problems: Sequence[Problem]) -> str:
     return f"{sweep.name}: {what}{where}, {runs}"
 
 
-def _commands(sweeps: Sequence[Sweep]) -> str:
-    """What was typed, a line for each sweep."""
-    told = dict.fromkeys(_command(sweep) for sweep in sweeps)
-    return "\n".join(command for command in told if command)
-
-
 def _command(sweep: Sweep) -> str:
     """That of a run; of a sweep by Hydra's own launcher, whose runs know theirs alone, from its `multirun.yaml`."""
-    own = _environment(list(sweep.runs.values())[:20]).get("command", "")
+    first = list(sweep.runs.values())[:20]
+    own = next((run.environment for run in first if run.environment), {}).get("command", "")
     path = sweep.first.directory.parent / "multirun.yaml"
     if " -m src.train -m " in own or not path.is_file():
         return own
@@ -142,18 +119,6 @@ def _command(sweep: Sweep) -> str:
         return python_command(["-m", *words["task"], *(w for w in words["hydra"] if not w.startswith("hydra.mode="))])
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         return own
-
-
-def _environment(runs: Sequence[Run]) -> dict[str, str]:
-    """Of the first run that tells."""
-    for run in runs:
-        try:
-            known = run.result.get("environment")
-        except LabError:
-            continue
-        if isinstance(known, dict):
-            return {key: str(value) for key, value in known.items() if value is not None}
-    return {}
 
 
 def _config(sweep: Sweep) -> str:
@@ -172,9 +137,8 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem]) -> Iterator[str]:
         more = "one more run has" if sweep.unfinished == 1 else f"{sweep.unfinished:,} more runs have"
         yield f"{more} not ended: what is said here is of the settings that have, on every seed that any of them has"
     lost = {status: sum(row.status == status for row in sweep.rows) for status in ("diverged", "failed")}
-    told = [f"{count:,} {status}" for status, count in lost.items() if count]
-    if told:
-        yield f"of {len(sweep.rows):,} runs {' and '.join(told)}"
+    if any(lost.values()):
+        yield f"of {len(sweep.rows):,} runs {counted(lost)}"
     contenders = [one for problem in problems for one in problem.contenders]
     chance = _has_chance(sweep.first)
     alone = all(one.figure.interval is None for one in contenders)
@@ -183,7 +147,7 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem]) -> Iterator[str]:
     fewest = min((one.figure.seeds for one in contenders if one.figure.interval is not None), default=FEW)
     if fewest < FEW:
         yield f"a bootstrap of {fewest} seeds is narrower than it should be: {FEW} or more tell how wide it is"
-    yield from on_winners([one.winner for one in contenders], chance)
+    yield from on_winners(contenders, chance)
     if len(problems) > MOST_SHOWN:
         names = "; ".join(problem.label for problem in problems[MOST_SHOWN : MOST_SHOWN + 3])
         yield (
@@ -197,10 +161,9 @@ def _has_chance(run: Run) -> bool:
     return not run.config.get("model._target_", "").endswith(".Surface") or float(run.config.get("data.noise", 0)) > 0
 
 
-def _on_seconds(opened: Courses, reached: Mapping[tuple[str, str], Reach]) -> Iterator[str]:
+def _on_seconds(shown: Sequence[Shown], reached: Reaches) -> Iterator[str]:
     stacked = [key for key, reach in reached.items() if reach.seconds is None]
-    if not stacked:
-        return
-    if any(course.result for key in stacked for course in opened[key]):
+    runs = {(one.problem.label, label): runs for one in shown for label, runs in one.runs.items()}
+    if any(run.result for key in stacked for run in runs[key]):
         who = "" if len(stacked) == len(reached) else f" of {', '.join(dict.fromkeys(label for _, label in stacked))}"
         yield f"seconds to the target{who} are not told: the runs were trained together, and share their time"

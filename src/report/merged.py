@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from src.compare.selection import SEED_KEYS, Row
-from src.report.reading import EVERYTHING, Sweep, filled
+from src.compare.rows import SEED_KEYS, Row
+from src.report.reading import Sweep, filled
 from src.report.run_files import Run
+from src.sweep.call import EVERYTHING
 
 PROBLEM = ("data", "model", "trainer", "scheduler")
 """Sections that decide what is learned, and for how long."""
@@ -31,15 +32,12 @@ def merged(sweeps: Sequence[Sweep]) -> Sweep:
         fixed = {chosen: filled({}, absent, run) for chosen, run in options.items()}
         for row in sweep.rows:
             words = _of_sweep({**fixed[_chosen(sweep, row, swept)], **row.words}, name)
-            rows.append(replace(row, job=row.job + free, words=words, confirms=_later(row.confirms, free)))
-        runs |= {job + free: replace(run, sweep=name) for job, run in sweep.runs.items()}
+            confirms = None if row.confirms is None else row.confirms + free
+            rows.append(replace(row, job=row.job + free, words=words, confirms=confirms, name=f"{name}/{row.name}"))
+        runs |= {job + free: run for job, run in sweep.runs.items()}
         remarks += [f"{name}: {remark}" for remark in sweep.remarks]
     unfinished = sum(sweep.unfinished for sweep in sweeps)
     return Sweep(" and ".join(names), tuple(rows), runs, unfinished, tuple(remarks))
-
-
-def _later(job: int | None, by: int) -> int | None:
-    return None if job is None else job + by
 
 
 def _of_sweep(words: dict[str, str], name: str) -> dict[str, str]:
@@ -82,6 +80,6 @@ def _options(sweep: Sweep, swept: Sequence[str]) -> dict[tuple[str | None, ...],
 def _names(names: Sequence[str]) -> list[str]:
     """Made different by a number where they are not."""
     return [
-        name if names.count(name) == 1 else f"{name} #{names[: place + 1].count(name)}"
-        for place, name in enumerate(names)
+        name if names.count(name) == 1 else f"{name} #{names[: index + 1].count(name)}"
+        for index, name in enumerate(names)
     ]

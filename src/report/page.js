@@ -115,7 +115,7 @@
     const name = element.dataset.name;
     const plot = plots.find((one) => one.dataset.name === name);
     const { frames, paths } = figures[name].layout.meta;
-    const [button, slider, told] = ["button", "input", "output"].map((tag) => element.querySelector(tag));
+    const [button, slider, output] = ["button", "input", "output"].map((tag) => element.querySelector(tag));
     let playing = false;
 
     function show() {
@@ -130,8 +130,8 @@
         });
         data.push(cut(traces[0], 0), cut(traces[0], Math.max(0, until - 1)));
       }
-      told.textContent = "step " + step.toLocaleString("en");
-      slider.setAttribute("aria-valuetext", told.textContent);
+      output.textContent = "step " + step.toLocaleString("en");
+      slider.setAttribute("aria-valuetext", output.textContent);
       // without a redraw plotly takes the contours away
       const still = { mode: "immediate", frame: { duration: 0, redraw: true }, transition: { duration: 0 } };
       return Plotly.animate(plot, { data, traces: paths.flatMap(({ traces }) => traces) }, still).catch(() => {});

@@ -1,33 +1,22 @@
-"""The race down a known surface: where each optimizer was at each step, and when it got away from a saddle point."""
+"""The race down a surface: where each optimizer was at each step, and when it got away from a saddle point."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from src.compare.contest import Contender, Problem
+from src.compare.contest import Problem
+from src.compare.selection import Contender
 from src.compare.statistics import Numbers, thinned
 from src.config.surfaces import FUNCTIONS, Function
 from src.plots import chart
-from src.report.courses import Course, Courses, named
-from src.report.tables import NOTHING, Cell, TableData, best_setting, told
+from src.report.opened import OpenRun, Shown, named
+from src.report.tables import NOTHING, Cell, TableData, best_setting
 
 GRID, FRAMES, MOST_POINTS = 121, 120, 600
-PLACE = ("point[0]", "point[1]")
-
-
-@dataclass(frozen=True)
-class Racer:
-    """A contender on a surface.
-
-    Attributes:
-        contender: it.
-        courses: its runs whose places are known, one a seed.
-    """
-
-    contender: Contender
-    courses: Sequence[Course]
+POSITION = ("point[0]", "point[1]")
 
 
 @dataclass(frozen=True)
@@ -38,40 +27,45 @@ class Race:
         problem: it.
         name: of the function.
         function: it.
-        racers: the best one first.
+        racers: the contenders whose positions were recorded, the best one first, each with its runs, one a seed.
     """
 
     problem: Problem
     name: str
     function: Function
-    racers: Sequence[Racer]
+    racers: Sequence[tuple[Contender, Sequence[OpenRun]]]
 
 
-def races(problems: Sequence[Problem], of_all: Courses) -> list[Race]:
-    """The problems that are surfaces, as far as places were recorded (`callbacks=parameters`)."""
+def races(shown: Sequence[Shown]) -> list[Race]:
+    """The problems that are surfaces, as far as positions were recorded (`callbacks=parameters`)."""
     found = []
-    for problem in problems:
-        racers, name = list[Racer](), ""
-        for one in problem.contenders:
-            placed = [c for c in of_all.get((problem.label, one.label), ()) if all(key in c.curves for key in PLACE)]
-            if placed and is_surface(placed[0]):
-                name = placed[0].run.config["model.function"]
-                racers.append(Racer(one, placed))
+    for one in shown:
+        racers, name = list[tuple[Contender, Sequence[OpenRun]]](), ""
+        for contender in one.problem.contenders:
+            runs = [run for run in one.of(contender) if all(key in run.curves for key in POSITION)]
+            if runs and _on_surface(runs[0]):
+                name = runs[0].run.config["model.function"]
+                racers.append((contender, runs))
         if racers:
-            found.append(Race(problem, name, FUNCTIONS[name], racers))
+            found.append(Race(one.problem, name, FUNCTIONS[name], racers))
     return found
 
 
-def is_surface(course: Course) -> bool:
-    """Whether a run was on a surface that is known."""
-    config = course.run.config
+def _on_surface(run: OpenRun) -> bool:
+    config = run.run.config
     return config.get("model._target_", "").endswith(".Surface") and config.get("model.function") in FUNCTIONS
 
 
-def way(course: Course) -> tuple[Numbers, Numbers, Numbers]:
-    """Steps and places of a run, each `[T]`."""
-    (steps, x), (_, y) = (course.curves[key] for key in PLACE)
+def way(run: OpenRun) -> tuple[Numbers, Numbers, Numbers]:
+    """Steps and coordinates of a run, each `[T]`."""
+    (steps, x), (_, y) = (run.curves[key] for key in POSITION)
     return steps, x, y
+
+
+def heights(function: Function, x: Numbers, y: Numbers) -> Numbers:
+    """Of the surface, `[T]`; not finite where a run that diverged is not."""
+    with np.errstate(all="ignore"):
+        return np.asarray(function.value(x, y, np), dtype=np.float64)
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------
@@ -81,14 +75,12 @@ def animation(race: Race) -> chart.Contours:
     """Contours of the surface, and a path per optimizer that grows."""
     function, (ends_x, ends_y) = race.function, race.function.window
     grid_x, grid_y = np.linspace(*ends_x, GRID), np.linspace(*ends_y, GRID)
-    heights = function.value(*np.meshgrid(grid_x, grid_y), np)
-    paths = [_path(race, racer) for racer in race.racers]
-    last = max(path.steps[-1] for path in paths)
-    marks = [_mark("minimum", function.minima, "star")]
-    marks += [_mark("saddle point", function.saddles, "data")] if function.saddles else []
+    paths = [_path(function, *racer) for racer in race.racers]
+    points = [_points("minimum", function.minima, "star")]
+    points += [_points("saddle point", function.saddles, "data")] if function.saddles else []
     starts = dict.fromkeys((float(path.x[0]), float(path.y[0])) for path in paths)
-    marks.append(_mark("start", list(starts), "data"))
-    seeds = max(len(racer.courses) for racer in race.racers)
+    points.append(_points("start", list(starts), "data"))
+    seeds = max(len(runs) for _, runs in race.racers)
     return chart.Contours(
         race.problem.named("race"),
         f"Race on {race.name}{race.problem.suffix}",
@@ -96,13 +88,13 @@ def animation(race: Race) -> chart.Contours:
         chart.Axis("y", limits=ends_y),
         grid_x,
         grid_y,
-        np.asarray(heights, dtype=np.float64),
+        heights(function, *np.meshgrid(grid_x, grid_y)),
         "f(x, y)",
         paths=paths,
-        points=marks,
+        points=points,
         caption=f"f(x, y) = {function.formula} ({function.source}), each optimizer at its best setting"
         + (", the first of its seeds." if seeds > 1 else "."),
-        frames=frames(last),
+        frames=frames(max(path.steps[-1] for path in paths)),
     )
 
 
@@ -113,18 +105,18 @@ def frames(last: int) -> list[int]:
     return [int(step) for step in np.unique(np.concatenate([early, spaced.round()]))]
 
 
-def _path(race: Race, racer: Racer) -> chart.Path:
-    steps, x, y = way(racer.courses[0])
+def _path(function: Function, one: Contender, runs: Sequence[OpenRun]) -> chart.Path:
+    steps, x, y = way(runs[0])
     kept = np.isin(steps, thinned(steps, MOST_POINTS))
-    with np.errstate(all="ignore"):  # a run that diverged is not finite any more
-        heights = np.asarray(race.function.value(x[kept], y[kept], np))
-    hover = f"{named(racer.contender)}, seen: run {racer.courses[0].run.name}"
-    return chart.Path(racer.contender.label, steps[kept].astype(int).tolist(), x[kept], y[kept], hover, heights)
+    hover = f"{named(one, runs)}, seen: run {runs[0].row.name}"
+    return chart.Path(
+        one.label, steps[kept].astype(int).tolist(), x[kept], y[kept], hover, heights(function, x[kept], y[kept])
+    )
 
 
-def _mark(name: str, places: Sequence[tuple[float, float]], role: str) -> chart.Points:
-    x, y = [place[0] for place in places], [place[1] for place in places]
-    return chart.Points(name, x, y, hover=name, role="star" if role == "star" else "data")
+def _points(name: str, positions: Sequence[tuple[float, float]], role: Literal["data", "star"]) -> chart.Points:
+    x, y = zip(*positions, strict=True)
+    return chart.Points(name, x, y, hover=name, role=role)
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -132,44 +124,43 @@ def _mark(name: str, places: Sequence[tuple[float, float]], role: str) -> chart.
 
 def table(found: Sequence[Race]) -> TableData:
     """When each optimizer got away from the saddle point, and how far from a minimum it ended."""
-    several, away = len(found) > 1, any(race.function.away is not None for race in found)
-    columns = [*(["function"] if several else []), "optimizer", "best setting"]
-    columns += [*(["away from the saddle at step"] if away else []), "final distance to the nearest minimum", "final f"]
-    rows = []
-    for race in found:
-        for racer in race.racers:
-            ends = [_end(race.function, course) for course in racer.courses]
-            distances, heights = zip(*ends, strict=True)
-            cells = [*([told(race.name)] if several else []), told(racer.contender.label)]
-            cells += [told(best_setting(racer.contender)), *([_away_cell(race, racer)] if away else [])]
-            rows.append([*cells, Cell.of(float(np.median(distances))), Cell.of(float(np.median(heights)))])
+    rows = [
+        {
+            "function": Cell.of(race.name if len(found) > 1 else ""),
+            "optimizer": Cell.of(one.label),
+            "best setting": Cell.of(best_setting(one)),
+            "away from the saddle at step": _away(race.function, runs),
+            **_ends(race.function, runs),
+        }
+        for race in found
+        for one, runs in race.racers
+    ]
     caption = "Each optimizer at its best setting; of several seeds the median."
-    if away:
-        levels = ", ".join(f"{race.function.away:g} ({race.name})" for race in found if race.function.away is not None)
-        caption += f" Away from the saddle point is the first recorded step at which f is below {levels}."
-    return TableData("The race", columns, rows, caption)
+    if levels := [f"{race.function.away:g} ({race.name})" for race in found if race.function.away is not None]:
+        caption += f" Away from the saddle point is the first recorded step at which f is below {', '.join(levels)}."
+    return TableData.of("The race", rows, caption)
 
 
-def left_saddle(function: Function, course: Course) -> float:
+def _left_saddle(function: Function, run: OpenRun) -> float:
     """The first recorded step at which a run has got away from the saddle point; infinite where it has not."""
     assert function.away is not None
-    steps, x, y = way(course)
-    with np.errstate(all="ignore"):
-        below = np.asarray(function.value(x, y, np)) < function.away
+    steps, x, y = way(run)
+    below = heights(function, x, y) < function.away
     return float(steps[below.argmax()]) if below.any() else math.inf
 
 
-def _away_cell(race: Race, racer: Racer) -> Cell:
-    if race.function.away is None:
+def _away(function: Function, runs: Sequence[OpenRun]) -> Cell:
+    if function.away is None:
         return NOTHING
-    steps = [left_saddle(race.function, course) for course in racer.courses]
+    steps = [_left_saddle(function, run) for run in runs]
     middle, got = float(np.median(steps)), sum(map(math.isfinite, steps))
     on = f" ({got} of {len(steps)} seeds)" if got < len(steps) and len(steps) > 1 else ""
     return Cell((f"{middle:,.10g}" if math.isfinite(middle) else "not within the run") + on, middle)
 
 
-def _end(function: Function, course: Course) -> tuple[float, float]:
-    """Distance to the nearest minimum, and height, at a run's last recorded place."""
-    _, x, y = way(course)
-    last_x, last_y = float(x[-1]), float(y[-1])
-    return function.nearest(last_x, last_y)[1], float(function.value(last_x, last_y, np))
+def _ends(function: Function, runs: Sequence[OpenRun]) -> dict[str, Cell]:
+    """Distance to the nearest minimum, and height, at the last recorded positions."""
+    last = [(float(x[-1]), float(y[-1])) for _, x, y in map(way, runs)]
+    distance = np.median([function.nearest(*point)[1] for point in last])
+    height = np.median([float(function.value(*point, np)) for point in last])
+    return {"final distance to the nearest minimum": Cell.of(float(distance)), "final f": Cell.of(float(height))}

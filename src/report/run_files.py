@@ -1,10 +1,12 @@
 """A run directory as it is shown: each of its files is read when it is asked for."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import polars as pl
@@ -41,21 +43,14 @@ class Fit:
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory; its files are read when they are asked for.
-
-    Attributes:
-        directory: of the run.
-        sweep: what its sweep is called, where there are several.
-    """
+    """A run directory; its files are read when they are asked for."""
 
     directory: Path
-    sweep: str = ""
 
     @property
     def name(self) -> str:
-        """Of the directory, behind that of its sweep where there are several."""
-        name = self.directory.resolve().name
-        return f"{self.sweep}/{name}" if self.sweep else name
+        """Of the directory."""
+        return self.directory.resolve().name
 
     @cached_property
     def result(self) -> dict[str, Any]:
@@ -66,8 +61,8 @@ class Run:
         """
         result = RunDirectory(self.directory).read_result()
         metrics = result.get("metrics")
-        numbers = isinstance(metrics, dict) and all(one is None or _is_number(one) for one in metrics.values())
-        if result["status"] not in ("completed", "diverged") or not numbers or not _is_number(result.get("steps")):
+        numbers = isinstance(metrics, dict) and all(one is None or is_number(one) for one in metrics.values())
+        if result["status"] not in ("completed", "diverged") or not numbers or not is_number(result.get("steps")):
             raise LabError(
                 f"{self.directory / 'result.json'} is broken (status, steps and metrics are not those of a run)"
             )
@@ -103,18 +98,15 @@ class Run:
         path = RunDirectory(self.directory).fit_path
         if not path.is_file():
             return None
-        try:
+        with _reading(path, "the data of a run"):
             table = pl.read_csv(path, schema=FIT)
-            kinds = [
+            train, moments, fitted = (
                 table.filter(pl.col("kind") == kind).drop("kind").cast(pl.Float64).fill_null(math.nan).to_numpy()
                 for kind in ("train", "moments", "fitted")
-            ]
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise LabError(f"{path}: it cannot be read as the data of a run ({briefly(error)})") from None
-        train, moments, fitted = kinds
-        if not (len(moments) and len(train) and len(fitted) and np.isfinite(moments).all()):
-            raise LabError(f"{path}: it cannot be read as the data of a run (rows are missing)")
-        of_train, of_moments, of_fitted = ((kind[:, 0], kind[:, 1]) for kind in kinds)
+            )
+            if not (len(moments) and len(train) and len(fitted) and np.isfinite(moments).all()):
+                raise ValueError("rows are missing")
+        of_train, of_moments, of_fitted = ((kind[:, 0], kind[:, 1]) for kind in (train, moments, fitted))
         return Fit(of_train, of_moments, of_fitted, round(moments[:, 2].sum()))
 
     @cached_property
@@ -128,23 +120,35 @@ class Run:
         found = dict[str, dict[int, Histogram]]()
         if not path.is_file():
             return found
-        try:
+        with _reading(path, "the histograms of a run"):
             for step, name, low, high, counts in pl.read_csv(path, schema=HISTOGRAMS).iter_rows():
                 held = np.array(counts.split(), dtype=np.float64)
                 if not held.sum() > 0 or not low < high:
                     raise ValueError("a histogram that holds nothing")
                 found.setdefault(name, {})[step] = Histogram(step, np.linspace(low, high, len(held) + 1), held)
-        except (OSError, ValueError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
-            raise LabError(f"{path}: it cannot be read as the histograms of a run ({briefly(error)})") from None
         return found
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """Versions, machine and command; empty where its result cannot be read."""
+        try:
+            environment = self.result.get("environment")
+        except LabError:
+            return {}
+        found = environment.items() if isinstance(environment, dict) else ()
+        return {key: str(value) for key, value in found if value is not None}
+
+    def hydra(self, name: str) -> str:
+        """A file of `.hydra` as it is, for it is only shown; empty where there is none."""
+        try:
+            return (self.directory / ".hydra" / name).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return ""
 
     @cached_property
     def config_text(self) -> str:
         """`.hydra/config.yaml` as it is; empty where there is none."""
-        try:
-            return (self.directory / ".hydra" / "config.yaml").read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            return ""
+        return self.hydra("config.yaml")
 
     @cached_property
     def config(self) -> dict[str, str]:
@@ -154,11 +158,7 @@ class Run:
     @cached_property
     def choices(self) -> dict[str, str]:
         """The option of each group."""
-        try:
-            text = (self.directory / ".hydra" / "hydra.yaml").read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            return {}
-        chosen = _parsed(text)
+        chosen = _parsed(self.hydra("hydra.yaml"))
         for key in ("hydra", "runtime", "choices"):
             chosen = chosen.get(key) if isinstance(chosen, dict) else None
         return {key: _word(value) for key, value in chosen.items()} if isinstance(chosen, dict) else {}
@@ -166,21 +166,34 @@ class Run:
     @cached_property
     def words(self) -> dict[str, str]:
         """The overrides that it was started with, by key."""
-        try:
-            typed = _parsed((self.directory / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+        typed = _parsed(self.hydra("overrides.yaml"))
         whole = [word.lstrip("+").partition("=") for word in typed if isinstance(word, str)] if typed else []
         return {key: value for key, sign, value in whole if sign}
 
 
-def briefly(error: BaseException) -> str:
-    """What an exception says, without the values it lists and the advice to programmers that follows them."""
-    return one_line(error).partition(": [")[0][:160]
-
-
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value of a JSON file is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@contextmanager
+def noted(remarks: list[str]) -> Iterator[None]:
+    """Make a remark of what cannot be read, and go on without it."""
+    try:
+        yield
+    except LabError as error:
+        remarks.append(str(error))
+
+
+@contextmanager
+def _reading(path: Path, what: str) -> Iterator[None]:
+    """Say in a sentence that a file is not what it should be."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+        # without the values that polars lists, and its advice to programmers behind them
+        brief = one_line(error).partition(": [")[0][:160]
+        raise LabError(f"{path}: it cannot be read as {what} ({brief})") from None
 
 
 def _parsed(text: str) -> Any:
@@ -204,14 +217,13 @@ def _lines(path: Path, what: str) -> dict[str, Line]:
     Raises:
         LabError: it is not there, or not such a file.
     """
-    try:
+    with _reading(path, what):
         table = pl.read_csv(path, infer_schema=False).cast(pl.Float64)
         steps = table["step"].to_numpy()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise LabError(f"{path}: it cannot be read as {what} ({briefly(error)})") from None
-    if not (len(steps) and np.isfinite(steps).all() and (np.diff(steps) > 0).all()):
-        why = "its steps do not ascend" if len(steps) else "it has no rows"
-        raise LabError(f"{path}: it cannot be read as {what} ({why})")
+        if not len(steps):
+            raise ValueError("it has no rows")
+        if not (np.isfinite(steps).all() and (np.diff(steps) > 0).all()):
+            raise ValueError("its steps do not ascend")
     lines = {}
     for name in table.columns[1:]:
         there = table[name].is_not_null().to_numpy()

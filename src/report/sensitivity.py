@@ -2,57 +2,61 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
-from src.compare.contest import RATE, Contender, Problem, short
-from src.compare.edges import by_logarithm, number
-from src.compare.statistics import Numbers, Width, over_seeds, width
+from src.compare.contest import Problem
+from src.compare.edges import by_logarithm
+from src.compare.rows import number, short
+from src.compare.selection import RATE, Contender, Setting
+from src.compare.statistics import over_seeds
 from src.plots import chart
-from src.report.courses import FLOOR, Courses, loss_axis
-from src.report.tables import WITHIN
+from src.report.curves import FLOOR, loss_axis
+from src.report.opened import Shown
+from src.report.run_files import is_number
 
 OPTIMIZER = "optimizer"
 MOST_COLUMNS, MOST_HEATS = 32, 8
 
 
-def good_rates(one: Contender) -> Width | None:
-    """The range of rates around the best; None where fewer than two were tried with the winner's other numbers."""
-    tried = [(rate, place) for rate, place in one.slice(RATE) if rate > 0]
-    if len(tried) < 2 or not one.came_through:
-        return None
-    rates, places = zip(*tried, strict=True)
-    return width(np.array(rates), one.means[list(places)], WITHIN)
-
-
 # --- one key ---------------------------------------------------------------------------------------------------------
 
 
-def picture(problem: Problem, of_all: Courses) -> chart.Chart | None:
+def picture(shown: Shown) -> chart.Chart | None:
     """Final loss against the learning rate, or against the first key that has several numbers; None without any."""
-    key = problem.tuned_key()
+    problem = shown.problem
+    key = problem.tuned_key
     if key is None or not any(one.came_through for one in problem.contenders):
         return None
-    lines, points, regions, seeds = list[chart.Line](), list[chart.Points](), list[chart.Region](), set[int]()
-    log, scattered = problem.log_spaced(key), False
+    lines, points, regions = list[chart.Line](), list[chart.Points](), list[chart.Region]()
+    log = problem.log_spaced(key)
     for one in problem.contenders:
-        tried = one.slice(key)
-        seeds |= {len(setting.losses) for setting in one.settings}
+        tried = one.along(key)
         if len(tried) > 1:
             lines.append(_line(one, tried))
-            regions += _regions(one, [value for value, _ in tried], one.means[[place for _, place in tried]], log)
+            regions += _regions(one, tried, log)
         elif len(one.numbers(key)) > 1:
             points.append(_points(one, key))
-            scattered = True
-    levels = list(_levels(problem, of_all)) if key == RATE else []
+    levels = list(_levels(shown)) if key == RATE else []
+    seeds = max(len(setting.rows) for one in problem.contenders for setting in one.settings)
+    caption = ["The interquartile mean over seeds" if seeds > 1 else "One seed"]
+    caption[0] += ", its band the 95 % bootstrap interval" if seeds > 1 else ", so without a band"
+    caption[0] += f"; whatever else is tuned is as in each optimizer's best setting, {key} aside."
+    if points:
+        caption.append("Points are settings drawn at random, which differ in other keys too.")
+    if regions:
+        caption.append("Shaded: a seed diverged or failed.")
+    if levels:
+        caption.append("Dashed: what theory says of descent on all rows (the median over the data of the seeds).")
     return chart.Chart(
         problem.named("sensitivity"),
-        f"Sensitivity to the {'learning rate' if key == RATE else key}{problem.suffix}",
-        chart.Axis("learning rate" if key == RATE else key, log=log, switch=True),
-        loss_axis(f"final {problem.selected}", [*(one.y for one in lines), *(one.y for one in points)]),
-        _caption(key, max(seeds), bool(regions), scattered, bool(levels)),
+        f"Sensitivity to the {_title(key)}{problem.suffix}",
+        chart.Axis(_title(key), log=log, switch=True),
+        loss_axis(f"final {problem.metric}", [*(one.y for one in lines), *(one.y for one in points)]),
+        " ".join(caption),
         lines,
         points,
         levels,
@@ -60,52 +64,48 @@ def picture(problem: Problem, of_all: Courses) -> chart.Chart | None:
     )
 
 
-def _line(one: Contender, tried: Sequence[tuple[float, int]]) -> chart.Line:
-    settings = [one.settings[place] for _, place in tried]
-    mean, low, high = np.full((3, len(settings)), np.nan)
-    sizes = np.array([len(setting.losses) for setting in settings])
-    for size in np.unique(sizes):
-        places = np.flatnonzero(sizes == size)
-        mean[places], low[places], high[places] = over_seeds(np.stack([settings[place].losses for place in places]))
-    hover = [f"{short(setting.words)} (run {setting.run})" for setting in settings]
+def _title(key: str) -> str:
+    return "learning rate" if key == RATE else key
+
+
+def _line(one: Contender, tried: Sequence[tuple[float, Setting]]) -> chart.Line:
+    mean, low, high = over_seeds([setting.losses for _, setting in tried])
+    hover = [_hover(setting) for _, setting in tried]
     return chart.Line(one.label, [value for value, _ in tried], mean, low, high, hover=hover, markers=True)
 
 
 def _points(one: Contender, key: str) -> chart.Points:
     """Every setting: they were drawn at random, so that none differ in one key alone."""
-    there = [place for place, setting in enumerate(one.settings) if number(setting.words.get(key, "")) is not None]
-    hover = [f"{short(one.settings[place].words)} (run {one.settings[place].run})" for place in there]
-    values = [float(one.settings[place].words[key]) for place in there]
-    return chart.Points(one.label, values, one.means[there], hover=hover)
+    there = [setting for setting in one.settings if number(setting.tuned.get(key, "")) is not None]
+    values, losses = [float(setting.tuned[key]) for setting in there], [setting.loss for setting in there]
+    return chart.Points(one.label, values, losses, hover=[_hover(setting) for setting in there])
 
 
-def _regions(one: Contender, values: Sequence[float], means: Numbers, log: bool) -> Iterator[chart.Region]:
+def _hover(setting: Setting) -> str:
+    return f"{short(setting.tuned)} (run {setting.rows[0].name})"
+
+
+def _regions(one: Contender, tried: Sequence[tuple[float, Setting]], log: bool) -> Iterator[chart.Region]:
     """Where a seed diverged or failed: from halfway between two that were tried."""
-    lost = ~np.isfinite(means)
-    for is_lost, group in itertools.groupby(range(len(values)), lambda place: bool(lost[place])):
-        if is_lost:
-            places = list(group)
-            first, last = places[0], places[-1]
-            start = _halfway(values[first - 1], values[first], log) if first else None
-            end = _halfway(values[last], values[last + 1], log) if last + 1 < len(values) else None
-            yield chart.Region(f"{one.label} diverged", start, end, one.label)
+    values = [value for value, _ in tried]
+    ends = [None, *(math.sqrt(a * b) if log else (a + b) / 2 for a, b in itertools.pairwise(values)), None]
+    for lost, group in itertools.groupby(range(len(tried)), lambda index: math.isinf(tried[index][1].loss)):
+        if lost:
+            index = list(group)
+            yield chart.Region(f"{one.label} diverged", ends[index[0]], ends[index[-1] + 1], one.label)
 
 
-def _halfway(low: float, high: float, log: bool) -> float:
-    return math.sqrt(low * high) if log else (low + high) / 2
-
-
-def _levels(problem: Problem, of_all: Courses) -> Iterator[chart.Level]:
+def _levels(shown: Shown) -> Iterator[chart.Level]:
     """Critical and best rate of gradient descent on these data, and critical rates of optimizers with their own."""
     best, critical = list[float](), list[float]()
-    for one in problem.contenders:
-        exact = [course.exact for course in of_all.get((problem.label, one.label), ()) if "critical_lr" in course.exact]
+    for label, runs in shown.runs.items():
+        exact = [run.exact for run in runs if "critical_lr" in run.exact]
         formulas = {each.get("critical_lr_formula") for each in exact}
-        best += [each["optimal_lr"] for each in exact if _positive(each.get("optimal_lr"))]
-        critical += [2 / largest for each in exact if _positive(largest := _largest(each))]
-        own = [each["critical_lr"] for each in exact if _positive(each["critical_lr"])]
+        best += _positive(each.get("optimal_lr") for each in exact)
+        critical += [2 / largest for largest in _positive(map(_largest, exact))]
+        own = _positive(each["critical_lr"] for each in exact)
         if own and formulas != {"2/λmax"} and len(formulas) == 1:
-            yield chart.Level(f"critical rate, {one.label}", float(np.median(own)), "x", one.label)
+            yield chart.Level(f"critical rate, {label}", float(np.median(own)), "x", label)
     if critical:
         yield chart.Level("critical rate, gradient descent", float(np.median(critical)), "x")
     if best:
@@ -118,20 +118,8 @@ def _largest(exact: Mapping[str, Any]) -> Any:
     return eigenvalues[-1] if isinstance(eigenvalues, list) and eigenvalues else None
 
 
-def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and 0 < value < math.inf
-
-
-def _caption(key: str, seeds: int, regions: bool, scattered: bool, levels: bool) -> str:
-    told = ["The interquartile mean over seeds" if seeds > 1 else "One seed"]
-    told[0] += ", its band the 95 % bootstrap interval" if seeds > 1 else ", so without a band"
-    told[0] += f"; whatever else is tuned is as in each optimizer's best setting, {key} aside."
-    told += ["Points are settings drawn at random, which differ in other keys too."] if scattered else []
-    told += ["Shaded: a seed diverged or failed."] if regions else []
-    told += (
-        ["Dashed: what theory says of descent on all rows (the median over the data of the seeds)."] if levels else []
-    )
-    return " ".join(told)
+def _positive(values: Iterable[Any]) -> list[float]:
+    return [value for value in values if is_number(value) and 0 < value < math.inf]
 
 
 # --- two keys --------------------------------------------------------------------------------------------------------
@@ -158,43 +146,38 @@ def heats(problems: Sequence[Problem], keys: tuple[str, str] | None = None) -> l
 
 
 def _heats(problem: Problem) -> Iterator[chart.Heat | None]:
-    key = problem.tuned_key()
+    key = problem.tuned_key
     if key is not None and len(problem.contenders) > 1:
-        what = "learning rate" if key == RATE else key
-        yield _heat([problem], OPTIMIZER, key, problem.named("heat"), f"Optimizer and {what}{problem.suffix}")
-    for place, one in enumerate(problem.contenders):
-        keys = [key for key in one.winner.tuned if len(one.numbers(key)) > 1]
+        yield _heat([problem], OPTIMIZER, key, problem.named("heat"), f"Optimizer and {_title(key)}{problem.suffix}")
+    for index, one in enumerate(problem.contenders):
+        keys = [key for key in one.best.tuned if len(one.numbers(key)) > 1]
         if len(keys) > 1:
-            alone = Problem(problem.label, problem.words, (one,), problem.number)
-            title = f"{_last(keys[1])} and {_last(keys[0])} of {one.label}{problem.suffix}"
-            yield _heat([alone], keys[1], keys[0], f"{problem.named('heat')}_of_{place}", title)
-
-
-def _last(key: str) -> str:
-    return key.removeprefix("optimizer.")
+            alone = replace(problem, contenders=(one,))
+            column, row = (key.removeprefix("optimizer.") for key in keys[:2])
+            title = f"{row} and {column} of {one.label}{problem.suffix}"
+            yield _heat([alone], keys[1], keys[0], f"{problem.named('heat')}_of_{index}", title)
 
 
 def _heat(problems: Sequence[Problem], row_key: str, column_key: str, name: str, title: str) -> chart.Heat | None:
-    cells: dict[tuple[str, str], tuple[float, str]] = {}
+    cells = list[tuple[tuple[str, str], Setting]]()
     for problem in problems:
         for one in problem.contenders:
-            for setting, mean in zip(one.settings, one.means.tolist(), strict=True):
-                words = {**problem.words, **setting.words, OPTIMIZER: one.label}
+            for setting in one.settings:
+                words = {**problem.words, **setting.tuned, OPTIMIZER: one.label}
                 if row_key in words and column_key in words:
-                    cell = words[row_key], words[column_key]
-                    if cell not in cells or mean < cells[cell][0]:
-                        cells[cell] = mean, setting.run
-    rows, row_names = _places(cells, 0)
-    columns, column_names = _places(cells, 1)
-    if len(row_names) * len(column_names) < 2 or not any(math.isfinite(mean) for mean, _ in cells.values()):
+                    cells.append(((words[row_key], words[column_key]), setting))
+    rows, row_names = _bins([cell for cell, _ in cells], 0)
+    columns, column_names = _bins([cell for cell, _ in cells], 1)
+    if len(row_names) * len(column_names) < 2 or not any(math.isfinite(setting.loss) for _, setting in cells):
         return None
     values = np.full((len(row_names), len(column_names)), np.nan)
     hover = [["not tried" for _ in column_names] for _ in row_names]
-    for (row, column), (mean, run) in cells.items():
-        place = rows[row], columns[column]
-        if not values[place] <= mean:  # NaN is no number either
-            values[place] = mean
-            hover[place[0]][place[1]] = f"{mean:.4g}, run {run}" if math.isfinite(mean) else "diverged"
+    for (row, column), setting in cells:
+        index, loss = (rows[row], columns[column]), setting.loss
+        if not values[index] <= loss:  # NaN is no number either
+            values[index] = loss
+            run = f"{loss:.4g}, run {setting.rows[0].name}"
+            hover[index[0]][index[1]] = run if math.isfinite(loss) else "diverged"
     caption = "The interquartile mean over seeds, the best of whatever else was tried."
     if len(set(columns)) > len(column_names) or len(set(rows)) > len(row_names):
         caption += " Near numbers share a cell, which shows the best of them."
@@ -206,12 +189,12 @@ def _heat(problems: Sequence[Problem], row_key: str, column_key: str, name: str,
     return chart.Heat(
         name,
         title,
-        "learning rate" if column_key == RATE else column_key,
+        _title(column_key),
         row_key,
         column_names,
         row_names,
         values,
-        f"final {problems[0].selected}",
+        f"final {problems[0].metric}",
         log,
         "diverged, or not tried",
         hover,
@@ -219,10 +202,10 @@ def _heat(problems: Sequence[Problem], row_key: str, column_key: str, name: str,
     )
 
 
-def _places(cells: Mapping[tuple[str, str], Any], axis: Literal[0, 1]) -> tuple[dict[str, int], list[str]]:
-    """The place of each word along an axis, and what is written there.
+def _bins(cells: Sequence[tuple[str, str]], axis: Literal[0, 1]) -> tuple[dict[str, int], list[str]]:
+    """The index of each word along an axis, and what is written there.
 
-    Numbers ascend. Many of them, or those of rows that were given different ones, share places: as many as leave no gap
+    Numbers ascend. Many of them, or those of rows that were given different ones, share bins: as many as leave no gap
     in a row.
     """
     words = list(dict.fromkeys(cell[axis] for cell in cells))
@@ -232,21 +215,21 @@ def _places(cells: Mapping[tuple[str, str], Any], axis: Literal[0, 1]) -> tuple[
     for cell in cells:
         if cell[axis] in numbers:
             of_each.setdefault(cell[1 - axis], set()).add(numbers[cell[axis]])
-    known = sorted(set(numbers.values()))
+    values = sorted(set(numbers.values()))
     most = max(map(len, of_each.values()), default=0)
-    if len(known) > max(MOST_COLUMNS, 2) or (len(known) > 1.5 * most and most > 2):
-        places, names = _binned(known, [sorted(own) for own in of_each.values()])
+    if len(values) > max(MOST_COLUMNS, 2) or (len(values) > 1.5 * most and most > 2):
+        bins, names = _binned(values, [sorted(own) for own in of_each.values()])
     else:
-        places, names = list(range(len(known))), [f"{value:.4g}" for value in known]
-    by_value = dict(zip(known, places, strict=True))
+        bins, names = list(range(len(values))), [f"{value:.4g}" for value in values]
+    by_value = dict(zip(values, bins, strict=True))
     found = {word: by_value[value] for word, value in numbers.items()}
-    return found | {word: len(names) + place for place, word in enumerate(others)}, [*names, *others]
+    return found | {word: len(names) + index for index, word in enumerate(others)}, [*names, *others]
 
 
-def _binned(known: Sequence[float], of_each: Sequence[Sequence[float]]) -> tuple[list[int], list[str]]:
+def _binned(values: Sequence[float], of_each: Sequence[Sequence[float]]) -> tuple[list[int], list[str]]:
     """The bin of each number, and their middles: bins that are no narrower than any row's usual gap."""
-    log = by_logarithm(known)
-    scale = np.log10(known) if log else np.array(known)
+    log = by_logarithm(values)
+    scale = np.log10(values) if log else np.array(values)
     gaps = [float(np.median(np.diff(np.log10(own) if log else own))) for own in of_each if len(own) > 2]
     number_of_bins = int(np.clip((scale[-1] - scale[0]) / max(gaps, default=math.inf), 2, MOST_COLUMNS))
     edges = np.linspace(scale[0], scale[-1], number_of_bins + 1)

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 
 from src import run_directory
+from src.compare.contest import contest
 from src.errors import LabError
-from src.plots.chart import Contours, Picture
+from src.plots.chart import Picture
 from src.plots.one_run import Curve, Valley, fit, histograms, loss_surface, losses
-from src.report.findings import Findings, findings
+from src.report import race
+from src.report.findings import Findings
+from src.report.opened import opened
 from src.report.reading import gather
-from src.report.run_files import Line, Run
-from src.report.tables import Cell, TableData, told
+from src.report.run_files import Line, Run, is_number, noted
+from src.report.tables import Cell, TableData
 
 MOST_PARAMETERS, MOST_HISTOGRAMS = 1_000, 24
 
@@ -27,14 +30,17 @@ def findings_of(run: Run) -> Findings:
     result = _result(run)
     remarks = [result.reason, *run_directory.in_theory(result)]
     pictures = list[Picture]()
-    pictures += _losses(run, result, remarks)
-    pictures += _of_the_data(run, result, remarks)
+    with noted(remarks):
+        pictures += _losses(run, result, remarks)
+    with noted(remarks):
+        pictures += _of_the_data(run, result, remarks)
     pictures += _surface(run)
-    pictures += _histograms(run, remarks)
+    with noted(remarks):
+        pictures += _histograms(run)
     return Findings(
-        title=f"One run: {run.directory.resolve().name}",
-        command=str(result.environment.get("command", "")),
-        environment=_environment(result),
+        title=f"One run: {run.name}",
+        command=run.environment.get("command", ""),
+        environment=run.environment | _circumstances(result),
         tables=[_learned(result)],
         charts=pictures,
         remarks=[remark for remark in remarks if remark],
@@ -43,68 +49,51 @@ def findings_of(run: Run) -> Findings:
 
 
 def _result(run: Run) -> run_directory.Result:
-    known = {name: run.result[name] for name in run_directory.Result.__dataclass_fields__ if name in run.result}
+    fields = set(run_directory.Result.__dataclass_fields__) - {"directory"}
     try:
-        return run_directory.Result(**known, directory=run.directory)
-    except TypeError:
-        missing = sorted(set(run_directory.Result.__dataclass_fields__) - set(known) - {"directory"})
+        return run_directory.Result(**{name: run.result[name] for name in fields}, directory=run.directory)
+    except KeyError:
+        missing = sorted(fields - set(run.result))
         raise LabError(f"{run.directory / 'result.json'} is broken ({', '.join(missing)} missing)") from None
 
 
-def _environment(result: run_directory.Result) -> dict[str, str]:
+def _circumstances(result: run_directory.Result) -> dict[str, str]:
     seconds = ", ".join(f"{name} {value:.3g} s" for name, value in result.seconds.items())
     own = {"seconds": seconds, "stack size": result.stack_size, "seed": result.seed, "fingerprint": result.fingerprint}
-    machine = {name: value for name, value in result.environment.items() if name != "command" and value is not None}
-    return {name: str(value) for name, value in (machine | own).items()}
+    return {name: str(value) for name, value in own.items()}
 
 
 def _learned(result: run_directory.Result) -> TableData:
     """The table that a run ends with, as a table of the page."""
     table = run_directory.comparison(result)
-    shown = [*table.parameters[:MOST_PARAMETERS], *table.losses]
-    rows = [[told(row.name), *map(_cell, row.values)] for row in shown]
+    lines = [*table.parameters[:MOST_PARAMETERS], *table.losses]
+    rows = [[Cell.of(line.name), *(Cell(run_directory.shown(value), value) for value in line.values)] for line in lines]
     caption = f"Status: {result.status}."
     if more := len(table.parameters[MOST_PARAMETERS:]):
         caption += f" {more} more parameters are in result.json."
     return TableData("What was learned", ["what", *table.columns], rows, caption)
 
 
-def _cell(value: float | None) -> Cell:
-    if value is None:
-        return Cell("", math.inf)
-    return Cell(run_directory.shown(value), value if math.isfinite(value) else math.inf)
-
-
 # --- losses ----------------------------------------------------------------------------------------------------------
 
 
 def _losses(run: Run, result: run_directory.Result, remarks: list[str]) -> Iterator[Picture]:
-    try:
-        taken = run.curves
-    except LabError as error:
-        remarks.append(str(error))
-        return
-    foreseen: Mapping[str, Line] = {}
-    try:
+    taken, foreseen, exact = run.curves, dict[str, Line](), result.exact.get("train/loss")
+    with noted(remarks):
         foreseen = run.foreseen
         if not foreseen and "weight" in result.exact:
             remarks.append("what theory foresees of the loss is not shown: there is no theory.csv")
-    except LabError as error:
-        remarks.append(str(error))
-    chart = losses(taken, foreseen, _number(result.exact.get("train/loss")))
+    chart = losses(taken, foreseen, float(exact) if is_number(exact) and math.isfinite(exact) else None)
     if chart is not None:
         yield chart
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
 def _surface(run: Run) -> list[Picture]:
-    """The way over a known surface, as a race of one."""
+    """The path over a surface, as a race of one."""
     if run.config.get("model._target_") != "src.models.Surface":
         return []
-    return [picture for picture in findings(gather([run])).charts if isinstance(picture, Contours)]
+    (sweep,) = gather([run])
+    return list(map(race.animation, race.races(opened(sweep, contest(sweep.rows))[0])))
 
 
 # --- data with one feature -------------------------------------------------------------------------------------------
@@ -114,11 +103,7 @@ def _of_the_data(run: Run, result: run_directory.Result, remarks: list[str]) -> 
     """The lines through the data, and the way over the loss of a linear model."""
     if len(result.features) != 1 or len(result.targets) != 1:
         return
-    try:
-        data = run.fit
-    except LabError as error:
-        remarks.append(str(error))
-        return
+    data = run.fit
     if data is None:
         remarks.append("its data are not shown: there is no fit.csv, which runs that were trained alone leave")
         return
@@ -172,16 +157,10 @@ def _path(
 # --- histograms ------------------------------------------------------------------------------------------------------
 
 
-def _histograms(run: Run, remarks: list[str]) -> Iterator[Picture]:
+def _histograms(run: Run) -> Iterator[Picture]:
     """Of every parameter of more than one number and of its gradient."""
-    try:
-        recorded = run.histograms
-    except LabError as error:
-        remarks.append(str(error))
-        return
-    for index, (tag, taken) in enumerate(list(recorded.items())[:MOST_HISTOGRAMS]):
+    for index, (tag, taken) in enumerate(list(run.histograms.items())[:MOST_HISTOGRAMS]):
         kind, _, name = tag.partition("/")
         what = {"parameters": "value", "gradients": "gradient"}.get(kind, kind)
         title = f"{'Gradient of' if kind == 'gradients' else 'Values of'} {name or tag}"
-        ordered = [taken[step] for step in sorted(taken)]
-        yield histograms(f"histogram_{index}", title, what, ordered)
+        yield histograms(f"histogram_{index}", title, what, [taken[step] for step in sorted(taken)])

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-from src.compare.selection import Row, fresh_jobs, winners
+from src.compare.confirmation import fresh_jobs
+from src.compare.remarks import remarks
+from src.compare.selection import contenders
 from src.sweep import tensorboard
 from src.sweep.call import bare, key_of
-from src.sweep.summary import remarks, table, wide
+from src.sweep.summary import table, wide
 from src.sweep.sweep import Sweep
-
-
-def rows(sweep: Sweep) -> list[Row]:
-    """Every run of the sweep directory that has ended."""
-    return sweep.ledger.ended()
 
 
 def confirm(sweep: Sweep, seeds: int) -> None:
@@ -21,9 +18,9 @@ def confirm(sweep: Sweep, seeds: int) -> None:
         sweep: that has trained the jobs.
         seeds: how many.
     """
-    there = [row for row in rows(sweep) if row.confirms is None]
+    there = [row for row in sweep.ledger.ended() if row.confirms is None]
     jobs, confirms = list[tuple[str, ...]](), list[int]()
-    for winner in winners(there):
+    for winner in contenders(there):
         words = sweep.words(winner.first_job)
         for fresh in fresh_jobs(winner, there, seeds, sweep.config.seed):
             jobs.append(_with(words, fresh))
@@ -43,9 +40,9 @@ def _with(words: tuple[str, ...], fresh: dict[str, str]) -> tuple[str, ...]:
 
 def tell(sweep: Sweep) -> None:
     """Print the winners, and where everything is."""
-    ended, console = rows(sweep), wide()
+    ended, console = sweep.ledger.ended(), wide()
     if ended and sweep.first is not None:
-        best = winners(ended)
+        best = contenders(ended)
         console.print(table(best, ended))
         drawn = sweep.first.model.target_ != "src.models.Surface" or sweep.first.data.arguments().get("noise", 0) > 0
         for remark in remarks(best, drawn):

@@ -23,10 +23,10 @@ def failures(ledger: "Ledger") -> str:
         if entry.outcome is None and entry.failure is not None:
             reasons.setdefault(entry.failure, []).append(entry.number)
     number = sum(map(len, reasons.values()))
-    told = "; ".join(f"{reason} ({_numbers(numbers)})" for reason, numbers in list(reasons.items())[:5])
+    causes = "; ".join(f"{reason} ({_numbers(numbers)})" for reason, numbers in list(reasons.items())[:5])
     more = f"; and {len(reasons) - 5} other reasons" if len(reasons) > 5 else ""
     again = "; fix that and try them again with hydra.launcher.retry_failed=true"
-    return f"{number:,} of {len(ledger.entries):,} runs failed: {told}{more}{again}" if number else ""
+    return f"{number:,} of {len(ledger.entries):,} runs failed: {causes}{more}{again}" if number else ""
 
 
 def _numbers(numbers: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from src.compare.selection import Row
+from src.compare.rows import Row
 from src.errors import LabError
 from src.run_directory import RunDirectory
 from src.sweep.call import Call, words_of

@@ -20,7 +20,7 @@ from src.sweep.ledger import NAME, Entry, Ledger
 from src.sweep.lock import check_place, claim
 from src.sweep.options import Launching
 from src.sweep.planning import Plan, plan
-from src.sweep.tensorboard import place_of
+from src.sweep.tensorboard import folder_of
 from src.sweep.training import Training, alone
 
 SUBDIR = ("${hydra.job.num}", "${hydra:job.num}")
@@ -95,7 +95,7 @@ class Sweep:
     @property
     def tensorboard(self) -> Path | None:
         """Where TensorBoard's files of the sweep go, as its first job says; None: nowhere."""
-        return place_of(self.first, self.directory) if self.first else None
+        return folder_of(self.first, self.directory) if self.first else None
 
     # --- from words to results ---
 

@@ -6,8 +6,9 @@ name tells what it was made of, so what has not changed is not written again.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
@@ -15,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from src.compare.edges import number, short
-from src.compare.selection import SEED_KEYS, Row, Winner, Words, loss_over_seeds, setting_of, settings_of, winners
+from src.compare.rows import SEED_KEYS, Row, Words, bare, by_setting, number, short
+from src.compare.selection import Contender, contenders, figure
 from src.config.schema import TENSORBOARD, Config
 from src.errors import LabError
 from src.run_directory import RunDirectory, read_rows
-from src.sweep.call import Call, bare, key_of
+from src.sweep.call import Call, key_of
 from src.sweep.ledger import Ledger
 
 FOLDER = "tensorboard"
@@ -38,7 +39,7 @@ OPTIMIZER = ("optimizer._target_", "optimizer")
 Content = Callable[[], bytes]
 
 
-def place_of(config: Config, directory: Path) -> Path | None:
+def folder_of(config: Config, directory: Path) -> Path | None:
     """Where a sweep's files for TensorBoard go: into the sweep directory, or where `save_dir` says; None: nowhere.
 
     Args:
@@ -53,7 +54,7 @@ def place_of(config: Config, directory: Path) -> Path | None:
     return None
 
 
-def write(ledger: Ledger, place: Path) -> None:
+def write(ledger: Ledger, folder: Path) -> None:
     """Bring the files up to date with the runs that have ended.
 
     Each is whole from the moment that TensorBoard can find it. A file that changes gets another name, and what is no
@@ -61,18 +62,18 @@ def write(ledger: Ledger, place: Path) -> None:
 
     Args:
         ledger: of the sweep.
-        place: the directory, as `place_of` tells; nothing else is in it.
+        folder: as `folder_of` gives it; nothing else is in it.
 
     Raises:
         OSError: a file cannot be written.
     """
     rows = sorted(ledger.ended(), key=lambda row: row.job)
-    best = winners(rows)
-    wanted = dict(chain(_curves(ledger, rows, best), _table(ledger, rows, best)))
+    best = contenders(rows)
+    wanted = dict(chain(_curves(ledger, best), _table(ledger, rows, best)))
     for path, content in wanted.items():
-        if not (place / path).exists():
-            _put(place / path, content())
-    _take_away(place, {place / path for path in wanted})
+        if not (folder / path).exists():
+            _put(folder / path, content())
+    _take_away(folder, {folder / path for path in wanted})
 
 
 def remark(rows: Sequence[Row]) -> str | None:
@@ -81,7 +82,7 @@ def remark(rows: Sequence[Row]) -> str | None:
     Args:
         rows: the runs of a sweep that have ended.
     """
-    settings = len(settings_of(rows))
+    settings = len(by_setting(rows))
     if settings <= MOST:
         return None
     return f"TensorBoard's HParams has {MOST} of {settings:,} settings, more would slow it down; results.csv has all"
@@ -90,18 +91,17 @@ def remark(rows: Sequence[Row]) -> str | None:
 # --- the best settings' curves ---------------------------------------------------------------------------------------
 
 
-def _curves(ledger: Ledger, rows: Sequence[Row], best: Sequence[Winner]) -> Iterator[tuple[Path, Content]]:
+def _curves(ledger: Ledger, best: Sequence[Contender]) -> Iterator[tuple[Path, Content]]:
     """A file for every seed of the best settings, and of their confirmations."""
-    names = _apart([(_named(winner.setting, ledger), winner.first_job) for winner in best])
+    names = _apart([(_named(winner.best.rows[0].setting, ledger), winner.first_job) for winner in best])
     for winner, name in zip(best, names, strict=True):
-        confirming = [row for row in rows if row.confirms == winner.first_job]
-        shown = [*sorted(winner.rows, key=lambda row: row.job), *confirming]
+        shown = [*winner.best.rows, *winner.confirming]
         for row, seed in zip(shown, _apart([(_seeded(row), row.job) for row in shown]), strict=True):
             run = RunDirectory(ledger.directory / str(row.job))
             with suppress(OSError):  # without curves: it has failed, or they were taken away
                 written = run.curves_path.stat().st_mtime_ns
                 file = f"{PREFIX}{written // 10**9:010}.{row.job}.{written % 10**9}"
-                yield Path(name, seed, file), lambda run=run, written=written: _curves_of(run, written / 1e9)  # type: ignore[misc]
+                yield Path(name, seed, file), partial(_curves_of, run, written / 1e9)
 
 
 def _curves_of(run: RunDirectory, ended: float) -> bytes:
@@ -131,16 +131,16 @@ def _time_of(run: RunDirectory) -> tuple[float, int]:
 # --- a row a setting -------------------------------------------------------------------------------------------------
 
 
-def _table(ledger: Ledger, rows: Sequence[Row], best: Sequence[Winner]) -> Iterator[tuple[Path, Content]]:
+def _table(ledger: Ledger, rows: Sequence[Row], best: Sequence[Contender]) -> Iterator[tuple[Path, Content]]:
     """A file for every setting that is shown."""
-    settings = settings_of(rows)
+    settings = by_setting(rows)
     shown = thinned(settings, {winner.first_job for winner in best}, MOST)
-    names = _apart([(_named(setting_of(of_one[0].words), ledger), of_one[0].job) for of_one in shown])
-    numeric = _numeric(setting_of(of_one[0].words) for of_one in settings)
+    names = _apart([(_named(of_one[0].setting, ledger), of_one[0].job) for of_one in shown])
+    numeric = _numeric(of_one[0].setting for of_one in settings)
     for of_one, name in zip(shown, names, strict=True):
         content = _row(of_one, numeric, _ended(ledger, of_one))
         file = f"{PREFIX}{blake2b(content, digest_size=8).hexdigest()}"
-        yield Path(SETTINGS, name, file), lambda content=content: content  # type: ignore[misc]
+        yield Path(SETTINGS, name, file), partial(bytes, content)
 
 
 def thinned(settings: Sequence[Sequence[Row]], best: set[int], most: int) -> list[Sequence[Row]]:
@@ -151,11 +151,11 @@ def thinned(settings: Sequence[Sequence[Row]], best: set[int], most: int) -> lis
         best: the first jobs of the best ones.
         most: how many.
     """
-    first = [place for place, of_one in enumerate(settings) if of_one[0].job in best][:most]
-    others = [place for place in range(len(settings)) if place not in set(first)]
+    first = [index for index, of_one in enumerate(settings) if of_one[0].job in best][:most]
+    others = [index for index in range(len(settings)) if index not in first]
     room = min(len(others), most - len(first))
-    kept = [others[place] for place in np.linspace(0, len(others) - 1, room).round().astype(int)] if room else []
-    return [settings[place] for place in sorted([*first, *kept])]
+    kept = [others[index] for index in np.linspace(0, len(others) - 1, room).round().astype(int)] if room else []
+    return [settings[index] for index in sorted([*first, *kept])]
 
 
 def _numeric(settings: Iterable[Words]) -> set[str]:
@@ -188,7 +188,7 @@ def _row(rows: Sequence[Row], numeric: set[str], ended: float) -> bytes:
     from src.run.events import Clock, event_file
 
     start = SessionStartInfo(start_time_secs=ended)
-    for key, word in setting_of(rows[0].words).items():
+    for key, word in rows[0].setting.items():
         if key in numeric:
             start.hparams[bare(key)].number_value = float(word)
         else:
@@ -198,15 +198,15 @@ def _row(rows: Sequence[Row], numeric: set[str], ended: float) -> bytes:
     end = SessionEndInfo(status=status, end_time_secs=ended)
 
     def about(tag: str, **content: Any) -> Any:
-        told = metadata.create_summary_metadata(HParamsPluginData(**content))
-        return Summary.Value(tag=tag, metadata=told, tensor=metadata.NULL_TENSOR)
+        data = metadata.create_summary_metadata(HParamsPluginData(**content))
+        return Summary.Value(tag=tag, metadata=data, tensor=metadata.NULL_TENSOR)
 
     values = [
         about(metadata.SESSION_START_INFO_TAG, session_start_info=start),
         about(metadata.SESSION_END_INFO_TAG, session_end_info=end),
     ]
     for metric in dict.fromkeys(name for row in rows for name in row.metrics):
-        loss = loss_over_seeds(rows, metric)
+        loss = figure(rows, metric, resamples=0).value
         values += [Summary.Value(tag=f"final/{metric}", simple_value=loss)] if np.isfinite(loss) else []
     step = max(row.steps for row in rows)
     return event_file([], [(step, Summary(value=[value])) for value in values], Clock(ended))
@@ -220,8 +220,8 @@ def _named(setting: Words, ledger: Ledger) -> str:
     words = {bare(key): word for key, word in setting.items()}
     swept = next((words[key] for key in OPTIMIZER if key in words), "")
     optimizer = swept or (_optimizer(ledger.calls[0]) if ledger.calls else "")
-    own = {key.removeprefix("optimizer."): short(word) for key, word in words.items() if key not in OPTIMIZER}
-    return _plain(" ".join([optimizer.rpartition(".")[2], *_typed(own)]).strip() or "as it is")
+    own = {key.removeprefix("optimizer."): word for key, word in words.items() if key not in OPTIMIZER}
+    return _plain(f"{optimizer.rpartition('.')[2]} {short(own)}".strip() or "as it is")
 
 
 def _optimizer(call: Call) -> str:
@@ -233,12 +233,8 @@ def _optimizer(call: Call) -> str:
 def _seeded(row: Row) -> str:
     """`seed=3`; a run whose seed is not swept by its number."""
     seeds = {bare(key): word for key, word in row.words.items() if bare(key) in SEED_KEYS}
-    told = " ".join(_typed(seeds)) or f"run {row.job}"
-    return _plain(told if row.confirms is None else f"confirmed {told}")
-
-
-def _typed(words: Mapping[str, str]) -> list[str]:
-    return [f"{key}={word}" for key, word in words.items()]
+    name = " ".join(f"{key}={word}" for key, word in seeds.items()) or f"run {row.job}"
+    return _plain(name if row.confirms is None else f"confirmed {name}")
 
 
 def _plain(name: str) -> str:
@@ -263,9 +259,9 @@ def _put(path: Path, content: bytes) -> None:
     unfinished.replace(path)
 
 
-def _take_away(place: Path, kept: set[Path]) -> None:
+def _take_away(root: Path, kept: set[Path]) -> None:
     """Take away the other files of earlier times, and the folders that are empty then."""
-    for folder, _, files in os.walk(place, topdown=False):
+    for folder, _, files in os.walk(root, topdown=False):
         for name in files:
             if Path(folder, name) not in kept and (name.startswith(PREFIX) or name == UNFINISHED):
                 os.unlink(os.path.join(folder, name))

@@ -80,6 +80,18 @@ def test_headline(tmp_path):
     assert "on which the settings were selected" in table.caption
 
 
+def test_a_setting_has_one_interval(tmp_path):
+    """In the table, in the picture, and whatever the order of its seeds."""
+    losses = np.random.default_rng(0).lognormal(size=10).tolist()
+    found = [
+        _found(tmp_path / name, grid({("sgd", 0.1): of_seeds, ("sgd", 0.2): [9e9] * 10}))
+        for name, of_seeds in (("as drawn", losses), ("sorted", sorted(losses)))
+    ]
+    intervals = [_texts(one.tables[0], "95 % interval") for one in found]
+    line = _chart(found[0], "sensitivity").lines[0]
+    assert intervals == [[f"{line.low[0]:.4g} to {line.high[0]:.4g}"]] * 2
+
+
 def test_steps_to_the_target(tmp_path):
     """On seed s sgd goes from 10 to e = s/2 in a straight line, and adam to s: within 10 % of e comes sgd alone.
 

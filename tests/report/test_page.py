@@ -9,8 +9,9 @@ import pytest
 
 from src.errors import LabError
 from src.plots.chart import Axis, Chart, Line
-from src.report.findings import Cell, Findings, TableData
+from src.report.findings import Findings
 from src.report.page import html, write
+from src.report.tables import Cell, TableData
 from tests.plots.test_static import CHART, HEAT, RACE
 
 NASTY = "</script><img src=x onerror=alert(1)>&amp;{{ 7*7 }}"

@@ -280,7 +280,7 @@ def test_two_sweeps_are_one_whose_optimizers_bear_their_names(tmp_path):
     assert [row.job for row in whole.rows] == list(range(9))
     assert whole.rows[8].confirms == 4
     assert whole.runs[4].directory == tmp_path / "new" / "0"
-    assert whole.runs[4].name == "new/0"
+    assert whole.rows[4].name == "new/0"
 
 
 def test_what_only_one_of_them_sweeps_is_filled_in(tmp_path):

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from src.compare.selection import Row, winners
-from src.sweep.summary import remarks, table
+from src.compare.remarks import remarks
+from src.compare.rows import Row
+from src.compare.selection import contenders
+from src.sweep.summary import table
 
 
 def run(job: int, words: str, val: float | None, confirms: int | None = None, **more: float) -> Row:
@@ -19,7 +21,7 @@ def run(job: int, words: str, val: float | None, confirms: int | None = None, **
 def rendered(rows: Sequence[Row]) -> list[list[str]]:
     """The cells of the table, title and header first."""
     stream = io.StringIO()
-    Console(file=stream, width=300).print(table(winners(rows), rows))
+    Console(file=stream, width=300).print(table(contenders(rows), rows))
     lines = [re.split(r"[│┃]", line)[1:-1] for line in stream.getvalue().splitlines()]
     return [
         [stream.getvalue().splitlines()[0].strip()],
@@ -44,7 +46,7 @@ def test_the_best_optimizer_comes_first() -> None:
         ["adam", "lr=0.1", "1.5 [1.5, 1.5]", "2", "104.5", "0 of 1"],
         ["sgd", "lr=0.1", "3.5 [3, 4]", "2", "100.5", "1 of 2"],
     ]
-    assert remarks(winners(SWEEP)) == [
+    assert remarks(contenders(SWEEP)) == [
         "the losses are val/loss, on which the settings were selected: "
         "interquartile mean over seeds, with its 95 % bootstrap interval",
         "the best of many flatters itself: confirm_seeds=20 trains each winner on 20 fresh seeds",
@@ -67,12 +69,14 @@ def test_confirmed() -> None:
         ["sgd", "lr=0.1", "1.5 [1.25, 1.75]", "2", "106.5", "1 of 2"],
         ["adam", "lr=0.1", "3 [2, 4]", "2", "108.5", "0 of 1"],
     ]
-    first = remarks(winners([*SWEEP, *fresh]))[0]
+    first = remarks(contenders([*SWEEP, *fresh]))[0]
     assert first.startswith("selected on val/loss; the losses are test/loss on fresh seeds: interquartile")
     half = rendered([*SWEEP, *fresh[:2]])
     assert half[1][2] == "loss"
     assert [row[2] for row in half[2:]] == ["test/loss 1.5 [1.25, 1.75]", "val/loss 1.5 [1.5, 1.5]"]
-    assert "adam: not confirmed yet: its loss is the one it was selected by" in remarks(winners([*SWEEP, *fresh[:2]]))
+    assert "adam: not confirmed yet: its loss is the one it was selected by" in remarks(
+        contenders([*SWEEP, *fresh[:2]])
+    )
 
 
 def test_a_confirmation_that_diverged() -> None:
@@ -84,7 +88,7 @@ def test_a_confirmation_that_diverged() -> None:
 def test_all_diverged() -> None:
     rows = [run(0, "optimizer=sgd optimizer.lr=1 seed=0", None), run(1, "optimizer=sgd optimizer.lr=2 seed=0", None)]
     assert rendered(rows)[2] == ["sgd", "none of 2 came through", "", "1", "", "2 of 2"]
-    assert remarks(winners(rows)) == ["sgd: no setting came through on every seed (2 diverged of 2)"]
+    assert remarks(contenders(rows)) == ["sgd: no setting came through on every seed (2 diverged of 2)"]
 
 
 def test_without_optimizers_there_is_one_row() -> None:
@@ -92,7 +96,7 @@ def test_without_optimizers_there_is_one_row() -> None:
     found = rendered(rows)
     assert found[1][0] == "best setting"
     assert found[2:] == [["lr=0.1", "1", "1", "101", "0 of 3"]]
-    told = remarks(winners(rows))
+    told = remarks(contenders(rows))
     assert told[0] == "the losses are val/loss, on which the settings were selected: of one seed, so without interval"
     assert told[-1] == "more seeds, seed=range(0,8) say, show what is due to chance"
 
@@ -100,7 +104,7 @@ def test_without_optimizers_there_is_one_row() -> None:
 def test_seeds_alone() -> None:
     rows = [run(seed, f"seed={seed}", 1.0 + seed) for seed in range(3)]
     assert rendered(rows)[2][:2] == ["as it is", "2 [1, 3]"]
-    assert len(remarks(winners(rows))) == 1  # there was nothing to select
+    assert len(remarks(contenders(rows))) == 1  # there was nothing to select
 
 
 def test_numbers_of_a_grid_are_shortened() -> None:
@@ -116,7 +120,9 @@ def test_several_problems() -> None:
         ["data=line", "lr=1"],
         ["data=teacher", "lr=1"],
     ]
-    assert any(remark.startswith("on data=line: optimizer.lr=1 is the smallest") for remark in remarks(winners(rows)))
+    assert any(
+        remark.startswith("on data=line: optimizer.lr=1 is the smallest") for remark in remarks(contenders(rows))
+    )
 
 
 def test_brackets_are_shown_as_they_are() -> None:
@@ -125,10 +131,10 @@ def test_brackets_are_shown_as_they_are() -> None:
         run(1, "optimizer=my[bold] +optimizer.betas=[red] +optimizer.rho[/]=0.2", 2.0),
     ]
     assert rendered(rows)[2][:2] == ["my[bold]", "+optimizer.betas=[red] +optimizer.rho[/]=0.1"]
-    assert any("my[bold]: +optimizer.rho[/]=0.1 is the smallest of 2" in remark for remark in remarks(winners(rows)))
+    assert any("my[bold]: +optimizer.rho[/]=0.1 is the smallest of 2" in remark for remark in remarks(contenders(rows)))
 
 
 def test_where_nothing_is_drawn_nobody_is_sent_for_more_seeds() -> None:
     rows = [run(0, "optimizer=sgd optimizer.lr=0.1", 2.0), run(1, "optimizer=adam optimizer.lr=0.1", 1.0)]
-    (told,) = remarks(winners(rows), chance=False)
+    (told,) = remarks(contenders(rows), chance=False)
     assert told == "the losses are val/loss; nothing here is drawn, so they need no interval"

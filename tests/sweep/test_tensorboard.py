@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api_pb2, metadata
 
-from src.compare.selection import Row
+from src.compare.rows import Row
 from src.config.compose import compose
 from src.config.schema import check
 from src.engine.choice import choose_stepper

@@ -1,0 +1,106 @@
+"""How the best settings went, step by step: losses against steps, over seeds, beside what theory foresaw."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from src.compare.statistics import Numbers, carried, over_seeds, thinned
+from src.plots import chart
+from src.report.opened import TRAIN, VAL, OpenRun, Shown, named
+from src.report.run_files import Line
+
+TITLES = {TRAIN: "Training loss", VAL: "Validation loss"}
+MOST_POINTS = 300
+RESAMPLES = 1_999
+FLOOR = 1e-16
+"""Of the largest loss: what is below is rounding."""
+
+
+def bundle(lines: Sequence[Line]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """Several runs' curves as one: steps, interquartile mean, and its 95 % interval, each `[T]`.
+
+    A run that ended earlier than others keeps its last value; before the step from which all runs have one there is
+    nothing.
+    """
+    steps = np.unique(np.concatenate([steps for steps, _ in lines]))
+    steps = thinned(steps[steps >= max(steps[0] for steps, _ in lines)], MOST_POINTS)
+    values = np.stack([carried(own, values, steps) for own, values in lines], 1)
+    return steps, *over_seeds(values, RESAMPLES)
+
+
+def pictures(shown: Shown) -> list[chart.Chart]:
+    """Training and validation loss against steps, where there are such curves."""
+    return [picture for metric in TITLES if (picture := _picture(shown, metric)) is not None]
+
+
+def _picture(shown: Shown, metric: str) -> chart.Chart | None:
+    lines, problem = [], shown.problem
+    for one in problem.contenders:
+        curves = [run.curves[metric] for run in shown.of(one) if len(run.curves.get(metric, ((), ()))[0])]
+        if curves and max(len(steps) for steps, _ in curves) > 1:
+            hover = named(one, shown.of(one))
+            lines.append(chart.Line(one.label, *bundle(curves), hover=hover))
+    if not lines:
+        return None
+    axis = loss_axis(metric, [line.y for line in lines])
+    levels = [one for one in _levels(shown) if metric == TRAIN and not (axis.log and one.at <= 0)]
+    foreseen = list(_foreseen(shown)) if metric == TRAIN else []
+    seeds = sorted({len(runs) for runs in shown.runs.values() if runs})
+    over = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else "one seed" if seeds == [1] else f"{seeds[0]} seeds"
+    band = "; the band is the 95 % bootstrap interval" if seeds[-1] > 1 else ", so without a band"
+    caption = f"Each optimizer at its best setting: the interquartile mean over {over}{band}."
+    if levels or foreseen:
+        caption += " Dashed: what theory says."
+    if levels and not foreseen:
+        caption += " It foresees no path here: that it does for gradient descent on all rows with constant numbers."
+    return chart.Chart(
+        problem.named(f"curves_{metric.partition('/')[0]}"),
+        TITLES[metric] + problem.suffix,
+        chart.Axis("step", switch=True),
+        axis,
+        caption,
+        [*lines, *foreseen],
+        levels=levels,
+    )
+
+
+def loss_axis(label: str, losses: Sequence[chart.Numbers]) -> chart.Axis:
+    """The axis of losses: logarithmic where none is below 0, and no further down than rounding."""
+    values = np.concatenate([np.asarray(part, dtype=np.float64) for part in losses])
+    values = values[np.isfinite(values)]
+    if not len(values) or values.min() < 0 or values.max() <= 0:
+        return chart.Axis(label, switch=True)
+    low, high = FLOOR * float(values.max()), float(values.max())
+    return chart.Axis(label, log=True, switch=True, limits=(low, 2 * high) if values.min() < low else None)
+
+
+def _levels(shown: Shown) -> Iterator[chart.Level]:
+    """The exact loss, once where it is the same for all, and the floors of mini-batches."""
+    exact: dict[str, tuple[float, list[str]]] = {}
+    for label, runs in shown.runs.items():
+        if (value := _exact(runs, TRAIN)) is not None:
+            exact.setdefault(f"{value:.6g}", (value, []))[1].append(label)
+    for value, labels in exact.values():
+        whose = "" if len(exact) == 1 else f", {', '.join(labels)}"
+        yield chart.Level(f"exact loss{whose}", value, "y", labels[0] if len(exact) > 1 == len(labels) else "")
+    for label, runs in shown.runs.items():
+        if (value := _exact(runs, "noise_floor")) is not None:
+            yield chart.Level(f"floor of mini-batches, {label}", value, "y", label)
+
+
+def _exact(runs: Sequence[OpenRun], name: str) -> float | None:
+    """The interquartile mean of what theory says of each run; None where it does not of all."""
+    values: list[Any] = [run.exact.get(name) for run in runs]
+    if not values or any(not isinstance(value, int | float) for value in values):
+        return None
+    return float(over_seeds([np.array(values, dtype=np.float64)], 0)[0][0])
+
+
+def _foreseen(shown: Shown) -> Iterator[chart.Line]:
+    """The paths that theory foresaw."""
+    for label, runs in shown.runs.items():
+        lines = [line for run in runs if (line := run.foreseen.get("predicted_loss")) is not None]
+        if lines and len(lines) == len(runs):
+            steps, mean, _, _ = bundle(lines)
+            yield chart.Line(f"theory, {label}", steps, mean, role="reference")

@@ -1,0 +1,100 @@
+"""The runs behind the figures of a sweep, opened: their curves, their results, and what theory foresaw."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from src.compare.contest import Contender, Problem
+from src.compare.rows import Row, short
+from src.report.reading import Sweep
+from src.report.run_files import Line, Run, noted
+
+TRAIN, VAL = "train/loss", "val/loss"
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that is shown step by step.
+
+    Attributes:
+        row: of it in the sweep.
+        run: its directory.
+        curves: the columns of `metrics.csv`.
+        result: what `result.json` holds; empty where it cannot be read.
+        foreseen: the columns of `theory.csv`; empty where there are none, or they cannot be read.
+    """
+
+    row: Row
+    run: Run
+    curves: Mapping[str, Line]
+    result: Mapping[str, Any]
+    foreseen: Mapping[str, Line]
+
+    @property
+    def exact(self) -> Mapping[str, Any]:
+        """What theory says of it."""
+        exact = self.result.get("exact")
+        return exact if isinstance(exact, dict) else {}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A problem that gets pictures.
+
+    Attributes:
+        problem: it.
+        runs: those behind the figure of each contender that came through, by its label.
+    """
+
+    problem: Problem
+    runs: Mapping[str, Sequence[OpenRun]]
+
+    def of(self, one: Contender) -> Sequence[OpenRun]:
+        """The runs behind a contender's figure."""
+        return self.runs.get(one.label, ())
+
+
+def opened(sweep: Sweep, problems: Sequence[Problem]) -> tuple[list[Shown], list[str]]:
+    """The problems with their runs, and remarks on what could not be read."""
+    shown, lost = list[Shown](), list[str]()
+    for problem in problems:
+        runs = {
+            one.label: [run for row in one.counted if (run := _opened(row, sweep.runs[row.job], lost)) is not None]
+            for one in problem.contenders
+            if one.came_through
+        }
+        shown.append(Shown(problem, runs))
+    return shown, _remarks(lost)
+
+
+def _opened(row: Row, run: Run, lost: list[str]) -> OpenRun | None:
+    """None where its curves cannot be read; curves without what theory says of them are better than none."""
+    curves, result, foreseen = dict[str, Line](), dict[str, Any](), dict[str, Line]()
+    with noted(lost):
+        curves = run.curves
+        with noted(lost):
+            result = run.result
+        with noted(lost):
+            foreseen = run.foreseen
+    return OpenRun(row, run, curves, result, foreseen) if curves else None
+
+
+def _remarks(lost: Sequence[str], most: int = 3) -> list[str]:
+    more = [f"and {len(lost) - most} more files that cannot be read"] if len(lost) > most else []
+    return [*(f"left out of what is shown step by step: {one}" for one in lost[:most]), *more]
+
+
+def named(one: Contender, runs: Sequence[OpenRun]) -> str:
+    """Setting and runs that a line is made of: `optimizer.lr=0.1 (runs 4 to 9)`, for its hover."""
+    return f"{short(one.best.tuned)} ({_listed([run.row.name for run in runs])})".strip()
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    """`runs 4 to 9`, or the first few of them."""
+    if len(names) == 1:
+        return f"run {names[0]}"
+    if all(name.isdecimal() for name in names) and sorted(map(int, names)) == list(
+        range(int(names[0]), int(names[0]) + len(names))
+    ):
+        return f"runs {names[0]} to {names[-1]}"
+    return f"runs {', '.join(names[:most])}" + (f" and {len(names) - most} more" if len(names) > most else "")
