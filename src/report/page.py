@@ -1,9 +1,9 @@
 """The page: findings as one HTML file that asks nothing of any network, and their pictures as files beside it."""
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from itertools import cycle
 from pathlib import Path
@@ -17,7 +17,6 @@ from src.plots.extent import level_label
 from src.plots.interactive import figure
 from src.plots.palette import CLOUD, DARK, REFERENCE_DASHES, Looks, assign_looks
 from src.report.findings import Findings
-from src.report.tables import TableData
 
 FOLDER = "pictures"
 # of each of plotly's symbols, around 0
@@ -40,7 +39,7 @@ class Entry:
     """A line of a legend.
 
     Attributes:
-        name: what is told.
+        name: what is written.
         series: whether a click hides it.
         colour: on white; empty for the colour of text.
         dark: on black.
@@ -71,11 +70,11 @@ def write(findings: Findings, out: Path) -> list[Path]:
     """
     from src.plots.files import save  # matplotlib is not needed before
 
-    known = assign_looks(series(findings.charts))
+    colours = assign_looks(series(findings.charts))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(html(findings), encoding="utf-8")
-        pictures = [save(picture, out.parent / FOLDER, known) for picture in findings.charts]
+        pictures = [save(picture, out.parent / FOLDER, colours) for picture in findings.charts]
     except OSError as error:
         raise LabError(f"{unwritable(error)}; choose another file with --out") from None
     return [out, *(path for paths in pictures for path in paths)]
@@ -83,24 +82,18 @@ def write(findings: Findings, out: Path) -> list[Path]:
 
 def html(findings: Findings) -> str:
     """The page as text."""
-    known = assign_looks(series(findings.charts))
+    colours = assign_looks(series(findings.charts))
+    listed = [(f"table-{index}", table.name) for index, table in enumerate(findings.tables)]
+    pictures = [(f"picture-{picture.name}", picture.title) for picture in findings.charts]
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    template = environment.from_string(_file("page.html.j2"))
-    pictures = [_picture(picture, known) for picture in findings.charts]
-    tables = [_table(table) for table in findings.tables]
-    return template.render(
-        title=findings.title,
-        command=findings.command,
-        tables=tables,
-        pictures=pictures,
-        sections=_sections(tables, pictures),
-        remarks=findings.remarks,
-        environment={key: value for key, value in findings.environment.items() if key != "command"},
-        config=findings.config,
+    return environment.from_string(_file("page.html.j2")).render(
+        findings=findings,
+        sections=[*listed[:1], *pictures, *listed[1:]],
+        legend=partial(_legend, colours=colours),
         folder=f"{FOLDER}/",
-        figures=_json({picture.name: figure(picture, known) for picture in findings.charts}),
+        figures=_json({picture.name: figure(picture, colours) for picture in findings.charts}),
         dark=_json(DARK),
-        plotly=_plotly() if pictures else "",
+        plotly=_plotly() if findings.charts else "",
         style=_file("page.css"),
         script=_file("page.js"),
     )
@@ -123,72 +116,30 @@ def _json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _sections(tables: Sequence[Mapping[str, Any]], pictures: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    listed = [{"anchor": f"table-{index}", "title": table["name"]} for index, table in enumerate(tables)]
-    shown = [{"anchor": picture["anchor"], "title": picture["title"]} for picture in pictures]
-    return [*listed[:1], *shown, *listed[1:]]
+# --- legends ---------------------------------------------------------------------------------------------------------
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
+def _legend(picture: Picture, colours: Looks) -> list[Entry]:
+    """What there is in a picture, each name once."""
+    return list({entry.name: entry for entry in _entries(picture, colours)}.values())
 
 
-def _table(table: TableData) -> dict[str, Any]:
-    """A column is one of numbers where every value in it is one, or is missing."""
-    columns = list(zip(*table.rows, strict=True)) if table.rows else [()] * len(table.columns)
-    numeric = [
-        any(_is_number(cell.value) for cell in column) and all(_is_number(cell.value, missing=True) for cell in column)
-        for column in columns
-    ]
-    rows = [[{"text": cell.text, "key": _key(cell.value)} for cell in row] for row in table.rows]
-    return {"name": table.name, "columns": table.columns, "numeric": numeric, "rows": rows, "caption": table.caption}
-
-
-def _is_number(value: Any, missing: bool = False) -> bool:
-    return (missing and value is None) or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _key(value: Any) -> str:
-    """What a cell is sorted by; where it is no finite number there is nothing, which comes last either way."""
-    return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else str(value)
-
-
-# --- pictures --------------------------------------------------------------------------------------------------------
-
-
-def _picture(picture: Picture, known: Looks) -> dict[str, Any]:
-    switches = [
-        {"axis": which, "log": axis.log}
-        for which, axis in ((("x", picture.x), ("y", picture.y)) if isinstance(picture, Chart) else ())
-        if axis.switch
-    ]
-    entries = {entry.name: entry for entry in _legend(picture, known)}
-    return {
-        "name": picture.name,
-        "anchor": f"picture-{picture.name}",
-        "title": picture.title,
-        "caption": picture.caption,
-        "switches": switches,
-        "legend": list(entries.values()),
-        "frames": len(picture.frames) if isinstance(picture, Contours) else 0,
-    }
-
-
-def _legend(picture: Picture, known: Looks) -> Iterator[Entry]:
+def _entries(picture: Picture, colours: Looks) -> Iterator[Entry]:
     if isinstance(picture, Heat):
         return
     dashes = cycle(dash.replace("px", "").replace(",", " ") for dash, _ in REFERENCE_DASHES)
     for name in series([picture]):
-        look = known[name]
+        look = colours[name]
         yield Entry(name, True, look.colour, look.dark, _DASHES[look.dash[0]], _MARKERS[look.marker[0]])
     for line in picture.axes if isinstance(picture, Contours) else picture.lines:
-        if line.name not in known or line.role == "reference":
+        if line.name not in colours or line.role == "reference":
             yield Entry(line.name, False, dash=next(dashes))
-    for points in picture.points:
-        if points.role == "data":
-            yield Entry(points.name, False, CLOUD, DARK[CLOUD], marker=_MARKERS["circle"])
-        elif points.role == "star":
-            yield Entry(points.name, False, marker=_MARKERS["star"])
-    for level in picture.levels if isinstance(picture, Chart) else ():
-        colours = (known[level.of].colour, known[level.of].dark) if level.of in known else ("", "")
-        assert isinstance(picture, Chart)
-        yield Entry(level_label(picture, level), False, *colours, dash="2 3" if level.dotted else "5 3")
+    for one in picture.points:
+        if one.role == "data":
+            yield Entry(one.name, False, CLOUD, DARK[CLOUD], marker=_MARKERS["circle"])
+        elif one.role == "star":
+            yield Entry(one.name, False, marker=_MARKERS["star"])
+    if isinstance(picture, Chart):
+        for level in picture.levels:
+            colour = (colours[level.of].colour, colours[level.of].dark) if level.of in colours else ("", "")
+            yield Entry(level_label(picture, level), False, *colour, dash="2 3" if level.dotted else "5 3")
