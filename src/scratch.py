@@ -317,7 +317,7 @@ def with_lightning(config: Config, task: Task, every: int) -> Trace:
         if isinstance(member, LabError):
             raise member
         stepper = build.build_torch_stepper(config, member.problem, member.model)
-        loop = build.build_loop(stepper, [member], ["scratch"], build.build_marks(config, [keeper]))
+        loop = build.build_loop(stepper, [member], ["scratch"], build.build_intervals(config, [keeper]))
         data = LabDataModule(
             member.problem, knobs.max_steps, knobs.val_every_n_steps, knobs.block_size, build.cuts(config, [keeper]),
             validates=member.problem.val is not None,

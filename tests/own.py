@@ -26,4 +26,4 @@ class FullLoss(EveryNSteps):
     """Records the loss over all training rows."""
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
-        module.record(step, {"full_loss": module.stepper.losses("train").double()})
+        module.record(step, "full_loss", float(module.stepper.losses("train")))

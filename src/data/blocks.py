@@ -44,7 +44,7 @@ def shard(size: int, rank: int, world: int) -> slice:
 
 
 class Spans:
-    """The blocks from the current step to the next validation mark or the end, as ranges of optimizer steps.
+    """The blocks from the current step to the next validation or the end, as ranges of optimizer steps.
 
     Iterating anew starts from `step()`, which is true after a resume as well. Blocks are cut at multiples of every
     interval in `cuts`, at multiples of `pass_length` (where a pass ends) and at `max_steps`.

@@ -4,9 +4,9 @@
 gradient times an update. Who has ended is handed to the loop's `leave`, which calls `finish` and has the final losses.
 A notebook needs ten lines, after `loop.start()`:
 
-    for block in Spans(lambda: loop.step, marks.max_steps, marks.max_steps, 100, [marks.val_every]):
+    for block in Spans(lambda: loop.step, intervals.max_steps, intervals.max_steps, 100, [intervals.val_every]):
         loop.advance(block)
-        if not loop.over and loop.step % marks.val_every == 0:
+        if not loop.over and loop.step % intervals.val_every == 0:
             loop.validate()
             loop.decide()
         if loop.over:

@@ -61,14 +61,10 @@ def member_file(
     now, stepper = state is None, loop.stepper
     member = stepper.member(state or current or stepper.state(loop.step), index)
     first, best = float(loop.divergence.first[index]), loop.best
-    known: Mapping[str, Any] = {}
+    patience: dict[str, Any] | None = None
     if loop.patience is not None:
-        values = {"best": loop.patience.best, "waited": loop.patience.waited}
-        if not now and best is not None:
-            values = dict(best.patience)
-        known = {"of": [loop.patience.rule.monitor, loop.patience.rule.mode]} | {
-            name: value[index : index + 1].clone() for name, value in values.items()
-        }
+        values = loop.patience.values() if now or best is None else best.patience
+        patience = {"of": loop.patience.of, **{name: value[[index]] for name, value in values.items()}}
     value = None if best is None else float(best.value[index])
     return {
         "global_step": loop.step if state is None else int(state.step[index]),
@@ -79,8 +75,8 @@ def member_file(
             **about,
             "format": FORMAT,
             "first_loss": None if first != first else first,
-            "patience": dict(known) or None,
-            "best": None if value is None or value != value else {"of": list(loop.marks.best_by or ()), "value": value},
+            "patience": patience,
+            "best": None if value is None or value != value else {"of": loop.best_of, "value": value},
             "pending": dict(pending),
             "ended": _ending(loop, index) if now else None,
             **{name: member[name] for name in ("gradients", "random", "numbers")},
@@ -170,11 +166,10 @@ def read_member(loop: Loop, kept: Mapping[str, Any], in_place: bool = False) -> 
     if own["first_loss"] is not None:
         loop.divergence.first = torch.full_like(loop.divergence.first, own["first_loss"])
     if loop.patience is not None:
-        loop.patience.load_state_dict(own["patience"])
-    if own["best"] is not None and own["best"]["of"] == list(loop.marks.best_by or ()):
+        loop.patience.load_state_dict(own["patience"], [0])
+    if own["best"] is not None and own["best"]["of"] == loop.best_of:
         value = torch.tensor([own["best"]["value"]], dtype=torch.float64)
-        known = {} if loop.patience is None else {"best": loop.patience.best, "waited": loop.patience.waited}
-        loop.best = Best(value, State(torch.tensor([-1]), {}), known)
+        loop.best = Best(value, State(torch.tensor([-1]), {}), loop.patience.values() if loop.patience else {})
     member = {name: own[name] for name in ("gradients", "random", "numbers")}
     member |= {"state_dict": weights(kept), "optimizer_states": kept["optimizer_states"]}
     stepper.go_on({**member, "lr_schedulers": kept["lr_schedulers"]}, loop.step)
@@ -189,7 +184,7 @@ def weights(checkpoint: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def check_fits(
-    checkpoint: Mapping[str, Any], config: Config, model: nn.Module, driven: Driven, path: str, in_place: bool
+    checkpoint: Mapping[str, Any], config: Config, model: nn.Module, update: Driven, path: str, in_place: bool
 ) -> None:
     """Refuse to go on from another model, other data, another optimizer, another schedule, or past the end.
 
@@ -211,11 +206,11 @@ def check_fits(
             f"ckpt_path={path}: the table {getattr(config.data, 'path', '')} has changed since; parameters are in the "
             "units of the rows they were trained on: put it back, or train from the start"
         )
-    if kept["optimizer"]["path"] != driven.path:
+    if kept["optimizer"]["path"] != update.path:
         raise LabError(
-            f"ckpt_path={path} holds the state of {kept['optimizer']['path']}, which {driven.path} cannot go on from"
+            f"ckpt_path={path} holds the state of {kept['optimizer']['path']}, which {update.path} cannot go on from"
         )
-    schedule = _plain(driven.schedule, keep_target=True) if driven.schedule else None
+    schedule = _plain(update.schedule, keep_target=True) if update.schedule else None
     if kept["schedule"] != schedule:
         old = kept["schedule"] or {}
         keys = [key for key in {**old, **(schedule or {})} if old.get(key) != (schedule or {}).get(key)]
@@ -223,7 +218,7 @@ def check_fits(
             f"ckpt_path={path} was trained with another schedule ({', '.join(keys)}): one that depends on the length, "
             "cut or stretched, is not the schedule of either length; keep trainer.max_steps, or train from the start"
         )
-    if schedule and kept["optimizer"]["arguments"] != dict(driven.arguments):
+    if schedule and kept["optimizer"]["arguments"] != dict(update.arguments):
         raise LabError(
             f"ckpt_path={path}: the schedule goes on from its own learning rate, so optimizer.* cannot change"
         )

@@ -4,63 +4,45 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 
 class Curves:
-    """Values of all members by name and step."""
+    """Values of all members by name and step.
 
-    def __init__(self) -> None:
+    Args:
+        listener: takes the step, the name and the value of every point of one member, which is then not kept here.
+    """
+
+    def __init__(self, listener: Callable[[int, str, float], None] | None = None) -> None:
+        self._listener = listener
         self._pieces: dict[str, list[tuple[list[int], Tensor]]] = {}
 
     def record(self, name: str, steps: Sequence[int], values: Tensor) -> None:
         """Add values `[T, P]`, at so many steps; at a step that is there already they take its place."""
-        if len(steps):
+        if self._listener is not None:
+            for step, value in zip(steps, values[:, 0].detach().double().tolist(), strict=True):
+                self._listener(step, name, value)
+        elif len(steps):
             self._pieces.setdefault(name, []).append((list(steps), values.detach().double().cpu().clone()))
 
     def select(self, keep: Sequence[int]) -> Curves:
-        """Of some members."""
-        some = Curves()
+        """Those of some members; of the pieces with a copy of their values."""
+        some = Curves(self._listener)
         some._pieces = {
             name: [(steps, values[:, list(keep)]) for steps, values in pieces] for name, pieces in self._pieces.items()
         }
         return some
 
     def columns(self) -> dict[str, tuple[list[int], Tensor]]:
-        """Of each name the steps in order, and the values `[T, P]`."""
+        """Of each name the steps in order, and the values `[T, P]`; it is also the state to go on from."""
         return {name: _merged(pieces) for name, pieces in self._pieces.items()}
 
-    def state_dict(self) -> dict[str, Any]:
-        """Plain values and tensors."""
-        return self.columns()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from it."""
+    def load_state_dict(self, state: Mapping[str, tuple[Sequence[int], Tensor]]) -> None:
+        """Go on from the columns of these members."""
         self._pieces = {name: [(list(steps), values)] for name, (steps, values) in state.items()}
-
-
-class Told(Curves):
-    """Curves of one member that are told to somebody as they are recorded, and not kept.
-
-    Attributes:
-        tell: takes a step, the name of a curve and its value there.
-    """
-
-    def __init__(self, tell: Callable[[int, str, float], None] = lambda step, name, value: None) -> None:
-        super().__init__()
-        self.tell = tell
-
-    def record(self, name: str, steps: Sequence[int], values: Tensor) -> None:
-        """Tell values `[T, 1]`, at so many steps."""
-        for step, value in zip(steps, values[:, 0].detach().double().tolist(), strict=True):
-            self.tell(step, name, value)
-
-    def select(self, keep: Sequence[int]) -> Told:
-        """The one."""
-        return self
 
 
 def _merged(pieces: Sequence[tuple[list[int], Tensor]]) -> tuple[list[int], Tensor]:

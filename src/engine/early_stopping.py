@@ -1,4 +1,4 @@
-"""When a run stops before its last step because of what is measured at validation marks."""
+"""When a run stops before its last step because of what is measured at validations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from src.errors import LabError
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop at a target, or after `patience` validation marks at which the metric has not become better.
+    """Stop at a target, or after `patience` validations at which the metric has not become better.
 
     The arguments are those of Lightning's callback of this name that decide something, and so are the decisions; it
     counts at multiples of `trainer.val_every_n_steps` only, and each member of a stack for itself.
@@ -23,7 +23,7 @@ class EarlyStopping:
     Args:
         monitor: the metric, such as val/loss.
         mode: whether "min" or "max" of it is best.
-        patience: validation marks in a row without improvement.
+        patience: validations in a row without improvement.
         min_delta: a smaller change is no improvement.
         check_finite: stop where the metric is not finite.
         stopping_threshold: the target: stop once the metric is better.
@@ -49,7 +49,7 @@ class Patience:
     Attributes:
         rule: the same for all.
         best: the best metric so far, `[P]` float64.
-        waited: marks since then, `[P]` int64.
+        waited: validations since then, `[P]` int64.
     """
 
     def __init__(self, rule: EarlyStopping, members: int) -> None:
@@ -59,7 +59,7 @@ class Patience:
         self.waited = torch.zeros(members, dtype=torch.long)
 
     def stops(self, metric: Tensor) -> list[Cause | None]:
-        """Who stops at this mark, and why; the metric is `[P]`."""
+        """Who stops at this validation, and why; the metric is `[P]`."""
         rule, sign = self.rule, self._sign
         value, best = sign * metric, sign * self.best
         better = value + abs(rule.min_delta) < best
@@ -83,17 +83,26 @@ class Patience:
         stop(~better & (self.waited >= rule.patience), "patience")
         return stopped
 
+    @property
+    def of(self) -> list[str]:
+        """The metric that `best` and `waited` are of, and its mode."""
+        return [self.rule.monitor, self.rule.mode]
+
+    def values(self) -> dict[str, Tensor]:
+        """What changes along a run, each `[P]`: the tensors themselves, which are never written into."""
+        return {"best": self.best, "waited": self.waited}
+
     def select(self, keep: Sequence[int]) -> Patience:
-        """Of some members."""
-        some = Patience(self.rule, len(keep))
-        some.best, some.waited = self.best[list(keep)], self.waited[list(keep)]
+        """That of some members, in this order."""
+        some = Patience(self.rule, 0)
+        some.load_state_dict(self.state_dict(), keep)
         return some
 
     def state_dict(self) -> dict[str, Any]:
-        """What is known, and of which metric; never the settings."""
-        return {"of": [self.rule.monitor, self.rule.mode], "best": self.best.clone(), "waited": self.waited.clone()}
+        """The values, and the metric that they are of; never the other numbers of the rule."""
+        return {"of": self.of, **self.values()}
 
-    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
-        """Go on from it, if it is of the same metric."""
-        if state is not None and state["of"] == [self.rule.monitor, self.rule.mode]:
-            self.best, self.waited = state["best"].clone(), state["waited"].clone()
+    def load_state_dict(self, state: Mapping[str, Any] | None, keep: Sequence[int]) -> None:
+        """Go on from `of` and the values of these members of it, if they are of the same metric."""
+        if state is not None and state["of"] == self.of:
+            self.best, self.waited = state["best"][list(keep)], state["waited"][list(keep)]

@@ -17,14 +17,14 @@ from src.engine.curves import Curves
 from src.engine.divergence import Divergence
 from src.engine.early_stopping import EarlyStopping, Patience
 from src.engine.outcome import Cause, Outcome
-from src.engine.stepper import Leaf, State, Stepper
+from src.engine.stepper import State, Stepper
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.models.linear import Linear
 
 
 @dataclass(frozen=True)
-class Marks:
+class Intervals:
     """When something happens, the same for all members.
 
     Attributes:
@@ -59,35 +59,35 @@ class Best:
     patience: Mapping[str, Tensor]
 
     def select(self, keep: Sequence[int]) -> Best:
-        """Of some members."""
+        """Those of some members, in this order."""
         where = list(keep)
-        known = {name: value[where] for name, value in self.patience.items()}
-        return Best(self.value[where], self.state.select(where), known)
+        patience = {name: value[where] for name, value in self.patience.items()}
+        return Best(self.value[where], self.state.select(where), patience)
 
 
 class Loop:
-    """Members on their way.
+    """Trains members block by block.
 
     A member whose loss diverges ends at the step whose loss it is, in the parameters whose loss it is; one that stops
-    early ends at that mark. Who has ended leaves, as a loop of its own, and the others go on as if it had never been
-    there.
+    early ends at that validation. Members that have ended leave, as a loop of their own, and the others go on as if
+    those had never been there.
 
     Args:
         stepper: of the members.
         ids: what each is called.
-        marks: when something happens.
+        intervals: when something happens.
         divergence: when a loss has diverged.
         unit: what a loss is multiplied by to be in the data's units, `[P]` float64.
         scalings: of each member's table, to tell parameters in its units.
-        leave: takes the loop of those who have ended, before their last marks; this loop itself, where they are all.
+        leave: takes the loop of those who have ended, before their last validation; this loop itself, where it is all.
         tell: takes how many run-steps were taken, after every block.
-        curves: where values are recorded.
 
     Attributes:
+        curves: where values are recorded.
         step: optimizer steps taken.
         last_loss: before the last step, `[P]`.
-        metrics: of the last mark, in the data's units, each `[P]` float64.
-        best: by `marks.best_by`; None: not yet.
+        metrics: of the last validation, in the data's units, each `[P]` float64.
+        best: by `intervals.best_by`; None: not yet.
         ended: why these members have ended; None: they go on. `[P]`
         final: losses over all rows of each part in the data's units, each `[P]`; empty until `finish`.
         seconds: each member's share of the time, `[P]`.
@@ -98,19 +98,18 @@ class Loop:
         self,
         stepper: Stepper,
         ids: Sequence[str],
-        marks: Marks,
+        intervals: Intervals,
         divergence: Divergence,
         unit: Tensor,
         scalings: Sequence[Scaling | None],
         leave: Callable[[Loop], None] = lambda loop: None,
         tell: Callable[[int], None] = lambda steps: None,
-        curves: Curves | None = None,
     ) -> None:
-        self.stepper, self.ids, self.marks, self.divergence = stepper, list(ids), marks, divergence
+        self.stepper, self.ids, self.intervals, self.divergence = stepper, list(ids), intervals, divergence
         self.unit, self.scalings, self.leave, self.tell = unit, list(scalings), leave, tell
-        self.curves, self.step = curves or Curves(), 0
+        self.curves, self.step = Curves(), 0
         self.last_loss: Tensor | None = None
-        self.patience = None if marks.stopping is None else Patience(marks.stopping, len(self.ids))
+        self.patience = None if intervals.stopping is None else Patience(intervals.stopping, len(self.ids))
         self.metrics: dict[str, Tensor] = {}
         self.best: Best | None = None
         self.ended: list[Outcome] | None = None
@@ -130,7 +129,7 @@ class Loop:
 
     def watch(self, *, before: bool = False, always: bool = False) -> None:
         """Let the watchers record what they do after (or before) a block, at their multiples."""
-        for index, watcher in enumerate(self.marks.watchers):
+        for index, watcher in enumerate(self.intervals.watchers):
             due = self.step % watcher.every_n_steps == 0 and watcher.before_a_block == before
             if (always or due) and self._watched_at.get(index) != self.step:
                 self._watched_at[index] = self.step
@@ -166,7 +165,7 @@ class Loop:
     def _take_in(self, first: int, losses: Tensor, last: bool = False) -> None:
         """Record those losses `[K, P]` of consecutive steps that are logged, and the last one if it is asked for."""
         self.last_loss = losses[-1]
-        indices = list(range(-first % self.marks.log_every, len(losses), self.marks.log_every))
+        indices = list(range(-first % self.intervals.log_every, len(losses), self.intervals.log_every))
         if last and (not indices or indices[-1] != len(losses) - 1):
             indices.append(len(losses) - 1)
         steps = [first + index for index in indices]
@@ -217,10 +216,14 @@ class Loop:
         self.seconds += (now - self._clock) / len(self.ids)
         self._clock = now
 
-    # --- marks ---
+    # --- validations ---
 
     def validate(self) -> dict[str, Tensor]:
-        """The metrics of this mark: the loss over the validation rows, which is recorded, and the last training one."""
+        """Measure `val/loss` over the validation rows, which is recorded; `train/loss` is that before the last step.
+
+        Returns:
+            both in the data's units, `[P]` float64 on the CPU, as far as they are there.
+        """
         self.metrics = {}
         if "val" in self.stepper.data.parts:
             with self.stepper.evaluating():
@@ -231,16 +234,16 @@ class Loop:
         return self.metrics
 
     def decide(self) -> None:
-        """What follows from the metrics of this mark: plateau schedules, who stops, the best state so far.
+        """Decide by the metrics of the last validation: plateau schedules, who stops, the best state so far.
 
-        Schedules and early stopping act at multiples of the interval only, the best state at any mark.
+        Schedules and early stopping act at multiples of the interval only, the best state at any validation.
 
         Raises:
             LabError: early stopping watches a metric that there is not.
         """
         stops: list[Cause | None] = [None] * len(self.ids)
         waited = list[dict[str, float]]()
-        if self.step and self.step % self.marks.val_every == 0:
+        if self.step and self.step % self.intervals.val_every == 0:
             if self.stepper.waits:
                 metric = self.metrics.get("val/loss", self.last_loss)
                 assert metric is not None
@@ -248,10 +251,11 @@ class Loop:
             if self.patience is not None and self.ended is None:
                 metric = self._watched(self.patience.rule.monitor)
                 stops = self.patience.stops(metric)
-                told = zip(metric.tolist(), self.patience.best.tolist(), self.patience.waited.tolist(), strict=True)
-                waited = [{"metric": m, "best": b, "waited": w} for m, b, w in told]
-        if self.marks.best_by is not None:
-            self._keep_best(*self.marks.best_by)
+                values = {"metric": metric, **self.patience.values()}
+                columns = zip(*(value.tolist() for value in values.values()), strict=True)
+                waited = [dict(zip(values, column, strict=True)) for column in columns]
+        if self.intervals.best_by is not None:
+            self._keep_best(*self.intervals.best_by)
         self.share_time()
         if any(stops):
             self._let_stopped_go(stops, waited)
@@ -283,12 +287,11 @@ class Loop:
         better = value.isfinite() & (old.isnan() | (value < old if mode == "min" else value > old))
         if not bool(better.any()):
             return
-        now = self.stepper.state(self.step)
-        known = {} if self.patience is None else {"best": self.patience.best, "waited": self.patience.waited}
+        state, patience = self.stepper.state(self.step), self.patience.values() if self.patience else {}
         if self.best is not None:
-            now = now.where(better, self.best.state)
-            known = {name: torch.where(better, new, self.best.patience[name]) for name, new in known.items()}
-        self.best = Best(torch.where(better, value, old), now, known)
+            state = state.where(better, self.best.state)
+            patience = {name: torch.where(better, new, self.best.patience[name]) for name, new in patience.items()}
+        self.best = Best(torch.where(better, value, old), state, patience)
 
     # --- the end ---
 
@@ -325,7 +328,7 @@ class Loop:
     # --- members, and going on ---
 
     def select(self, keep: Sequence[int]) -> Loop:
-        """Of some members, going on from here."""
+        """A loop of some members, in this order, that goes on from here; this one must not go on."""
         where, some = list(keep), copy.copy(self)
         some._watched_at = dict(self._watched_at)
         some.stepper = self.stepper.select(where)
@@ -340,8 +343,8 @@ class Loop:
         return some
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values and tensors, copies: all that blocks and marks change."""
-        state = self.stepper.state(self.step)
+        """Plain values and tensors, copies: all that blocks and validations change."""
+        state, best = self.stepper.state(self.step), self.best
         return {
             "ids": list(self.ids),
             "step": self.step,
@@ -349,39 +352,36 @@ class Loop:
             "first_loss": self.divergence.first,
             # a view of a whole block's losses, all of which would be written
             "last_loss": None if self.last_loss is None else self.last_loss.clone(),
-            "patience": None if self.patience is None else self.patience.state_dict(),
-            "curves": self.curves.state_dict(),
-            "best": None if self.best is None else self._best_state(self.best),
+            "patience": self.patience and self.patience.state_dict(),
+            "curves": self.curves.columns(),
+            "best": best
+            and {
+                "of": self.best_of,
+                "value": best.value,
+                "step": best.state.step,
+                "state": dict(best.state.leaves),
+                "patience": dict(best.patience),
+            },
             "seconds": self.seconds.clone(),
         }
 
-    def _best_state(self, best: Best) -> dict[str, Any]:
-        return {
-            "of": list(self.marks.best_by or ()),
-            "value": best.value,
-            "step": best.state.step,
-            "state": dict(best.state.leaves),
-            "patience": dict(best.patience),
-        }
+    @property
+    def best_of(self) -> list[str]:
+        """The metric that the best state is best by, and its mode; empty where there is none."""
+        return list(self.intervals.best_by or ())
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
         """Go on from it; its members are these or more."""
         rows = [kept["ids"].index(name) for name in self.ids]
-
-        def state(step: Tensor, leaves: Mapping[str, Leaf]) -> State:
-            return State(step, leaves).select(rows)
-
         self.step = int(kept["step"])
-        self.stepper.load(state(torch.full((len(kept["ids"]),), self.step), kept["state"]))
+        self.stepper.load(State(torch.full((len(kept["ids"]),), self.step), kept["state"]).select(rows))
         self.divergence.first = kept["first_loss"][rows].to(self.divergence.first)
         self.last_loss = None if kept["last_loss"] is None else kept["last_loss"][rows].to(self.stepper.data.device)
-        if self.patience is not None and kept["patience"] is not None:
-            known = {**kept["patience"], **{name: kept["patience"][name][rows] for name in ("best", "waited")}}
-            self.patience.load_state_dict(known)
+        if self.patience is not None:
+            self.patience.load_state_dict(kept["patience"], rows)
         curves = {name: (steps, values[:, rows]) for name, (steps, values) in kept["curves"].items()}
         self.curves.load_state_dict(curves)
         best = kept["best"]
-        if best is not None and best["of"] == list(self.marks.best_by or ()):
-            patience = {name: value[rows] for name, value in best["patience"].items()}
-            self.best = Best(best["value"][rows], state(best["step"], best["state"]), patience)
+        if best is not None and best["of"] == self.best_of:
+            self.best = Best(best["value"], State(best["step"], best["state"]), best["patience"]).select(rows)
         self.seconds = kept["seconds"][rows]

@@ -16,7 +16,7 @@ class Outcome:
     Attributes:
         cause: what ended it.
         step: optimizer steps taken.
-        values: what the sentence needs: `metric` and `best` of early stopping, `waited` marks.
+        values: what the sentence needs: `metric` and `best` of early stopping, `waited` validations.
     """
 
     cause: Cause

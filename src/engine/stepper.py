@@ -54,11 +54,21 @@ class Gradient(Protocol):
     def start(self, first: int, count: int) -> int:
         """Make ready for steps from number `first` on; of at most `count` as many as it says."""
 
-    def __call__(self, k: int) -> Tensor:
-        """The gradient of step `first + k` at the parameters as they are."""
+    def __call__(self, k: int) -> Tensor | None:
+        """Compute the gradient of step `first + k` at the parameters as they are; losses `[P]` where it has them."""
 
     def losses(self) -> Tensor:
         """The losses `[K, P]` before each of the steps that were taken since `start`."""
+
+
+class Update(Protocol):
+    """What changes the parameters of consecutive steps, each by a gradient."""
+
+    def start(self, first: int, count: int) -> int:
+        """Make ready for steps from number `first` on; of at most `count` as many as it says."""
+
+    def __call__(self, k: int, gradient: Tensor) -> None:
+        """Take step `first + k` with this gradient `[P, N]`."""
 
 
 class Stepper:
@@ -79,6 +89,7 @@ class Stepper:
     loss: Loss
     gradient: Gradient
     raised: Exception | None = None
+    _kept_parameters = False
 
     def step(self, first: int, count: int) -> Tensor:
         """Take steps number `first` to `first + count - 1`.
@@ -126,14 +137,23 @@ class Stepper:
 
     def eval(self) -> None:
         """Switch to the parameters that are evaluated and kept (Schedule-Free, Defazio et al. 2024)."""
+        self._kept_parameters = True
 
     def train(self) -> None:
         """Switch to those that are trained."""
+        self._kept_parameters = False
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """The parameters that are kept, then those that are trained again."""
-        yield
+        """The parameters that are kept; afterwards those that were there before."""
+        if self._kept_parameters:
+            yield
+            return
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train()
 
     # --- numbers that change along the way ---
 

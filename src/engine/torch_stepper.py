@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -26,7 +25,7 @@ class TorchStepper(Stepper):
 
     Args:
         module: parameters `[1, I, O]`, or `[I, O]` for a class that takes matrices, or a user's own.
-        driven: its optimizer and schedule.
+        update: its optimizer and schedule.
         loss: as it trains.
         data: what it sees.
         by_hand: gradients by hand rather than by autograd.
@@ -42,7 +41,7 @@ class TorchStepper(Stepper):
     def __init__(
         self,
         module: nn.Module,
-        driven: Driven,
+        update: Driven,
         loss: Loss,
         data: DeviceData,
         *,
@@ -50,12 +49,12 @@ class TorchStepper(Stepper):
         treatment: Treatment | None = None,
         create_graph: bool = False,
     ) -> None:
-        self.module, self.driven, self.loss, self.data = module, driven, loss, data
+        self.module, self.update, self.loss, self.data = module, update, loss, data
         self.treatment = treatment or Treatment()
         self.trained = [p for p in module.parameters() if p.requires_grad]
-        if driven.closure and self.treatment.zero_every != 1:
+        if update.closure and self.treatment.zero_every != 1:
             raise LabError(
-                f"{driven.path} evaluates the gradient several times a step, so gradients cannot add up: "
+                f"{update.path} evaluates the gradient several times a step, so gradients cannot add up: "
                 "trainer.zero_grad_every_n_steps=1"
             )
         if create_graph and by_hand:
@@ -66,16 +65,15 @@ class TorchStepper(Stepper):
             if by_hand
             else Autograd(data, self._receive, module, loss, create_graph=create_graph, plain=plain)
         )
-        self._each_step = None if isinstance(driven.scheduler, ReduceLROnPlateau) else driven.scheduler
-        self._kept_parameters = False
-        self._start = copy.deepcopy(_numbers(driven))
+        self._each_step = None if isinstance(update.scheduler, ReduceLROnPlateau) else update.scheduler
+        self._start = copy.deepcopy(_numbers(update))
 
     # --- steps ---
 
     def _take(self, first: int, ready: int) -> None:
-        gradient, optimizer, schedule = self.gradient, self.driven.optimizer, self._each_step
+        gradient, optimizer, schedule = self.gradient, self.update.optimizer, self._each_step
         for k in range(ready):
-            if self.driven.closure:
+            if self.update.closure:
                 self._step_with_closure(k)
             else:
                 gradient(k)
@@ -90,9 +88,9 @@ class TorchStepper(Stepper):
             with torch.enable_grad():
                 return self.gradient(k).sum()
 
-        if self.driven.gradient_first:
+        if self.update.gradient_first:
             closure()
-        self.driven.optimizer.step(cast(Any, closure))
+        self.update.optimizer.step(cast(Any, closure))
 
     def _receive(self, gradients: Gradients, step: int) -> None:
         """Put gradients where the optimizer looks for them."""
@@ -110,42 +108,30 @@ class TorchStepper(Stepper):
 
     def eval(self) -> None:
         """Switch to them, where the optimizer has others while it trains."""
-        self.driven.eval()
-        self._kept_parameters = True
+        self.update.eval()
+        super().eval()
 
     def train(self) -> None:
-        """Back to those that are trained."""
-        self.driven.train()
-        self._kept_parameters = False
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """The parameters that are kept; afterwards what was before."""
-        if self._kept_parameters:
-            yield
-            return
-        self.eval()
-        try:
-            yield
-        finally:
-            self.train()
+        """Switch back to those that are trained."""
+        self.update.train()
+        super().train()
 
     # --- numbers ---
 
     def rate(self) -> Tensor | None:
         """The learning rate of the step to come."""
-        rate = self.driven.optimizer.param_groups[0].get("lr")
+        rate = self.update.optimizer.param_groups[0].get("lr")
         return None if rate is None else torch.full((1,), float(rate), dtype=torch.float64)
 
     @property
     def waits(self) -> bool:
         """Whether its schedule waits for a plateau."""
-        return isinstance(self.driven.scheduler, ReduceLROnPlateau)
+        return isinstance(self.update.scheduler, ReduceLROnPlateau)
 
     def plateau(self, metric: Tensor) -> None:
         """Tell the schedule what it waits for."""
-        assert isinstance(self.driven.scheduler, ReduceLROnPlateau)
-        self.driven.scheduler.step(float(metric[0]))
+        assert isinstance(self.update.scheduler, ReduceLROnPlateau)
+        self.update.scheduler.step(float(metric[0]))
 
     # --- state ---
 
@@ -164,11 +150,11 @@ class TorchStepper(Stepper):
 
     def state(self, step: int) -> State:
         """Parameters, buffers, gradients that are there, optimizer, schedule, generators."""
-        schedule = self.driven.scheduler
+        schedule = self.update.scheduler
         leaves = {
             "model": ({name: value.detach().clone() for name, value in self._tensors().items()},),
             "gradients": ([None if p.grad is None else p.grad.detach().clone() for p in self.trained],),
-            "optimizer": (copy.deepcopy(self.driven.optimizer.state_dict()),),
+            "optimizer": (copy.deepcopy(self.update.optimizer.state_dict()),),
             "schedule": (None if schedule is None else copy.deepcopy(schedule.state_dict()),),
             "random": (random_state(self.data.device),),
         }
@@ -187,9 +173,9 @@ class TorchStepper(Stepper):
                 value.copy_(model[name])
         for parameter, gradient in zip(self.trained, gradients or [None] * len(self.trained), strict=True):
             parameter.grad = None if gradient is None else gradient.to(parameter)
-        load_state(self.driven.optimizer, copy.deepcopy(optimizer))
-        if self.driven.scheduler is not None:
-            self.driven.scheduler.load_state_dict(copy.deepcopy(schedule))
+        load_state(self.update.optimizer, copy.deepcopy(optimizer))
+        if self.update.scheduler is not None:
+            self.update.scheduler.load_state_dict(copy.deepcopy(schedule))
 
     def select(self, keep: Sequence[int]) -> TorchStepper:
         """The one."""
@@ -226,10 +212,10 @@ class TorchStepper(Stepper):
             "random": (None if kept["random"] is None else unpacked(kept["random"]),),
         }
         self.load(State(torch.tensor([step]), state))
-        if self.driven.scheduler is not None:
+        if self.update.scheduler is not None:
             return  # a changed number was refused: the schedule goes on from its own
         changed = list[str]()
-        for group, now, then in zip(self.driven.optimizer.param_groups, self._start, kept["numbers"], strict=True):
+        for group, now, then in zip(self.update.optimizer.param_groups, self._start, kept["numbers"], strict=True):
             fresh = {name: value for name, value in now.items() if name not in then or then[name] != value}
             gone = [name for name in then if name not in now and name in group]
             changed += [*fresh, *gone]
@@ -242,19 +228,19 @@ class TorchStepper(Stepper):
     def _try_a_step(self, changed: str) -> None:
         """Take a step with copies of all, to find out whether the state goes with the numbers."""
         before = self.state(0)
-        self.driven.train()
+        self.update.train()
         try:
             for parameter in self.trained:
                 parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            if not self.driven.closure:
-                self.driven.optimizer.step()
+            if not self.update.closure:
+                self.update.optimizer.step()
         except Exception as error:  # a user's class can raise anything
             told = f"{type(error).__name__}: {one_line(error)}"
-            raise LabError(f"{self.driven.path} cannot go on from its state after {changed} changed ({told})") from None
+            raise LabError(f"{self.update.path} cannot go on from its state after {changed} changed ({told})") from None
         self.load(before)
 
 
-def _numbers(driven: Driven) -> list[dict[str, Any]]:
+def _numbers(update: Driven) -> list[dict[str, Any]]:
     """What the class has made of the config, of each parameter group, as plain values."""
-    groups = driven.optimizer.state_dict()["param_groups"]
+    groups = update.optimizer.state_dict()["param_groups"]
     return [{name: value for name, value in group.items() if name != "params"} for group in groups]

@@ -21,7 +21,7 @@ class Watcher:
     """
 
     before_a_block: ClassVar[bool] = False
-    """Whether it looks before the next block rather than after the last: what a mark in between changes is seen."""
+    """Whether it looks before the next block rather than after the last, so that it sees what a validation changes."""
 
     def __init__(self, every_n_steps: int) -> None:
         self.every_n_steps = every_n_steps

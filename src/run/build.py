@@ -27,12 +27,11 @@ from src.config.schema import TENSORBOARD, Config, flat
 from src.data import Problem
 from src.data.problem import check_batch_size
 from src.engine.checkpoint import lineage
-from src.engine.curves import Curves
 from src.engine.device_data import DeviceData
 from src.engine.divergence import Divergence
 from src.engine.early_stopping import EarlyStopping
 from src.engine.gradients import Treatment
-from src.engine.loop import Loop, Marks
+from src.engine.loop import Intervals, Loop
 from src.engine.rule_stepper import RuleStepper
 from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
@@ -286,11 +285,10 @@ def build_loop(
     stepper: Stepper,
     members: Sequence[Member],
     ids: Sequence[str],
-    marks: Marks,
+    intervals: Intervals,
     *,
     leave: Callable[[Loop], None] = lambda loop: None,
     tell: Callable[[int], None] = lambda steps: None,
-    curves: Curves | None = None,
 ) -> Loop:
     """Control of these members."""
     configs, scalings, device = [m.config for m in members], [m.problem.scaling for m in members], stepper.data.device
@@ -302,16 +300,16 @@ def build_loop(
 
     spread = torch.cat([target_spread(m.problem, m.config.model.loss) for m in members]).to(device)
     divergence = Divergence.of(tensor([math.inf if one is None else one for one in factors]), spread)
-    return Loop(stepper, ids, marks, divergence, tensor(units), scalings, leave, tell, curves)
+    return Loop(stepper, ids, intervals, divergence, tensor(units), scalings, leave, tell)
 
 
-def build_marks(config: Config, parts: Sequence[Any]) -> Marks:
+def build_intervals(config: Config, parts: Sequence[Any]) -> Intervals:
     """When something happens along a run with these parts."""
     knobs, checkpoint = config.trainer, config.callbacks.get("checkpoint")
     kept = checkpoint.arguments() if checkpoint is not None else {"monitor": None}
     monitor = kept.get("monitor", "val/loss")
     mode: Literal["min", "max"] = kept.get("mode") or "min"
-    return Marks(
+    return Intervals(
         knobs.max_steps,
         knobs.val_every_n_steps,
         knobs.log_every_n_steps,

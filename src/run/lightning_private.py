@@ -19,7 +19,7 @@ def count(trainer: L.Trainer, steps: int) -> None:
 def go_on_from(trainer: L.Trainer, step: int, passes: int) -> None:
     """Start at a step, with so many passes of the loader behind it.
 
-    The state that Lightning's loops keep of themselves is of batches and would end the pass of a mark a second time;
+    The state that Lightning's loops keep of themselves is of batches and would end a pass a second time;
     checkpoints hold none of it. Steps and passes are all that a fresh pass needs.
     """
     count(trainer, step)

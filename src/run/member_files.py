@@ -97,7 +97,7 @@ def _write_checkpoints(loop: Loop, index: int, one: Member, state: State, column
         step = loop.step if then is None else int(then.step[index])
         whole = member_file(loop, index, one.about, _row(columns, index, step), then, state)
         buffer = io.BytesIO()  # torch.save itself makes a RuntimeError of a full disk
-        torch.save(alone(whole, loop.marks.val_every), buffer)
+        torch.save(alone(whole, loop.intervals.val_every), buffer)
         (folder / name).write_bytes(buffer.getbuffer())
 
     save("last.ckpt", None)

@@ -12,6 +12,7 @@ from torch import Tensor
 from src.data.blocks import Spans
 from src.data.problem import Problem
 from src.engine.checkpoint import KEY, member_file, read_member
+from src.engine.curves import Curves
 from src.engine.loop import Loop
 from src.engine.outcome import Cause, Outcome
 from src.engine.torch_stepper import TorchStepper
@@ -22,8 +23,8 @@ from src.run_directory import MetricsFile
 class Descent(L.LightningModule):
     """Hosts a loop in the Trainer (manual optimization): a batch is a block of optimizer steps.
 
-    A run that somebody listens to has Lightning's events: a pass of the loader ends at every validation mark, Lightning
-    validates there, and then it is decided. Without them (a stack) marks are inside `training_step`, in one pass.
+    A run that somebody listens to has Lightning's events: a pass of the loader ends at every validation, Lightning
+    validates there, and then it is decided. Without them (a stack) validations are inside `training_step`, in one pass.
 
     Args:
         loop: of the members.
@@ -52,19 +53,25 @@ class Descent(L.LightningModule):
         self.loop, self.events, self.about, self.file = loop, events, about or {}, file
         self.hyperparameters, self.resumed, self.in_place = hyperparameters or {}, resumed, in_place
         self.model = loop.stepper.module
+        if file is not None:
+            loop.curves = Curves(self.record)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy (of a callback that averages weights) is of the model, not of the training."""
         return {**super().__getstate__(), "loop": None, "file": None}
 
-    # --- blocks and marks ---
+    # --- blocks and validations ---
 
     def training_step(self, block: range, batch_idx: int) -> None:
         """Take the block's optimizer steps."""
         loop = self.loop
         count(self.trainer, loop.advance(block))
-        marks = loop.marks
-        if not self.events and not loop.over and (loop.step % marks.val_every == 0 or loop.step >= marks.max_steps):
+        intervals = loop.intervals
+        if (
+            not self.events
+            and not loop.over
+            and (loop.step % intervals.val_every == 0 or loop.step >= intervals.max_steps)
+        ):
             loop.validate()
             loop.decide()
         if loop.over:
@@ -75,7 +82,7 @@ class Descent(L.LightningModule):
         self.log("val/loss", self.loop.validate()["val/loss"][0], batch_size=1, logger=False)
 
     def on_train_epoch_end(self) -> None:
-        """A mark of a run with events: before a callback of the user's looks, it is decided."""
+        """A validation of a run with events: before a callback of the user's looks, it is decided."""
         if not self.events:
             return
         loop = self.loop
@@ -106,7 +113,7 @@ class Descent(L.LightningModule):
         """The parameters that are kept, their losses, and hyperparameters beside them in the loggers."""
         loop, step = self.loop, self.trainer.global_step
         if not self.events:
-            if not loop.over and step >= loop.marks.max_steps:
+            if not loop.over and step >= loop.intervals.max_steps:
                 loop.leave_with_all_steps()
             return
         self.end()
@@ -114,7 +121,7 @@ class Descent(L.LightningModule):
     def end(self) -> None:
         """The end of a run with events."""
         loop, step = self.loop, self.loop.step
-        if loop.ended is None and step < loop.marks.max_steps:
+        if loop.ended is None and step < loop.intervals.max_steps:
             loop.ended = [Outcome(self._stopped_by(), step)]
         loop.finish()
         if self.file is not None:
@@ -150,13 +157,8 @@ class Descent(L.LightningModule):
         with self.stepper.evaluating(), self.stepper.without_noise():
             return self.model(inputs.to(self.stepper.trained[0])[None])[0].cpu().double()
 
-    def record(self, step: int, values: Mapping[str, Tensor]) -> None:
-        """Add values `[1]` to the curves and loggers, at a true optimizer step."""
-        for name, value in values.items():
-            self.tell(step, name, float(value[0]))
-
-    def tell(self, step: int, name: str, value: float) -> None:
-        """The same of one number."""
+    def record(self, step: int, name: str, value: float) -> None:
+        """Add a value to the curves and loggers, at a true optimizer step."""
         if self.file is not None and self.file.record(step, {name: value}):
             for logger in self.trainer.loggers:
                 logger.log_metrics({name: value}, step=step)
@@ -173,10 +175,10 @@ class Descent(L.LightningModule):
         """The run's own, for callbacks to see: their steps are taken by the stepper. A stack has none."""
         if not self.events:
             return None
-        driven = self.stepper.driven
-        if driven.scheduler is None:
-            return driven.optimizer
-        return {"optimizer": driven.optimizer, "lr_scheduler": {"scheduler": driven.scheduler, "monitor": "val/loss"}}
+        update = self.stepper.update
+        if update.scheduler is None:
+            return update.optimizer
+        return {"optimizer": update.optimizer, "lr_scheduler": {"scheduler": update.scheduler, "monitor": "val/loss"}}
 
     def on_validation_start(self) -> None:
         """Evaluate with the parameters that are kept."""
@@ -200,7 +202,7 @@ class Descent(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Steps and passes; `on_train_start` takes up the rest, which Lightning would cast or zero."""
         step = int(checkpoint["global_step"])
-        go_on_from(self.trainer, step, step // self.loop.marks.val_every)
+        go_on_from(self.trainer, step, step // self.loop.intervals.val_every)
         checkpoint["optimizer_states"], checkpoint["lr_schedulers"] = [], []
 
 

@@ -52,7 +52,7 @@ def result(
     losses = {name: float(loss[index]) for name, loss in loop.final.items()}
     return Result(
         status="diverged" if ended.diverged else "completed",
-        reason=reason(ended, config, known, loop.marks.stopping),
+        reason=reason(ended, config, known, loop.intervals.stopping),
         steps=ended.step,
         metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
         parameters={key: _nested(value, key) for key, value in own.items()},

@@ -14,7 +14,7 @@ from src.run.module import Descent
 
 
 class StackFile(LightningCheckpoint):
-    """Written at multiples of `every_n_steps`, after the mark that is there.
+    """Written at multiples of `every_n_steps`, after the validation that is there.
 
     Args:
         path: of the file.
@@ -30,7 +30,7 @@ class StackFile(LightningCheckpoint):
         """After a block; at the end of all there is nothing to go on from."""
         assert isinstance(pl_module, Descent)
         loop = pl_module.loop
-        if loop.over or loop.step >= loop.marks.max_steps or loop.step % self.every_n_steps:
+        if loop.over or loop.step >= loop.intervals.max_steps or loop.step % self.every_n_steps:
             return
         buffer = io.BytesIO()  # torch.save itself makes a RuntimeError of a full disk
         torch.save({"format": FORMAT, **loop.state_dict()}, buffer)

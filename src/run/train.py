@@ -109,11 +109,16 @@ class _Training:
             return
         config, parts = self.config, build.build_parts(self.config)
         stepper = build.build_rule_stepper(list(self.members.values()))
-        marks = build.build_marks(config, parts)
+        intervals = build.build_intervals(config, parts)
         loop = build.build_loop(
-            stepper, list(self.members.values()), ids, marks, leave=self._leave, tell=lambda steps: self.tell(0, steps)
+            stepper,
+            list(self.members.values()),
+            ids,
+            intervals,
+            leave=self._leave,
+            tell=lambda steps: self.tell(0, steps),
         )
-        callbacks, cuts = list[Callback](), build.cuts(config, marks.watchers)
+        callbacks, cuts = list[Callback](), build.cuts(config, intervals.watchers)
         checkpoint = config.callbacks.get("checkpoint")
         if checkpoint is not None and self.kept is not None:
             every = int(checkpoint.arguments().get("every_n_steps", 1000))
@@ -131,7 +136,7 @@ class _Training:
         fit(trainer, module, data, None, config.model.seed, lambda: "")
 
     def _leave(self, loop: Loop) -> None:
-        """Members that have ended: their last mark, where a run alone has one, their last losses, their files."""
+        """Members that have ended: their last validation, where a run alone has one, their last losses, their files."""
         if loop.ended is not None and loop.ended[0].diverged:
             loop.validate()
             loop.decide()
@@ -185,7 +190,7 @@ class _Training:
             raise member
         stepper = build.build_torch_stepper(config, member.problem, member.model)
         if going_on is not None:
-            model, driven = member.model, stepper.driven
-            checkpoints.check_fits(going_on.checkpoint, config, model, driven, going_on.path, going_on.in_place)
+            model, update = member.model, stepper.update
+            checkpoints.check_fits(going_on.checkpoint, config, model, update, going_on.path, going_on.in_place)
         check_shared(config, member.model)
         return member, stepper

@@ -51,16 +51,16 @@ def assert_same(a: Any, b: Any) -> None:
         assert a == b
 
 
-@pytest.mark.parametrize("mark", [30, 40], ids=["inside a pass", "at a validation"])
+@pytest.mark.parametrize("validation", [30, 40], ids=["inside a pass", "at a validation"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_that_crashed_ends_in_the_same_bits(train: Train, tmp_path: Path, kind: str, mark: int) -> None:
-    words = [*SMALL, *KINDS[kind], "trainer.max_steps=90", f"callbacks.checkpoint.every_n_steps={mark}"]
+def test_a_run_that_crashed_ends_in_the_same_bits(train: Train, tmp_path: Path, kind: str, validation: int) -> None:
+    words = [*SMALL, *KINDS[kind], "trainer.max_steps=90", f"callbacks.checkpoint.every_n_steps={validation}"]
     whole = train("whole", *words)
-    crash = ["+callbacks.crash._target_=tests.own.Crash", f"+callbacks.crash.at={mark + 9}"]
+    crash = ["+callbacks.crash._target_=tests.own.Crash", f"+callbacks.crash.at={validation + 9}"]
     with pytest.raises(RuntimeError, match="power cut"):
         train("crashed", *words, *crash)
     assert not RunDirectory(tmp_path / "crashed").finished
-    assert state(tmp_path / "crashed")["global_step"] == mark
+    assert state(tmp_path / "crashed")["global_step"] == validation
     last = tmp_path / "crashed" / "checkpoints" / "last.ckpt"
     resumed = train("resumed", f"ckpt_path={last}", "callbacks.crash=null")
     assert resumed.steps == whole.steps

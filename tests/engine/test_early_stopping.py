@@ -43,38 +43,40 @@ def lightnings(rule: EarlyStopping) -> Lightnings:
 
 
 def decided(callback: Lightnings, metric: Tensor) -> str | None:
-    """Why Lightning stops at this mark; None: it goes on."""
+    """Why Lightning stops at this validation; None: it goes on."""
     stop, _ = callback._evaluate_stopping_criteria(metric)
     return CAUSES[callback.stopping_reason.name.lower()] if stop else None
 
 
 @settings(max_examples=300, deadline=None)
-@given(rule=rules, marks=st.integers(1, 3).flatmap(lambda p: st.lists(st.lists(values, min_size=p, max_size=p))))
-def test_every_mark_is_decided_as_lightning_does(rule, marks):
+@given(rule=rules, validations=st.integers(1, 3).flatmap(lambda p: st.lists(st.lists(values, min_size=p, max_size=p))))
+def test_every_mark_is_decided_as_lightning_does(rule, validations):
     """Whoever stops may be asked again: a stack leaves that to the loop."""
-    if not marks:
+    if not validations:
         return
-    patience = Patience(rule, len(marks[0]))
-    each = [lightnings(rule) for _ in marks[0]]
-    for mark in marks:
-        metric = torch.tensor(mark, dtype=torch.float64)
+    patience = Patience(rule, len(validations[0]))
+    each = [lightnings(rule) for _ in validations[0]]
+    for validation in validations:
+        metric = torch.tensor(validation, dtype=torch.float64)
         assert patience.stops(metric) == [decided(one, value) for one, value in zip(each, metric, strict=True)]
         assert patience.best.tolist() == pytest.approx([float(one.best_score) for one in each], abs=0, nan_ok=True)
         assert patience.waited.tolist() == [one.wait_count for one in each]
 
 
 @settings(max_examples=60, deadline=None)
-@given(rule=rules, marks=st.lists(st.lists(values, min_size=4, max_size=4), min_size=2, max_size=10), data=st.data())
-def test_members_that_are_chosen_and_kept_go_on_as_among_all(rule, marks, data):
+@given(
+    rule=rules, validations=st.lists(st.lists(values, min_size=4, max_size=4), min_size=2, max_size=10), data=st.data()
+)
+def test_members_that_are_chosen_and_kept_go_on_as_among_all(rule, validations, data):
     keep = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=4, unique=True))
-    at = data.draw(st.integers(0, len(marks)))
+    at = data.draw(st.integers(0, len(validations)))
     whole, some = Patience(rule, 4), Patience(rule, 4)
-    for number, mark in enumerate(marks):
+    for number, validation in enumerate(validations):
         if number == at:
             kept = some.select(keep).state_dict()
             some = Patience(rule, len(keep))
-            some.load_state_dict(kept)
-        metric = torch.tensor(mark, dtype=torch.float64)
+            some.load_state_dict(kept, range(len(keep)))
+        metric = torch.tensor(validation, dtype=torch.float64)
         expected = whole.stops(metric)
         if number < at:
             assert some.stops(metric) == expected
@@ -87,15 +89,15 @@ def test_settings_are_those_of_now_and_what_is_known_is_of_its_metric():
     old.stops(torch.tensor([1.0], dtype=torch.float64))
     old.stops(torch.tensor([2.0], dtype=torch.float64))
     now = Patience(EarlyStopping(patience=2), 1)
-    now.load_state_dict(old.state_dict())
+    now.load_state_dict(old.state_dict(), [0])
     assert now.stops(torch.tensor([3.0], dtype=torch.float64)) == ["patience"]
     for other in (EarlyStopping(mode="max"), EarlyStopping(monitor="train/loss")):
         fresh = Patience(other, 1)
-        fresh.load_state_dict(old.state_dict())
+        fresh.load_state_dict(old.state_dict(), [0])
         assert fresh.waited.tolist() == [0]
         assert not fresh.best.isfinite().any()
     fresh = Patience(EarlyStopping(), 1)
-    fresh.load_state_dict(None)
+    fresh.load_state_dict(None, [0])
     assert fresh.waited.tolist() == [0]
 
 

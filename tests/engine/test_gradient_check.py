@@ -143,15 +143,15 @@ def test_before_a_run(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_model_of_the_user_s_own(train: Train, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["data=features", "model=custom", "check_gradients=true", "trainer.max_steps=2", "optimizer.lr=1e-3"]
-    train("right", *words, "model._target_=tests.test_gradients.Right")
+    train("right", *words, "model._target_=tests.engine.test_gradient_check.Right")
     assert "gradients by autograd and differences differ by" in capsys.readouterr().out
     with pytest.raises(LabError, match=r"by layer\.weight\[.*\] is by autograd .*, by central differences"):
-        train("wrong", *words, "model._target_=tests.test_gradients.Cubed")
+        train("wrong", *words, "model._target_=tests.engine.test_gradient_check.Cubed")
     assert not (tmp_path / "wrong").exists()
     with pytest.raises(LabError, match="cannot be computed in float64"):
-        train("single", *words, "model._target_=tests.test_gradients.Single")
+        train("single", *words, "model._target_=tests.engine.test_gradient_check.Single")
     with pytest.raises(LabError, match="two evaluations differ"):
-        train("random", *words, "model._target_=tests.test_gradients.Random")
+        train("random", *words, "model._target_=tests.engine.test_gradient_check.Random")
 
 
 def test_matrices_without_a_member_axis(train: Train) -> None:

@@ -20,7 +20,7 @@ import src.engine
 from src.data.blocks import Spans
 from src.engine.divergence import Divergence
 from src.engine.early_stopping import EarlyStopping, Patience
-from src.engine.loop import Loop, Marks
+from src.engine.loop import Intervals, Loop
 from src.engine.outcome import Outcome
 from src.engine.stepper import Leaf, State, Stepper
 from src.engine.watchers import LearningRate, Watcher
@@ -174,24 +174,24 @@ class Results:
 
 
 def built(
-    stepper: Scripted, marks: Marks, results: Results, factor: float = 1e8, spread: float = 1.0, **more: Any
+    stepper: Scripted, intervals: Intervals, results: Results, factor: float = 1e8, spread: float = 1.0, **more: Any
 ) -> Loop:
     """A loop over it."""
     size = stepper.size
     divergence = Divergence.of(torch.full((size,), factor).double(), torch.full((size,), spread).double())
     unit = more.pop("unit", torch.ones(size, dtype=torch.float64))
-    return Loop(stepper, stepper.names, marks, divergence, unit, [None] * size, results.leave, **more)
+    return Loop(stepper, stepper.names, intervals, divergence, unit, [None] * size, results.leave, **more)
 
 
 def drive(loop: Loop, block_size: int) -> None:
-    """Every block and mark, as the LightningModule of a stack does."""
-    marks = loop.marks
-    every = [marks.val_every, *(watcher.every_n_steps for watcher in marks.watchers)]
+    """Every block and validation, as the LightningModule of a stack does."""
+    intervals = loop.intervals
+    every = [intervals.val_every, *(watcher.every_n_steps for watcher in intervals.watchers)]
     if loop.step == 0:
         loop.start()
-    for block in Spans(lambda: loop.step, marks.max_steps, marks.max_steps, block_size, every):
+    for block in Spans(lambda: loop.step, intervals.max_steps, intervals.max_steps, block_size, every):
         loop.advance(block)
-        if not loop.over and loop.step % marks.val_every == 0:
+        if not loop.over and loop.step % intervals.val_every == 0:
             loop.validate()
             loop.decide()
         if loop.over:
@@ -229,7 +229,7 @@ def test_who_diverges_leaves_at_the_step_whose_loss_it_is(block_size: int, value
         "f": with_a_jump(12, 5, value),
     }
     results, told = Results(), list[int]()
-    drive(built(Scripted([*columns], script(columns)), Marks(12, 100), results, tell=told.append), block_size)
+    drive(built(Scripted([*columns], script(columns)), Intervals(12, 100), results, tell=told.append), block_size)
     assert results.outcomes() == {
         **{"c": ("start", 0), "b": ("loss", 5), "f": ("loss", 5), "d": ("loss", 6)},
         **{"a": ("all_steps", 12), "e": ("all_steps", 12)},
@@ -249,7 +249,7 @@ def test_who_diverges_leaves_at_the_step_whose_loss_it_is(block_size: int, value
 def test_all_may_diverge_and_nobody_is_left(block_size: int) -> None:
     columns = {"a": with_a_jump(20, 7), "b": with_a_jump(20, 3), "c": with_a_jump(20, 7)}
     results = Results()
-    loop = built(Scripted([*columns], script(columns)), Marks(20, 100), results)
+    loop = built(Scripted([*columns], script(columns)), Intervals(20, 100), results)
     drive(loop, block_size)
     assert loop.over
     assert results.outcomes() == {"b": ("loss", 3), "a": ("loss", 7), "c": ("loss", 7)}
@@ -258,10 +258,10 @@ def test_all_may_diverge_and_nobody_is_left(block_size: int) -> None:
 
 def test_a_block_in_which_the_last_go_says_how_many_steps_they_took() -> None:
     columns = {"a": with_a_jump(20, 7), "b": with_a_jump(20, 3)}
-    loop = built(Scripted([*columns], script(columns)), Marks(20, 100), Results())
+    loop = built(Scripted([*columns], script(columns)), Intervals(20, 100), Results())
     assert loop.advance(range(2)) == 2
     assert loop.advance(range(2, 15)) == 5
-    one = built(Scripted(["a"], script({"a": with_a_jump(20, 7)})), Marks(20, 100), Results())
+    one = built(Scripted(["a"], script({"a": with_a_jump(20, 7)})), Intervals(20, 100), Results())
     assert (one.advance(range(15)), one.step) == (7, 7)
 
 
@@ -273,7 +273,7 @@ def test_a_loss_is_held_against_the_larger_of_the_first_and_the_spread() -> None
         "calm": [1.0] * 3,
     }
     results = Results()
-    drive(built(Scripted([*columns], script(columns)), Marks(3, 100), results, factor=10.0), 100)
+    drive(built(Scripted([*columns], script(columns)), Intervals(3, 100), results, factor=10.0), 100)
     expected = dict.fromkeys(("small", "large", "negative"), ("loss", 2))
     assert results.outcomes() == {**expected, "calm": ("all_steps", 3)}
 
@@ -281,7 +281,7 @@ def test_a_loss_is_held_against_the_larger_of_the_first_and_the_spread() -> None
 def test_without_a_factor_any_finite_loss_is_fine() -> None:
     columns = {"a": [1.0, 1e300, 1.0], "b": [1.0, math.inf, 1.0]}
     results = Results()
-    drive(built(Scripted([*columns], script(columns)), Marks(3, 100), results, factor=math.inf), 100)
+    drive(built(Scripted([*columns], script(columns)), Intervals(3, 100), results, factor=math.inf), 100)
     assert results.outcomes() == {"b": ("loss", 1), "a": ("all_steps", 3)}
 
 
@@ -289,7 +289,7 @@ def test_curves_are_thinned_but_the_loss_that_has_diverged_is_there() -> None:
     columns = {"a": falling(12), "b": with_a_jump(12, 7)}
     for block_size in (1, 5, 100):
         results = Results()
-        drive(built(Scripted([*columns], script(columns)), Marks(12, 100, log_every=4), results), block_size)
+        drive(built(Scripted([*columns], script(columns)), Intervals(12, 100, log_every=4), results), block_size)
         assert list(results.of["a"].curves["train/loss"]) == [0, 4, 8]
         assert list(results.of["b"].curves["train/loss"]) == [0, 4, 7]
 
@@ -297,7 +297,7 @@ def test_curves_are_thinned_but_the_loss_that_has_diverged_is_there() -> None:
 def test_losses_are_recorded_in_the_units_of_the_data() -> None:
     columns, unit = {"a": [1.0, 2.0], "b": [3.0, 4.0]}, torch.tensor([10.0, 100.0], dtype=torch.float64)
     val, results = script({"a": [5.0, 6.0, 7.0], "b": [8.0, 9.0, 10.0]}), Results()
-    drive(built(Scripted([*columns], script(columns), val), Marks(2, 1), results, unit=unit), 100)
+    drive(built(Scripted([*columns], script(columns), val), Intervals(2, 1), results, unit=unit), 100)
     assert results.of["a"].curves == {"train/loss": {0: 10.0, 1: 20.0}, "val/loss": {1: 60.0, 2: 70.0}}
     assert results.of["b"].curves == {"train/loss": {0: 300.0, 1: 400.0}, "val/loss": {1: 900.0, 2: 1000.0}}
     assert results.of["b"].final == {"train/loss": 400.0, "val/loss": 1000.0}
@@ -308,7 +308,7 @@ def test_losses_are_recorded_in_the_units_of_the_data() -> None:
 
 def test_what_a_step_raises_is_raised() -> None:
     columns = {"a": falling(12), "b": falling(12)}
-    loop = built(Scripted([*columns], script(columns), fails_at=5), Marks(12, 100), Results())
+    loop = built(Scripted([*columns], script(columns), fails_at=5), Intervals(12, 100), Results())
     loop.advance(range(4))
     with pytest.raises(ArithmeticError, match="the step has failed"):
         loop.advance(range(4, 12))
@@ -316,7 +316,7 @@ def test_what_a_step_raises_is_raised() -> None:
 
 def test_it_is_raised_where_only_one_had_diverged_before() -> None:
     columns = {"a": falling(12), "b": with_a_jump(12, 3)}
-    loop = built(Scripted([*columns], script(columns), fails_at=5), Marks(12, 100), Results())
+    loop = built(Scripted([*columns], script(columns), fails_at=5), Intervals(12, 100), Results())
     with pytest.raises(ArithmeticError):
         loop.advance(range(12))
 
@@ -325,13 +325,13 @@ def test_it_is_raised_where_only_one_had_diverged_before() -> None:
 def test_it_is_not_raised_where_all_had_diverged_before(bad: int) -> None:
     """The tail of a block that has diverged may overflow in any way, and so may the step from the loss that has."""
     columns, results = {"a": with_a_jump(12, 3), "b": with_a_jump(12, bad)}, Results()
-    loop = built(Scripted([*columns], script(columns), fails_at=5), Marks(12, 100), results)
+    loop = built(Scripted([*columns], script(columns), fails_at=5), Intervals(12, 100), results)
     loop.advance(range(12))
     assert loop.over
     assert results.outcomes() == {"a": ("loss", 3), "b": ("loss", bad)}
 
 
-# --- marks -----------------------------------------------------------------------------------------------------------
+# --- validations -----------------------------------------------------------------------------------------------------
 
 VALIDATION: dict[str, list[float]] = {
     # after 0, 2, 4, 6, 8, 10 steps; odd ones are never looked at
@@ -343,10 +343,12 @@ VALIDATION: dict[str, list[float]] = {
 }
 
 
-def stopping(block_size: int, rule: EarlyStopping, order: Sequence[str] = tuple(VALIDATION), **marks: Any) -> Results:
+def stopping(
+    block_size: int, rule: EarlyStopping, order: Sequence[str] = tuple(VALIDATION), **intervals: Any
+) -> Results:
     results = Results()
     train, val = script({name: falling(10) for name in order}), script({name: VALIDATION[name] for name in order})
-    loop = built(Scripted(order, train, val), Marks(10, 2, stopping=rule, **marks), results)
+    loop = built(Scripted(order, train, val), Intervals(10, 2, stopping=rule, **intervals), results)
     drive(loop, block_size)
     assert loop.over
     return results
@@ -394,7 +396,7 @@ def test_a_metric_that_there_is_not_is_refused() -> None:
 def test_the_training_loss_may_be_watched() -> None:
     columns, results = {"a": falling(10), "b": [1.0] * 10}, Results()
     rule = EarlyStopping(monitor="train/loss", patience=2)
-    drive(built(Scripted([*columns], script(columns)), Marks(10, 2, stopping=rule), results), 100)
+    drive(built(Scripted([*columns], script(columns)), Intervals(10, 2, stopping=rule), results), 100)
     assert results.outcomes() == {"b": ("patience", 6), "a": ("all_steps", 10)}
 
 
@@ -403,11 +405,11 @@ def test_a_plateau_is_told_at_multiples_only() -> None:
     stepper = Scripted(
         order, script({name: falling(10) for name in order}), script({n: VALIDATION[n] for n in order}), waits=True
     )
-    loop = built(stepper, Marks(10, 4, stopping=EarlyStopping(patience=1)), Results())
+    loop = built(stepper, Intervals(10, 4, stopping=EarlyStopping(patience=1)), Results())
     loop.start()
     for block in (range(2), range(2, 4), range(4, 6), range(6, 8)):
         loop.advance(block)
-        loop.validate()  # as at a stop off the mark
+        loop.validate()  # as at a stop off the validation
         loop.decide()
     # "rises" is told 2 after 4 steps and 4 after 8, and then it stops
     assert stepper.told == [(4, "falls", 7.0), (4, "rises", 2.0), (8, "falls", 5.0), (8, "rises", 4.0)]
@@ -416,7 +418,7 @@ def test_a_plateau_is_told_at_multiples_only() -> None:
 
 def test_a_plateau_without_validation_rows_is_told_the_last_loss() -> None:
     stepper = Scripted(["a"], script({"a": falling(4)}), waits=True)
-    drive(built(stepper, Marks(4, 2), Results()), 100)
+    drive(built(stepper, Intervals(4, 2), Results()), 100)
     assert stepper.told == [(2, "a", 1 / 2), (4, "a", 1 / 4)]
 
 
@@ -425,7 +427,7 @@ def test_a_plateau_without_validation_rows_is_told_the_last_loss() -> None:
 def test_the_best_state_of_each_is_of_its_own_step(block_size: int, mode: Any, best: tuple[int, ...]) -> None:
     results = Results()
     train, val = script({name: falling(10) for name in VALIDATION}), script(VALIDATION)
-    drive(built(Scripted([*VALIDATION], train, val), Marks(10, 2, best_by=("val/loss", mode)), results), block_size)
+    drive(built(Scripted([*VALIDATION], train, val), Intervals(10, 2, best_by=("val/loss", mode)), results), block_size)
     for (name, left), step in zip(results.of.items(), best, strict=True):
         assert left.best == (VALIDATION[name][step], step, step, {})
 
@@ -441,7 +443,7 @@ def test_a_metric_that_is_never_finite_is_never_best() -> None:
     results = Results()
     val = script({"a": [NAN] * 5, "b": [3.0] * 5})
     stepper = Scripted(["a", "b"], script({"a": falling(4), "b": falling(4)}), val)
-    drive(built(stepper, Marks(4, 2, best_by=("val/loss", "min")), results), 100)
+    drive(built(stepper, Intervals(4, 2, best_by=("val/loss", "min")), results), 100)
     assert results.of["a"].best is None
     assert results.of["b"].best == (3.0, 2, 2, {})  # the first of equals
 
@@ -462,8 +464,8 @@ def test_watchers_look_at_the_start_at_multiples_and_at_the_end(block_size: int)
         {"a": falling(11), "b": with_a_jump(11, 7), "c": with_a_jump(11, 3), "d": with_a_jump(11, 0)},
         Results(),
     )
-    marks = Marks(11, 100, watchers=[Taken(3), LearningRate(3)])
-    drive(built(Scripted([*columns], script(columns)), marks, results), block_size)
+    intervals = Intervals(11, 100, watchers=[Taken(3), LearningRate(3)])
+    drive(built(Scripted([*columns], script(columns)), intervals, results), block_size)
     for name, steps in {"a": [0, 3, 6, 9, 11], "b": [0, 3, 6, 7], "c": [0, 3], "d": [0]}.items():
         for curve in ("taken", "lr"):
             assert results.of[name].curves[curve] == {step: float(step) for step in steps}
@@ -476,7 +478,7 @@ def test_the_last_loss_of_all_rows_may_have_diverged() -> None:
     columns = {"a": falling(5), "b": with_a_jump(5, 4), "c": with_a_jump(5, 4, 1e9)}
     for full_batch, causes in ((True, ("all_steps", "loss", "loss")), (False, ("all_steps", "loss", "all_steps"))):
         results = Results()
-        drive(built(Scripted([*columns], script(columns), full_batch=full_batch), Marks(4, 100), results), 100)
+        drive(built(Scripted([*columns], script(columns), full_batch=full_batch), Intervals(4, 100), results), 100)
         assert results.outcomes() == {name: (cause, 4) for name, cause in zip("abc", causes, strict=True)}
         last = {name: left.curves["train/loss"].get(4) for name, left in results.of.items()}
         # of a mini-batch it is no point of the curve
@@ -488,7 +490,7 @@ def test_the_last_loss_of_all_rows_may_have_diverged() -> None:
 
 
 def test_one_that_was_stopped_says_so_in_the_end() -> None:
-    loop = built(Scripted(["a"], script({"a": falling(5)})), Marks(4, 100), Results())
+    loop = built(Scripted(["a"], script({"a": falling(5)})), Intervals(4, 100), Results())
     loop.advance(range(2))
     loop.ended = [Outcome("time_limit", 2)]
     loop.finish()
@@ -503,21 +505,21 @@ def test_ten_lines_are_enough() -> None:
     assert len(lines.splitlines()) <= 10
     order, results = ["rises", "falls", "lost"], Results()
     columns = {"rises": falling(10), "falls": with_a_jump(10, 9), "lost": with_a_jump(10, 1)}
-    marks = Marks(10, 2, stopping=EarlyStopping(patience=2))
+    intervals = Intervals(10, 2, stopping=EarlyStopping(patience=2))
     for last, val in ((10, ["rises", "later", "lost"]), (9, order)):
         results = Results()
         train = script(columns if last == 9 else {**columns, "falls": falling(10)})
-        loop = built(Scripted(order, train, script({n: VALIDATION[n] for n in val})), marks, results)
+        loop = built(Scripted(order, train, script({n: VALIDATION[n] for n in val})), intervals, results)
         loop.start()
-        exec(lines, {"loop": loop, "marks": marks, "Spans": Spans})
+        exec(lines, {"loop": loop, "intervals": intervals, "Spans": Spans})
         assert loop.over
         assert results.outcomes() == {
             **{"lost": ("loss", 1), "rises": ("patience", 6)},
             "falls": ("loss", 9) if last == 9 else ("patience", 8),
         }
     results = Results()
-    loop = built(Scripted(["a"], script({"a": falling(10)})), Marks(10, 3), results)
-    exec(lines, {"loop": loop, "marks": loop.marks, "Spans": Spans})
+    loop = built(Scripted(["a"], script({"a": falling(10)})), Intervals(10, 3), results)
+    exec(lines, {"loop": loop, "intervals": loop.intervals, "Spans": Spans})
     assert results.outcomes() == {"a": ("all_steps", 10)}
 
 
@@ -526,21 +528,21 @@ def test_ten_lines_are_enough() -> None:
 STEPS = 14
 
 
-def by_hand(name: str, train: Sequence[float], val: Sequence[float], marks: Marks, factor: float) -> Left:
+def by_hand(name: str, train: Sequence[float], val: Sequence[float], intervals: Intervals, factor: float) -> Left:
     """What a member should leave with: one step after the other, no blocks, nobody else."""
-    patience = None if marks.stopping is None else Patience(marks.stopping, 1)
+    patience = None if intervals.stopping is None else Patience(intervals.stopping, 1)
     curves: dict[str, dict[int, float]] = {"train/loss": {}, "val/loss": {}}
     best, outcome = None, None
     for step in range(STEPS):
         loss = train[step]
         fine = math.isfinite(loss) and loss <= factor * max(abs(train[0]), 1.0)
-        if step % marks.log_every == 0 or not fine:
+        if step % intervals.log_every == 0 or not fine:
             curves["train/loss"][step] = loss
         if not fine:
             outcome = Outcome("loss" if step else "start", step)
             break
         after = step + 1
-        if after % marks.val_every:
+        if after % intervals.val_every:
             continue
         metric = val[after]
         curves["val/loss"][after] = metric
@@ -553,7 +555,7 @@ def by_hand(name: str, train: Sequence[float], val: Sequence[float], marks: Mark
             break
     outcome = outcome or Outcome("all_steps", STEPS)
     end = outcome.step
-    curves["taken"] = {step: float(step) for step in (*range(0, end, marks.watchers[0].every_n_steps), end)}
+    curves["taken"] = {step: float(step) for step in (*range(0, end, intervals.watchers[0].every_n_steps), end)}
     final = {"train/loss": train[min(end, STEPS)], "val/loss": val[end]}
     if not math.isfinite(final["train/loss"]) and not outcome.diverged:
         outcome = Outcome("loss", end)
@@ -574,7 +576,7 @@ def test_blocks_of_any_cut_are_one_step_after_the_other(data: st.DataObject, mem
         st.none()
         | st.builds(EarlyStopping, patience=st.integers(1, 3), stopping_threshold=st.sampled_from([None, 0.7]))
     )
-    marks = Marks(
+    intervals = Intervals(
         STEPS,
         data.draw(st.integers(1, 6)),
         data.draw(st.integers(1, 4)),
@@ -586,16 +588,16 @@ def test_blocks_of_any_cut_are_one_step_after_the_other(data: st.DataObject, mem
 
     def fresh(some: Sequence[str]) -> Loop:
         train_loss, val_loss = (script({name: part[name] for name in some}) for part in (train, val))
-        return built(Scripted(some, train_loss, val_loss), marks, results, factor=10.0)
+        return built(Scripted(some, train_loss, val_loss), intervals, results, factor=10.0)
 
     loop = fresh(names)
     loop.start()
-    every = [marks.val_every, marks.watchers[0].every_n_steps]
+    every = [intervals.val_every, intervals.watchers[0].every_n_steps]
     while not loop.over and loop.step < STEPS:
         size = data.draw(st.integers(1, STEPS))
         step = loop.step
         loop.advance(next(iter(Spans(lambda step=step: step, STEPS, STEPS, size, every))))  # type: ignore[misc]
-        if not loop.over and loop.step % marks.val_every == 0:
+        if not loop.over and loop.step % intervals.val_every == 0:
             loop.validate()
             loop.decide()
         if not loop.over and loop.step in resumes:
@@ -609,13 +611,13 @@ def test_blocks_of_any_cut_are_one_step_after_the_other(data: st.DataObject, mem
         loop.leave_with_all_steps()
     assert set(results.of) == set(names)
     for name, left in results.of.items():
-        assert left.told() == by_hand(name, train[name], val[name], marks, 10.0).told()
+        assert left.told() == by_hand(name, train[name], val[name], intervals, 10.0).told()
 
 
 def test_a_state_is_a_copy_and_holds_no_more_than_it_says() -> None:
     order = ["falls", "rises"]
     train, val = script({name: falling(10) for name in order}), script({name: VALIDATION[name] for name in order})
-    loop = built(Scripted(order, train, val), Marks(10, 2, best_by=("val/loss", "min")), Results())
+    loop = built(Scripted(order, train, val), Intervals(10, 2, best_by=("val/loss", "min")), Results())
     loop.start()
 
     def block(steps: range) -> None:

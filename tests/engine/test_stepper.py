@@ -355,8 +355,8 @@ class Stack:
         """A loop of these members, newly built."""
         some = ready(self.root, self.shared, [self.jobs[int(name)] for name in ids])
         config = some[0].config
-        marks = build.build_marks(config, build.build_parts(config))
-        return build.build_loop(build.build_rule_stepper(some), some, ids, marks, leave=self._leave)
+        intervals = build.build_intervals(config, build.build_parts(config))
+        return build.build_loop(build.build_rule_stepper(some), some, ids, intervals, leave=self._leave)
 
     def _leave(self, loop: Loop) -> None:
         loop.finish()
@@ -379,12 +379,12 @@ class Stack:
             )
 
     def block(self, size: int) -> None:
-        """One block, and the mark that may be at its end."""
+        """One block, and the validation that may be at its end."""
         loop = self.loop
-        marks = loop.marks
-        every = [marks.val_every, *(watcher.every_n_steps for watcher in marks.watchers)]
+        intervals = loop.intervals
+        every = [intervals.val_every, *(watcher.every_n_steps for watcher in intervals.watchers)]
         loop.advance(next(iter(Spans(lambda: loop.step, MAX_STEPS, MAX_STEPS, size, every))))
-        if not loop.over and loop.step % marks.val_every == 0:
+        if not loop.over and loop.step % intervals.val_every == 0:
             loop.validate()
             loop.decide()
         if not loop.over and loop.step == MAX_STEPS:

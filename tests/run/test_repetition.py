@@ -76,17 +76,19 @@ def test_a_run_leaves_the_callers_generators_alone(train: Train, kind: str, sour
     assert torch.equal(before[2], after[2])
 
 
-@pytest.mark.parametrize("mark", [20, 23], ids=["at a validation", "inside a pass"])
+@pytest.mark.parametrize("validation", [20, 23], ids=["at a validation", "inside a pass"])
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("kind", ["optimizer", "module"])
-def test_a_resume_goes_on_in_the_same_noise(train: Train, tmp_path: Path, kind: str, source: str, mark: int) -> None:
+def test_a_resume_goes_on_in_the_same_noise(
+    train: Train, tmp_path: Path, kind: str, source: str, validation: int
+) -> None:
     words = [*noisy(kind, source), "trainer.max_steps=50"]
     stir(1)
     train("whole", *words)
-    crash = ["+callbacks.crash._target_=tests.own.Crash", f"+callbacks.crash.at={mark + 9}"]
+    crash = ["+callbacks.crash._target_=tests.own.Crash", f"+callbacks.crash.at={validation + 9}"]
     stir(2)
     with pytest.raises(RuntimeError, match="power cut"):
-        train("crashed", *words, f"callbacks.checkpoint.every_n_steps={mark}", *crash)
+        train("crashed", *words, f"callbacks.checkpoint.every_n_steps={validation}", *crash)
     stir(3)
     train("resumed", f"ckpt_path={tmp_path / 'crashed' / 'checkpoints' / 'last.ckpt'}", "callbacks.crash=null")
     assert_repeats(tmp_path, "resumed", "whole")

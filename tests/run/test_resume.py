@@ -225,11 +225,11 @@ def test_a_table_that_was_only_written_anew_is_gone_on_from(train: Train, tmp_pa
 # --- state of any shape ---
 
 
-@pytest.mark.parametrize("mark", [20, 23], ids=["at a validation", "inside a pass"])
-def test_state_in_lists_and_dicts_keeps_its_bits_and_dtypes(train: Train, tmp_path: Path, mark: int) -> None:
+@pytest.mark.parametrize("validation", [20, 23], ids=["at a validation", "inside a pass"])
+def test_state_in_lists_and_dicts_keeps_its_bits_and_dtypes(train: Train, tmp_path: Path, validation: int) -> None:
     words = ["data.rows=20", "model.dtype=float64", "optimizer._target_=tests.run.own.Remembering"]
     words += ["optimizer.lr=0.01", "trainer.val_every_n_steps=10"]
-    train("first", *words, f"trainer.max_steps={mark}")
+    train("first", *words, f"trainer.max_steps={validation}")
     last = tmp_path / "first" / "checkpoints" / "last.ckpt"
     second = train("second", f"ckpt_path={last}", "trainer.max_steps=50")
     whole = train("whole", *words, "trainer.max_steps=50")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Checkpoint(LightningCheckpoint):
     """`checkpoints/last.ckpt` at multiples of `every_n_steps` and at the final step; `best.ckpt` at validations.
 
-    Lightning's ModelCheckpoint can miss the final step, and saves a step that is also a validation mark before the
-    validation, which going on from there would then skip; this one saves after what is decided at the mark.
+    Lightning's ModelCheckpoint can miss the final step, and saves a step that is also a validation before the
+    validation, which going on from there would then skip; this one saves after what is decided at the validation.
 
     Args:
         every_n_steps: optimizer steps between two states of `last.ckpt`.
@@ -41,7 +41,7 @@ class Checkpoint(LightningCheckpoint):
             self._save(trainer, pl_module, "last")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
-        """At the end of a pass, which is a validation mark or the end of training."""
+        """At the end of a pass, which is a validation or the end of training."""
         step, best = trainer.global_step, pl_module.loop.best
         if best is not None and int(best.state.step[0]) == step:
             self._save(trainer, pl_module, "best")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING
 
 import lightning as L
@@ -46,7 +47,7 @@ class Sharpness(EveryNSteps):
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
         """Record both."""
         stepper = module.stepper
-        rows, driven = stepper.data.rows("train"), stepper.driven
+        rows, update = stepper.data.rows("train"), stepper.update
         try:
             with stepper.without_noise(), torch.enable_grad():
                 model = copy.deepcopy(module.model).double()
@@ -55,23 +56,21 @@ class Sharpness(EveryNSteps):
             raise LabError(
                 f"callbacks=sharpness: the model cannot be computed in float64 ({one_line(error)})"
             ) from None
-        values = torch.full((1,), float("nan"), dtype=torch.float64)
-        if bool(losses.isfinite().all()):
-            product, size = hessian_product(losses, [p for p in model.parameters() if p.requires_grad])
-            start = random_start(1, size).to(module.device)
-            try:
-                values = largest_eigenvalue(product, start, self.tolerance, self.max_products).value.cpu()
-            except RuntimeError as error:
-                raise LabError(f"callbacks=sharpness: no second derivative ({one_line(error)})") from None
-            values = values + decay_of(driven.path, driven.arguments)[0]
-        if not bool(values.isfinite().all()):
+        if not bool(losses.isfinite().all()):
             return
-        curves = {"sharpness/lambda_max": values}
-        method = method_of(driven.path, driven.optimizer.param_groups[0])
+        product, size = hessian_product(losses, [p for p in model.parameters() if p.requires_grad])
+        start = random_start(1, size).to(module.device)
+        try:
+            curvature = float(largest_eigenvalue(product, start, self.tolerance, self.max_products).value)
+        except RuntimeError as error:
+            raise LabError(f"callbacks=sharpness: no second derivative ({one_line(error)})") from None
+        if not math.isfinite(curvature):
+            return
+        module.record(step, "sharpness/lambda_max", curvature + decay_of(update.path, update.arguments)[0])
+        method = method_of(update.path, update.optimizer.param_groups[0])
         # a sum over a batch is another loss than the one over all rows, and has another edge
         whole = stepper.loss.reduction == "mean" or stepper.data.full_batch
         if method is not None and method.lr and whole:
-            curves["sharpness/2_over_lr"] = torch.full_like(values, 2 / method.lr)
+            module.record(step, "sharpness/2_over_lr", 2 / method.lr)
             if method.momentum:
-                curves["sharpness/edge"] = torch.full_like(values, 2 / method.lr * method.factor)
-        module.record(step, curves)
+                module.record(step, "sharpness/edge", 2 / method.lr * method.factor)
