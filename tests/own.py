@@ -1,10 +1,14 @@
 """Callbacks of a user's own, for the tests."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
+from src.engine.loop import Loop
+from src.engine.watchers import Watcher
 from src.run.callbacks.every import EveryNSteps
 from src.run.module import Descent
 
@@ -20,6 +24,13 @@ class Crash(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         if trainer.global_step >= self.at:
             raise RuntimeError("power cut")
+
+
+class LastLoss(Watcher):
+    """Watches the loss before the last step, as the loop has it."""
+
+    def curves(self, loop: Loop) -> Mapping[str, Tensor]:
+        return {} if loop.last_loss is None else {"last_loss": loop.last_loss.double() * loop.unit}
 
 
 class FullLoss(EveryNSteps):

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import math
 import os
+import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -431,8 +432,8 @@ class Trainer(Section):
 
 
 WATCHERS = (
-    "src.run.callbacks.Checkpoint",
-    "src.run.callbacks.EarlyStopping",
+    "src.run.callbacks.checkpoint.Checkpoint",
+    "src.engine.early_stopping.EarlyStopping",
     "lightning.pytorch.callbacks.EarlyStopping",
 )
 """Callbacks that act on a metric."""
@@ -509,12 +510,8 @@ LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 _NUMERIC = ("float_type", "int_type", "bool_type")
 
 
-_WATCHING = (
-    *("Checkpoint", "FittedLine", "GradientNorm", "Histograms", "LearningRate", "Parameters", "ProgressBar"),
-    "Sharpness",
-)
-WATCHING = frozenset(f"src.run.callbacks.{name}" for name in _WATCHING)
-"""Callbacks that only watch; any other may stop a run or change it."""
+WATCHING = re.compile(r"src\.(engine\.watchers|run\.callbacks)\.(?!time_limit\.)")
+"""How the names of callbacks begin that only watch; any other may stop a run or change it."""
 
 
 class Config(Section):
@@ -539,7 +536,7 @@ class Config(Section):
         own = any(not part.target_.startswith(("src.", "lightning.")) for part in parts.values())
         for name, part in parts.items():
             monitor = (part.model_extra or {}).get("monitor")
-            optional = part.target_ == "src.run.callbacks.Checkpoint"
+            optional = part.target_ == "src.run.callbacks.checkpoint.Checkpoint"
             if part.target_ not in WATCHERS or (optional and monitor is None):
                 continue
             if not isinstance(monitor, str) or not (own or monitor in ("train/loss", "val/loss")):
@@ -568,7 +565,7 @@ class Config(Section):
 
     def decisive(self) -> dict[str, Any]:
         """The part of the config that decides the numbers: not where they are logged, nor how they are cut."""
-        parts = {name: part for name, part in self.callbacks.items() if part and part.target_ not in WATCHING}
+        parts = {name: part for name, part in self.callbacks.items() if part and not WATCHING.match(part.target_)}
         indifferent = {"accelerator", "threads", "log_every_n_steps", "block_size", "profiler"}
         return {
             "data": self.data.arguments(),

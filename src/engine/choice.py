@@ -4,18 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from src.config.classes import load
 from src.config.schema import TENSORBOARD, Config
 from src.engine.watchers import Watcher
+from src.errors import LabError
 from src.models.build import OWN
 from src.optim.rules import RULES
 from src.optim.stacked_rule import has_rule
 from src.optim.stacked_schedule import has_schedule, plain
 
-WATCHED = frozenset(
-    f"src.run.callbacks.{name}"
-    for name in ("ProgressBar", "Checkpoint", "EarlyStopping", *(kind.__name__ for kind in Watcher.__subclasses__()))
+SHARED = (
+    "src.run.callbacks.progress.ProgressBar",
+    "src.run.callbacks.checkpoint.Checkpoint",
+    "src.engine.early_stopping.EarlyStopping",
 )
-"""Callbacks that a stack has for all members at once."""
+"""Callbacks that a stack has for all members at once, beside watchers."""
 
 AS_IT_IS = {"name": "", "version": "", "default_hp_metric": False}
 """What conf/logger/tensorboard.yaml says to the class besides the directory."""
@@ -48,7 +51,7 @@ def _why_alone(config: Config) -> str | None:
     target = config.optimizer.target_
     name = target.rpartition(".")[2]
     parts = [part.target_ for part in config.callbacks.values() if part]
-    other = next((path.rpartition(".")[2] for path in parts if path not in WATCHED), None)
+    other = next((path.rpartition(".")[2] for path in parts if not (path in SHARED or _watches(path))), None)
     loggers = [part for part in config.logger.values() if part]
     logger = next((part.target_.rpartition(".")[2] for part in loggers if part.target_ != TENSORBOARD), None)
     changed = any(_changed(part.arguments()) for part in loggers if part.runs != "best")
@@ -68,6 +71,15 @@ def _why_alone(config: Config) -> str | None:
         (config.check_gradients, "check_gradients looks at one model"),
     )
     return next((why for so, why in reasons if so), None)
+
+
+def _watches(path: str) -> bool:
+    """Whether it is a class of watchers, of this project or of the user's."""
+    try:
+        found = load(path, "callbacks", object)
+    except LabError:  # it is told where the callback is built
+        return False
+    return isinstance(found, type) and issubclass(found, Watcher)
 
 
 def _schedule_fits(config: Config) -> bool:

@@ -89,8 +89,9 @@ class _Training:
             if self.alone and not isinstance(error, LabError):
                 raise
             self._fail(error if isinstance(error, LabError) else LabError(f"the stack failed: {one_line(error)}"))
-        if self.kept is not None:
-            self.kept.unlink(missing_ok=True)
+        else:
+            if self.kept is not None:
+                self.kept.unlink(missing_ok=True)
         return [one if one is not None else LabError("it was not trained") for one in self.outcomes]
 
     def _fail(self, reason: LabError) -> None:
@@ -125,7 +126,12 @@ class _Training:
             callbacks.append(StackFile(self.kept, every))
             cuts = sorted({*cuts, every})
         if kept is not None:
-            loop.load_state_dict(kept)
+            try:
+                loop.load_state_dict(kept)
+            except Exception:
+                assert self.kept is not None
+                self.kept.unlink()
+                raise
         module = Descent(loop, events=False)
         trainer = build.build_trainer(config, self.kept.parent if self.kept else Path(), callbacks)
         count(trainer, loop.step)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from src.engine.checkpoint import FORMAT
 from src.engine.choice import choose_stepper
 from src.errors import LabError
 from src.run import run
@@ -256,6 +257,35 @@ def test_a_broken_stack_checkpoint_is_no_use_and_no_harm(tmp_path: Path) -> None
     assert numbers(tmp_path / "a" / "0") == numbers(tmp_path / "b" / "0")
 
 
+def test_a_stack_that_fails_keeps_what_it_can_go_on_from(tmp_path: Path) -> None:
+    """A passing lack of memory says nothing against the checkpoint."""
+    shared = [*SHARED, "callbacks.checkpoint.every_n_steps=50", "logger=none"]
+    stacked(tmp_path / "a", shared, [RUNS[0], RUNS[3]])
+    some, state, taken = members(tmp_path / "b", shared, [RUNS[0], RUNS[3]]), tmp_path / "b" / "stack.ckpt", [0]
+
+    def lacking(runs: int, steps: int) -> None:
+        taken[0] += steps
+        if taken[0] > 2 * 100:
+            raise MemoryError("DefaultCPUAllocator: can't allocate memory")
+
+    failed = train_stack(some, state, lacking)
+    assert all("can't allocate memory" in str(one) for one in failed)
+    assert state.is_file()
+    taken[0] = -2 * 300  # steps that are left, and no more
+    assert all(isinstance(one, Result) for one in train_stack(some, state, lacking))
+    assert -2 * 300 < taken[0] <= -2 * 100
+    assert not state.exists()
+    for number in range(2):
+        assert numbers(tmp_path / "a" / str(number)) == numbers(tmp_path / "b" / str(number))
+
+
+def test_a_checkpoint_that_a_stack_cannot_go_on_from_goes(tmp_path: Path) -> None:
+    some, state = members(tmp_path, [*SHARED, "logger=none"], RUNS[:2]), tmp_path / "stack.ckpt"
+    torch.save({"format": FORMAT, "ids": ["0", "1"], "step": 50}, state)
+    assert all(isinstance(one, LabError) for one in train_stack(some, state))
+    assert not state.exists()
+
+
 def test_finished_members_are_not_trained_again(tmp_path: Path) -> None:
     """Those that are left go on from the stack's checkpoint, in which the finished ones are still."""
     shared = [*SHARED, "callbacks.checkpoint.every_n_steps=50", "logger=none"]
@@ -336,6 +366,18 @@ def test_what_cannot_be_stacked_says_why(tmp_path: Path) -> None:
     for words in ([], ["logger.tensorboard.name=mine"]):  # of which a sweep has one for all its runs
         (member,) = members(tmp_path, [], [words])
         assert choose_stepper(member.config).stepper == "rules"
+
+
+def test_a_watcher_of_ones_own_watches_every_member(tmp_path: Path) -> None:
+    watch = ["+callbacks.mine._target_=tests.own.LastLoss", "+callbacks.mine.every_n_steps=4"]
+    shared = [*SHARED, "trainer.max_steps=10", "trainer.log_every_n_steps=1", "logger=none", *watch]
+    (member, *_) = members(tmp_path / "plan", shared, [RUNS[0], RUNS[3]])
+    assert choose_stepper(member.config).stepper == "rules"
+    stacked(tmp_path, shared, [RUNS[0], RUNS[3]])
+    for number in range(2):
+        rows = dict(read_rows(tmp_path / str(number) / "metrics.csv"))
+        watched = {step: row["last_loss"] for step, row in rows.items() if "last_loss" in row}
+        assert watched == {step: rows[step - 1]["train/loss"] for step in (4, 8, 10)}
 
 
 def test_a_run_by_itself_has_no_copy_in_its_results(tmp_path: Path) -> None:

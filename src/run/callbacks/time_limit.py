@@ -1,4 +1,4 @@
-"""What may end a run before its last step, beside early stopping (`src.engine.early_stopping`)."""
+"""A limit of time."""
 
 from typing import Any
 
