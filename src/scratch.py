@@ -32,6 +32,7 @@ from src.errors import LabError, told
 from src.models.activations import ACTIVATIONS
 from src.run import build
 from src.run.module import Descent, LabDataModule
+from src.run.trainer import build_trainer, cuts
 
 Array = NDArray[np.float64]
 Parameters = Mapping[str, Array]
@@ -319,10 +320,10 @@ def with_lightning(config: Config, task: Task, every: int) -> Trace:
         stepper = build.build_torch_stepper(config, member.problem, member.model)
         loop = build.build_loop(stepper, [member], ["scratch"], build.build_intervals(config, [keeper]))
         data = LabDataModule(
-            member.problem, knobs.max_steps, knobs.val_every_n_steps, knobs.block_size, build.cuts(config, [keeper]),
+            member.problem, knobs.max_steps, knobs.val_every_n_steps, knobs.block_size, cuts(config, [keeper]),
             validates=member.problem.val is not None,
         )  # fmt: skip
-        build.build_trainer(config, Path(folder)).fit(Descent(loop, events=True), datamodule=data)
+        build_trainer(config, Path(folder)).fit(Descent(loop, events=True), datamodule=data)
     steps, values = loop.curves.columns()["train/loss"]
     losses = dict(zip(steps, (values[:, 0] / loop.unit[0]).tolist(), strict=True))
     if loop.step not in losses:  # the batch that no step was taken on

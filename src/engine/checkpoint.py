@@ -11,6 +11,7 @@
 Nothing of Lightning's loops is kept: what they need follows from the step.
 """
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def member_file(
     state: State | None = None,
     current: State | None = None,
 ) -> dict[str, Any]:
-    """A member's checkpoint.
+    """A member's checkpoint, with the outer keys that Lightning asks for when it reads one.
 
     Args:
         loop: whose member it is.
@@ -66,8 +67,12 @@ def member_file(
         values = loop.patience.values() if now or best is None else best.patience
         patience = {"of": loop.patience.of, **{name: value[[index]] for name, value in values.items()}}
     value = None if best is None else float(best.value[index])
+    step = loop.step if state is None else int(state.step[index])
     return {
-        "global_step": loop.step if state is None else int(state.step[index]),
+        "epoch": max(0, -(-step // loop.intervals.val_every) - 1),
+        "pytorch-lightning_version": LIGHTNING,
+        "callbacks": {},
+        "global_step": step,
         "state_dict": {f"model.{name}": tensor for name, tensor in member["state_dict"].items()},
         "optimizer_states": member["optimizer_states"],
         "lr_schedulers": member["lr_schedulers"],
@@ -92,10 +97,17 @@ def _ending(loop: Loop, index: int) -> dict[str, Any] | None:
     return {"cause": ended.cause, "step": ended.step, "values": dict(ended.values)}
 
 
-def alone(whole: Mapping[str, Any], val_every: int) -> dict[str, Any]:
-    """A member's checkpoint with the outer keys that Lightning asks for when it reads one."""
-    epoch = max(0, -(-whole["global_step"] // val_every) - 1)
-    return {"epoch": epoch, "pytorch-lightning_version": LIGHTNING, "callbacks": {}, **whole}
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint whole: a kill in the middle leaves the one before it.
+
+    Raises:
+        OSError: it cannot be written; `torch.save` itself makes a RuntimeError of a full disk.
+    """
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    half = path.with_suffix(".part")
+    half.write_bytes(buffer.getbuffer())
+    half.replace(path)
 
 
 def lineage(config: Config, resumed: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -1,32 +1,26 @@
-"""From checked configs to what trains them: data, models, stepper, loop, callbacks, loggers, Trainer. Only here."""
+"""From checked configs to what trains them: data, models, steppers, the loop. They are built nowhere else."""
 
 import json
-import logging
 import math
 import os
 import re
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning as L
 import torch
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import Callback, ProgressBar
-from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
-from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from src import models
-from src.config.classes import load
-from src.config.schema import TENSORBOARD, Config, flat
+from src.config.schema import Config
 from src.data import Problem
 from src.data.problem import check_batch_size
 from src.engine.checkpoint import lineage
+from src.engine.choice import Choice
 from src.engine.device_data import DeviceData
 from src.engine.divergence import Divergence
 from src.engine.early_stopping import EarlyStopping
@@ -43,10 +37,12 @@ from src.models.build import build
 from src.models.stack import flatten, without_member_axis
 from src.models.stack import stack as joined
 from src.optim import Driven, drive, takes_member_axis
-from src.optim.build import check_keys
 from src.optim.stacked_rule import StackedRule, lone_group, plain
 from src.optim.stacked_schedule import StackedSchedule
+from src.run.devices import device_of
 from src.run.exact import Answer, answer
+from src.run.resume import Resume
+from src.seeds import seeded
 from src.theory import Exact
 
 BATCHING = ("batch_size", "shuffle_seed")
@@ -96,22 +92,31 @@ class Member:
 # --- members ---------------------------------------------------------------------------------------------------------
 
 
-def build_members(
-    specs: Sequence[RunSpec], resumed: Mapping[str, Any] | None = None, start: Mapping[str, Any] | None = None
-) -> list[Member | LabError]:
-    """Every run that can be built; of the others the reason. All that share data have one copy of them.
+@contextmanager
+def building(config: Config) -> Iterator[None]:
+    """The threads that a run asks for, and global random numbers of its own, which a user's module may draw from."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.trainer.threads)
+    try:
+        with seeded(config.model.seed, "building"):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def build_members(specs: Sequence[RunSpec], resume: Resume | None = None) -> list[Member | LabError]:
+    """Build every run that can be built; of the others the reason. All that share data have one copy of them.
 
     Args:
         specs: of the runs.
-        resumed: the checkpoint that a run alone goes on from.
-        start: the one that holds where its descent started, for theory.
+        resume: what a run by itself goes on from.
     """
     problems: dict[str, Problem | LabError] = {}
     solved: dict[int, dict[Any, Exact]] = {}
     built = list[Member | LabError]()
     for spec in specs:
         try:
-            built.append(_member(spec, problems, solved, resumed, start))
+            built.append(_member(spec, problems, solved, resume))
         except LabError as error:
             built.append(error)
     sizes = [None if isinstance(one, LabError) else _sizes(one.problem) for one in built]
@@ -126,12 +131,10 @@ def _member(
     spec: RunSpec,
     problems: MutableMapping[str, Problem | LabError],
     solved: MutableMapping[int, dict[Any, Exact]],
-    resumed: Mapping[str, Any] | None,
-    start: Mapping[str, Any] | None,
+    resume: Resume | None,
 ) -> Member:
     began, config = time.perf_counter(), spec.config
-    section = {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
-    name = json.dumps([section, config.model.dtype], sort_keys=True)
+    name = json.dumps([_data_section(config), config.model.dtype], sort_keys=True)
     if name not in problems:
         try:
             problems[name] = build_problem(config)
@@ -143,9 +146,10 @@ def _member(
     check_batch_size(config.data.batch_size, len(problem.train))
     _check_watched(config, problem)
     model = build_model(config, problem)
-    about = {"problem": problem.describe(), "model": config.model.arguments(), **lineage(config, resumed)}
-    known = answer(config, problem, model, start, solved.setdefault(id(problem), {}))
-    return Member(spec, problem, model, known, about, time.perf_counter() - began)
+    before = lineage(config, resume.checkpoint if resume else None)
+    about = {"problem": problem.describe(), "model": config.model.arguments(), **before}
+    exact = answer(config, problem, model, resume.start if resume else None, solved.setdefault(id(problem), {}))
+    return Member(spec, problem, model, exact, about, time.perf_counter() - began)
 
 
 def _sizes(problem: Problem) -> tuple[int, ...]:
@@ -162,11 +166,15 @@ def _check_watched(config: Config, problem: Problem) -> None:
         raise LabError("callbacks.early_stopping watches val/loss, but there are no validation rows: set data.val")
 
 
+def _data_section(config: Config) -> dict[str, Any]:
+    """What the class of the data takes: all but the batches."""
+    return {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
+
+
 def build_problem(config: Config) -> Problem:
     """Draw or read the data."""
-    section = {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
     with _fitting_memory("data"):
-        problem = instantiate(section, _convert_="all").problem()
+        problem = instantiate(_data_section(config), _convert_="all").problem()
     unit = problem.scaling.loss_scale() if problem.scaling else torch.ones(1)
     if not bool((unit.isfinite() & (unit > 0)).all()):
         raise LabError("the target's numbers are so large or small that their squares overflow or vanish: rescale it")
@@ -210,6 +218,14 @@ def build_optimizer(config: Config, model: nn.Module) -> Driven:
 
 
 # --- stepper and loop ------------------------------------------------------------------------------------------------
+
+
+def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
+    """The stepper that was chosen for these members; for torch's own class there is one."""
+    if choice.stepper == "rules":
+        return build_rule_stepper(members)
+    (one,) = members
+    return build_torch_stepper(one.config, one.problem, one.model)
 
 
 def build_torch_stepper(config: Config, problem: Problem, model: nn.Module) -> TorchStepper:
@@ -275,7 +291,6 @@ def _data(
     **more: Any,
 ) -> DeviceData:  # fmt: skip
     size = config.data.batch_size
-    check_batch_size(size, len(problems[0].train))
     number = len(problems[0].train) if size == "full" else int(size)
     loss, dtype = loss_of(config.model.loss), getattr(torch, config.model.dtype)
     return DeviceData(problems, which, seeds, number, loss, dtype, device, **more)
@@ -286,7 +301,6 @@ def build_loop(
     members: Sequence[Member],
     ids: Sequence[str],
     intervals: Intervals,
-    *,
     leave: Callable[[Loop], None] = lambda loop: None,
     tell: Callable[[int], None] = lambda steps: None,
 ) -> Loop:
@@ -326,122 +340,3 @@ def target_spread(problem: Problem, reduction: str) -> Tensor:
     targets = problem.train.targets.double()
     squares = (targets - targets.mean(0)).square()
     return (squares.mean() if reduction == "mean" else squares.sum())[None]
-
-
-# --- what listens ----------------------------------------------------------------------------------------------------
-
-
-def build_parts(config: Config) -> list[Any]:
-    """What `callbacks` names and is not null: callbacks of Lightning, watchers, early stopping."""
-    kinds = (Callback, Watcher, EarlyStopping)
-    return [_part(part.arguments(), f"callbacks.{name}", kinds) for name, part in config.callbacks.items() if part]
-
-
-def build_loggers(config: Config, directory: Path, again_from: int | None = None) -> list[Logger]:
-    """The loggers that are not null.
-
-    Args:
-        config: of the run.
-        directory: of the run.
-        again_from: the step after which what TensorBoard's old file there holds comes again, and is to be hidden.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    built = []
-    for name, part in config.logger.items():
-        if part is not None:
-            more = {} if again_from is None or part.target_ != TENSORBOARD else {"purge_step": again_from + 1}
-            built.append(_part({**part.arguments(), **more}, f"logger.{name}", (Logger,)))
-    return built
-
-
-def _part(section: Mapping[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
-    """A callback, watcher or logger built from its section."""
-    path = section["_target_"]
-    factory = load(path, f"{key}._target_", kinds)
-    check_keys(factory, {name: value for name, value in section.items() if name != "_target_"}, key, 0)
-    try:
-        built = factory(**{name: value for name, value in section.items() if name != "_target_"})
-        if isinstance(built, Logger) and hasattr(built, "experiment"):
-            _ = built.experiment  # its writer is built when it is first asked for
-    except ModuleNotFoundError as error:
-        extra = key.partition(".")[2]
-        raise LabError(f"{key} needs another package: pip install 'descent-lab[{extra}]' ({error})") from None
-    except LabError:
-        raise
-    except Exception as error:  # a user's class can raise anything
-        raise LabError(f"{key} cannot be built: {one_line(error)}") from None
-    if not isinstance(built, kinds):
-        raise LabError(f"{key}._target_={path} is not a {kinds[0].__name__} of Lightning")
-    return built
-
-
-def cuts(config: Config, parts: Sequence[Any]) -> list[int]:
-    """Intervals at whose multiples a block ends, for those who act there."""
-    every = {getattr(part, "every_n_steps", None) or config.trainer.max_steps for part in parts}
-    return sorted({config.trainer.val_every_n_steps, *every})
-
-
-def build_trainer(
-    config: Config, directory: Path, callbacks: Sequence[Callback] = (), loggers: Sequence[Logger] = ()
-) -> L.Trainer:
-    """The Trainer: `max_steps` optimizer steps, a validation at the end of every pass of the loader.
-
-    Raises:
-        LabError: the device that was asked for is not there.
-    """
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    check_devices(config)
-    knobs = config.trainer
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return L.Trainer(
-            accelerator="cuda" if on_gpu(config) else "cpu",
-            devices=knobs.devices,
-            strategy=knobs.strategy,
-            max_steps=knobs.max_steps,
-            max_epochs=-1,
-            callbacks=list(callbacks),
-            logger=list(loggers) or False,
-            profiler=knobs.profiler,
-            default_root_dir=directory,
-            enable_checkpointing=any(isinstance(callback, LightningCheckpoint) for callback in callbacks),
-            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-
-
-def on_gpu(config: Config) -> bool:
-    """Whether this run goes to CUDA: asked for, or there by itself in the number that is asked for."""
-    asked = config.trainer.accelerator
-    return asked in ("gpu", "cuda") or (asked == "auto" and torch.cuda.device_count() >= config.trainer.devices)
-
-
-def device_of(config: Config) -> torch.device:
-    """Where this process trains."""
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if on_gpu(config) else torch.device("cpu")
-
-
-def check_devices(config: Config) -> None:
-    """Refuse GPUs that are not there.
-
-    Raises:
-        LabError: they are not.
-    """
-    asked, count = config.trainer.accelerator, torch.cuda.device_count()
-    if asked in ("gpu", "cuda") and count == 0:
-        raise LabError(f"trainer.accelerator={asked}: there is no GPU here; trainer=default takes whatever there is")
-    if asked in ("gpu", "cuda") and count < config.trainer.devices:
-        raise LabError(f"trainer.devices={config.trainer.devices}: there are only {count} GPUs here")
-
-
-def hyperparameters(config: Config) -> dict[str, Any]:
-    """What loggers show of a config: keys joined by dots; what is no number, text or flag as text."""
-    shown = {key: value for key, value in flat(config.decisive()).items() if value != {}}
-    return {
-        key: value if isinstance(value, int | float | str | bool) else str(value)
-        for key, value in shown.items()
-        if key.rpartition(".")[2] != "_partial_"
-    }

@@ -17,23 +17,23 @@ from src.engine.loop import Loop
 from src.engine.outcome import Cause, Outcome
 from src.engine.torch_stepper import TorchStepper
 from src.run.lightning_private import count, go_on_from
+from src.run.resume import Resume
 from src.run_directory import MetricsFile
 
 
 class Descent(L.LightningModule):
     """Hosts a loop in the Trainer (manual optimization): a batch is a block of optimizer steps.
 
-    A run that somebody listens to has Lightning's events: a pass of the loader ends at every validation, Lightning
-    validates there, and then it is decided. Without them (a stack) validations are inside `training_step`, in one pass.
+    A run that callbacks and loggers listen to has Lightning's events: a pass of the loader ends at every validation,
+    Lightning validates there, and then the loop decides. Without them (a stack) both are inside `training_step`.
 
     Args:
         loop: of the members.
-        events: whether there is somebody to listen.
+        events: whether callbacks and loggers listen.
         about: what a checkpoint keeps of the run; of a run with events.
         file: its `metrics.csv`; None in all but the first of several processes.
         hyperparameters: what loggers show of the config, flat.
-        resumed: the checkpoint it goes on from.
-        in_place: whether that is its own.
+        resume: what it goes on from.
     """
 
     def __init__(
@@ -44,14 +44,13 @@ class Descent(L.LightningModule):
         about: Mapping[str, Any] | None = None,
         file: MetricsFile | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
-        resumed: Mapping[str, Any] | None = None,
-        in_place: bool = False,
+        resume: Resume | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = False
         self.loop, self.events, self.about, self.file = loop, events, about or {}, file
-        self.hyperparameters, self.resumed, self.in_place = hyperparameters or {}, resumed, in_place
+        self.hyperparameters, self.resume = hyperparameters or {}, resume
         self.model = loop.stepper.module
         if file is not None:
             loop.curves = Curves(self.record)
@@ -77,7 +76,7 @@ class Descent(L.LightningModule):
         if loop.over:
             self.trainer.should_stop = True
 
-    def validation_step(self, part: str, batch_idx: int) -> None:
+    def validation_step(self, batch: int, batch_idx: int) -> None:
         """The loss over all validation rows."""
         self.log("val/loss", self.loop.validate()["val/loss"][0], batch_size=1, logger=False)
 
@@ -105,8 +104,8 @@ class Descent(L.LightningModule):
 
     def begin(self) -> None:
         """Take up what is gone on from."""
-        if self.resumed is not None:
-            read_member(self.loop, self.resumed, self.in_place)
+        if self.resume is not None:
+            read_member(self.loop, self.resume.checkpoint, self.resume.in_place)
         self.loop.stepper.train()
 
     def on_train_end(self) -> None:
@@ -206,16 +205,6 @@ class Descent(L.LightningModule):
         checkpoint["optimizer_states"], checkpoint["lr_schedulers"] = [], []
 
 
-class Marked:
-    """A loader that yields one name: there is one thing to validate on, and the stepper has it."""
-
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> Any:
-        return iter(["val"])
-
-
 class LabDataModule(L.LightningDataModule):
     """A problem as blocks: ranges of optimizer steps. The stepper takes their rows itself, on its device.
 
@@ -248,9 +237,9 @@ class LabDataModule(L.LightningDataModule):
         assert trainer is not None
         return Spans(lambda: trainer.global_step, self.max_steps, self.pass_length, self.block_size, self.cuts)
 
-    def val_dataloader(self) -> Marked | list[Any]:
-        """One batch that stands for all validation rows, in every process."""
-        return Marked() if self.validates else []
+    def val_dataloader(self) -> range | list[Any]:
+        """One batch, a number that stands for all validation rows, in every process."""
+        return range(1) if self.validates else []
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Nothing to move."""

@@ -1,8 +1,8 @@
 """Several processes for one run (ddp): started by torch's own elastic launcher, on this machine."""
 
-import json
 import logging
 import os
+import pickle
 import signal
 import sys
 import tempfile
@@ -17,7 +17,6 @@ from src.config.schema import Config
 from src.errors import FULL_ERROR, LabError, told
 from src.models import Custom
 from src.run.build import RunSpec
-from src.run_directory import RunDirectory
 
 
 def launched() -> bool:
@@ -48,7 +47,7 @@ def launch(processes: int, spec: RunSpec) -> None:
 
     Raises:
         LabError: one of them failed.
-        KeyboardInterrupt: they were interrupted; it says how to go on.
+        KeyboardInterrupt: they were interrupted.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -64,10 +63,9 @@ def launch(processes: int, spec: RunSpec) -> None:
         rdzv_endpoint="localhost:0",
         max_restarts=0,
     )
-    asked = {"config": spec.config.model_dump(mode="json", by_alias=True), "directory": str(spec.directory)}
     with _as_it_was(), tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "run.json"  # ten thousand listed points are too long for an argument
-        path.write_text(json.dumps({**asked, "command": spec.command}), encoding="utf-8")
+        path = Path(folder, "run.pickle")  # ten thousand listed points are too long for an argument
+        path.write_bytes(pickle.dumps(spec))
         if not FULL_ERROR:  # a command sets it for itself; here the processes are to tell a mistake in a sentence
             os.environ.pop("HYDRA_FULL_ERROR", None)
         try:
@@ -78,8 +76,7 @@ def launch(processes: int, spec: RunSpec) -> None:
                 f"process {rank} of {processes} failed with exit code {failure.exitcode}; see above"
             ) from None
         except SignalException:
-            told_how = RunDirectory(spec.directory).how_to_go_on(spec.command)
-            raise KeyboardInterrupt(f"interrupted{told_how}") from None
+            raise KeyboardInterrupt from None
 
 
 @contextmanager
@@ -103,11 +100,9 @@ def _work(path: str) -> None:
     from src.engine.choice import choose_stepper
     from src.run.train import train
 
-    asked = json.loads(Path(path).read_text(encoding="utf-8"))
     with told():
-        config = Config.model_validate(asked["config"])
-        spec = RunSpec(config, Path(asked["directory"]), asked["command"])
-        (outcome,) = train([spec], choose_stepper(config, alone=True))
+        spec = pickle.loads(Path(path).read_bytes())
+        (outcome,) = train([spec], choose_stepper(spec.config, alone=True))
         if isinstance(outcome, LabError):
             raise outcome
 

@@ -1,13 +1,11 @@
 """How long a step of a stack takes, measured without training it."""
 
+import statistics
 import time
 from collections.abc import Sequence
 
-import torch
-
 from src.errors import LabError
-from src.run.build import RunSpec, build_members, build_rule_stepper
-from src.seeds import seeded
+from src.run.build import RunSpec, build_members, build_rule_stepper, building
 
 
 def rehearse(specs: Sequence[RunSpec], steps: int = 50) -> float:
@@ -16,20 +14,15 @@ def rehearse(specs: Sequence[RunSpec], steps: int = 50) -> float:
     Raises:
         LabError: none of them can be built.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(specs[0].config.trainer.threads)
-    try:
-        with seeded(specs[0].config.model.seed, "building"):
-            built = build_members(specs)
-            members = [one for one in built if not isinstance(one, LabError)]
-            if not members:
-                raise next(error for error in built if isinstance(error, LabError))
-            stepper, taken = build_rule_stepper(members), []
-            stepper.step(0, 2)
-            for round_ in range(3):
-                began = time.perf_counter()
-                stepper.step(2 + round_ * steps, steps)
-                taken.append((time.perf_counter() - began) / steps)
-            return sorted(taken)[1]
-    finally:
-        torch.set_num_threads(threads)
+    with building(specs[0].config):
+        built = build_members(specs)
+        members = [one for one in built if not isinstance(one, LabError)]
+        if not members:
+            raise next(error for error in built if isinstance(error, LabError))
+        stepper, taken = build_rule_stepper(members), []
+        stepper.step(0, 2)
+        for number in range(3):
+            began = time.perf_counter()
+            stepper.step(2 + number * steps, steps)
+            taken.append((time.perf_counter() - began) / steps)
+        return statistics.median(taken)

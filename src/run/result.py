@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from src import models
@@ -12,16 +11,17 @@ from src.engine.choice import Choice
 from src.engine.loop import Loop
 from src.models.stack import member
 from src.run.build import Member
+from src.run.devices import device_name
 from src.run.words import reason
 from src.run_directory import Result, environment
 
-TOLD = (models.Linear, models.Surface)
-"""Models whose parameters are told in `result.json`."""
+SHOWN = (models.Linear, models.Surface)
+"""Models whose parameters are in `result.json`."""
 
 
-def told_parameters(loop: Loop) -> dict[str, Tensor]:
-    """Parameters `[P, I, O]` that results tell; none of a network."""
-    return loop.parameters() if isinstance(loop.stepper.module, TOLD) else {}
+def shown_parameters(loop: Loop) -> dict[str, Tensor]:
+    """The parameters `[P, I, O]` that results hold; none of a network."""
+    return loop.parameters() if isinstance(loop.stepper.module, SHOWN) else {}
 
 
 def result(
@@ -42,11 +42,11 @@ def result(
         choice: of its stepper.
         seconds: "fit" and "total".
         stack_size: members trained together.
-        parameters: of all members, where they are at hand: see `told_parameters`.
+        parameters: of all members, where they are at hand: see `shown_parameters`.
     """
     assert loop.ended is not None
     config, ended, known = one.config, loop.ended[index], one.answer
-    values = told_parameters(loop) if parameters is None else parameters
+    values = shown_parameters(loop) if parameters is None else parameters
     own = {name: member(value, index) for name, value in values.items()}
     device = device_name(loop.stepper.data.device)
     losses = {name: float(loss[index]) for name, loss in loop.final.items()}
@@ -70,11 +70,6 @@ def result(
         environment={**environment(), "device": device, "command": one.spec.command},
         directory=one.spec.directory,
     )
-
-
-def device_name(device: torch.device) -> str:
-    """The card's name, or cpu."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _nested(value: Tensor, name: str) -> Any:

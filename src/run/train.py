@@ -1,33 +1,35 @@
 """A run, or a thousand, from checked configs to results. There is no other way to a result."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
+import lightning as L
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 
-from src.engine import checkpoint as checkpoints
+from src.engine.checkpoint import check_fits
 from src.engine.choice import Choice
 from src.engine.gradient_check import check_gradients
 from src.engine.loop import Loop
 from src.engine.torch_stepper import TorchStepper
 from src.errors import LabError, one_line
-from src.losses.squared_error import loss_of
-from src.run import build
-from src.run.build import Member, RunSpec
-from src.run.fit import fit
-from src.run.going_on import GoingOn
-from src.run.hosting import hosted
+from src.run.build import Member, RunSpec, build_intervals, build_loop, build_members, build_stepper, building
+from src.run.callbacks.checkpoint import Checkpoint, StackCheckpoint
+from src.run.callbacks.compatibility import check_callbacks, print_price
+from src.run.callbacks.theory import Theory
 from src.run.lightning_private import count
-from src.run.member_files import write_members
 from src.run.module import Descent, LabDataModule
+from src.run.outputs import write_members
 from src.run.processes import check_shared, first_process, launch, launched
 from src.run.result import result
-from src.run.stack_file import StackFile, read_stack
+from src.run.resume import Resume, load_stack
+from src.run.tensorboard import hyperparameters
 from src.run.theory_files import write_fit, write_theory
-from src.run_directory import Result, RunDirectory
-from src.seeds import seeded
+from src.run.trainer import build_loggers, build_parts, build_trainer, cuts, fit
+from src.run_directory import MetricsFile, Result, RunDirectory
 
 Tell = Callable[[int, int], None]
 """Takes how many runs have ended and how many run-steps were taken since it was last called."""
@@ -38,16 +40,15 @@ def quiet(runs: int, steps: int) -> None:
 
 
 def train(
-    specs: Sequence[RunSpec], choice: Choice, *, kept: Path | None = None, tell: Tell = quiet, size: int | None = None
+    specs: Sequence[RunSpec], choice: Choice, *, kept: Path | None = None, tell: Tell = quiet
 ) -> list[Result | LabError]:
     """Train runs of one program together, and write their directories.
 
     Args:
         specs: any number of runs for rules; one for torch's own class, which has Lightning's events.
         choice: of the stepper.
-        kept: where a stack keeps its checkpoint, to go on from after a kill; deleted at the end.
+        kept: where a stack keeps its checkpoint, to go on from after a kill or a failure; deleted at the end.
         tell: of progress.
-        size: members of their stack, those that have their results included; None: no others.
 
     Returns:
         of each run its result, or why it failed.
@@ -56,147 +57,148 @@ def train(
         OSError: nothing can be written any more.
         KeyboardInterrupt: it was interrupted; it says how to go on.
     """
-    config, threads = specs[0].config, torch.get_num_threads()
-    torch.set_num_threads(config.trainer.threads)
+    training = _Training(specs, choice, kept, tell)
     try:
-        with seeded(config.model.seed, "building"):
-            return _Training(specs, choice, kept, tell, size or len(specs)).outcomes_of_all()
-    finally:
-        torch.set_num_threads(threads)
+        with building(specs[0].config):
+            training.train()
+    except OSError:
+        raise
+    except KeyboardInterrupt as interrupt:
+        if not training.alone:  # its sweep says how to go on
+            raise
+        how = training.where.how_to_go_on(specs[0].command)
+        raise KeyboardInterrupt(f"{str(interrupt) or 'interrupted'}{how}") from None
+    except Exception as error:  # what a stack stumbles over must not take the sweep with it
+        if training.alone and not isinstance(error, LabError):
+            raise
+        reason = error if isinstance(error, LabError) else LabError(f"the stack failed: {one_line(error)}")
+    else:
+        reason = LabError("it was not trained")
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+    return [training.outcomes.get(spec.directory, reason) for spec in specs]
 
 
 class _Training:
-    """Runs on their way from configs to results."""
+    """Runs on their way from configs to results, which are in `outcomes` by their directories.
 
-    def __init__(self, specs: Sequence[RunSpec], choice: Choice, kept: Path | None, tell: Tell, size: int) -> None:
-        self.specs, self.choice, self.kept, self.tell, self.size = specs, choice, kept, tell, size
+    A run by itself has Lightning's events, and is written when Lightning has done with it. A stack has none, and
+    whoever ends is written at once.
+    """
+
+    def __init__(self, specs: Sequence[RunSpec], choice: Choice, kept: Path | None, tell: Tell) -> None:
+        self.specs, self.choice, self.kept, self.tell = specs, choice, kept, tell
         self.config, self.alone = specs[0].config, choice.stepper == "torch"
-        self.began = time.perf_counter()
-        self.outcomes: list[Result | LabError | None] = [None] * len(specs)
+        self.began, self.where = time.perf_counter(), RunDirectory(specs[0].directory)
+        self.outcomes: dict[Path, Result | LabError] = {}
         self.members: dict[str, Member] = {}
-        self.places = {spec.directory.name: index for index, spec in enumerate(specs)}
+        self.resume: Resume | None = None
 
-    def outcomes_of_all(self) -> list[Result | LabError]:
+    def train(self) -> None:
         """Build, fit, write."""
-        try:
-            if self.alone:
-                self._train_alone(self.specs[0])
+        config, knobs = self.config, self.config.trainer
+        if self.alone:
+            self.where.check_free()
+            self.resume = Resume.of(config, self.where.path)
+        for spec, built in zip(self.specs, build_members(self.specs, self.resume), strict=True):
+            if isinstance(built, LabError):
+                self.outcomes[spec.directory] = built
             else:
-                self._train_stack()
-        except (OSError, KeyboardInterrupt):
-            raise
-        except Exception as error:  # what a stack stumbles over must not take the sweep with it
-            if self.alone and not isinstance(error, LabError):
-                raise
-            self._fail(error if isinstance(error, LabError) else LabError(f"the stack failed: {one_line(error)}"))
-        else:
-            if self.kept is not None:
-                self.kept.unlink(missing_ok=True)
-        return [one if one is not None else LabError("it was not trained") for one in self.outcomes]
-
-    def _fail(self, reason: LabError) -> None:
-        self.outcomes = [reason if one is None else one for one in self.outcomes]
-
-    # --- many: no events, and whoever ends is written at once ---
-
-    def _train_stack(self) -> None:
-        build.check_devices(self.config)
-        built = build.build_members(self.specs)
-        self.members = {one.spec.directory.name: one for one in built if isinstance(one, Member)}
-        self.outcomes = [one if isinstance(one, LabError) else None for one in built]
-        kept = read_stack(self.kept, self.members) if self.kept is not None else None
-        ids = list(self.members)
-        if not ids:
+                self.members[spec.directory.name] = built
+        members = list(self.members.values())
+        if not members:
             return
-        config, parts = self.config, build.build_parts(self.config)
-        stepper = build.build_rule_stepper(list(self.members.values()))
-        intervals = build.build_intervals(config, parts)
-        loop = build.build_loop(
-            stepper,
-            list(self.members.values()),
-            ids,
-            intervals,
-            leave=self._leave,
-            tell=lambda steps: self.tell(0, steps),
-        )
-        callbacks, cuts = list[Callback](), build.cuts(config, intervals.watchers)
-        checkpoint = config.callbacks.get("checkpoint")
-        if checkpoint is not None and self.kept is not None:
-            every = int(checkpoint.arguments().get("every_n_steps", 1000))
-            callbacks.append(StackFile(self.kept, every))
-            cuts = sorted({*cuts, every})
-        if kept is not None:
-            try:
-                loop.load_state_dict(kept)
-            except Exception:
-                assert self.kept is not None
-                self.kept.unlink()
-                raise
-        module = Descent(loop, events=False)
-        trainer = build.build_trainer(config, self.kept.parent if self.kept else Path(), callbacks)
-        count(trainer, loop.step)
+        stepper = build_stepper(members, self.choice)
+        if isinstance(stepper, TorchStepper):
+            if resume := self.resume:
+                check_fits(resume.checkpoint, config, stepper.module, stepper.update, resume.path, resume.in_place)
+            check_shared(config, stepper.module)
+            if knobs.strategy == "ddp" and not launched():
+                launch(knobs.devices, self.specs[0])
+                self.outcomes[self.where.path] = self.where.result()
+                return
+            if config.check_gradients and first_process():
+                print(
+                    check_gradients(
+                        stepper.module, stepper.loss, members[0].problem.train, config.model.seed
+                    ).sentence()
+                )
+        parts = build_parts(config)
+        slow, intervals = check_callbacks(parts), build_intervals(config, parts)
+        loop = build_loop(stepper, members, list(self.members), intervals, self._leave, lambda n: self.tell(0, n))
+        module, trainer = self._with_events(loop, parts, slow) if self.alone else self._without_events(loop, parts)
         data = LabDataModule(
-            next(iter(self.members.values())).problem, config.trainer.max_steps, config.trainer.max_steps,
-            config.trainer.block_size, cuts,
+            members[0].problem, knobs.max_steps, knobs.val_every_n_steps if self.alone else knobs.max_steps,
+            1 if slow else knobs.block_size, cuts(config, parts), validates="val" in stepper.data.parts and self.alone,
         )  # fmt: skip
-        fit(trainer, module, data, None, config.model.seed, lambda: "")
+        started = time.perf_counter()
+        if self.resume is None or not self.resume.over:
+            fit(trainer, module, data, self.resume.path if self.resume else None, config.model.seed)
+        if self.alone:
+            self._write(module, trainer, time.perf_counter() - started)
+
+    # --- many: nobody listens, and whoever ends is written at once ---
+
+    def _without_events(self, loop: Loop, parts: Sequence[Any]) -> tuple[Descent, L.Trainer]:
+        callbacks = list[Callback]()
+        if self.kept is not None:
+            load_stack(loop, self.kept)
+            callbacks = [StackCheckpoint(self.kept, one.every_n_steps) for one in parts if isinstance(one, Checkpoint)]
+        trainer = build_trainer(self.config, self.where.path.parent, callbacks)
+        count(trainer, loop.step)
+        return Descent(loop, events=False), trainer
 
     def _leave(self, loop: Loop) -> None:
-        """Members that have ended: their last validation, where a run alone has one, their last losses, their files."""
+        """Validate members that have ended where a run by itself does, and write their directories."""
+        if self.alone:
+            return
         if loop.ended is not None and loop.ended[0].diverged:
             loop.validate()
             loop.decide()
         loop.finish()
-        results = write_members(loop, [self.members[name] for name in loop.ids], self.choice, self.size)
-        for name, one in zip(loop.ids, results, strict=True):
-            self.outcomes[self.places[name]] = one
-        self.tell(len(results), 0)
+        members = [self.members[name] for name in loop.ids]
+        for found in write_members(loop, members, self.choice, len(self.members)):
+            self.outcomes[found.directory] = found
+        self.tell(len(members), 0)
 
-    # --- one: with Lightning's events, for whoever listens ---
+    # --- one: callbacks and loggers listen, and it is written at the end ---
 
-    def _train_alone(self, spec: RunSpec) -> None:
-        config, where = spec.config, RunDirectory(spec.directory)
-        where.check_free()
-        going_on = GoingOn.of(spec)
-        member, stepper = self._ready(going_on)
-        if config.trainer.strategy == "ddp" and not launched():
-            launch(config.trainer.devices, spec)
-            self.outcomes[0] = where.result()
-            return
-        if config.check_gradients and first_process():
-            loss = loss_of(config.model.loss)
-            print(check_gradients(member.model, loss, member.problem.train, config.model.seed).sentence())
+    def _with_events(self, loop: Loop, parts: Sequence[Any], slow: Sequence[str]) -> tuple[Descent, L.Trainer]:
+        """Of several processes the first writes and talks."""
+        config, where, resume, first = self.config, self.where, self.resume, first_process()
+        (member,) = self.members.values()
+        callbacks, loggers, file = [one for one in parts if isinstance(one, Callback)], list[Logger](), None
         where.path.mkdir(parents=True, exist_ok=True)
-        module, trainer, data, theory = hosted(member, stepper, where, going_on)
-        started, path = time.perf_counter(), None if going_on is None else going_on.path
-        if going_on is None or not going_on.over:
-            fit(trainer, module, data, path, config.model.seed, lambda: where.how_to_go_on(spec.command))
+        if first:
+            loggers = build_loggers(config, where.path, resume.step if resume and resume.in_place else None)
+            file = resume.file(where.curves_path) if resume else MetricsFile(where.curves_path)
+            print_price(slow)
+            if resume:
+                resume.carry_over(where, file, loggers, loop.best_of)
+            if member.answer.exact is not None:
+                callbacks.append(Theory(member.answer))
+            if warning := member.answer.warning():
+                print(f"warning: {warning}", file=sys.stderr)
+        module = Descent(
+            loop, events=True, about=member.about, file=file, hyperparameters=hyperparameters(config), resume=resume
+        )
+        return module, build_trainer(config, where.path, callbacks, loggers)
+
+    def _write(self, module: Descent, trainer: L.Trainer, seconds: float) -> None:
+        """Write what is written at the end; `seconds` is what Lightning took."""
+        (member,) = self.members.values()
         if not module.loop.final:  # there was nothing left to do, and Lightning has not begun
             module.trainer = trainer
             module.begin()
             module.end()
-        fitted = time.perf_counter() - started - (theory.seconds if theory else 0.0)
-        seconds = {"fit": fitted, "total": time.perf_counter() - self.began}
-        self.outcomes[0] = found = result(module.loop, 0, member, self.choice, seconds, 1)
+        callbacks: Sequence[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        seconds -= sum(callback.seconds for callback in callbacks if isinstance(callback, Theory))
+        taken = {"fit": seconds, "total": time.perf_counter() - self.began}
+        self.outcomes[self.where.path] = found = result(module.loop, 0, member, self.choice, taken, 1)
         self.tell(1, module.loop.step)
         if first_process():
-            if config.trainer.profiler:
+            if self.config.trainer.profiler:
                 print(trainer.profiler.summary())  # type: ignore[attr-defined]
-            write_theory(where.path, member.answer, config.trainer.max_steps)
-            write_fit(where.path, member.problem, module.predict_rows)
-            where.write_result(found)
-
-    def _ready(self, going_on: GoingOn | None) -> tuple[Member, TorchStepper]:
-        """The run built and checked, before anything is written."""
-        config = self.config
-        build.check_devices(config)
-        resumed, start = (None, None) if going_on is None else (going_on.checkpoint, going_on.start)
-        (member,) = build.build_members(self.specs, resumed, start)
-        if isinstance(member, LabError):
-            raise member
-        stepper = build.build_torch_stepper(config, member.problem, member.model)
-        if going_on is not None:
-            model, update = member.model, stepper.update
-            checkpoints.check_fits(going_on.checkpoint, config, model, update, going_on.path, going_on.in_place)
-        check_shared(config, member.model)
-        return member, stepper
+            write_theory(self.where.path, member.answer, self.config.trainer.max_steps)
+            write_fit(self.where.path, member.problem, module.predict_rows)
+            self.where.write_result(found)

@@ -17,7 +17,7 @@ from src.config.schema import Config
 from src.errors import LabError
 from src.models.build import OWN
 from src.optim.build import drive
-from src.run.build import check_devices
+from src.run.devices import check_devices
 
 Attempt = Callable[[], Any]
 

@@ -107,11 +107,10 @@ def _trained(task: Task, tell: Tell) -> list[End]:
     specs = [RunSpec(_of_a_sweep(task.configs[index]), Path(task.directories[index]), task.command) for index in left]
     one = RunDirectory(specs[0].directory)
     went_on = task.choice.stepper == "torch" and one.last_checkpoint.is_file()
-    size = len(task.configs)
-    ends = train(specs, task.choice, kept=Path(task.state), tell=tell, size=size)
+    ends = train(specs, task.choice, kept=Path(task.state), tell=tell)
     if went_on and isinstance(ends[0], LabError):  # its checkpoint is cut short, or not its own: it begins anew
         _clear(one)
-        ends = train(specs, task.choice, kept=Path(task.state), tell=tell, size=size)
+        ends = train(specs, task.choice, kept=Path(task.state), tell=tell)
     for index, end in zip(left, ends, strict=True):
         there[index] = _end(end)
     return there

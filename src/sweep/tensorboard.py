@@ -106,7 +106,7 @@ def _curves(ledger: Ledger, best: Sequence[Contender]) -> Iterator[tuple[Path, C
 
 def _curves_of(run: RunDirectory, ended: float) -> bytes:
     """An event file with what a run's curves hold, and what theory foresees of them; empty where they are broken."""
-    from src.run.events import Clock, Curve, event_file
+    from src.run.tensorboard import Clock, Curve, event_file
 
     columns: dict[str, dict[int, float]] = {}
     for path, prefix in ((run.theory_path, "theory/"), (run.curves_path, "")):
@@ -185,7 +185,7 @@ def _row(rows: Sequence[Row], numeric: set[str], ended: float) -> bytes:
     from tensorboard.plugins.hparams import api_pb2, metadata
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
-    from src.run.events import Clock, event_file
+    from src.run.tensorboard import Clock, event_file
 
     start = SessionStartInfo(start_time_secs=ended)
     for key, word in rows[0].setting.items():

@@ -20,6 +20,7 @@ from src.engine.stepper import Leaf, State, Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.run import build
 from src.run.build import Member
+from src.run.trainer import build_parts
 from tests.run.runs import _plain as bits
 from tests.run.runs import members as specs
 
@@ -355,7 +356,7 @@ class Stack:
         """A loop of these members, newly built."""
         some = ready(self.root, self.shared, [self.jobs[int(name)] for name in ids])
         config = some[0].config
-        intervals = build.build_intervals(config, build.build_parts(config))
+        intervals = build.build_intervals(config, build_parts(config))
         return build.build_loop(build.build_rule_stepper(some), some, ids, intervals, leave=self._leave)
 
     def _leave(self, loop: Loop) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: the last state, enough to go on from bit for bit, and the best by a chosen metric."""
+"""Checkpoints: the last state, enough to go on from bit for bit, and the best by a chosen metric; a stack's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 
+from src.engine.checkpoint import FORMAT, save
 from src.run.callbacks.boards import tensorboards
 
 if TYPE_CHECKING:
@@ -71,3 +72,24 @@ class Checkpoint(LightningCheckpoint):
             self._saved = trainer.global_step
             for board in tensorboards(trainer):  # what the curves there hold must not end before the checkpoint
                 board.experiment.flush()
+
+
+class StackCheckpoint(LightningCheckpoint):
+    """All members in one file, at multiples of `every_n_steps`, to go on from after a kill; deleted at the end.
+
+    Args:
+        path: of the file.
+        every_n_steps: optimizer steps.
+    """
+
+    def __init__(self, path: Path, every_n_steps: int) -> None:
+        self.path, self.every_n_steps = path, every_n_steps
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: L.Trainer, pl_module: Descent, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """After a block and what is decided at its end; at the end of all there is nothing to go on from."""
+        loop = pl_module.loop
+        if not (loop.over or loop.step >= loop.intervals.max_steps or loop.step % self.every_n_steps):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            save(self.path, {"format": FORMAT, **loop.state_dict()})

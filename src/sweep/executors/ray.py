@@ -9,7 +9,7 @@ import ray
 from loky import cpu_count
 
 from src.errors import LabError, one_line
-from src.run.build import on_gpu
+from src.run.devices import on_gpu
 from src.sweep.executors.pool import Answer, Pool, WorkerDiedError
 from src.sweep.executors.work import Order, work
 from src.sweep.options import Launching

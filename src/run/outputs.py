@@ -1,23 +1,21 @@
-"""The run directories of members that have ended: the same files as a run alone writes, without its writers' cost."""
+"""The run directories of members that have ended: the same files as a run by itself writes, but many at a time."""
 
-import io
 import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from src.engine.checkpoint import alone, member_file
+from src.engine.checkpoint import member_file, save
 from src.engine.choice import Choice
 from src.engine.loop import Loop
 from src.engine.stepper import State
-from src.run.build import Member, hyperparameters
+from src.run.build import Member
 from src.run.callbacks.boards import TOGETHER
-from src.run.events import Board, Clock, Curve, hyperparameters_yaml, write_events
-from src.run.result import result, told_parameters
+from src.run.result import result, shown_parameters
+from src.run.tensorboard import Board, Clock, Curve, hyperparameters, hyperparameters_yaml, write_events
 from src.run.theory_files import Line, lines, write_lines
 from src.run_directory import Result, RunDirectory, write_rows
 
@@ -48,7 +46,7 @@ def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: i
         state = loop.stepper.state(loop.step)
         for index, one in enumerate(members):
             _write_checkpoints(loop, index, one, state, columns)
-    parameters, results = told_parameters(loop), []
+    parameters, results = shown_parameters(loop), []
     for index, one in enumerate(members):
         spent = float(loop.seconds[index])
         seconds = {"fit": spent, "total": spent + one.seconds}
@@ -93,20 +91,17 @@ def _write_checkpoints(loop: Loop, index: int, one: Member, state: State, column
     folder, best = RunDirectory(one.spec.directory).checkpoints, loop.best
     folder.mkdir(exist_ok=True)
 
-    def save(name: str, then: State | None) -> None:
+    def write(name: str, then: State | None) -> None:
         step = loop.step if then is None else int(then.step[index])
-        whole = member_file(loop, index, one.about, _row(columns, index, step), then, state)
-        buffer = io.BytesIO()  # torch.save itself makes a RuntimeError of a full disk
-        torch.save(alone(whole, loop.intervals.val_every), buffer)
-        (folder / name).write_bytes(buffer.getbuffer())
+        save(folder / name, member_file(loop, index, one.about, _row(columns, index, step), then, state))
 
-    save("last.ckpt", None)
+    write("last.ckpt", None)
     if best is None or not bool(best.value[index].isfinite()):
         return
     if int(best.state.step[index]) == loop.step:
         shutil.copyfile(folder / "last.ckpt", folder / "best.ckpt")
     else:
-        save("best.ckpt", best.state)
+        write("best.ckpt", best.state)
 
 
 def _row(columns: Columns, index: int, step: int) -> dict[int, dict[str, float]]:

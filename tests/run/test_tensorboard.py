@@ -24,12 +24,12 @@ from torch.utils.tensorboard import SummaryWriter
 
 from src.config.compose import compose
 from src.config.schema import check
-from src.run import events
+from src.run import tensorboard as events
 from src.run.build import build_model, build_problem
-from src.run.build import hyperparameters as shown_of
 from src.run.callbacks.boards import TOGETHER
-from src.run.events import Board, Clock, Curve, event_file, hyperparameters_yaml, write_events
 from src.run.exact import answer
+from src.run.tensorboard import Board, Clock, Curve, event_file, hyperparameters_yaml, write_events
+from src.run.tensorboard import hyperparameters as shown_of
 from src.run.theory_files import lines
 from src.run_directory import Result
 

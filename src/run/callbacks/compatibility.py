@@ -1,7 +1,8 @@
-"""Which callbacks take what they are called for as one optimizer step, where a block holds many."""
+"""Which callbacks cannot work here, and which need blocks of one step because they take a batch for a step."""
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from lightning.pytorch import callbacks as lightnings
 from lightning.pytorch.callbacks import Callback
@@ -24,14 +25,18 @@ STEPLESS = (lightnings.ProgressBar, lightnings.Timer, lightnings.EarlyStopping, 
 """Lightning's own that go by time, by validations, or only show how far it is."""
 
 
-def check_steps(callbacks: Sequence[Callback]) -> list[str]:
-    """The names of callbacks that need blocks of one step, because they take a batch for a step.
+def check_callbacks(parts: Sequence[Any]) -> list[str]:
+    """Find the callbacks that need blocks of one step, because they take a batch for a step.
 
     A class that goes by `trainer.global_step` says so with `counts_steps = True`.
+
+    Returns:
+        the names of their classes.
 
     Raises:
         LabError: one of them cannot work here at all.
     """
+    callbacks = [part for part in parts if isinstance(part, Callback)]
     for callback in callbacks:
         for kind in type(callback).__mro__:
             if kind.__module__.startswith("lightning.") and kind.__name__ in REFUSED:
@@ -45,7 +50,7 @@ def check_steps(callbacks: Sequence[Callback]) -> list[str]:
     return [type(callback).__name__ for callback in callbacks if _takes_batches_for_steps(callback)]
 
 
-def tell_price(names: Sequence[str]) -> None:
+def print_price(names: Sequence[str]) -> None:
     """Say on standard error which callbacks make a run slower, and by how much."""
     if names:
         told = "is called after every batch, so each holds one optimizer step only, which is slower"

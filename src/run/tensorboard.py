@@ -18,6 +18,8 @@ from omegaconf import OmegaConf
 from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from src.config.schema import Config, flat
+
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Codes = np.ndarray[Any, np.dtype[np.uint32]]
 Hyperparameters = Mapping[str, int | float | str | bool]
@@ -120,6 +122,16 @@ def event_file(curves: Sequence[Curve], summaries: Sequence[tuple[int, Any]], cl
     """
     events = [_event(summary, step, clock) for step, summary in summaries]
     return b"".join([*_framed([_version(clock)]), *_scalars(curves, slice(0, 1), clock), *_framed(events)])
+
+
+def hyperparameters(config: Config) -> dict[str, int | float | str | bool]:
+    """What loggers show of a config: keys joined by dots; what is no number, text or flag as text."""
+    shown = {key: value for key, value in flat(config.decisive()).items() if value != {}}
+    return {
+        key: value if isinstance(value, int | float | str | bool) else str(value)
+        for key, value in shown.items()
+        if key.rpartition(".")[2] != "_partial_"
+    }
 
 
 def hyperparameters_yaml(hyperparameters: Hyperparameters) -> str:

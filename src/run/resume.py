@@ -1,0 +1,117 @@
+"""What a training goes on from: a run's own checkpoint, the one that its config names, or a stack's."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from src.config.schema import Config
+from src.engine.checkpoint import FORMAT, KEY, read
+from src.engine.loop import Loop
+from src.errors import LabError
+from src.run.theory_files import carry_histograms
+from src.run_directory import MetricsFile, RunDirectory
+
+
+@dataclass(frozen=True)
+class Resume:
+    """The checkpoint that a run by itself goes on from, and what it takes over beside the state.
+
+    Attributes:
+        path: of it.
+        checkpoint: what it holds.
+        in_place: an unfinished run whose command was typed again goes on in its own directory.
+        start: the checkpoint in which its descent started, for theory; None: the initial weights.
+    """
+
+    path: str
+    checkpoint: Mapping[str, Any]
+    in_place: bool
+    start: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, config: Config, directory: Path) -> Resume | None:
+        """From the run's own checkpoint, else from the one that its config names; None: it begins.
+
+        Raises:
+            LabError: it cannot be read, or is of a run with another config.
+        """
+        own, named = RunDirectory(directory).last_checkpoint, config.ckpt_path
+        before = read(named) if named else None
+        if not own.is_file():
+            return None if before is None else cls(str(named), before, False, before)
+        checkpoint = read(own)
+        if checkpoint[KEY]["any_length"] != config.fingerprint(length=False):
+            raise LabError(
+                f"{directory} holds an unfinished run of another config, or on another table: choose another "
+                f"hydra.run.dir, or go on from it with ckpt_path={own}"
+            )
+        return cls(str(own), checkpoint, True, before)
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps taken."""
+        return int(self.checkpoint["global_step"])
+
+    @property
+    def over(self) -> bool:
+        """Whether the run had ended by itself, and only its result is left to be written."""
+        return self.in_place and self.checkpoint[KEY]["ended"] is not None
+
+    def file(self, path: Path) -> MetricsFile:
+        """The curves so far, to go on in this file: what was written then, and what the checkpoint kept."""
+        file = MetricsFile(path, carried=self._directory / path.name, until=self.step)
+        for step, values in self.checkpoint[KEY]["pending"].items():
+            file.record(step, values)
+        return file
+
+    def carry_over(
+        self, where: RunDirectory, file: MetricsFile, loggers: Sequence[Logger], best_of: Sequence[str]
+    ) -> None:
+        """Log the old curve again, and keep the best so far, if it is best by the same metric."""
+        for step, values in sorted(file.pending.items()):
+            for logger in loggers:
+                if not (self.in_place and isinstance(logger, TensorBoardLogger)):  # its old file is still there
+                    logger.log_metrics(values, step=step)
+        carry_histograms(self._directory, where.path, self.step)
+        best = self.checkpoint[KEY]["best"]
+        same = best is not None and best["of"] == list(best_of)
+        old, new = Path(self.path).resolve().parent / "best.ckpt", where.checkpoints / "best.ckpt"
+        if self.in_place and new.is_file() and not (same and read(new)["global_step"] <= self.step):
+            new.unlink()  # of another metric, or of a step that comes again
+        elif not self.in_place and same and old.is_file():
+            where.checkpoints.mkdir(exist_ok=True)
+            shutil.copy(old, new)
+
+    @property
+    def _directory(self) -> Path:
+        return Path(self.path).resolve().parent.parent
+
+
+def load_stack(loop: Loop, path: Path) -> None:
+    """Let a stack go on from its checkpoint; one that is cut short, or lacks one of these members, is deleted.
+
+    Raises:
+        Exception: it cannot go on from there; the checkpoint is deleted.
+    """
+    if not path.is_file():
+        return
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        whole = kept["format"] == FORMAT and set(loop.ids) <= set(kept["ids"])
+    except Exception:  # cut short: the stack starts anew
+        whole = False
+    if not whole:
+        path.unlink()
+        return
+    try:
+        loop.load_state_dict(kept)
+    except Exception:
+        path.unlink()
+        raise

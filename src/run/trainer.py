@@ -1,0 +1,126 @@
+"""Lightning's Trainer and what it calls: callbacks and loggers from their sections, and `Trainer.fit`."""
+
+import logging
+import signal
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
+from lightning.pytorch.loggers import Logger
+
+from src.config.classes import load
+from src.config.schema import TENSORBOARD, Config
+from src.engine.early_stopping import EarlyStopping
+from src.engine.watchers import Watcher
+from src.errors import LabError, one_line
+from src.optim.build import check_keys
+from src.run.devices import on_gpu
+from src.seeds import seeded
+
+
+def build_parts(config: Config) -> list[Any]:
+    """What `callbacks` names and is not null: callbacks of Lightning, watchers, early stopping."""
+    kinds = (Callback, Watcher, EarlyStopping)
+    return [_part(part.arguments(), f"callbacks.{name}", kinds) for name, part in config.callbacks.items() if part]
+
+
+def build_loggers(config: Config, directory: Path, again_from: int | None = None) -> list[Logger]:
+    """The loggers that are not null.
+
+    Args:
+        config: of the run.
+        directory: of the run.
+        again_from: the step after which what TensorBoard's old file there holds comes again, and is to be hidden.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    built = []
+    for name, part in config.logger.items():
+        if part is not None:
+            more = {} if again_from is None or part.target_ != TENSORBOARD else {"purge_step": again_from + 1}
+            built.append(_part({**part.arguments(), **more}, f"logger.{name}", (Logger,)))
+    return built
+
+
+def _part(section: Mapping[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
+    """A callback, watcher or logger built from its section."""
+    path = section["_target_"]
+    factory, arguments = load(path, f"{key}._target_", kinds), dict(section)
+    del arguments["_target_"]
+    check_keys(factory, arguments, key, 0)
+    try:
+        built = factory(**arguments)
+        if isinstance(built, Logger) and hasattr(built, "experiment"):
+            _ = built.experiment  # its writer is built when it is first asked for
+    except ModuleNotFoundError as error:
+        extra = key.partition(".")[2]
+        raise LabError(f"{key} needs another package: pip install 'descent-lab[{extra}]' ({error})") from None
+    except LabError:
+        raise
+    except Exception as error:  # a user's class can raise anything
+        raise LabError(f"{key} cannot be built: {one_line(error)}") from None
+    if not isinstance(built, kinds):
+        raise LabError(f"{key}._target_={path} is not a {kinds[0].__name__} of Lightning")
+    return built
+
+
+def cuts(config: Config, parts: Sequence[Any]) -> list[int]:
+    """Intervals at whose multiples a block ends, for those who act there."""
+    every = {getattr(part, "every_n_steps", None) or config.trainer.max_steps for part in parts}
+    return sorted({config.trainer.val_every_n_steps, *every})
+
+
+def build_trainer(
+    config: Config, directory: Path, callbacks: Sequence[Callback] = (), loggers: Sequence[Logger] = ()
+) -> L.Trainer:
+    """The Trainer: `max_steps` optimizer steps, a validation at the end of every pass of the loader."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    knobs = config.trainer
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return L.Trainer(
+            accelerator="cuda" if on_gpu(config) else "cpu",
+            devices=knobs.devices,
+            strategy=knobs.strategy,
+            max_steps=knobs.max_steps,
+            max_epochs=-1,
+            callbacks=list(callbacks),
+            logger=list(loggers) or False,
+            profiler=knobs.profiler,
+            default_root_dir=directory,
+            enable_checkpointing=any(isinstance(callback, LightningCheckpoint) for callback in callbacks),
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+
+
+def fit(
+    trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, ckpt_path: str | None, seed: int
+) -> None:
+    """`Trainer.fit`, with streams of random numbers of its own, and sentences for what it refuses.
+
+    Raises:
+        LabError: Lightning refuses.
+        KeyboardInterrupt: it was interrupted; it says after how many steps.
+    """
+    handler = signal.getsignal(signal.SIGINT)  # Lightning ignores it once it was pressed
+    with warnings.catch_warnings(), seeded(seed):
+        # what Lightning warns of is about epochs, workers and samplers, which blocks do not have
+        warnings.filterwarnings("ignore", module="lightning.*")
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+        except MisconfigurationException as error:
+            raise LabError(f"Lightning refuses: {one_line(error)}") from error
+        except SystemExit:  # Lightning's answer to Ctrl-C
+            if not trainer.interrupted:
+                raise
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt(f"interrupted after {trainer.global_step:,} steps") from None
