@@ -33,8 +33,8 @@ def command(composed: DictConfig) -> float:
         return _failed(error)
     from rich.console import Console  # after the check, like everything that takes long to import
 
+    from src.report.run_summary import headline, in_theory, summary
     from src.run.command import task
-    from src.run_directory import headline, in_theory, summary
 
     result = task(composed)
     if isinstance(result, LabError):

@@ -1,11 +1,8 @@
 """A run directory: what is written can be read again, strictly, and what is broken is told."""
 
-import importlib.metadata
 import json
 import math
 import os
-import platform
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,18 +12,14 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from src.errors import LabError
 from src.run_directory import (
     MetricsFile,
     Result,
     RunDirectory,
-    environment,
-    headline,
     python_command,
     read_rows,
-    summary,
     write_rows,
 )
 
@@ -251,76 +244,8 @@ def test_curves_that_are_not_there_or_no_text(tmp_path: Path) -> None:
             read_rows(tmp_path / name)
 
 
-# --- what is needed to trust a number, and what is shown ---
-
-
-def test_the_environment_has_versions_commit_and_processor() -> None:
-    environment.cache_clear()
-    have = environment()
-    for package in ("torch", "lightning", "hydra-core", "numpy"):
-        assert have[package] == importlib.metadata.version(package)
-    assert have["python"] == platform.python_version()
-    assert "cores)" in have["processor"]
-    root = Path(__file__).parent.parent
-    head = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    assert (have["git"] or "").removesuffix("-dirty") == head.stdout.strip()
-
-
 def test_the_command_can_be_pasted_into_a_shell() -> None:
     assert python_command(["data.x=[1, 2]", "seed=3"]).endswith(" -m src.train 'data.x=[1, 2]' seed=3")
-
-
-def rendered(result: Result) -> list[list[str]]:
-    """The table's cells, row by row."""
-    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(summary(result))
-    lines = [line for line in console.export_text().splitlines() if "│" in line]
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
-
-
-def test_the_table_shows_learned_and_true(tmp_path: Path) -> None:
-    assert rendered(a_result(tmp_path)) == [
-        ["weight", "1.5", "2"],
-        ["bias", "0.25", "1"],
-        ["train/loss", "0.5", ""],
-        ["val/loss", "not finite", ""],
-    ]
-
-
-def test_the_table_names_features_and_targets(tmp_path: Path) -> None:
-    parameters = {"weight": [[1.0, 2.0], [3.0, None]], "bias": [5.0, 6.0]}
-    result = a_result(
-        tmp_path,
-        parameters=parameters,
-        truth={},
-        features=["area", "[red]rooms"],
-        targets=["price", "rent"],
-        metrics={},
-    )
-    assert rendered(result) == [
-        ["weight[area, price]", "1"],
-        ["weight[area, rent]", "2"],
-        ["weight[[red]rooms, price]", "3"],
-        ["weight[[red]rooms, rent]", "not finite"],
-        ["bias[price]", "5"],
-        ["bias[rent]", "6"],
-    ]
-
-
-def test_a_long_table_is_cut(tmp_path: Path) -> None:
-    names = [f"x{i}" for i in range(1, 21)]
-    parameters = {"weight": [[float(i)] for i in range(20)], "bias": [1.0]}
-    result = a_result(tmp_path, parameters=parameters, truth={"bias": [2.0]}, features=names, metrics={})
-    rows = rendered(result)
-    assert len(rows) == 13
-    assert rows[0] == ["weight[x1]", "0", ""]
-    assert rows[-1][0] == "... 9 more in result.json"
-
-
-def test_the_headline(tmp_path: Path) -> None:
-    assert headline(a_result(tmp_path)) == "completed: all 10 steps were taken (0.12 s on cpu)"
-    advised = a_result(tmp_path, reason="all 10 steps were taken; not enough, it takes 20")
-    assert headline(advised) == "completed: all 10 steps were taken (0.12 s on cpu)\nnot enough, it takes 20"
 
 
 def test_rows_written_at_once_are_those_written_one_by_one(tmp_path):

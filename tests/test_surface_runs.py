@@ -15,8 +15,9 @@ from src.config.surfaces import FUNCTIONS
 from src.engine.choice import choose_stepper
 from src.errors import LabError
 from src.predict import predict
+from src.report.run_summary import headline, in_theory, summary
 from src.run import run
-from src.run_directory import Result, headline, in_theory, read_rows, summary
+from src.run_directory import Result, read_rows
 from src.sweep.stacking import program
 from tests.config.test_surfaces import FORMULAS, X, Y
 from tests.optim.bare import curve, parameters, same

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from src import run_directory
 from src.compare.contest import contest
 from src.errors import LabError
 from src.plots.chart import Picture
@@ -16,7 +15,9 @@ from src.report.findings import Findings
 from src.report.opened import opened
 from src.report.reading import gather
 from src.report.run_files import Line, Run, is_number, noted
+from src.report.run_summary import comparison, in_theory, shown
 from src.report.tables import Cell, TableData
+from src.run_directory import Result
 
 MOST_PARAMETERS, MOST_HISTOGRAMS = 1_000, 24
 
@@ -28,7 +29,7 @@ def findings_of(run: Run) -> Findings:
         LabError: it is unfinished, or its `result.json` is broken.
     """
     result = _result(run)
-    remarks = [result.reason, *run_directory.in_theory(result)]
+    remarks = [result.reason, *in_theory(result)]
     pictures = list[Picture]()
     with noted(remarks):
         pictures += _losses(run, result, remarks)
@@ -48,26 +49,26 @@ def findings_of(run: Run) -> Findings:
     )
 
 
-def _result(run: Run) -> run_directory.Result:
-    fields = set(run_directory.Result.__dataclass_fields__) - {"directory"}
+def _result(run: Run) -> Result:
+    fields = set(Result.__dataclass_fields__) - {"directory"}
     try:
-        return run_directory.Result(**{name: run.result[name] for name in fields}, directory=run.directory)
+        return Result(**{name: run.result[name] for name in fields}, directory=run.directory)
     except KeyError:
         missing = sorted(fields - set(run.result))
         raise LabError(f"{run.directory / 'result.json'} is broken ({', '.join(missing)} missing)") from None
 
 
-def _circumstances(result: run_directory.Result) -> dict[str, str]:
+def _circumstances(result: Result) -> dict[str, str]:
     seconds = ", ".join(f"{name} {value:.3g} s" for name, value in result.seconds.items())
     own = {"seconds": seconds, "stack size": result.stack_size, "seed": result.seed, "fingerprint": result.fingerprint}
     return {name: str(value) for name, value in own.items()}
 
 
-def _learned(result: run_directory.Result) -> TableData:
+def _learned(result: Result) -> TableData:
     """The table that a run ends with, as a table of the page."""
-    table = run_directory.comparison(result)
+    table = comparison(result)
     lines = [*table.parameters[:MOST_PARAMETERS], *table.losses]
-    rows = [[Cell.of(line.name), *(Cell(run_directory.shown(value), value) for value in line.values)] for line in lines]
+    rows = [[Cell.of(line.name), *(Cell(shown(value), value) for value in line.values)] for line in lines]
     caption = f"Status: {result.status}."
     if more := len(table.parameters[MOST_PARAMETERS:]):
         caption += f" {more} more parameters are in result.json."
@@ -77,7 +78,7 @@ def _learned(result: run_directory.Result) -> TableData:
 # --- losses ----------------------------------------------------------------------------------------------------------
 
 
-def _losses(run: Run, result: run_directory.Result, remarks: list[str]) -> Iterator[Picture]:
+def _losses(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
     taken, foreseen, exact = run.curves, dict[str, Line](), result.exact.get("train/loss")
     with noted(remarks):
         foreseen = run.foreseen
@@ -99,7 +100,7 @@ def _surface(run: Run) -> list[Picture]:
 # --- data with one feature -------------------------------------------------------------------------------------------
 
 
-def _of_the_data(run: Run, result: run_directory.Result, remarks: list[str]) -> Iterator[Picture]:
+def _of_the_data(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
     """The lines through the data, and the way over the loss of a linear model."""
     if len(result.features) != 1 or len(result.targets) != 1:
         return
@@ -121,7 +122,7 @@ def _of_the_data(run: Run, result: run_directory.Result, remarks: list[str]) -> 
             yield loss_surface(valley, steps, weight, bias)
 
 
-def _other_lines(result: run_directory.Result, x: np.ndarray) -> dict[str, Curve]:
+def _other_lines(result: Result, x: np.ndarray) -> dict[str, Curve]:
     """The exact line and the true one over x `[N]`, by what the legend says of them."""
     pairs = {"exact": _pair(result.exact), "true": _pair(result.truth)}
     return {
@@ -141,7 +142,7 @@ def _pair(values: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _path(
-    run: Run, result: run_directory.Result, learned: tuple[float, float], remarks: list[str]
+    run: Run, result: Result, learned: tuple[float, float], remarks: list[str]
 ) -> tuple[list[int], np.ndarray, np.ndarray]:
     """Steps, weights and biases as far as they were recorded; else only where the run ended."""
     try:

@@ -12,8 +12,9 @@ from src.engine.loop import Loop
 from src.models.stack import member
 from src.run.build import Member
 from src.run.devices import device_name
+from src.run.environment import environment
 from src.run.words import reason
-from src.run_directory import Result, environment
+from src.run_directory import Result
 
 SHOWN = (models.Linear, models.Surface)
 """Models whose parameters are in `result.json`."""

@@ -10,7 +10,8 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src.run_directory import Result, in_theory, read_rows, summary
+from src.report.run_summary import in_theory, summary
+from src.run_directory import Result, read_rows
 
 Train = Callable[..., Result]
 FEATURES = [

@@ -1,0 +1,144 @@
+"""A single run for the terminal and its page: how it ended, what was learned beside what is exact, what theory says."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from src.run_directory import Result
+
+
+def headline(result: Result) -> str:
+    """How it ended, in one line, and what to do about it in a second one, where there is anything to do."""
+    reason, _, advice = result.reason.partition("; ")
+    line = f"{result.status}: {reason} ({result.seconds['fit']:.2f} s on {result.device})"
+    return f"{line}\n{advice}" if advice else line
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A number of a run beside what it should have been.
+
+    Attributes:
+        name: of it.
+        values: one a column; not a number where it is not finite, None where there is none.
+    """
+
+    name: str
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was learned beside what is true and what is exact.
+
+    Attributes:
+        columns: headings, the first of which is what the run itself came to.
+        parameters: weights and biases, or a place.
+        losses: by the names of the metrics.
+    """
+
+    columns: Sequence[str]
+    parameters: Sequence[Compared]
+    losses: Sequence[Compared]
+
+
+def comparison(result: Result) -> Comparison:
+    """The numbers of the table that a run ends with."""
+    surface = "nearest" in result.exact
+    columns = [
+        "learned",
+        *(["true"] if result.truth else []),
+        *(["exact", "error"] if "weight" in result.exact or surface else []),
+    ]
+    titles = {"learned": "reached", "exact": "nearest minimum", "error": "difference"} if surface else {}
+    known = {"true": result.truth, "exact": {"point": result.exact["nearest"]} if surface else result.exact}
+    others = {name: _numbers(result, values) for name, values in known.items()}
+    parameters, losses = [], []
+    for name, value in _numbers(result, result.parameters).items():
+        cells = {"learned": value, **{column: numbers.get(name) for column, numbers in others.items()}}
+        # one of many exact answers is no better than what was learned
+        cells["error"] = _difference(value, cells.get("exact")) if result.exact.get("unique") or surface else None
+        parameters.append(Compared(name, [cells[column] for column in columns]))
+    for name, loss in result.metrics.items():
+        exact = result.exact.get(name)
+        cells = {"learned": math.nan if loss is None else loss, "exact": exact, "error": _difference(loss, exact)}
+        losses.append(Compared(name, [cells.get(column) for column in columns]))
+    return Comparison([titles.get(column, column) for column in columns], parameters, losses)
+
+
+def summary(result: Result, most: int = 12) -> Table:
+    """A short table: what was learned beside what is true and what is exact, and the losses."""
+    compared, table = comparison(result), Table()
+    table.add_column("")
+    for column in compared.columns:
+        table.add_column(column, justify="right")
+    for row in compared.parameters[:most]:
+        table.add_row(Text(row.name), *map(shown, row.values))
+    if len(compared.parameters) > most:
+        table.add_row(f"... {len(compared.parameters) - most} more in result.json")
+    for row in compared.losses:
+        table.add_row(row.name, *map(shown, row.values), style="dim")
+    return table
+
+
+def in_theory(result: Result) -> list[str]:
+    """What theory says beside the table, in lines: of the learning rate, of mini-batches, and where it is silent."""
+    exact, lines = result.exact, []
+    if "nearest" in exact:
+        places = ", ".join(f"({', '.join(map(_short, place))})" for place in exact["minima"])
+        lines.append(f"f = {exact['formula']} ({exact['source']}): lowest, {_short(exact['train/loss'])}, at {places}")
+        lines.append(f"distance from the nearest minimum: {_short(exact['distance'])}")
+    if "weight" in exact:
+        lines.append(
+            f"Hessian: λmax {_short(exact['hessian_eigenvalues'][-1])}, "
+            f"condition number {_short(exact['condition_number'])}"
+        )
+        ball = exact["heavy_ball"]
+        formula, known = exact["critical_lr_formula"], exact["critical_lr"]
+        critical = formula if known == 0 else f"{formula} = {_short(known)}"
+        best = f"{_short(exact['optimal_lr'])} without momentum, {_short(ball['lr'])} with {_short(ball['momentum'])}"
+        lines.append(f"gradient descent: critical learning rate {critical}, best {best}")
+        if not exact["unique"]:
+            size = len(exact["hessian_eigenvalues"])
+            lines.append(
+                f"the columns depend on each other (rank {exact['rank']} of {size}): "
+                "of the many exact answers this is the one of least norm, in the coordinates that descent sees"
+            )
+        if "noise_floor" in exact:
+            above = None if exact["noise_floor"] is None else exact["noise_floor"] - exact["train/loss"]
+            lines.append(f"mini-batches at this learning rate keep the loss about {_short(above)} above the exact one")
+    lines += [f"{what}: not applicable ({why})" for what, why in exact.get("not_applicable", {}).items()]
+    return lines
+
+
+def _short(value: float | None) -> str:
+    return "unknown" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def shown(value: float | None) -> str:
+    """A number as tables show it; nothing for None."""
+    return "" if value is None else f"{value:.6g}" if math.isfinite(value) else "not finite"
+
+
+def _difference(value: float | None, exact: float | None) -> float | None:
+    return None if value is None or exact is None else value - exact
+
+
+def _numbers(result: Result, values: Mapping[str, Any]) -> dict[str, float]:
+    """Weights and biases by names that say which feature and target they belong to; a place by its coordinates."""
+    place = zip(result.features, values.get("point", ()), strict=False)
+    numbers = {name: math.nan if value is None else value for name, value in place}
+    for name in ("weight", "bias"):
+        several_rows, several = len(values.get(name, ())) > 1, len(result.targets) > 1
+        for index, row in enumerate(values.get(name, ())):
+            for output, value in enumerate(row if name == "weight" else [row]):
+                if name == "weight":
+                    places = [result.features[index]] * several_rows + [result.targets[output]] * several
+                else:
+                    places = [result.targets[index]] * several
+                numbers[f"{name}[{', '.join(places)}]" if places else name] = math.nan if value is None else value
+    return numbers

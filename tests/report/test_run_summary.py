@@ -1,0 +1,63 @@
+"""The table and the headline that a run ends with."""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from src.report.run_summary import headline, summary
+from src.run_directory import Result
+from tests.test_run_directory import a_result
+
+
+def rendered(result: Result) -> list[list[str]]:
+    """The table's cells, row by row."""
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(summary(result))
+    lines = [line for line in console.export_text().splitlines() if "│" in line]
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+
+
+def test_the_table_shows_learned_and_true(tmp_path: Path) -> None:
+    assert rendered(a_result(tmp_path)) == [
+        ["weight", "1.5", "2"],
+        ["bias", "0.25", "1"],
+        ["train/loss", "0.5", ""],
+        ["val/loss", "not finite", ""],
+    ]
+
+
+def test_the_table_names_features_and_targets(tmp_path: Path) -> None:
+    parameters = {"weight": [[1.0, 2.0], [3.0, None]], "bias": [5.0, 6.0]}
+    result = a_result(
+        tmp_path,
+        parameters=parameters,
+        truth={},
+        features=["area", "[red]rooms"],
+        targets=["price", "rent"],
+        metrics={},
+    )
+    assert rendered(result) == [
+        ["weight[area, price]", "1"],
+        ["weight[area, rent]", "2"],
+        ["weight[[red]rooms, price]", "3"],
+        ["weight[[red]rooms, rent]", "not finite"],
+        ["bias[price]", "5"],
+        ["bias[rent]", "6"],
+    ]
+
+
+def test_a_long_table_is_cut(tmp_path: Path) -> None:
+    names = [f"x{i}" for i in range(1, 21)]
+    parameters = {"weight": [[float(i)] for i in range(20)], "bias": [1.0]}
+    result = a_result(tmp_path, parameters=parameters, truth={"bias": [2.0]}, features=names, metrics={})
+    rows = rendered(result)
+    assert len(rows) == 13
+    assert rows[0] == ["weight[x1]", "0", ""]
+    assert rows[-1][0] == "... 9 more in result.json"
+
+
+def test_the_headline(tmp_path: Path) -> None:
+    assert headline(a_result(tmp_path)) == "completed: all 10 steps were taken (0.12 s on cpu)"
+    advised = a_result(tmp_path, reason="all 10 steps were taken; not enough, it takes 20")
+    assert headline(advised) == "completed: all 10 steps were taken (0.12 s on cpu)\nnot enough, it takes 20"
