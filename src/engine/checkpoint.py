@@ -45,7 +45,8 @@ def member_file(
     loop: Loop,
     index: int,
     about: Mapping[str, Any],
-    pending: Mapping[int, Mapping[str, float]],
+    *,
+    pending: Mapping[int, Mapping[str, float]] | None = None,
     state: State | None = None,
     current: State | None = None,
 ) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def member_file(
             "first_loss": None if first != first else first,
             "patience": patience,
             "best": None if value is None or value != value else {"of": loop.best_of, "value": value},
-            "pending": dict(pending),
+            "pending": dict(pending or {}),
             "ended": _ending(loop, index) if now else None,
             **{name: member[name] for name in ("gradients", "random", "numbers")},
         },

@@ -194,7 +194,7 @@ class Descent(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A run's own file, see `src.engine.checkpoint`, with the state of callbacks that Lightning has put in."""
         pending = self.file.pending if self.file is not None else {}
-        whole = member_file(self.loop, 0, self.about, {step: dict(row) for step, row in pending.items()})
+        whole = member_file(self.loop, 0, self.about, pending={step: dict(row) for step, row in pending.items()})
         checkpoint[KEY] = whole[KEY]  # the rest Lightning has put in, or a callback that averages weights
         del checkpoint["loops"]
 

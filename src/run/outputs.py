@@ -45,7 +45,7 @@ def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: i
     if members[0].config.callbacks.get("checkpoint") is not None:
         state = loop.stepper.state(loop.step)
         for index, one in enumerate(members):
-            _write_checkpoints(loop, index, one, state, columns)
+            _write_checkpoints(loop, index, one, state)
     parameters, results = shown_parameters(loop), []
     for index, one in enumerate(members):
         spent = float(loop.seconds[index])
@@ -86,29 +86,15 @@ def _theory(foreseen: Sequence[Mapping[str, Line]]) -> list[Curve]:
     return curves
 
 
-def _write_checkpoints(loop: Loop, index: int, one: Member, state: State, columns: Columns) -> None:
+def _write_checkpoints(loop: Loop, index: int, one: Member, state: State) -> None:
     """`last.ckpt`, and `best.ckpt` where there is a best."""
     folder, best = RunDirectory(one.spec.directory).checkpoints, loop.best
     folder.mkdir(exist_ok=True)
-
-    def write(name: str, then: State | None) -> None:
-        step = loop.step if then is None else int(then.step[index])
-        save(folder / name, member_file(loop, index, one.about, _row(columns, index, step), then, state))
-
-    write("last.ckpt", None)
+    last = folder / "last.ckpt"
+    save(last, member_file(loop, index, one.about, current=state))
     if best is None or not bool(best.value[index].isfinite()):
         return
     if int(best.state.step[index]) == loop.step:
-        shutil.copyfile(folder / "last.ckpt", folder / "best.ckpt")
+        shutil.copyfile(last, folder / "best.ckpt")
     else:
-        write("best.ckpt", best.state)
-
-
-def _row(columns: Columns, index: int, step: int) -> dict[int, dict[str, float]]:
-    """What a run alone has recorded at a step when it saves there, and not written yet."""
-    found = {
-        name: float(values[steps.index(step), index])
-        for name, (steps, values) in columns.items()
-        if name not in ("train/loss", "lr") and steps[-1] >= step and step in steps
-    }
-    return {step: found} if found else {}
+        save(folder / "best.ckpt", member_file(loop, index, one.about, state=best.state))

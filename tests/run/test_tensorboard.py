@@ -20,7 +20,6 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.tensorflow_stub.errors import DataLossError, OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New, masked_crc32c
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-from torch.utils.tensorboard import SummaryWriter
 
 from src.config.compose import compose
 from src.config.schema import check
@@ -113,16 +112,12 @@ def test_they_are_those_of_the_lone_runs(train: Callable[..., Result], tmp_path:
     columns = [
         dict(cells(result.directory / "metrics.csv")) | theory(job) for result, job in zip(results, jobs, strict=True)
     ]
-    last = results[2].steps
-    # the loss that diverged comes at a step that no other member logs
-    own = columns[2]["train/loss"].pop(last)
     boards = []
     for index, (result, job) in enumerate(zip(results, jobs, strict=True)):
         (tmp_path / str(index)).mkdir()
         flat = shown_of(check(compose([*job, "logger=none"])))
         metrics = {f"final/{name}": loss for name, loss in result.metrics.items() if loss is not None}
-        points = [("train/loss", last, own)] if index == 2 else []
-        boards.append(Board(tmp_path / str(index), result.steps, flat, metrics, points))
+        boards.append(Board(tmp_path / str(index), result.steps, flat, metrics))
     write_events(boards, as_curves(columns), CLOCK, TOGETHER)
     for board, result in zip(boards, results, strict=True):
         found, known = read(board.directory), read(result.directory)
@@ -163,7 +158,7 @@ def test_members_get_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_file_by_itself_has_what_the_file_of_a_member_has(tmp_path: Path) -> None:
     curves = [Curve("a", [0, 5], np.array([[1.0], [float("nan")]])), Curve("b", [5], np.array([[0.1]]))]
-    write_events([Board(tmp_path, 7, {}, {}, [("c", 7, 0.3)])], curves, CLOCK)
+    write_events([Board(tmp_path, 7, {}, {})], [*curves, Curve("c", [7], np.array([[0.3]]))], CLOCK)
     (path,) = tmp_path.iterdir()
     summary = Summary(value=[Summary.Value(tag="c", simple_value=0.3)])
     assert event_file(curves, [(7, summary)], CLOCK) == path.read_bytes()
@@ -185,15 +180,6 @@ def test_they_are_those_of_lightning(
     found, known = read(tmp_path / "ours"), read(tmp_path / "lightning")
     assert scalars(found) == scalars(known)
     assert others(found) == others(known)
-
-
-def test_points_of_ones_own_are_written_as_curves_are(tmp_path: Path) -> None:
-    points = [("value", step, value) for step, value in enumerate(VALUES)]
-    write_events([Board(tmp_path, 0, {}, {}, points)], [], CLOCK)
-    with SummaryWriter(str(tmp_path / "writer")) as writer:
-        for step, value in enumerate(VALUES):
-            writer.add_scalar("value", value, step)
-    assert scalars(read(tmp_path)) == scalars(read(tmp_path / "writer"))
 
 
 def test_a_file_of_a_stack_that_was_stopped_is_replaced(tmp_path: Path) -> None:
