@@ -155,13 +155,13 @@ def write_rows(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[fl
     """
     columns = ["train/loss", *(name for name in curves if name != "train/loss")]
     rows: dict[int, list[str]] = {}
-    for place, name in enumerate(columns):
+    for position, name in enumerate(columns):
         steps, values = curves.get(name, ((), ()))
         for step, value in zip(steps, map(repr, values), strict=True):
             row = rows.get(step)
             if row is None:
                 row = rows[step] = [str(step), *[""] * len(columns)]
-            row[place + 1] = value
+            row[position + 1] = value
     lines = [",".join(rows[step]) for step in sorted(rows)]
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerow(["step", *columns])

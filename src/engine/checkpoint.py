@@ -211,8 +211,8 @@ def check_fits(
         for state in (weights(checkpoint), model.state_dict())
     ]
     if shown[0] != shown[1]:
-        told = [", ".join(f"{name} {shape} {dtype}" for name, (shape, dtype) in state.items()) for state in shown]
-        raise LabError(f"ckpt_path={path} is from another model: it has {told[0]}, this run has {told[1]}")
+        theirs, ours = (", ".join(f"{name} {shape} {dtype}" for name, (shape, dtype) in one.items()) for one in shown)
+        raise LabError(f"ckpt_path={path} is from another model: it has {theirs}, this run has {ours}")
     kept = checkpoint[KEY]
     if kept["content"] != config.content():
         raise LabError(

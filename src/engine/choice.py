@@ -30,7 +30,7 @@ class Choice:
 
     Attributes:
         stepper: "torch": its optimizer's own class, alone, with Lightning's events; "rules": a stack, without.
-        reason: why torch's, in words that are told as they are; empty for rules.
+        reason: why torch's, in words that are shown as they are; empty for rules.
     """
 
     stepper: Literal["torch", "rules"]
@@ -77,7 +77,7 @@ def _watches(path: str) -> bool:
     """Whether it is a class of watchers, of this project or of the user's."""
     try:
         found = load(path, "callbacks", object)
-    except LabError:  # it is told where the callback is built
+    except LabError:  # the callback is built later, and says so
         return False
     return isinstance(found, type) and issubclass(found, Watcher)
 

@@ -182,16 +182,16 @@ class Loop:
         going, taken = (self if len(gone) == len(at) and gone == sorted(gone) else self.select(gone)), 0
         while gone:
             end = at[gone[0]]
-            here = [place for place, index in enumerate(gone) if at[index] == end]
-            stay = [place for place in range(len(gone)) if place not in here]
+            here = [position for position, index in enumerate(gone) if at[index] == end]
+            stay = [position for position in range(len(gone)) if position not in here]
             if end > taken:
                 going.stepper.step(block.start + taken, end - taken)
             part = going.select(here) if stay else going
-            part._take_in(block.start, losses[: end + 1, [gone[place] for place in here]], last=True)
+            part._take_in(block.start, losses[: end + 1, [gone[position] for position in here]], last=True)
             part._end("start" if block.start + end == 0 else "loss", block.start + end)
             going, taken = (going.select(stay) if stay else going), end
             self.leave(part)
-            gone = [gone[place] for place in stay]
+            gone = [gone[position] for position in stay]
         if rest is None:
             self.over = True
             return end

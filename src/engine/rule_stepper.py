@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from src.engine.condensed import Condensed
 from src.engine.device_data import DeviceData
 from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
 from src.engine.stepper import Leaf, State, Stepper
@@ -48,27 +49,24 @@ class RuleStepper(Stepper):
         self.size, self.module, self.flat, self.update = size, module, flat, update
         self.loss, self.data, self.treatment = loss, data, treatment
         self.shapes = {name: tuple(p.shape[1:]) for name, p in module.named_parameters()}
-        self._out, self._before = torch.empty_like(flat), None  # type: Tensor, Tensor | None
-        condensed = data.full_batch and data.condensed("train") is not None
-        self._squares = OfSquares(data, flat) if condensed else None
-        self.gradient = self._squares or ByHand(data, self._receive, module, loss)
+        self._before: Tensor | None = None
+        self.gradient: OfSquares | ByHand
+        if data.full_batch and data.condensed("train") is not None:
+            self.gradient = OfSquares(data, flat)
+            self._out = self.gradient.out
+        else:
+            self.gradient, self._out = ByHand(data, self._receive, module, loss), torch.empty_like(flat)
 
     # --- steps ---
 
     @torch.no_grad()
     def _take(self, first: int, ready: int) -> None:
-        update, taken = self.update, 0
+        update, gradient, out, plain, taken = self.update, self.gradient, self._out, self.treatment.nothing, 0
         while taken < ready:
             some = update.start(first + taken, ready - taken)
-            if self._squares is not None and self.treatment.nothing:
-                gradient, out = self._squares, self._squares.out
-                for k in range(some):
-                    gradient(taken + k)
-                    update(k, out)
-            else:
-                for k in range(some):
-                    self.gradient(taken + k)
-                    update(k, self._treated(first + taken + k))
+            for k in range(some):
+                gradient(taken + k)
+                update(k, out if plain else self._treated(first + taken + k))
             taken += some
 
     def _receive(self, gradients: Gradients, step: int) -> None:
@@ -77,40 +75,36 @@ class RuleStepper(Stepper):
 
     def _treated(self, step: int) -> Tensor:
         """The gradient `[P, N]` of this step as the rule sees it."""
-        gradient = self._out if self._squares is None else self._squares.out
-        if self.treatment.nothing:
-            return gradient
-        (treated,) = self.treatment([gradient], [self._before], step)
+        (treated,) = self.treatment([self._out], [self._before], step)
         assert treated is not None
         if self.treatment.zero_every != 1:  # not the tensor itself: the next gradient is written there
-            self._before = treated.clone() if treated is gradient else treated
+            self._before = treated.clone() if treated is self._out else treated
         return treated
 
     @torch.no_grad()
     def losses(self, part: str) -> Tensor:
         """Losses `[P]` over all rows of a part."""
-        known = self.data.condensed(part)
-        if known is None:
+        condensed = self.data.condensed(part)
+        if condensed is None:
             return super().losses(part)
-        return known.losses(torch.baddbmm(known.offset, known.factor, self._theta(part))[None])[0][: self.size]
+        return condensed.losses(self._residuals(condensed)[None])[0][: self.size]
 
     @torch.no_grad()
     def gradients(self, part: str) -> list[Tensor | None]:
         """The gradient over all rows of a part, of all parameters side by side, `[P, N]`."""
-        known = self.data.condensed(part)
-        if known is None:
+        condensed = self.data.condensed(part)
+        if condensed is None:
             rows = self.data.rows(part)
             _, gradients = ByHand(self.data, self._receive, self.module, self.loss).compute(rows.inputs, rows.targets)
             whole = torch.cat([g.reshape(len(self.flat), -1) for g in gradients if g is not None], 1)
         else:
-            residual = torch.baddbmm(known.offset, known.factor, self._theta(part))
-            whole = torch.bmm(2 * known.factor.mT, residual).view_as(self.flat)
+            whole = torch.bmm(2 * condensed.factor.mT, self._residuals(condensed)).view_as(self.flat)
         return [whole[: self.size]]
 
-    def _theta(self, part: str) -> Tensor:
-        known = self.data.condensed(part)
-        assert known is not None
-        return self.flat.view(len(self.flat), *known.offset.shape[1:])
+    def _residuals(self, condensed: Condensed) -> Tensor:
+        """`R t - z`, `[P, d, O]`."""
+        theta = self.flat.view(len(self.flat), *condensed.offset.shape[1:])
+        return torch.baddbmm(condensed.offset, condensed.factor, theta)
 
     # --- numbers ---
 

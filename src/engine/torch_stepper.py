@@ -235,8 +235,8 @@ class TorchStepper(Stepper):
             if not self.update.closure:
                 self.update.optimizer.step()
         except Exception as error:  # a user's class can raise anything
-            told = f"{type(error).__name__}: {one_line(error)}"
-            raise LabError(f"{self.update.path} cannot go on from its state after {changed} changed ({told})") from None
+            why = f"{type(error).__name__}: {one_line(error)}"
+            raise LabError(f"{self.update.path} cannot go on from its state after {changed} changed ({why})") from None
         self.load(before)
 
 

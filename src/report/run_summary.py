@@ -37,7 +37,7 @@ class Comparison:
 
     Attributes:
         columns: headings, the first of which is what the run itself came to.
-        parameters: weights and biases, or a place.
+        parameters: weights and biases, or a point.
         losses: by the names of the metrics.
     """
 
@@ -55,8 +55,8 @@ def comparison(result: Result) -> Comparison:
         *(["exact", "error"] if "weight" in result.exact or surface else []),
     ]
     titles = {"learned": "reached", "exact": "nearest minimum", "error": "difference"} if surface else {}
-    known = {"true": result.truth, "exact": {"point": result.exact["nearest"]} if surface else result.exact}
-    others = {name: _numbers(result, values) for name, values in known.items()}
+    beside = {"true": result.truth, "exact": {"point": result.exact["nearest"]} if surface else result.exact}
+    others = {name: _numbers(result, values) for name, values in beside.items()}
     parameters, losses = [], []
     for name, value in _numbers(result, result.parameters).items():
         cells = {"learned": value, **{column: numbers.get(name) for column, numbers in others.items()}}
@@ -89,8 +89,8 @@ def in_theory(result: Result) -> list[str]:
     """What theory says beside the table, in lines: of the learning rate, of mini-batches, and where it is silent."""
     exact, lines = result.exact, []
     if "nearest" in exact:
-        places = ", ".join(f"({', '.join(map(_short, place))})" for place in exact["minima"])
-        lines.append(f"f = {exact['formula']} ({exact['source']}): lowest, {_short(exact['train/loss'])}, at {places}")
+        minima = ", ".join(f"({', '.join(map(_short, point))})" for point in exact["minima"])
+        lines.append(f"f = {exact['formula']} ({exact['source']}): lowest, {_short(exact['train/loss'])}, at {minima}")
         lines.append(f"distance from the nearest minimum: {_short(exact['distance'])}")
     if "weight" in exact:
         lines.append(
@@ -98,8 +98,8 @@ def in_theory(result: Result) -> list[str]:
             f"condition number {_short(exact['condition_number'])}"
         )
         ball = exact["heavy_ball"]
-        formula, known = exact["critical_lr_formula"], exact["critical_lr"]
-        critical = formula if known == 0 else f"{formula} = {_short(known)}"
+        formula, rate = exact["critical_lr_formula"], exact["critical_lr"]
+        critical = formula if rate == 0 else f"{formula} = {_short(rate)}"
         best = f"{_short(exact['optimal_lr'])} without momentum, {_short(ball['lr'])} with {_short(ball['momentum'])}"
         lines.append(f"gradient descent: critical learning rate {critical}, best {best}")
         if not exact["unique"]:
@@ -129,16 +129,16 @@ def _difference(value: float | None, exact: float | None) -> float | None:
 
 
 def _numbers(result: Result, values: Mapping[str, Any]) -> dict[str, float]:
-    """Weights and biases by names that say which feature and target they belong to; a place by its coordinates."""
-    place = zip(result.features, values.get("point", ()), strict=False)
-    numbers = {name: math.nan if value is None else value for name, value in place}
+    """Weights and biases by names that say which feature and target they belong to; a point by its coordinates."""
+    point = zip(result.features, values.get("point", ()), strict=False)
+    numbers = {name: math.nan if value is None else value for name, value in point}
     for name in ("weight", "bias"):
         several_rows, several = len(values.get(name, ())) > 1, len(result.targets) > 1
         for index, row in enumerate(values.get(name, ())):
             for output, value in enumerate(row if name == "weight" else [row]):
                 if name == "weight":
-                    places = [result.features[index]] * several_rows + [result.targets[output]] * several
+                    labels = [result.features[index]] * several_rows + [result.targets[output]] * several
                 else:
-                    places = [result.targets[index]] * several
-                numbers[f"{name}[{', '.join(places)}]" if places else name] = math.nan if value is None else value
+                    labels = [result.targets[index]] * several
+                numbers[f"{name}[{', '.join(labels)}]" if labels else name] = math.nan if value is None else value
     return numbers

@@ -269,12 +269,12 @@ def build_rule_stepper(members: Sequence[Member]) -> RuleStepper:
     except ValueError as error:
         raise LabError(one_line(error)) from None
     problems, which = list[Problem](), list[int]()
-    places: dict[int, int] = {}
+    numbers: dict[int, int] = {}
     for one in members:
-        place = places.setdefault(id(one.problem), len(problems))
-        if place == len(problems):
+        number = numbers.setdefault(id(one.problem), len(problems))
+        if number == len(problems):
             problems.append(one.problem)
-        which.append(place)
+        which.append(number)
     bias = (model.bias is not None) if isinstance(model, Linear) else None
     data = _data(config, problems, which, [c.data.shuffle_seed for c in configs], device, condense=bias)
     limits = [c.trainer.gradient_clip_val for c in configs]

@@ -28,9 +28,9 @@ def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: i
 
     Args:
         loop: in which they ended.
-        members: what was known of each before.
+        members: as they were built.
         choice: of their stepper.
-        size: members of the stack at its start.
+        size: how many were trained together.
 
     Raises:
         OSError: a file cannot be written.

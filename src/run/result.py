@@ -39,25 +39,25 @@ def result(
     Args:
         loop: in which it ended.
         index: which of its members.
-        one: what was known of it before.
+        one: as it was built.
         choice: of its stepper.
         seconds: "fit" and "total".
         stack_size: members trained together.
         parameters: of all members, where they are at hand: see `shown_parameters`.
     """
     assert loop.ended is not None
-    config, ended, known = one.config, loop.ended[index], one.answer
+    config, ended = one.config, loop.ended[index]
     values = shown_parameters(loop) if parameters is None else parameters
     own = {name: member(value, index) for name, value in values.items()}
     device = device_name(loop.stepper.data.device)
     losses = {name: float(loss[index]) for name, loss in loop.final.items()}
     return Result(
         status="diverged" if ended.diverged else "completed",
-        reason=reason(ended, config, known, loop.intervals.stopping),
+        reason=reason(ended, config, one.answer, loop.intervals.stopping),
         steps=ended.step,
         metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
         parameters={key: _nested(value, key) for key, value in own.items()},
-        exact=known.as_json(own.get("point")),
+        exact=one.answer.as_json(own.get("point")),
         features=list(one.problem.features),
         targets=list(one.problem.targets),
         truth={key: value.tolist() for key, value in one.problem.truth.items()} if own else {},

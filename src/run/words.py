@@ -6,40 +6,40 @@ from src.engine.outcome import Outcome
 from src.run.exact import Answer, method_of
 
 
-def reason(outcome: Outcome, config: Config, known: Answer | None, stopping: EarlyStopping | None) -> str:
+def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: EarlyStopping | None) -> str:
     """Why a run ended, as a sentence, and what to do about it.
 
     Args:
         outcome: of the run.
         config: of the run.
-        known: what theory knows of it.
+        answer: what theory says of it.
         stopping: its early stopping.
     """
     step = outcome.step
     if outcome.cause == "start":
-        if known is not None and known.surface is not None:
+        if answer is not None and answer.surface is not None:
             return "the surface is not finite at the start: model.point is too far out"
         return "the loss is not finite at the start: the initial weights or the data are too large"
     if outcome.cause == "loss":
-        return f"the loss after {step:,} steps is not finite or far above the first{_smaller_rate(config, known)}"
+        return f"the loss after {step:,} steps is not finite or far above the first{_smaller_rate(config, answer)}"
     if outcome.cause == "time_limit":
         return f"the time limit was reached after {step:,} steps"
     if outcome.cause == "callback":
         return f"a callback ended it after {step:,} steps"
     if outcome.cause == "all_steps":
-        outlook = known.outlook(step) if known and not config.ckpt_path else None
+        outlook = answer.outlook(step) if answer and not config.ckpt_path else None
         return f"all {step:,} steps were taken{f'; {outlook}' if outlook else ''}"
     assert stopping is not None
     return f"stopped early after {step:,} steps: {_stopped(outcome, stopping)}"
 
 
-def _smaller_rate(config: Config, known: Answer | None) -> str:
+def _smaller_rate(config: Config, answer: Answer | None) -> str:
     """What to do about a learning rate at which it diverges."""
-    if known and (why := known.warning()):
+    if answer and (why := answer.warning()):
         return f": {why.replace('will diverge', 'diverges')}"
     rate, method = config.optimizer.lr, method_of(config.optimizer.target_, config.optimizer.arguments())
-    if rate is not None and method is not None and known is not None and known.exact is not None:
-        rate = min(rate, method.factor * known.exact.critical_lr)
+    if rate is not None and method is not None and answer is not None and answer.exact is not None:
+        rate = min(rate, method.factor * answer.exact.critical_lr)
     return f"; try a learning rate below {rate:.4g}" if rate else ""
 
 

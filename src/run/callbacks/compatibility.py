@@ -53,10 +53,10 @@ def check_callbacks(parts: Sequence[Any]) -> list[str]:
 def print_price(names: Sequence[str]) -> None:
     """Say on standard error which callbacks make a run slower, and by how much."""
     if names:
-        told = "is called after every batch, so each holds one optimizer step only, which is slower"
+        why = "is called after every batch, so each holds one optimizer step only, which is slower"
         price = "a step of a small model costs about ten times as much"
         print(
-            f"{', '.join(names)} {told}: {price} (a class that needs no such says counts_steps = True)", file=sys.stderr
+            f"{', '.join(names)} {why}: {price} (a class that needs no such says counts_steps = True)", file=sys.stderr
         )
 
 
