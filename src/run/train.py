@@ -15,7 +15,7 @@ from src.engine.choice import Choice
 from src.engine.gradient_check import check_gradients
 from src.engine.loop import Loop
 from src.engine.torch_stepper import TorchStepper
-from src.errors import LabError, one_line
+from src.errors import FULL_ERROR, LabError, one_line
 from src.run.build import Member, RunSpec, build_intervals, build_loop, build_members, build_stepper, building
 from src.run.callbacks.checkpoint import Checkpoint, StackCheckpoint
 from src.run.callbacks.compatibility import check_callbacks, print_price
@@ -69,7 +69,7 @@ def train(
         how = training.where.how_to_go_on(specs[0].command)
         raise KeyboardInterrupt(f"{str(interrupt) or 'interrupted'}{how}") from None
     except Exception as error:  # what a stack stumbles over must not take the sweep with it
-        if training.alone and not isinstance(error, LabError):
+        if not isinstance(error, LabError) and (training.alone or FULL_ERROR):
             raise
         reason = error if isinstance(error, LabError) else LabError(f"the stack failed: {one_line(error)}")
     else:
@@ -118,11 +118,8 @@ class _Training:
                 self.outcomes[self.where.path] = self.where.result()
                 return
             if config.check_gradients and first_process():
-                print(
-                    check_gradients(
-                        stepper.module, stepper.loss, members[0].problem.train, config.model.seed
-                    ).sentence()
-                )
+                rows, seed = members[0].problem.train, config.model.seed
+                print(check_gradients(stepper.module, stepper.loss, rows, seed).sentence())
         parts = build_parts(config)
         slow, intervals = check_callbacks(parts), build_intervals(config, parts)
         loop = build_loop(stepper, members, list(self.members), intervals, self._leave, lambda n: self.tell(0, n))
@@ -195,7 +192,7 @@ class _Training:
         seconds -= sum(callback.seconds for callback in callbacks if isinstance(callback, Theory))
         taken = {"fit": seconds, "total": time.perf_counter() - self.began}
         self.outcomes[self.where.path] = found = result(module.loop, 0, member, self.choice, taken, 1)
-        self.tell(1, module.loop.step)
+        self.tell(1, 0)
         if first_process():
             if self.config.trainer.profiler:
                 print(trainer.profiler.summary())  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from src.engine.choice import choose_stepper
 from src.errors import LabError
 from src.run import run
 from src.run.rehearsal import rehearse
+from src.run.train import train
 from src.run_directory import Result, RunDirectory, read_rows
 from src.sweep.stacking import program
 from tests.run.runs import alone, members, numbers, stacked, train_alone, train_stack
@@ -277,6 +278,34 @@ def test_a_stack_that_fails_keeps_what_it_can_go_on_from(tmp_path: Path) -> None
     assert not state.exists()
     for number in range(2):
         assert numbers(tmp_path / "a" / str(number)) == numbers(tmp_path / "b" / str(number))
+
+
+def test_a_stack_that_fails_is_raised_where_full_errors_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(runs: int, steps: int) -> None:
+        raise ArithmeticError("no such number")
+
+    some = members(tmp_path, [*SHARED, "logger=none"], RUNS[:2])
+    assert [str(one) for one in train_stack(some, tmp_path / "a.ckpt", failing)] == [
+        "the stack failed: no such number"
+    ] * 2
+    monkeypatch.setattr("src.run.train.FULL_ERROR", True)
+    with pytest.raises(ArithmeticError):
+        train_stack(some, tmp_path / "a.ckpt", failing)
+
+
+def test_a_lone_run_tells_of_every_step_once(tmp_path: Path) -> None:
+    counts = [0, 0]
+
+    def tell(runs: int, steps: int) -> None:
+        counts[0] += runs
+        counts[1] += steps
+
+    (spec,) = members(tmp_path, [*SHARED, "logger=none"], RUNS[:1])
+    (one,) = train([spec], choose_stepper(spec.config, alone=True), tell=tell)
+    assert isinstance(one, Result)
+    assert counts == [1, one.steps]
 
 
 def test_a_checkpoint_that_a_stack_cannot_go_on_from_goes(tmp_path: Path) -> None:
