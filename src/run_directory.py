@@ -1,4 +1,4 @@
-"""A run directory, written and read in one place."""
+"""A run directory: its paths, and reading and writing of its files. It never imports torch."""
 
 import csv
 import json
@@ -206,7 +206,7 @@ class RunDirectory:
 
     @property
     def curves_path(self) -> Path:
-        """`metrics.csv`."""
+        """`metrics.csv`: the curves, a row a step."""
         return self.path / "metrics.csv"
 
     @property
@@ -221,7 +221,7 @@ class RunDirectory:
 
     @property
     def histograms_path(self) -> Path:
-        """`histograms.csv`, with `callbacks=histograms`."""
+        """`histograms.csv`: of parameters and gradients, with `callbacks=histograms`."""
         return self.path / "histograms.csv"
 
     @property

@@ -25,7 +25,7 @@ class Divergence:
 
     @classmethod
     def of(cls, factor: Tensor, spread: Tensor) -> Divergence:
-        """Before the first step."""
+        """Of members before their first step: no loss is known yet."""
         return cls(factor, spread, torch.full_like(spread, torch.nan))
 
     def first_in(self, losses: Tensor) -> Tensor:
@@ -40,6 +40,6 @@ class Divergence:
         return torch.where(fine, len(losses), index).amin(0)
 
     def select(self, keep: Sequence[int]) -> Divergence:
-        """Of some members."""
+        """The measures of some members, in this order; copies."""
         where = list(keep)
         return Divergence(self.factor[where], self.spread[where], self.first[where])

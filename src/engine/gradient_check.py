@@ -50,7 +50,7 @@ class Agreement:
         self.gradients, self.scales = list[Tensor](), list[float]()
 
     def sentence(self) -> str:
-        """For the terminal."""
+        """What the terminal shows of it."""
         ways = "by hand, by autograd and by central differences" if self.by_hand else "by autograd and differences"
         sentence = f"gradients {ways} differ by {self.largest:.1e} at most ({self.compared} compared"
         left = [f"{self.kinks} at kinks"] * (self.kinks > 0) + [f"{self.drowned} drowned in rounding"] * (

@@ -202,12 +202,12 @@ class Loop:
         return len(block)
 
     def _end(self, cause: Cause, step: int, values: Sequence[Mapping[str, float]] | None = None) -> None:
-        """All of these have ended."""
+        """End all of these members after `step` steps; `values` are what each one's sentence needs."""
         self.step, self.over = step, True
         self.ended = [Outcome(cause, step, values[index] if values else {}) for index in range(len(self.ids))]
 
     def _become(self, rest: Loop) -> None:
-        """Go on with these only."""
+        """Be the loop of these members only: the caller holds this object."""
         self.__dict__.update({name: value for name, value in rest.__dict__.items() if name not in ("leave", "tell")})
 
     def share_time(self) -> None:
@@ -325,7 +325,7 @@ class Loop:
         values = self.stepper.parameters()
         return in_units(values, self.scalings) if isinstance(self.stepper.module, Linear) else values
 
-    # --- members, and going on ---
+    # --- members and state ---
 
     def select(self, keep: Sequence[int]) -> Loop:
         """A loop of some members, in this order, that goes on from here; this one must not go on."""

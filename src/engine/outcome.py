@@ -25,5 +25,5 @@ class Outcome:
 
     @property
     def diverged(self) -> bool:
-        """Whether its loss has."""
+        """Whether it ended because its loss diverged."""
         return self.cause in ("loss", "start")

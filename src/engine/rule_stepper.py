@@ -144,7 +144,7 @@ class RuleStepper(Stepper):
 
     @torch.no_grad()
     def load(self, state: State) -> None:
-        """Go on from it."""
+        """Go on from a state of these members, bit for bit; values are copied."""
         leaves = dict(state.leaves)
         if self.size < len(self.flat):
             leaves = {name: chosen(leaf, self._rows(range(self.size))) for name, leaf in leaves.items()}
@@ -156,7 +156,7 @@ class RuleStepper(Stepper):
 
     @torch.no_grad()
     def select(self, keep: Sequence[int]) -> RuleStepper:
-        """Of some members, going on from here."""
+        """A stepper of some members, in this order, that goes on from here with copies."""
         rows = self._rows(keep)
         where = torch.tensor(rows, device=self.flat.device)
         flat, clip = self.flat[where], self.treatment.clip

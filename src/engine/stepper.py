@@ -31,7 +31,7 @@ class State:
     leaves: Mapping[str, Leaf]
 
     def select(self, keep: Sequence[int]) -> State:
-        """Of some members, in this order; copies of tensors, the same opaque values."""
+        """The state of some members, in this order; copies of tensors, the same opaque values."""
         return State(self.step[list(keep)], {name: chosen(leaf, keep) for name, leaf in self.leaves.items()})
 
     def where(self, take: Tensor, other: State) -> State:
@@ -181,11 +181,11 @@ class Stepper:
         raise NotImplementedError
 
     def load(self, state: State) -> None:
-        """Go on from it."""
+        """Go on from a state of these members, bit for bit."""
         raise NotImplementedError
 
     def select(self, keep: Sequence[int]) -> Stepper:
-        """Of some members, in this order, going on from here."""
+        """A stepper of some members, in this order, that goes on from here."""
         raise NotImplementedError
 
     def member(self, state: State, index: int) -> dict[str, Any]:

@@ -178,12 +178,12 @@ class TorchStepper(Stepper):
             self.update.scheduler.load_state_dict(copy.deepcopy(schedule))
 
     def select(self, keep: Sequence[int]) -> TorchStepper:
-        """The one."""
+        """This stepper: it has one member."""
         assert list(keep) == [0]
         return self
 
     def member(self, state: State, index: int) -> dict[str, Any]:
-        """It, in torch's layout."""
+        """The one member in torch's own layout, as a checkpoint keeps it: see `Stepper.member`."""
         kept, leaves = self.module.state_dict(), dict[str, Any](state.leaves)
         (schedule,) = leaves["schedule"]
         return {

@@ -46,7 +46,7 @@ class GradientNorm(Watcher):
     """The norm of the gradient over all training rows, before any clipping: the curve `gradient_norm`."""
 
     def curves(self, loop: Loop) -> Mapping[str, Tensor]:
-        """It."""
+        """Values `[P]` float64, over all rows also where a step sees a batch."""
         gradients = loop.stepper.gradients("train")
         return {"gradient_norm": norms(gradients, loop.stepper.size).detach().double().cpu()}
 

@@ -85,7 +85,7 @@ class Member:
 
     @property
     def config(self) -> Config:
-        """Of the run."""
+        """The config of the run."""
         return self.spec.config
 
 
@@ -172,7 +172,11 @@ def _data_section(config: Config) -> dict[str, Any]:
 
 
 def build_problem(config: Config) -> Problem:
-    """Draw or read the data."""
+    """Draw or read the data.
+
+    Raises:
+        LabError: they do not fit into memory or into the run's dtype, or a file cannot be read.
+    """
     with _fitting_memory("data"):
         problem = instantiate(_data_section(config), _convert_="all").problem()
     unit = problem.scaling.loss_scale() if problem.scaling else torch.ones(1)
@@ -304,7 +308,16 @@ def build_loop(
     leave: Callable[[Loop], None] = lambda loop: None,
     tell: Callable[[int], None] = lambda steps: None,
 ) -> Loop:
-    """Control of these members."""
+    """The loop over members `[P]`, with when a loss of theirs has diverged and the units of their data.
+
+    Args:
+        stepper: of the members.
+        members: as they were built.
+        ids: what each is called.
+        intervals: when something happens.
+        leave: takes the loop of those who have ended.
+        tell: takes how many run-steps were taken, after every block.
+    """
     configs, scalings, device = [m.config for m in members], [m.problem.scaling for m in members], stepper.data.device
     factors = [c.trainer.divergence_factor for c in configs]
     units = [1.0 if scaling is None else float(scaling.loss_scale()[0]) for scaling in scalings]

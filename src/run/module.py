@@ -33,7 +33,7 @@ class Descent(L.LightningModule):
         about: what a checkpoint keeps of the run; of a run with events.
         file: its `metrics.csv`; None in all but the first of several processes.
         hyperparameters: what loggers show of the config, flat.
-        resume: what it goes on from.
+        resume: the checkpoint that is loaded before the first step; None: the run begins.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Descent(L.LightningModule):
 
     @property
     def stepper(self) -> TorchStepper:
-        """Of a run with events."""
+        """The stepper of a run with events, with its one member's optimizer."""
         assert isinstance(self.loop.stepper, TorchStepper)
         return self.loop.stepper
 
@@ -242,5 +242,5 @@ class LabDataModule(L.LightningDataModule):
         return range(1) if self.validates else []
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Nothing to move."""
+        """Give the range back: it has no tensors."""
         return batch

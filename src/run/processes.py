@@ -1,4 +1,8 @@
-"""Several processes for one run (ddp): started by torch's own elastic launcher, on this machine."""
+"""Several processes for one run (ddp): started by torch's own elastic launcher, on this machine.
+
+`torch.multiprocessing.spawn` would do with less, but it imports the main module anew in every process: a script that
+calls `src.run.run` outside `if __name__ == "__main__"` would start itself over and over.
+"""
 
 import logging
 import os

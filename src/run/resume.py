@@ -24,7 +24,7 @@ class Resume:
     """The checkpoint that a run by itself goes on from, and what it takes over beside the state.
 
     Attributes:
-        path: of it.
+        path: where it is.
         checkpoint: what it holds.
         in_place: an unfinished run whose command was typed again goes on in its own directory.
         start: the checkpoint in which its descent started, for theory; None: the initial weights.

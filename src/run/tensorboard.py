@@ -80,7 +80,7 @@ class Clock:
     seconds_a_step: float = 0.0
 
     def at(self, step: int) -> float:
-        """Seconds since the epoch."""
+        """When that step was taken, in seconds since the epoch."""
         return self.began + step * self.seconds_a_step
 
 

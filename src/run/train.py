@@ -36,7 +36,7 @@ Tell = Callable[[int, int], None]
 
 
 def quiet(runs: int, steps: int) -> None:
-    """Tell nobody."""
+    """For those who want to know nothing of progress."""
 
 
 def train(

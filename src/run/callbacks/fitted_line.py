@@ -20,7 +20,7 @@ class FittedLine(EveryNSteps):
     """Data, the line that fits so far and the true line, as a figure in TensorBoard; for data with one feature."""
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
-        """Draw and log it."""
+        """Log the figure; nothing of data with more than one feature or target."""
         boards = tensorboards(trainer)
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
         if not boards or datamodule.problem.inputs != 1 or datamodule.problem.outputs != 1:

@@ -19,7 +19,7 @@ class Histograms(EveryNSteps):
     """Histograms of every parameter and of its gradient over all training rows: `histograms.csv`, and TensorBoard."""
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
-        """Write them."""
+        """Write histograms of what is finite; the first of several processes does."""
         if not trainer.is_global_zero:
             return
         gradients = module.stepper.gradients("train")

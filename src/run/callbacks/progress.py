@@ -40,7 +40,7 @@ class ProgressBar(LightningProgressBar):
         self._enabled = True
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Show it."""
+        """Start the bar at the step that a resumed run goes on from."""
         console = Console(stderr=True)
         if not (self._enabled and console.is_terminal):
             return
@@ -53,7 +53,7 @@ class ProgressBar(LightningProgressBar):
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: L.Trainer, pl_module: Descent, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move it by a block."""
+        """Move the bar by a block of steps, with the loss before the last one."""
         if self._progress is not None:
             loop = pl_module.loop
             loss = "" if loop.last_loss is None else f"loss {float(loop.last_loss[0]) * float(loop.unit[0]):.4g}"
@@ -64,7 +64,7 @@ class ProgressBar(LightningProgressBar):
         self._stop()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
+        """Take the bar away before the error is printed."""
         self._stop()
 
     def _stop(self) -> None:

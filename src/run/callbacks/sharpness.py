@@ -40,12 +40,12 @@ class Sharpness(EveryNSteps):
         self.tolerance, self.max_products = tolerance, max_products
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
-        """Both curves in one chart."""
+        """Have TensorBoard show the curves in one chart."""
         show_together(trainer)
         super().on_train_start(trainer, pl_module)
 
     def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
-        """Record both."""
+        """Record the curves at this step; nothing where the loss or the curvature is not finite."""
         stepper = module.stepper
         rows, update = stepper.data.rows("train"), stepper.update
         try:

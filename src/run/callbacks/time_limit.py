@@ -13,8 +13,8 @@ class TimeLimit(Timer):
     """
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing."""
+        """Keep nothing: a checkpoint does not say how much time was spent."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing."""
+        """Load nothing: the limit is of this session."""
