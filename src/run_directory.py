@@ -93,7 +93,7 @@ class MetricsFile:
         self.path = path
         self.columns = ["step", "train/loss"]
         self._rows: dict[int, dict[str, float]] = {}
-        self._written = self._until = -1
+        self._begun, self._until = False, -1
         if carried is not None and carried.is_file():
             for step, values in read_rows(carried):
                 if step <= until:
@@ -125,25 +125,18 @@ class MetricsFile:
         steps = sorted(step for step in self._rows if before is None or step < before)
         rows = [(step, self._rows.pop(step)) for step in steps]
         fresh = [name for name in dict.fromkeys(key for _, row in rows for key in row) if name not in self.columns]
-        old: list[tuple[int, dict[str, float]]] = []
-        if fresh or self._written < 0:
-            old = list(read_rows(self.path)) if self._written >= 0 else []
-            self.columns += fresh
-        names = self.columns[1:]
-        lines = (
-            [str(step), *(repr(row[name]) if name in row else "" for name in names)] for step, row in [*old, *rows]
-        )
-        text = "".join(f"{','.join(line)}\r\n" for line in lines)
-        if self._written >= 0 and not fresh:
-            with self.path.open("a", newline="", encoding="utf-8") as file:
-                file.write(text)
-        else:
-            half = self.path.with_suffix(".part")
-            with half.open("w", newline="", encoding="utf-8") as file:
+        whole = bool(fresh) or not self._begun
+        if whole and self._begun:
+            rows = [*read_rows(self.path), *rows]
+        self.columns += fresh
+        cells = ((str(step), *(repr(row[n]) if n in row else "" for n in self.columns[1:])) for step, row in rows)
+        target = self.path.with_suffix(".part") if whole else self.path
+        with target.open("w" if whole else "a", newline="", encoding="utf-8") as file:
+            if whole:
                 csv.writer(file).writerow(self.columns)
-                file.write(text)
-            half.replace(self.path)
-        self._written = max([self._written, 0, *steps])
+            file.write("".join(f"{','.join(line)}\r\n" for line in cells))
+        target.replace(self.path)
+        self._begun = True
 
 
 def write_rows(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> None:
@@ -182,6 +175,23 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, float]]]:
             ]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise LabError(f"{path}: it cannot be read as the curves of a run ({error})") from None
+
+
+def check_writable(directory: Path, key: str) -> None:
+    """Refuse a directory that cannot be made or written to.
+
+    Args:
+        directory: it need not be there yet.
+        key: of the config, by which another is chosen.
+
+    Raises:
+        LabError: it is a file, or below one, or permissions forbid it.
+    """
+    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise LabError(f"{there} is a file; choose another {key}")
+    if not os.access(there, os.W_OK):
+        raise LabError(f"{there} cannot be written to; choose another {key}")
 
 
 def discard(error: LabError, existed: bool) -> None:
@@ -258,11 +268,7 @@ class RunDirectory:
         Raises:
             LabError: there is a finished run in it, or no directory can be made there.
         """
-        there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
-        if not there.is_dir():
-            raise LabError(f"{there} is a file; choose another hydra.run.dir")
-        if not os.access(there, os.W_OK):
-            raise LabError(f"{there} cannot be written to; choose another hydra.run.dir")
+        check_writable(self.path, "hydra.run.dir")
         if self.finished:
             raise LabError(f"{self.path} already holds a run; choose another hydra.run.dir, or go on with ckpt_path=")
 

@@ -1,12 +1,11 @@
 """Whether a directory is for this sweep, and for this process alone."""
 
-import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from src.errors import LabError, unwritable
-from src.run_directory import RunDirectory
+from src.run_directory import RunDirectory, check_writable
 from src.sweep.ledger import NAME, numbered
 
 LOCK = ".lock"
@@ -20,11 +19,7 @@ def check_place(directory: Path) -> None:
     Raises:
         LabError: it is a file, cannot be written to, or holds a run or the sweep of another launcher.
     """
-    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise LabError(f"{there} is a file; choose another hydra.sweep.dir")
-    if not os.access(there, os.W_OK):
-        raise LabError(f"{there} cannot be written to; choose another hydra.sweep.dir")
+    check_writable(directory, "hydra.sweep.dir")
     if (directory / NAME).is_file():
         return
     if (
