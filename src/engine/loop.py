@@ -328,7 +328,7 @@ class Loop:
     # --- members and state ---
 
     def select(self, keep: Sequence[int]) -> Loop:
-        """A loop of some members, in this order, that goes on from here; this one must not go on."""
+        """A loop of some members, in this order, that goes on from here with copies of their values."""
         where, some = list(keep), copy.copy(self)
         some._watched_at = dict(self._watched_at)
         some.stepper = self.stepper.select(where)
