@@ -6,11 +6,8 @@ import json
 import math
 import os
 import platform
-import re
 import shlex
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +17,7 @@ from typing import Any, Literal
 from rich.table import Table
 from rich.text import Text
 
+from src.config.overrides import quoted
 from src.errors import LabError
 
 Status = Literal["completed", "diverged"]
@@ -191,15 +189,6 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, float]]]:
         raise LabError(f"{path}: it cannot be read as the curves of a run ({error})") from None
 
 
-def discard(error: LabError, existed: bool) -> None:
-    """Take away what a run that never began has left: its config, and its directory if it was made for it."""
-    if error.directory is None or any(path.name != ".hydra" for path in error.directory.iterdir()):
-        return
-    shutil.rmtree(error.directory / ".hydra", ignore_errors=True)
-    if not existed:
-        error.directory.rmdir()
-
-
 @dataclass(frozen=True)
 class RunDirectory:
     """Where the files of a run are."""
@@ -258,20 +247,6 @@ class RunDirectory:
     def finished(self) -> bool:
         """Whether the run in it has ended."""
         return self.result_path.is_file()
-
-    def check_free(self) -> None:
-        """Refuse to write over a finished run; an unfinished one with a checkpoint goes on.
-
-        Raises:
-            LabError: there is a finished run in it, or no directory can be made there.
-        """
-        there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
-        if not there.is_dir():
-            raise LabError(f"{there} is a file; choose another hydra.run.dir")
-        if not os.access(there, os.W_OK):
-            raise LabError(f"{there} cannot be written to; choose another hydra.run.dir")
-        if self.finished:
-            raise LabError(f"{self.path} already holds a run; choose another hydra.run.dir, or go on with ckpt_path=")
 
     def result(self) -> Result:
         """The result that is in it."""
@@ -472,16 +447,3 @@ def _numbers(result: Result, values: Mapping[str, Any]) -> dict[str, float]:
                     places = [result.targets[index]] * several
                 numbers[f"{name}[{', '.join(places)}]" if places else name] = math.nan if value is None else value
     return numbers
-
-
-def quoted(value: str) -> str:
-    """A value as Hydra's grammar takes it: in quotes where a plain word would be read otherwise."""
-    if re.fullmatch(r"[\w./:+-]+", value, re.ASCII):
-        return value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    return f"'{escaped}'"
-
-
-def python_command(overrides: list[str]) -> str:
-    """The command that a shell would take for these overrides."""
-    return shlex.join([Path(sys.executable).name, "-m", "src.train", *overrides])

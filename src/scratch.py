@@ -22,13 +22,15 @@ from rich.console import Console
 from rich.table import Column, Table
 from torch import Tensor, nn
 
+from src.config.check_run import check_run
 from src.config.classes import load
-from src.config.compose import check_run, compose, parsed
+from src.config.compose import compose
+from src.config.overrides import parsed
 from src.config.schema import Config, Linear, TwoLayer, check
 from src.data.blocks import BatchOrder
 from src.engine.loop import Loop
 from src.engine.watchers import Watcher
-from src.errors import LabError, told
+from src.errors import LabError, exit_on_error
 from src.models.activations import ACTIVATIONS
 from src.run import build
 from src.run.module import Descent, LabDataModule
@@ -526,7 +528,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--every", type=int, metavar="N", help="print every N steps (default: about ten times)")
     parser.add_argument("overrides", nargs="*", help="what to solve, such as experiment=noisy_line")
     arguments = parser.parse_intermixed_args(words)
-    with told():
+    with exit_on_error():
         config = _config(arguments.overrides)
         every = max(1, config.trainer.max_steps // 10) if arguments.every is None else arguments.every
         if every < 1:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from src.config import schema
-from src.config.compose import compose, parsed
-from src.errors import LabError, nearest, told
+from src.config.compose import compose
+from src.config.overrides import parsed
+from src.errors import LabError, exit_on_error, nearest
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -89,7 +90,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("key=value", nargs="*", help="the optimizer, as python -m src.train takes it (default: sgd)")
     overrides = vars(parser.parse_args(words))["key=value"]
-    with told():
+    with exit_on_error():
         maker = maker_of(overrides)
         from rich.console import Console
 

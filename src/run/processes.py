@@ -14,7 +14,7 @@ from pathlib import Path
 from torch import nn
 
 from src.config.schema import Config
-from src.errors import FULL_ERROR, LabError, told
+from src.errors import FULL_ERROR, LabError, exit_on_error
 from src.models import Custom
 from src.run.build import RunSpec
 from src.run_directory import RunDirectory
@@ -104,7 +104,7 @@ def _work(path: str) -> None:
     from src.run.train import train
 
     asked = json.loads(Path(path).read_text(encoding="utf-8"))
-    with told():
+    with exit_on_error():
         config = Config.model_validate(asked["config"])
         spec = RunSpec(config, Path(asked["directory"]), asked["command"])
         (outcome,) = train([spec], choose_stepper(config, alone=True))

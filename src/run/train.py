@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from src.config.check_run import check_free
 from src.engine import checkpoint as checkpoints
 from src.engine.choice import Choice
 from src.engine.gradient_check import check_gradients
@@ -145,7 +146,7 @@ class _Training:
 
     def _train_alone(self, spec: RunSpec) -> None:
         config, where = spec.config, RunDirectory(spec.directory)
-        where.check_free()
+        check_free(spec.directory)
         going_on = GoingOn.of(spec)
         member, stepper = self._ready(going_on)
         if config.trainer.strategy == "ddp" and not launched():

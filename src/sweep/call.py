@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from src.config.compose import is_group, parsed
+from src.config.compose import is_group
+from src.config.overrides import parsed
 from src.config.schema import WrongValuesError, flat, shown
 from src.errors import LabError
 from src.sweep.jobs import Composer, Job, followers

@@ -23,10 +23,7 @@ Attempt = Callable[[], Any]
 
 
 def mistakes(configs: Iterable[Config]) -> Counter[str]:
-    """What would fail in these runs before their first step, each with how many of them it concerns.
-
-    A file that is not there is no mistake of the grid: its run fails, and can be tried again once it is.
-    """
+    """What would fail in these runs before their first step, each with how many of them it concerns."""
     tried: dict[Hashable, str | None] = {}
     found = Counter[str]()
     for config in configs:
