@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from src.config.check_run import check_run
 from src.config.classes import load
 from src.config.compose import compose
+from src.config.models import Linear, TwoLayer
 from src.config.overrides import parsed
-from src.config.schema import Config, Linear, TwoLayer, check
+from src.config.schema import Config, check
 from src.data.blocks import BatchOrder
 from src.engine.loop import Loop
 from src.engine.watchers import Watcher

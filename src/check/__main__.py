@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from src.config import schema
 from src.config.compose import compose
 from src.config.overrides import parsed
+from src.config.section import shown
 from src.errors import LabError, exit_on_error, nearest
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _check_word(word: str) -> None:
 
 def told_of(maker: "Maker") -> str:
     """The class and its numbers, in a line."""
-    numbers = ", ".join(f"{key} {schema.shown(value)}" for key, value in maker.numbers.items())
+    numbers = ", ".join(f"{key} {shown(value)}" for key, value in maker.numbers.items())
     return f"{maker.path}{f' ({numbers})' if numbers else ''}"
 
 

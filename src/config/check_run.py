@@ -8,9 +8,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from src.config.data import Table
 from src.config.overrides import parsed
 from src.config.resume import check_in_place
-from src.config.schema import Config, Table, check, shown, unresolved
+from src.config.schema import Config, check, unresolved
+from src.config.section import shown
 from src.config.table_file import table_file
 from src.errors import LabError
 

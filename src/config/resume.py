@@ -11,7 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.config.compose import compose, is_group
 from src.config.overrides import parsed, quoted
-from src.config.schema import Config, check, flat, shown
+from src.config.schema import Config, check, flat
+from src.config.section import shown
 from src.errors import LabError, one_line
 
 

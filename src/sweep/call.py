@@ -7,7 +7,8 @@ from typing import Any
 
 from src.config.compose import is_group
 from src.config.overrides import parsed
-from src.config.schema import WrongValuesError, flat, shown
+from src.config.schema import WrongValuesError, flat
+from src.config.section import shown
 from src.errors import LabError
 from src.sweep.jobs import Composer, Job, followers
 

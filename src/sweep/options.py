@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
-from src.config.schema import Section, wrong_values
+from src.config.schema import wrong_values
+from src.config.section import Section
 
 
 class Sweeping(Section):

@@ -9,7 +9,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from src.config.schema import Config, Noise, Points, Table
+from src.config.data import Noise, Points, Table
+from src.config.schema import Config
 from src.optim.stacked_rule import program as optimizer_program
 
 FREE: Mapping[str, frozenset[str]] = {

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from src.config.compose import CONF, compose
-from src.config.schema import Activation, Config, check, shown
+from src.config.schema import Config, check
+from src.config.section import Activation, shown
 from src.errors import LabError
 
 NEEDED = {
