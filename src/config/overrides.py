@@ -89,6 +89,8 @@ def _fields(prefix: str, section: type[BaseModel]) -> Iterator[tuple[str, Any]]:
         for part in _parts(field.annotation):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 yield from _fields(f"{key}.", part)
+    for kind in section.__subclasses__():
+        yield from _fields(prefix, kind)
 
 
 def _parts(annotation: Any) -> Iterator[Any]:

@@ -15,7 +15,6 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config.check_run import check_files
 from src.config.compose import compose, is_group
 from src.config.overrides import parsed
 from src.config.schema import Config, Part, Section, check_plain, digest, missing_keys
@@ -84,11 +83,10 @@ class Composer:
             swept: those of them that tell the jobs of the sweep apart.
 
         Raises:
-            LabError: an option, a key or a file that is not there, or a value that is not allowed.
+            LabError: an option or key that is not there, or a value that is not allowed.
         """
         raw = self.compose(words)
         config = self.check(raw)
-        check_files(config)
         return Job(tuple(words), tuple(swept), raw, config, _fingerprint(config))
 
     def compose(self, job: Sequence[str]) -> Tree:

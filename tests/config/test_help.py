@@ -15,7 +15,7 @@ NEEDED = {
     "data=table": ("data.path=houses.csv", "data.target=price"),
     "model=custom": ("model._target_=mypackage.Net",),
 }
-GROUPS = ("data", "model", "optimizer", "scheduler", "trainer", "logger", "callbacks")
+GROUPS = sorted({path.name for path in CONF.iterdir() if path.is_dir()} - {"hydra", "experiment", "debug", "sweep"})
 CHOICES = [
     f"{group}=[{path.stem}]" if group in SEVERAL else f"{group}={path.stem}"
     for group in GROUPS
