@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config.overrides import is_text, parsed, quote_texts, quoted
-from src.config.schema import unresolved
 from src.config.section import shown
+from src.config.sentences import unresolved
 from src.errors import LabError, nearest
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

@@ -7,13 +7,13 @@ below checks, and every section keeps the `_target_` that `src/run/build.py` bui
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
+    BeforeValidator,
     Discriminator,
     Field,
     NonNegativeInt,
@@ -27,7 +27,8 @@ from pydantic import (
 from src.config.data import Diabetes, Features, Line, Noise, Points, Random, Table, Teacher
 from src.config.models import CustomModel, Linear, Surface, TwoLayer
 from src.config.section import ClassPath, NotNegative, Number, Open, Positive, Section, Seed, shown
-from src.errors import LabError, nearest
+from src.config.sentences import message, missing_keys, unresolved, wrong_values
+from src.errors import LabError
 
 
 class Optimizer(Open):
@@ -42,6 +43,24 @@ class Optimizer(Open):
         return {key: value for key, value in super().arguments().items() if key != "lr" or value is not None}
 
 
+WATCHERS = (
+    "src.run.callbacks.Checkpoint",
+    "src.run.callbacks.EarlyStopping",
+    "lightning.pytorch.callbacks.EarlyStopping",
+)
+"""Callbacks that act on a metric."""
+TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
+
+
+def _steps(value: Any) -> Any:
+    if type(value) is int and value > 0:
+        return value
+    raise ValueError("must be a number of steps above 0")
+
+
+STEPS = TypeAdapter[Any](Annotated[int, BeforeValidator(_steps)])
+MODE = TypeAdapter[Any](Literal["min", "max"])
+RUNS = TypeAdapter[Any](Literal["best", "all"])
 KNOWN: dict[str, TypeAdapter[Any]] = {
     **dict.fromkeys(("max_lr", "gamma", "factor", "tolerance"), TypeAdapter(Positive)),
     **dict.fromkeys(("eta_min", "min_lr"), TypeAdapter(NotNegative)),
@@ -50,30 +69,49 @@ KNOWN: dict[str, TypeAdapter[Any]] = {
     "min_delta": TypeAdapter(Number),
     "stopping_threshold": TypeAdapter(Number | None),
 }
-"""Keys of schedules and callbacks that mean the same in every class of torch, Lightning and this project."""
+"""Keys that mean the same in every schedule and callback of torch, Lightning and this project."""
 
 
-def _check_known(section: "Scheduler | Part") -> None:
-    if not section.target_.startswith(("torch.", "lightning.", "src.")):
-        return
-    for key, value in (section.model_extra or {}).items():
-        try:
-            if key in KNOWN:
-                KNOWN[key].validate_python(value, strict=True)
-        except ValidationError as error:
-            raise ValueError(f".{key}={shown(value)}: {_must(error.errors()[0]['msg'])}") from None
-
-
-class Scheduler(Open):
-    """How the learning rate changes with the steps."""
+class Part(Open):
+    """A class and whatever it takes: a schedule, a callback, a logger."""
 
     target_: ClassPath = Field(alias="_target_")
-    partial_: Literal[True] = Field(True, alias="_partial_")
 
     @model_validator(mode="after")
-    def _keys(self) -> "Scheduler":
-        _check_known(self)
+    def _keys(self) -> "Part":
+        for key, value in (self.model_extra or {}).items():
+            try:
+                if (known := self._known(key)) is not None:
+                    known.validate_python(value, strict=True)
+            except ValidationError as error:
+                raise ValueError(f".{key}={shown(value)}: {message(error.errors()[0])}") from None
         return self
+
+    def _known(self, key: str) -> TypeAdapter[Any] | None:
+        """What a key of this class has to be, where not only the class knows."""
+        if key.startswith("every_n"):
+            return STEPS
+        if key == "mode" and self.target_ in WATCHERS:
+            return MODE
+        if key == "runs" and self.target_ == TENSORBOARD:
+            return RUNS
+        return KNOWN.get(key) if self.target_.startswith(("torch.", "lightning.", "src.")) else None
+
+    @property
+    def runs(self) -> str | None:
+        """Of TensorBoard's logger, which runs of a sweep have it: `best` or `all`; None where nothing is said of it."""
+        return (self.model_extra or {}).get("runs") if self.target_ == TENSORBOARD else None
+
+    def arguments(self) -> dict[str, Any]:
+        """Without what is said to a sweep, not to the class."""
+        section = super().arguments()
+        return {key: value for key, value in section.items() if key != "runs" or self.target_ != TENSORBOARD}
+
+
+class Scheduler(Part):
+    """How the learning rate changes with the steps."""
+
+    partial_: Literal[True] = Field(True, alias="_partial_")
 
 
 class Trainer(Section):
@@ -99,43 +137,6 @@ class Trainer(Section):
         if self.devices > 1 and self.strategy != "ddp":
             raise ValueError(f"trainer.devices={self.devices} needs trainer=ddp: more processes share every batch")
         return self
-
-
-WATCHERS = (
-    "src.run.callbacks.Checkpoint",
-    "src.run.callbacks.EarlyStopping",
-    "lightning.pytorch.callbacks.EarlyStopping",
-)
-"""Callbacks that act on a metric."""
-TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
-
-
-class Part(Open):
-    """A callback or a logger: a class and whatever it takes."""
-
-    target_: ClassPath = Field(alias="_target_")
-
-    @model_validator(mode="after")
-    def _keys(self) -> "Part":
-        _check_known(self)
-        for key, value in (self.model_extra or {}).items():
-            if key.startswith("every_n") and not (type(value) is int and value > 0):
-                raise ValueError(f".{key}={shown(value)}: must be a number of steps above 0")
-            if key == "mode" and self.target_ in WATCHERS and value not in ("min", "max"):
-                raise ValueError(f".{key}={shown(value)}: must be 'min' or 'max'")
-            if key == "runs" and self.target_ == TENSORBOARD and value not in ("best", "all"):
-                raise ValueError(f".{key}={shown(value)}: must be 'best' or 'all'")
-        return self
-
-    @property
-    def runs(self) -> str | None:
-        """Of TensorBoard's logger, which runs of a sweep have it: `best` or `all`; None where nothing is said of it."""
-        return (self.model_extra or {}).get("runs") if self.target_ == TENSORBOARD else None
-
-    def arguments(self) -> dict[str, Any]:
-        """Without what is said to a sweep, not to the class."""
-        section = super().arguments()
-        return {key: value for key, value in section.items() if key != "runs" or self.target_ != TENSORBOARD}
 
 
 def _by_target(known: dict[str, str], other: str | None) -> Discriminator:
@@ -170,16 +171,7 @@ AnyModel = Annotated[
     | Annotated[CustomModel, Tag("Custom")],
     _by_target({f"src.models.{name}": name for name in ("Linear", "TwoLayer", "Surface")}, "Custom"),
 ]
-_TAGS = {
-    *("Line", "Features", "Points", "Random", "Teacher", "Noise", "Table", "Diabetes"),
-    *("Linear", "TwoLayer", "Surface", "Custom"),
-}
-
-
 LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
-_NUMERIC = ("float_type", "int_type", "bool_type")
-
-
 _WATCHING = (
     *("Checkpoint", "FittedLine", "GradientNorm", "Histograms", "LearningRate", "Parameters", "ProgressBar"),
     "Sharpness",
@@ -288,18 +280,6 @@ def _digest_of_file(path: str, changed: int, size: int) -> str | None:
         return None
 
 
-class WrongValuesError(LabError):
-    """Values that are not allowed: `args` are the sentences, one for each."""
-
-    def __str__(self) -> str:
-        return "; ".join(self.args)
-
-
-def wrong_values(error: ValidationError, given: dict[str, Any], prefix: str = "") -> WrongValuesError:
-    """What pydantic found wrong with `given`, its keys told with `prefix` before them."""
-    return WrongValuesError(*(prefix + _sentence(one, given) for one in _distinct(error.errors())))
-
-
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Nested keys joined by dots; a list, and a section without keys, is a value."""
     if isinstance(tree, dict) and tree:
@@ -330,12 +310,6 @@ def check(composed: DictConfig) -> Config:
     return check_plain({str(key): value for key, value in plain.items()})
 
 
-def missing_keys(keys: Sequence[str]) -> str:
-    """The sentence for keys that have to be said."""
-    hint = {"data.path": "data.path=houses.csv", "data.target": "data.target=price"}
-    return f"missing: {', '.join(keys)} (say {' '.join(hint.get(key, f'{key}=...') for key in keys)})"
-
-
 def check_plain(plain: dict[str, Any]) -> Config:
     """A config of plain values, nothing missing and nothing to be resolved, checked by the schema.
 
@@ -347,52 +321,3 @@ def check_plain(plain: dict[str, Any]) -> Config:
         return Config.model_validate(sections)
     except ValidationError as error:
         raise wrong_values(error, sections) from None
-
-
-def unresolved(error: OmegaConfBaseException) -> str:
-    """A sentence for a value that OmegaConf cannot give: an interpolation that leads nowhere, say."""
-    reason = str(error).partition("\n")[0]
-    return f"{error.full_key}: {reason}" if error.full_key else reason
-
-
-def _must(message: str) -> str:
-    """Pydantic's "Input should be ..." as "must be ..."."""
-    message = message.removeprefix("Input ").removeprefix("should ")
-    return message if message.startswith("must") else f"must {message}"
-
-
-def _distinct(errors: Sequence[Any]) -> list[Any]:
-    """Without those that repeat what is wrong with `seed`, which other seeds are taken from."""
-    wrong = [error["input"] for error in errors if error["loc"] == ("seed",)]
-
-    def repeats(error: Any) -> bool:
-        where = error["loc"]
-        return len(where) > 1 and str(where[-1]).endswith("seed") and error["input"] in wrong
-
-    return [error for error in errors if not repeats(error)]
-
-
-def _sentence(error: Any, config: dict[str, Any]) -> str:
-    where = [str(part) for part in error["loc"] if str(part) not in _TAGS]
-    path, given = ".".join(where), error["input"]
-    section: Any = config
-    for part in where[:-1]:
-        section = section.get(part, {}) if isinstance(section, dict) else {}
-    if error["type"] == "extra_forbidden":
-        others = [key for key in section if key != where[-1]]
-        return f"{path}: there is no such key{nearest(where[-1], others, '.'.join(where[:-1]))}"
-    if error["type"] == "missing":
-        return f"{path} is missing"
-    if error["type"].startswith("union_tag") and isinstance(given, dict):
-        known = "src.data.Line, Features, Points, Random, Teacher, Noise, Table or Diabetes"
-        return f"{path}._target_={shown(given.get('_target_'))}: must be {known}"
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] in ("model_type", "dict_type") or error["type"].startswith("union_tag"):
-        message = "must be a section of keys"
-    elif error["type"] == "value_error" and isinstance(given, dict) and not message.startswith("must"):
-        # a validator of a whole section says itself which key it means: in full, or from the section on
-        return f"{path}{message}" if message.startswith(".") else message
-    elif error["type"] != "value_error":
-        message = _must(message)
-    text = f"'{given}'" if isinstance(given, str) and error["type"] in _NUMERIC else shown(given)
-    return f"{path}={text}: {message}"

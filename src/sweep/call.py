@@ -8,8 +8,9 @@ from typing import Any
 from src.config.check_run import check_files
 from src.config.compose import is_group
 from src.config.overrides import parsed
-from src.config.schema import WrongValuesError, flat
+from src.config.schema import flat
 from src.config.section import shown
+from src.config.sentences import WrongValuesError
 from src.errors import LabError
 from src.sweep.jobs import Composer, Job, followers
 
