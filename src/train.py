@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.config.check_run import check_files, check_run, check_sweep_overrides
 from src.config.compose import CONF, compose, explain
 from src.config.help import help_text
-from src.config.overrides import quote_texts
+from src.config.overrides import quote_texts, quoted
 from src.config.resume import with_checkpoint
 from src.config.schema import check
 from src.errors import FULL_ERROR, LabError, exit_on_error, one_line, writing
@@ -59,7 +59,10 @@ def find_plugins() -> None:
 
 
 def _follow(arguments: Namespace) -> None:
-    overrides = with_checkpoint(quote_texts(arguments.overrides))
+    given = list(arguments.overrides)
+    if arguments.config_dir:  # as a word it is there for whoever composes, now and when the run goes on
+        given.insert(0, f"hydra.searchpath=[{quoted(f'file://{Path(arguments.config_dir).absolute()}')}]")
+    overrides = with_checkpoint(quote_texts(given))
     flags = [word for word in sys.argv[1:] if word not in arguments.overrides]
     sys.argv[1:] = [*flags, *overrides]
     if arguments.help:

@@ -264,6 +264,25 @@ def test_a_class_of_ones_own_on_the_default_group_just_works(own: Path) -> None:
     assert mine.parameters == run([*words, "hydra.run.dir=sgd"]).parameters
 
 
+# --- options of one's own ---
+
+
+@pytest.mark.parametrize("flag", ["--config-dir={}", "hydra.searchpath=['file://{}']"])
+def test_options_in_a_folder_of_ones_own_are_found_alone_in_a_sweep_and_on_resume(
+    typed: Callable[..., None], tmp_path: Path, flag: str
+) -> None:
+    folder = tmp_path / "my options"
+    (folder / "experiment").mkdir(parents=True)
+    (folder / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 5\ntrainer: {max_steps: 10}\n")
+    words = [flag.format(folder), "experiment=mine", "logger=none", "callbacks.progress_bar=null"]
+    typed(*words, "hydra.run.dir=alone")
+    typed("ckpt_path=alone/checkpoints/last.ckpt", "trainer.max_steps=20", "hydra.run.dir=on")
+    typed("-m", *words, "optimizer.lr=0.1,0.2", "hydra.sweep.dir=sweep", "hydra.sweeper.report=false")
+    results = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.rglob("result.json")}
+    ends = {name: (one["seed"], one["steps"]) for name, one in results.items()}
+    assert ends == {"alone": (5, 10), "on": (5, 20), "0": (5, 10), "1": (5, 10)}
+
+
 # --- nothing is written over ---
 
 

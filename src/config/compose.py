@@ -15,7 +15,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config.overrides import is_text, parsed, quote_texts, quoted
+from src.config.overrides import TEXTS, parsed, quote_texts, quoted
 from src.config.section import shown
 from src.config.sentences import unresolved
 from src.errors import LabError, nearest
@@ -49,7 +49,7 @@ def _check_one(override: Override) -> None:
     line, group = override.input_line, override.key_or_group
     if override.is_sweep_override():
         hint = f"; together: {group}=[...]" if group in SEVERAL else ""
-        if is_text(group):
+        if group in TEXTS:
             hint = f'; one value with a comma in it: "{group}={quoted(str(line).partition("=")[2])}"'
         raise LabError(f"{line}: several values need a multirun: add -m{hint}")
     value = override.value()
@@ -101,6 +101,10 @@ def compose(overrides: Sequence[str]) -> DictConfig:
         raise LabError(explain(error, overrides)) from None
 
 
+NO_SUCH_KEY = ("Could not find", "Could not override", "does not exist", "No match")
+"""How Hydra says so."""
+
+
 def explain(error: Exception, overrides: Sequence[str]) -> str:
     """One sentence for what Hydra or OmegaConf could not compose."""
     if isinstance(error, OmegaConfBaseException):
@@ -121,9 +125,7 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
                     f"+{key}: the config has this key already; leave out the +, "
                     f"or say ++{key}=..., which sets it whether it is there or not"
                 )
-            if any(
-                words in message for words in ("Could not find", "Could not override", "does not exist", "No match")
-            ):
+            if any(words in message for words in NO_SUCH_KEY):
                 deeper = getattr(error.__cause__, "full_key", None) or ""  # of key={a:1,b:2} the one that is meant
                 key = deeper if deeper.startswith(f"{key}.") else key
                 return f"{key}: there is no such key{_hint(key, overrides)}"
@@ -137,9 +139,8 @@ def _hint(key: str, overrides: Sequence[str]) -> str:
     section, _, rest = key.partition(".")
     name = rest.partition(".")[0]
     there = _known(key, overrides)
-    known = [
-        one for one in there if (section == "hydra" or not one.startswith("hydra.")) and not key.startswith(f"{one}.")
-    ]
+    known = [one for one in there if section == "hydra" or not one.startswith("hydra.")]
+    known = [one for one in known if not key.startswith(f"{one}.")]
     if section in SEVERAL and name in _options(section) and f"{section}.{name}" not in there:
         return f" without {section}=[{name}], which adds it"
     parent, _, last = key.rpartition(".")

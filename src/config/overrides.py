@@ -3,20 +3,17 @@
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from pydantic import BaseModel
 
-from src.config.schema import Config
 from src.errors import LabError
 
+TEXTS = ("ckpt_path", "data.path", "data.target", "data.features")
+"""Keys that are texts, or lists of texts, whatever is typed."""
 ELEMENT = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|[^][,'"]+""")
 """Of a value: what is in quotes, or a stretch without quotes, brackets and commas."""
 
@@ -51,7 +48,7 @@ def quoted(value: str) -> str:
 
 def quote_texts(words: Sequence[str]) -> list[str]:
     """Put in quotes what is to be a text and would be read as a number: `data.target=1.50` is a column of that name."""
-    return [_quote_numbers(word) if is_text(word.partition("=")[0]) else word for word in words]
+    return [_quote_numbers(word) if word.lstrip("+").partition("=")[0] in TEXTS else word for word in words]
 
 
 def _quote_numbers(word: str) -> str:
@@ -65,38 +62,6 @@ def _quote_numbers(word: str) -> str:
 
     key, equals, value = word.partition("=")
     return word if re.search("[({]", value) else key + equals + ELEMENT.sub(quote, value)
-
-
-def is_text(key: str) -> bool:
-    """Whether a key of the config is a text or a list of texts, in every section that has it."""
-    return key.lstrip("+") in _texts()
-
-
-@cache
-def _texts() -> frozenset[str]:
-    kinds: dict[str, set[bool]] = {}
-    for key, annotation in _fields("", Config):
-        inside = set(_parts(annotation))
-        kinds.setdefault(key, set()).add(str in inside and inside <= {str, NoneType})
-    return frozenset(key for key, texts in kinds.items() if texts == {True})
-
-
-def _fields(prefix: str, section: type[BaseModel]) -> Iterator[tuple[str, Any]]:
-    """Every field of a section and of those below it, of each kind that they can be of."""
-    for name, field in section.model_fields.items():
-        key = f"{prefix}{field.alias or name}"
-        yield key, field.annotation
-        for part in _parts(field.annotation):
-            if isinstance(part, type) and issubclass(part, BaseModel):
-                yield from _fields(f"{key}.", part)
-    for kind in section.__subclasses__():
-        yield from _fields(prefix, kind)
-
-
-def _parts(annotation: Any) -> Iterator[Any]:
-    """The types that an annotation is put together from."""
-    inner = get_args(annotation)
-    yield from (part for one in inner for part in _parts(one)) if inner else (annotation,)
 
 
 def python_command(overrides: Sequence[str]) -> str:

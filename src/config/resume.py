@@ -34,13 +34,16 @@ def with_checkpoint(overrides: Sequence[str]) -> list[str]:
     if not checkpoint.is_file():
         raise LabError(f"ckpt_path={checkpoint}: there is no such file")
     run = checkpoint.resolve().parent.parent
-    recorded, config = run / ".hydra" / "overrides.yaml", run / ".hydra" / "config.yaml"
+    recorded, config, hydra = (run / ".hydra" / f"{name}.yaml" for name in ("overrides", "config", "hydra"))
     if not (recorded.is_file() and config.is_file()):
         raise LabError(f"ckpt_path={checkpoint}: {run} is not a run directory (it has no .hydra/config.yaml)")
     try:
         words, then = yaml.safe_load(recorded.read_text(encoding="utf-8")) or [], OmegaConf.load(config)
+        of_hydra = OmegaConf.load(hydra).hydra.overrides.hydra if hydra.is_file() else []
     except (yaml.YAMLError, OSError, ValueError) as error:
         raise LabError(f"{run / '.hydra'} cannot be read ({one_line(error)})") from None
+    # where options of the user's own lie
+    words = [*(word for word in of_hydra if word.startswith("hydra.searchpath=")), *words]
     before = [(word, override) for word in words if (override := parsed(word)).key_or_group != "ckpt_path"]
     _check_same_conf([word for word, _ in before], then, run)
 

@@ -50,22 +50,6 @@ class Function:
         return place, math.hypot(place[0] - x, place[1] - y)
 
 
-def _bowl(x: Any, y: Any, m: ModuleType) -> Any:
-    return x * x + y * y
-
-
-def _bowl_gradient(x: Any, y: Any, m: ModuleType) -> tuple[Any, Any]:
-    return 2 * x, 2 * y
-
-
-def _ravine(x: Any, y: Any, m: ModuleType) -> Any:
-    return (x * x + 100 * y * y) / 2
-
-
-def _ravine_gradient(x: Any, y: Any, m: ModuleType) -> tuple[Any, Any]:
-    return 1 * x, 100 * y
-
-
 def _saddle(x: Any, y: Any, m: ModuleType) -> Any:
     well = y * y - 1
     return x * x + well * well / 2
@@ -138,8 +122,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "bowl": Function(
         "x² + y²",
         "De Jong 1975, function F1",
-        _bowl,
-        _bowl_gradient,
+        lambda x, y, m: x * x + y * y,
+        lambda x, y, m: (2 * x, 2 * y),
         minima=((0.0, 0.0),),
         start=(-1.5, 1.0),
         window=((-2.0, 2.0), (-2.0, 2.0)),
@@ -147,8 +131,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "ravine": Function(
         "(x² + 100 y²) / 2",
         "a quadratic of condition number 100; Polyak 1964",
-        _ravine,
-        _ravine_gradient,
+        lambda x, y, m: (x * x + 100 * y * y) / 2,
+        lambda x, y, m: (1 * x, 100 * y),
         minima=((0.0, 0.0),),
         start=(-9.0, 1.0),
         window=((-10.0, 4.0), (-2.0, 2.0)),

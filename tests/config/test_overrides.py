@@ -1,9 +1,15 @@
 """Words: numbers where a text is wanted, and the command for a shell."""
 
+from collections.abc import Iterator
+from types import NoneType
+from typing import Any, get_args
+
 import pytest
+from pydantic import BaseModel
 
 from src.config.compose import compose
-from src.config.overrides import parsed, python_command, quote_texts
+from src.config.overrides import TEXTS, parsed, python_command, quote_texts
+from src.config.schema import Config
 from src.errors import LabError
 
 
@@ -43,6 +49,28 @@ def test_of_a_multirun_every_value_is_what_was_typed() -> None:
 )
 def test_other_words_stay(word: str) -> None:
     assert quote_texts([word]) == [word]
+
+
+def fields(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a section, and of those below it, of each kind that they can be of, with its type."""
+    for name, field in section.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        yield key, field.annotation
+        for part in parts(field.annotation):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from fields(part, f"{key}.")
+    for kind in section.__subclasses__():
+        yield from fields(kind, prefix)
+
+
+def parts(annotation: Any) -> list[Any]:
+    """The types that a type is put together from."""
+    return [part for one in get_args(annotation) for part in parts(one)] or [annotation]
+
+
+def test_what_is_quoted_is_what_the_schema_has_as_a_text() -> None:
+    texts = {key for key, kind in fields(Config) if str in (inside := parts(kind)) and {*inside} <= {str, NoneType}}
+    assert {key for key in texts if not key.endswith("_target_")} - {"model.function"} == set(TEXTS)
 
 
 @pytest.mark.parametrize(
