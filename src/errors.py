@@ -23,7 +23,7 @@ def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
     Args:
         word: what was given.
         choices: what is accepted.
-        inside: the section that the choices are keys of, to be told with them.
+        inside: the section that the choices are keys of, which is said too.
     """
     close = difflib.get_close_matches(word, list(choices), n=5, cutoff=0.6)
     within = f"{inside}." if inside else ""
@@ -41,7 +41,7 @@ def one_line(error: BaseException) -> str:
 
 
 def raised(error: BaseException | None, hides: Callable[[str], bool]) -> str:
-    """What was raised in a user's class, in one line, with the last place where it passed.
+    """What was raised in a user's class, in one line, with the last line of theirs that it passed.
 
     Args:
         error: what was raised.
@@ -50,8 +50,8 @@ def raised(error: BaseException | None, hides: Callable[[str], bool]) -> str:
     text = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
     own = [frame for frame in frames if not hides(frame.filename)]
-    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-    return f"{type(error).__name__}{place}{f': {text}' if text else ''}"
+    where = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    return f"{type(error).__name__}{where}{f': {text}' if text else ''}"
 
 
 def unwritable(error: OSError) -> str:

@@ -32,7 +32,7 @@ PLUGINS = Path(__file__).resolve().parent / "sweep" / "plugin"
 
 
 def main() -> None:
-    """The command: mistakes are told in a sentence before a directory is made; exit status 1."""
+    """The command: a mistake ends in a sentence before a directory is made; exit status 1."""
     # Hydra would print its own errors and exit; this way they come here, and become sentences
     os.environ["HYDRA_FULL_ERROR"] = "1"
     find_plugins()
@@ -42,7 +42,7 @@ def main() -> None:
         arguments = get_args_parser().parse_args()
         try:
             with writing():
-                _follow(arguments)
+                _start(arguments)
         except (HydraException, OmegaConfBaseException) as error:
             if FULL_ERROR:
                 raise
@@ -58,7 +58,7 @@ def find_plugins() -> None:
         Plugins.instance().register(kind)
 
 
-def _follow(arguments: Namespace) -> None:
+def _start(arguments: Namespace) -> None:
     given = list(arguments.overrides)
     if arguments.config_dir:  # as a word it is there for whoever composes, now and when the run goes on
         given.insert(0, f"hydra.searchpath=[{quoted(f'file://{Path(arguments.config_dir).absolute()}')}]")

@@ -138,20 +138,20 @@ def _hint(key: str, overrides: Sequence[str]) -> str:
     """What may have been meant by a key that the chosen groups do not have."""
     section, _, rest = key.partition(".")
     name = rest.partition(".")[0]
-    there = _known(key, overrides)
-    known = [one for one in there if section == "hydra" or not one.startswith("hydra.")]
-    known = [one for one in known if not key.startswith(f"{one}.")]
+    there = _all_keys(key, overrides)
+    candidates = [one for one in there if section == "hydra" or not one.startswith("hydra.")]
+    candidates = [one for one in candidates if not key.startswith(f"{one}.")]
     if section in SEVERAL and name in _options(section) and f"{section}.{name}" not in there:
         return f" without {section}=[{name}], which adds it"
     parent, _, last = key.rpartition(".")
-    beside = [one.rpartition(".")[2] for one in known if parent and one.rpartition(".")[0] == parent]
+    beside = [one.rpartition(".")[2] for one in candidates if parent and one.rpartition(".")[0] == parent]
     added = f" (a new key is added with +{key}=...)" if section in OPEN else ""
     if beside:
         return (nearest(last, beside, parent) or f"; {parent} has {', '.join(beside)}") + added
-    return nearest(key, known) + added
+    return nearest(key, candidates) + added
 
 
-def _known(key: str, overrides: Sequence[str]) -> list[str]:
+def _all_keys(key: str, overrides: Sequence[str]) -> list[str]:
     """The keys of the config with the groups that were chosen, of several values the first."""
     chosen = []
     try:

@@ -22,22 +22,16 @@ def help_text(composed: DictConfig) -> str:
     """The help for a config, Hydra's node included: of `data=table` the keys are those of a table."""
     choices = {group: choice for group, choice in composed.hydra.runtime.choices.items() if choice is not None}
     text = string.Template(str(composed.hydra.help.template)).substitute(
-        GROUPS=_groups(),
-        CONFIG=_explained(run_part(composed), choices),
-        SWEEP=_explained(sweep_part(composed), choices),
+        GROUPS=_groups(), **{name: _explained(part, choices) for name, part in explained_parts(composed).items()}
     )
     return text.strip()
 
 
-def run_part(composed: DictConfig) -> DictConfig:
-    """The config of a run without Hydra's node."""
-    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-
-
-def sweep_part(composed: DictConfig) -> DictConfig:
-    """Of Hydra's node what this project documents."""
-    sections = {key: composed.hydra[key] for key in ("run", "sweep", "sweeper", "launcher")}
-    return OmegaConf.create({"hydra": {key: dict(section._content) for key, section in sections.items()}})
+def explained_parts(composed: DictConfig) -> dict[str, dict[str, Any]]:
+    """What has sentences: `CONFIG`, of a run, and `SWEEP`, of Hydra's node what is for runs and multiruns."""
+    plain: Any = OmegaConf.to_container(composed)
+    hydra = plain.pop("hydra")
+    return {"CONFIG": plain, "SWEEP": {"hydra": {key: hydra[key] for key in ("run", "sweep", "sweeper", "launcher")}}}
 
 
 def _groups() -> str:
@@ -46,16 +40,15 @@ def _groups() -> str:
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
 
 
-def _explained(config: DictConfig, choices: Mapping[str, Any]) -> str:
+def _explained(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
     """A config as YAML, every key with its sentence beside it."""
     text = OmegaConf.to_yaml(config)
     lines = text.splitlines()
     for key, line in _keys(text):
-        if told := sentence(key, choices):
-            column = max(COLUMN, len(lines[line]) + 2)
-            lines[line] = textwrap.fill(
-                told, WIDTH, initial_indent=f"{lines[line]:{column}}# ", subsequent_indent=" " * column + "# "
-            )
+        column = max(COLUMN, len(lines[line]) + 2)
+        if said := sentence(key, choices):
+            first, next_ones = f"{lines[line]:{column}}# ", " " * column + "# "
+            lines[line] = textwrap.fill(said, WIDTH, initial_indent=first, subsequent_indent=next_ones)
     return "\n".join(lines)
 
 

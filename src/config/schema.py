@@ -61,7 +61,7 @@ def _steps(value: Any) -> Any:
 STEPS = TypeAdapter[Any](Annotated[int, BeforeValidator(_steps)])
 MODE = TypeAdapter[Any](Literal["min", "max"])
 RUNS = TypeAdapter[Any](Literal["best", "all"])
-KNOWN: dict[str, TypeAdapter[Any]] = {
+COMMON_KEYS: dict[str, TypeAdapter[Any]] = {
     **dict.fromkeys(("max_lr", "gamma", "factor", "tolerance"), TypeAdapter(Positive)),
     **dict.fromkeys(("eta_min", "min_lr"), TypeAdapter(NotNegative)),
     **dict.fromkeys(("step_size", "T_max", "total_steps", "max_products"), TypeAdapter(PositiveInt)),
@@ -81,13 +81,13 @@ class Part(Open):
     def _keys(self) -> "Part":
         for key, value in (self.model_extra or {}).items():
             try:
-                if (known := self._known(key)) is not None:
-                    known.validate_python(value, strict=True)
+                if (kind := self._kind_of(key)) is not None:
+                    kind.validate_python(value, strict=True)
             except ValidationError as error:
                 raise ValueError(f".{key}={shown(value)}: {message(error.errors()[0])}") from None
         return self
 
-    def _known(self, key: str) -> TypeAdapter[Any] | None:
+    def _kind_of(self, key: str) -> TypeAdapter[Any] | None:
         """What a key of this class has to be, where not only the class knows."""
         if key.startswith("every_n"):
             return STEPS
@@ -95,7 +95,7 @@ class Part(Open):
             return MODE
         if key == "runs" and self.target_ == TENSORBOARD:
             return RUNS
-        return KNOWN.get(key) if self.target_.startswith(("torch.", "lightning.", "src.")) else None
+        return COMMON_KEYS.get(key) if self.target_.startswith(("torch.", "lightning.", "src.")) else None
 
     @property
     def runs(self) -> str | None:
@@ -206,11 +206,10 @@ class Config(Section):
             if part.target_ not in WATCHERS or (optional and monitor is None):
                 continue
             if not isinstance(monitor, str) or not (own or monitor in ("train/loss", "val/loss")):
-                told = "must be train/loss or val/loss"
-                raise ValueError(f"callbacks.{name}.monitor={shown(monitor)}: {told}")
+                raise ValueError(f"callbacks.{name}.monitor={shown(monitor)}: must be train/loss or val/loss")
             if not optional and monitor == "val/loss" and not self.data.validates():
-                told = "needs validation rows: set data.val, or monitor=train/loss"
-                raise ValueError(f"callbacks.{name}.monitor={monitor} {told}")
+                needs = "needs validation rows: set data.val, or monitor=train/loss"
+                raise ValueError(f"callbacks.{name}.monitor={monitor} {needs}")
         return self
 
     @model_validator(mode="after")

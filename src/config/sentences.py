@@ -26,7 +26,7 @@ class WrongValuesError(LabError):
 
 
 def wrong_values(error: ValidationError, given: dict[str, Any], prefix: str = "") -> WrongValuesError:
-    """What pydantic found wrong with `given`, its keys told with `prefix` before them."""
+    """What pydantic found wrong with `given`, its keys with `prefix` before them."""
     return WrongValuesError(*(prefix + _sentence(one, given) for one in _distinct(error.errors())))
 
 

@@ -25,7 +25,7 @@ class Function:
         value: `f(x, y)` of numbers of any one shape.
         gradient: its derivatives by x and by y, each of that shape.
         minima: all places where it is 0.
-        start: where a descent starts that is told nothing else.
+        start: where a descent starts that is given no point.
         window: what a picture shows: ends of x, ends of y.
         saddles: saddle points inside the window; of rastrigin, which has one between any two pits, none.
         away: where the start is beside a saddle, the value below which a descent has got away from it: a tenth of the
@@ -43,11 +43,11 @@ class Function:
     away: float | None = None
 
     def nearest(self, x: float, y: float) -> tuple[Point, float]:
-        """The minimum that is nearest to a place, and how far it is; infinitely far from what is not finite."""
+        """The minimum that is nearest to a point, and how far it is; infinitely far from what is not finite."""
         if not (math.isfinite(x) and math.isfinite(y)):
             return self.minima[0], math.inf
-        place = min(self.minima, key=lambda one: math.hypot(one[0] - x, one[1] - y))
-        return place, math.hypot(place[0] - x, place[1] - y)
+        minimum = min(self.minima, key=lambda one: math.hypot(one[0] - x, one[1] - y))
+        return minimum, math.hypot(minimum[0] - x, minimum[1] - y)
 
 
 def _saddle(x: Any, y: Any, m: ModuleType) -> Any:

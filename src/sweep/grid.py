@@ -189,8 +189,8 @@ def _bundle(axes: Sequence[Axis], grid: Grid) -> list[Words]:
         values = axis.values.values(grid.points) if isinstance(axis.values, Interval) else axis.values
         columns.append([f"{axis.key}={value}" for value in values])
     if len({len(column) for column in columns}) > 1:
-        told = ", ".join(f"{axis.key} has {len(column)}" for axis, column in zip(axes, columns, strict=True))
-        raise LabError(f"keys that go together need equally many values: {told}")
+        counts = ", ".join(f"{axis.key} has {len(column)}" for axis, column in zip(axes, columns, strict=True))
+        raise LabError(f"keys that go together need equally many values: {counts}")
     return list(zip(*columns, strict=True))
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from src.config.compose import CONF, SEVERAL, compose
-from src.config.help import help_text, run_part, sentence, sweep_part
+from src.config.help import explained_parts, help_text, sentence
 
 NEEDED = {
     "data=table": ("data.path=houses.csv", "data.target=price"),
@@ -40,9 +40,8 @@ def keys(tree: Any, prefix: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_key_has_its_sentence_and_no_line_is_wider_than_100_columns(choice: str) -> None:
     config = composed(choice)
-    parts = (OmegaConf.to_container(part) for part in (run_part(config), sweep_part(config)))
     choices = config.hydra.runtime.choices
-    assert [key for part in parts for key in keys(part) if not sentence(key, choices)] == []
+    assert [key for part in explained_parts(config).values() for key in keys(part) if not sentence(key, choices)] == []
     assert [line for line in help_text(config).splitlines() if len(line) > 100] == []
 
 
