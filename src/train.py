@@ -59,6 +59,8 @@ def find_plugins() -> None:
 
 
 def _start(arguments: Namespace) -> None:
+    if arguments.config_name or arguments.config_path:
+        raise LabError("--config-name, --config-path: the config is conf/train.yaml; options of your own: --config-dir")
     given = list(arguments.overrides)
     if arguments.config_dir:  # as a word it is there for whoever composes, now and when the run goes on
         given.insert(0, f"hydra.searchpath=[{quoted(f'file://{Path(arguments.config_dir).absolute()}')}]")
@@ -67,7 +69,7 @@ def _start(arguments: Namespace) -> None:
     sys.argv[1:] = [*flags, *overrides]
     if arguments.help:
         print(help_text(compose(overrides)))
-    elif arguments.hydra_help or arguments.cfg or arguments.info:
+    elif any((arguments.hydra_help, arguments.cfg, arguments.info, arguments.shell_completion)):
         job()
     elif arguments.multirun:
         check_sweep_overrides(overrides)

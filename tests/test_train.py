@@ -79,6 +79,10 @@ MISTAKES = [
         "+optimizer.weight_decay: the config has this key already; leave out the +, "
         "or say ++optimizer.weight_decay=..., which sets it whether it is there or not (4 of 6 jobs)\n",
     ),
+    (
+        "--config-name=other",
+        "--config-name, --config-path: the config is conf/train.yaml; ",
+    ),
     ("--help optimizer=adma", "optimizer=adma: there is no such choice; did you mean adam?"),
     ("--cfg job optimizer=adma", "optimizer=adma: there is no such choice; did you mean adam?"),
     ("--cfg job --resolve seed=${nothing}", "Interpolation key 'nothing' not found"),

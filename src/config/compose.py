@@ -156,10 +156,10 @@ def _all_keys(key: str, overrides: Sequence[str]) -> list[str]:
     chosen = []
     try:
         for override in map(parsed, overrides):
-            names = not isinstance(override.value(), dict)
-            if is_group(override.key_or_group) and override.key_or_group != key and names:
+            group, value = override.key_or_group, override.value()
+            if group == "hydra.searchpath" or (is_group(group) and group != key and not isinstance(value, dict)):
                 first = next(override.sweep_string_iterator()) if override.is_sweep_override() else None
-                chosen.append(f"{override.key_or_group}={first}" if first else override.input_line or "")
+                chosen.append(f"{group}={first}" if first else override.input_line or "")
         return list(_keys(OmegaConf.to_container(_composed(chosen))))
     except (HydraException, OmegaConfBaseException, ValueError):
         return []
