@@ -13,7 +13,7 @@ from src.engine.choice import Choice
 from src.engine.gradient_check import check_gradients
 from src.engine.loop import Loop
 from src.engine.torch_stepper import TorchStepper
-from src.errors import LabError, one_line
+from src.errors import FULL_ERROR, LabError, one_line
 from src.losses.squared_error import loss_of
 from src.run import build
 from src.run.build import Member, RunSpec
@@ -39,7 +39,7 @@ def quiet(runs: int, steps: int) -> None:
 
 
 def train(
-    specs: Sequence[RunSpec], choice: Choice, *, kept: Path | None = None, tell: Tell = quiet, size: int | None = None
+    specs: Sequence[RunSpec], choice: Choice, *, kept: Path | None = None, tell: Tell = quiet
 ) -> list[Result | LabError]:
     """Train runs of one program together, and write their directories.
 
@@ -48,7 +48,6 @@ def train(
         choice: of the stepper.
         kept: where a stack keeps its checkpoint, to go on from after a kill; deleted at the end.
         tell: of progress.
-        size: members of their stack, those that have their results included; None: no others.
 
     Returns:
         of each run its result, or why it failed.
@@ -56,12 +55,13 @@ def train(
     Raises:
         OSError: nothing can be written any more.
         KeyboardInterrupt: it was interrupted; it says how to go on.
+        Exception: what a stack stumbled over, under HYDRA_FULL_ERROR=1.
     """
     config, threads = specs[0].config, torch.get_num_threads()
     torch.set_num_threads(config.trainer.threads)
     try:
         with seeded(config.model.seed, "building"):
-            return _Training(specs, choice, kept, tell, size or len(specs)).outcomes_of_all()
+            return _Training(specs, choice, kept, tell).outcomes_of_all()
     finally:
         torch.set_num_threads(threads)
 
@@ -69,8 +69,8 @@ def train(
 class _Training:
     """Runs on their way from configs to results."""
 
-    def __init__(self, specs: Sequence[RunSpec], choice: Choice, kept: Path | None, tell: Tell, size: int) -> None:
-        self.specs, self.choice, self.kept, self.tell, self.size = specs, choice, kept, tell, size
+    def __init__(self, specs: Sequence[RunSpec], choice: Choice, kept: Path | None, tell: Tell) -> None:
+        self.specs, self.choice, self.kept, self.tell = specs, choice, kept, tell
         self.config, self.alone = specs[0].config, choice.stepper == "torch"
         self.began = time.perf_counter()
         self.outcomes: list[Result | LabError | None] = [None] * len(specs)
@@ -87,7 +87,7 @@ class _Training:
         except (OSError, KeyboardInterrupt):
             raise
         except Exception as error:  # what a stack stumbles over must not take the sweep with it
-            if self.alone and not isinstance(error, LabError):
+            if (self.alone or FULL_ERROR) and not isinstance(error, LabError):
                 raise
             self._fail(error if isinstance(error, LabError) else LabError(f"the stack failed: {one_line(error)}"))
         if self.kept is not None:
@@ -137,7 +137,7 @@ class _Training:
             loop.validate()
             loop.decide()
         loop.finish()
-        results = write_members(loop, [self.members[name] for name in loop.ids], self.choice, self.size)
+        results = write_members(loop, [self.members[name] for name in loop.ids], self.choice, len(self.specs))
         for name, one in zip(loop.ids, results, strict=True):
             self.outcomes[self.places[name]] = one
         self.tell(len(results), 0)

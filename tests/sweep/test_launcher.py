@@ -43,14 +43,14 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, runs: int) -> None:
     """Ctrl-C once so many runs have been told of."""
     left = [runs]
 
-    def interrupted(specs: Any, choice: Any, kept: Any, tell: Callable[[int, int], None], size: int) -> Any:
+    def interrupted(specs: Any, choice: Any, kept: Any, tell: Callable[[int, int], None]) -> Any:
         def count(ended: int, steps: int) -> None:
             tell(ended, steps)
             left[0] -= ended
             if left[0] <= 0:
                 raise KeyboardInterrupt
 
-        return trained(specs, choice, kept=kept, tell=count, size=size)
+        return trained(specs, choice, kept=kept, tell=count)
 
     monkeypatch.setattr("src.run.train.train", interrupted)
 
