@@ -92,12 +92,12 @@ def pieces(options: Launching) -> int:
 
 
 @contextmanager
-def reaching(address: str, port: int, what: str, command: str) -> Iterator[None]:
+def reaching(address: str, port: int | None, what: str, command: str) -> Iterator[None]:
     """Find out whether anybody answers at the address of a cluster, before its library is asked, which may wait long.
 
     Args:
         address: as it was typed.
-        port: if it names none.
+        port: if it names none; None: it is no address of a machine.
         what: there should be.
         command: that starts it.
 
@@ -105,8 +105,9 @@ def reaching(address: str, port: int, what: str, command: str) -> Iterator[None]
         LabError: nobody does, or the library fails to connect.
     """
     try:
-        url = urlsplit(address if "://" in address else f"//{address}")
-        socket.create_connection((url.hostname or "", url.port or port), timeout=PATIENCE).close()
+        if port:
+            url = urlsplit(address if "://" in address else f"//{address}")
+            socket.create_connection((url.hostname or "", url.port or port), timeout=PATIENCE).close()
         yield
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # of a tls address without certificates, say
         answer = f"no {what} answers there ({one_line(error)}): start one with: {command}"

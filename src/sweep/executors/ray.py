@@ -14,8 +14,6 @@ from src.run.build import on_gpu
 from src.sweep.executors import Workers, reaching
 from src.sweep.options import Launching
 
-QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
-
 
 def count(options: Launching) -> int:
     """As many as the cluster has cores, unless the options say.
@@ -32,7 +30,7 @@ def count(options: Launching) -> int:
 def start(options: Launching, scratch: Path, at_end: ExitStack) -> Workers:
     """Those of a cluster, which is left as it was; or of one that is started here, and ends."""
     if options.address is None:
-        ray.init(address="local", num_cpus=count(options), include_dashboard=False, **QUIET)
+        _connect("local", num_cpus=count(options), include_dashboard=False)
     width = count(options)
     at_end.callback(ray.shutdown)
 
@@ -46,7 +44,8 @@ def start(options: Launching, scratch: Path, at_end: ExitStack) -> Workers:
     return Workers(submit, width, (WorkerCrashedError, NodeDiedError, OutOfMemoryError))
 
 
-def _connect(address: str) -> None:
+def _connect(address: str, **local: Any) -> None:
+    port = None if address in ("auto", "local") else 10001
     if not ray.is_initialized():
-        with reaching(address, 10001, "Ray cluster", "ray start --head"):
-            ray.init(address=address, **QUIET)
+        with reaching(address, port, "Ray cluster", "ray start --head"):
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
