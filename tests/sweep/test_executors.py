@@ -287,6 +287,16 @@ def test_a_bug_is_told_whole_when_it_is_asked_for(multirun: Multirun, monkeypatc
         multirun("sweep", "seed=0,1")
 
 
+def test_a_bug_in_another_process_is_told_whole_when_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the library hands it over, which has the traceback of the worker."""
+    monkeypatch.setattr(executors, "FULL_ERROR", True)
+    workers = Scripted(tmp_path, {0: [lambda heartbeat: 1 / 0]})
+    with pytest.raises(ZeroDivisionError):
+        next(workers.trained([task(tmp_path, 0)]))
+
+
 # --- what is refused, and GPUs ---
 
 
