@@ -18,7 +18,7 @@ from src.check.convergence import BOWL, NOISY, RAVINE, LeastSquares
 from src.check.trial import CPU, Maker, Outcome
 from src.config.compose import CONF
 from src.errors import LabError
-from src.optim.build import ELEMENTWISE
+from src.optim.rules import RULES
 
 OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
 NOT_HELD = {
@@ -55,7 +55,7 @@ def test_every_optimizer_of_conf(optimizer: str) -> None:
     for name, part in expected.items():
         assert part in found[name].sentence
     path = maker_of([f"optimizer={optimizer}"]).path
-    assert found["element-wise"].state == ("yes" if path in ELEMENTWISE else "no")
+    assert found["element-wise"].state == ("yes" if path in RULES else "no")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.config.classes import load
-from src.optim.build import Driven, drive, load_state, takes_member_axis
+from src.config.classes import import_class
+from src.optim.build import BuiltOptimizer, build_optimizer, load_state, takes_member_axis
 from src.seeds import stream
 
 State = Literal["held", "another lr", "failed", "does not apply", "yes", "no"]
@@ -65,17 +65,19 @@ class Maker:
         """The same class with other numbers."""
         return replace(self, section={**self.section, **numbers})
 
-    def __call__(self, parameters: Sequence[nn.Parameter]) -> Driven:
+    def __call__(self, parameters: Sequence[nn.Parameter]) -> BuiltOptimizer:
         """The optimizer over these parameters, with their needs found out as for a run."""
-        return drive(self.section, None, parameters, self.create_graph)
+        return build_optimizer(self.section, None, parameters, self.create_graph)
 
-    def grouped(self, parameters: Sequence[nn.Parameter], rates: Sequence[float | None]) -> Driven:
+    def grouped(self, parameters: Sequence[nn.Parameter], rates: Sequence[float | None]) -> BuiltOptimizer:
         """The optimizer over a group for each parameter, with these learning rates."""
         driven = self(parameters)
         groups = [
             {"params": [p], **({} if rate is None else {"lr": rate})} for p, rate in zip(parameters, rates, strict=True)
         ]
-        return replace(driven, optimizer=load(self.path, "optimizer._target_", Optimizer)(groups, **driven.arguments))
+        return replace(
+            driven, optimizer=import_class(self.path, "optimizer._target_", Optimizer)(groups, **driven.arguments)
+        )
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class Maker:
     def takes(self, key: str) -> bool:
         """Whether the class takes a number of this name."""
         try:
-            named = inspect.signature(load(self.path, "optimizer._target_", Optimizer)).parameters
+            named = inspect.signature(import_class(self.path, "optimizer._target_", Optimizer)).parameters
         except (TypeError, ValueError):  # it has no signature
             return key in self.defaults
         anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in named.values())

@@ -1,6 +1,6 @@
 """The update of a stack: one optimizer class, many members with numbers of their own, stepped at once."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -9,49 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.config.classes import load
-from src.optim.rules import IMPLEMENTATION, RULES, Rule, Scalars, State, count_dtype, power
-from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, plain
+from src.config.classes import import_class
+from src.optim.build import numbers_of
+from src.optim.rules import RULES, Rule, rule_of
+from src.optim.rules.rule import Scalars, State, count_dtype, power
+from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen
 
 Arguments = Mapping[str, Any]
 
-SPARED = ("momentum", "dampening", "weight_decay")
-"""Numbers whose operations are left out where no member gives them and the class has them at 0."""
-
 LONGEST_AHEAD, MOST_AHEAD = 64, 2**16
 """For how many steps, and for how many members and steps, scalars are computed ahead."""
-
-
-def has_rule(path: str, arguments: Arguments) -> bool:
-    """Whether members of this class with such arguments can be trained in a stack."""
-    rule = RULES.get(path)
-    if rule is None:
-        return False
-    for key, value in arguments.items():
-        if key in rule.numbers:
-            fine = _is_number(value)
-        elif key in rule.pairs:
-            fine = isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
-        else:
-            fine = key in IMPLEMENTATION or (key in rule.options and isinstance(value, bool))
-        if not fine:
-            return False
-    return True
-
-
-def program(path: str, arguments: Arguments) -> Hashable:
-    """What is the same in all members of one stack: the class, its options, and which of its numbers act at all.
-
-    Where none of momentum, dampening and weight decay is given, their operations are left out. Members with the same
-    options can be stacked even if only some give them; the others are then computed with 0, to the same numbers (but
-    `0 inf` is not 0, nor -0 the bits of 0).
-    """
-    options = tuple(bool(arguments.get(name, False)) for name in RULES[path].options)
-    return path, options, tuple(name for name in SPARED if name in arguments)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def lone_group(path: str, arguments: Arguments) -> dict[str, Any]:
@@ -60,14 +27,14 @@ def lone_group(path: str, arguments: Arguments) -> dict[str, Any]:
     Raises:
         ValueError: the class refuses an argument; its own sentence is told.
     """
-    given = tuple(sorted(plain(arguments).items()))
+    given = tuple(sorted(numbers_of(arguments).items()))
     return dict(_lone_group(path, given, repr(given)))
 
 
 @lru_cache(maxsize=100_000)
 def _lone_group(path: str, given: tuple[tuple[str, Any], ...], text: str) -> Mapping[str, Any]:
     """Kept by the text as well: 1 equals 1.0, but a checkpoint tells them apart."""
-    factory = load(path, "optimizer._target_", Optimizer)
+    factory = import_class(path, "optimizer._target_", Optimizer)
     try:
         optimizer = factory([nn.Parameter(torch.zeros(1, 1, 1))], **dict(given))
     except Exception as error:
@@ -88,20 +55,28 @@ class StackedRule:
         path: the dotted name of the class, as in a config: `torch.optim.Adam`.
         members: the arguments of each member; keys that start with `_` are passed over.
         schedule: what overwrites numbers between steps.
+        rule: of the class; None: the one of this project.
 
     Raises:
         ValueError: no rule for the class or an argument, options that differ, a number that the class refuses.
     """
 
     def __init__(
-        self, flat: Tensor, path: str, members: Sequence[Arguments], schedule: StackedSchedule | None = None
+        self,
+        flat: Tensor,
+        path: str,
+        members: Sequence[Arguments],
+        schedule: StackedSchedule | None = None,
+        rule: Rule | None = None,
     ) -> None:
-        self.path, self.members, self.schedule = path, [plain(member) for member in members], schedule
+        self.path, self.members, self.schedule = path, [numbers_of(member) for member in members], schedule
         self.flat = flat.detach()
-        _check(path, self.members, self.flat)
-        self.rule = rule = RULES[path]
+        rule = rule or rule_of(path)
+        if rule is None:
+            raise ValueError(f"{path} has no rule for a stack; those that have one: {', '.join(RULES)}")
+        self.rule = rule
+        groups = _checked_groups(path, rule, self.members, self.flat)
         self._update = rule.update
-        groups = [lone_group(path, member) for member in self.members]
         self._given = _given_numbers(rule, groups, flat.device)
         overwritten = {name.partition(".")[0] for name in (schedule.names if schedule else ())}
         self.acting = _acting(rule, self.members, groups[0]) | overwritten.intersection(rule.numbers)
@@ -120,7 +95,8 @@ class StackedRule:
             value = n[first] if isinstance(first, str) else torch.full_like(n["lr"], first)
             self._slots[slot] = value.to(flat.dtype)[:, None].expand_as(flat).clone()
         self._kept = rule.start(n)
-        self._bases = torch.stack(rule.bases(n)) if rule.bases and not self._cycles else None
+        bases = [] if self._cycles else rule.bases(n)
+        self._bases = torch.stack(bases) if bases else None
         self._powers = None if self._bases is None else torch.ones_like(self._bases)
         self._forget()
 
@@ -173,7 +149,7 @@ class StackedRule:
     def _look_ahead(self, first: int, count: int) -> list[Scalars]:
         """The rule's scalars of each of these steps, `[P, 1]`."""
         n, rule = self._numbers(count), self.rule
-        if self._kept or (self._cycles and rule.bases):
+        if self._kept or (self._cycles and rule.bases(self._given)):
             each = [self._scalars(_at(n, k), first + k + 1) for k in range(count)]
             scalars = {name: torch.stack([one[name] for one in each]) for name in each[0]}
         else:
@@ -196,9 +172,8 @@ class StackedRule:
         if self._bases is not None:
             self._powers = self._powers_at(step - 1) * self._bases
             kept |= {"bases": self._bases, "powers": self._powers}
-        elif rule.bases:
-            bases = torch.stack(rule.bases(n))
-            kept |= {"bases": bases, "powers": power(bases, float(step))}
+        elif bases := rule.bases(n):
+            kept |= {"bases": torch.stack(bases), "powers": power(torch.stack(bases), float(step))}
         scalars = {**(rule.constants(n) if self._cycles else {}), **rule.rates(n, step, kept)}
         self._kept = {name: kept[name] for name in self._kept}
         return scalars
@@ -268,7 +243,7 @@ class StackedRule:
             flat: theirs, `[len(keep), N]`.
         """
         schedule = None if self.schedule is None else self.schedule.select(keep)
-        some = StackedRule(flat, self.path, [self.members[index] for index in keep], schedule)
+        some = StackedRule(flat, self.path, [self.members[index] for index in keep], schedule, self.rule)
         some.acting = self.acting
         some.load({name: chosen(values, keep) for name, values in self.leaves().items()})
         return some
@@ -311,19 +286,21 @@ def _of_schedule(leaves: Leaves) -> dict[str, Any]:
     return {name.removeprefix("schedule/"): value for name, value in leaves.items() if name.startswith("schedule/")}
 
 
-def _check(path: str, members: Sequence[Arguments], flat: Tensor) -> None:
-    """Refuse what no rule serves."""
-    if path not in RULES:
-        raise ValueError(f"{path} has no rule for a stack; those that have one: {', '.join(RULES)}")
+def _checked_groups(path: str, rule: Rule, members: Sequence[Arguments], flat: Tensor) -> list[dict[str, Any]]:
+    """The members' own parameter groups, once it is clear that the rule serves them."""
     for member in members:
-        if not has_rule(path, member):
+        if not rule.serves(member):
             given = ", ".join(f"{key}={value}" for key, value in member.items())
             raise ValueError(f"the rule of {path} does not serve {given}")
-    for option in RULES[path].options:
+    for option in rule.options:
         if len({bool(member.get(option, False)) for member in members}) > 1:
             raise ValueError(f"{path}: {option} must be the same in all members of a stack")
     if not members or flat.dim() != 2 or len(flat) != len(members):
         raise ValueError(f"{len(members)} members need parameters [{len(members)}, N], not {list(flat.shape)}")
+    groups = [lone_group(path, member) for member in members]
+    if missing := [name for name in (*rule.numbers, *rule.pairs, *rule.options) if name not in groups[0]]:
+        raise ValueError(f"{path} keeps no {', '.join(missing)} in its parameter groups, of which its rule makes use")
+    return groups
 
 
 def _acting(rule: Rule, members: Sequence[Arguments], group: Mapping[str, Any]) -> frozenset[str]:

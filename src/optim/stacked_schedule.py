@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from src.config.classes import load
+from src.config.classes import import_class
+from src.optim.build import numbers_of
 
 _TORCH = "torch.optim.lr_scheduler."
 _PLATEAU = f"{_TORCH}ReduceLROnPlateau"
@@ -45,6 +46,12 @@ Leaves = Mapping[str, Any]
 """By name: a tensor `[P, ...]`, or a tuple of P opaque values."""
 
 
+class _Numbers(Optimizer):
+    """What a scheduler sees of an optimizer: a parameter group."""
+
+    _opt_called = True  # else torch warns of a scheduler's step without the optimizer's
+
+
 @dataclass(frozen=True)
 class _Part:
     """Members that one scheduler serves: with numbers that are arrays, or one member with its own."""
@@ -71,7 +78,6 @@ class StackedSchedule:
     Args:
         path: the dotted name of the scheduler's class or of a function that makes one.
         sections: the arguments of each member; keys that start with `_` are passed over.
-        optimizer_path: the dotted name of the optimizer's class, which takes `lr`.
         groups: each member's own parameter group, without its parameters.
 
     Raises:
@@ -84,13 +90,11 @@ class StackedSchedule:
     names: tuple[str, ...]
     """The numbers that it overwrites: `lr`, `momentum`, `betas.0`. A class of the user's own may overwrite any."""
 
-    def __init__(
-        self, path: str, sections: Sequence[Mapping], optimizer_path: str, groups: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, path: str, sections: Sequence[Mapping], groups: Sequence[Mapping[str, Any]]) -> None:
         if len(sections) != len(groups):
             raise ValueError(f"{len(groups)} members cannot have {len(sections)} schedules")
-        self.path, self.optimizer_path, self.groups = path, optimizer_path, [dict(group) for group in groups]
-        self.sections = [plain(section) for section in sections]
+        self.path, self.groups = path, [dict(group) for group in groups]
+        self.sections = [numbers_of(section) for section in sections]
         self._arrays = OVER_ARRAYS.get(path)
         self._opaque = self._arrays is None and path != _PLATEAU
         alike: dict[Any, list[int]] = {}
@@ -172,7 +176,7 @@ class StackedSchedule:
     def select(self, keep: Sequence[int]) -> "StackedSchedule":
         """The schedules of some members, going on from here."""
         sections, groups = [self.sections[index] for index in keep], [self.groups[index] for index in keep]
-        some = StackedSchedule(self.path, sections, self.optimizer_path, groups)
+        some = StackedSchedule(self.path, sections, groups)
         some.load({name: chosen(values, keep) for name, values in self.leaves().items()})
         return some
 
@@ -242,17 +246,13 @@ class StackedSchedule:
                     tried.step(1.0) if isinstance(tried, ReduceLROnPlateau) else tried.step()
 
     def _scheduler(self, section: Mapping[str, Any], group: Mapping[str, Any]) -> LRScheduler:
-        factory = load(self.path, "scheduler._target_", LRScheduler)
-        kind = load(self.optimizer_path, "optimizer._target_", Optimizer)
-        optimizer = kind([nn.Parameter(torch.zeros(1))], lr=1.0)
-        optimizer.param_groups[0].update(group)
-        optimizer.defaults.update(group)
+        factory = import_class(self.path, "scheduler._target_", LRScheduler)
+        optimizer = _Numbers([nn.Parameter(torch.zeros(1))], dict(group))
         with self._refusing(section):
             scheduler = factory(optimizer, **section)
         if not isinstance(scheduler, LRScheduler):
             made = type(scheduler).__name__
             raise ValueError(f"scheduler._target_={self.path} makes a {made}, not an LRScheduler of torch")
-        optimizer._opt_called = True  # else torch warns of steps without the optimizer's
         return scheduler
 
     @contextlib.contextmanager
@@ -265,20 +265,10 @@ class StackedSchedule:
             raise ValueError(f"{self.path} refuses {told}: {error}") from None
 
 
-def has_schedule(path: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether it can schedule a stack: not where momentum passes through 0, and torch leaves its buffer as it is."""
-    own = plain(arguments)
-    ends = [own.get("base_momentum"), own.get("max_momentum")]
-    return not own.get("cycle_momentum", True) or all(end is None or end != 0 for end in ends)
-
-
-def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments without Hydra's own keys, and lists as the tuples that optimizers expect."""
-    return {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in arguments.items()
-        if not key.startswith("_")
-    }
+def fits_stack(section: Mapping[str, Any]) -> bool:
+    """Whether a stack can have it: not where momentum passes through 0, and torch leaves its buffer as it is."""
+    ends = [section.get("base_momentum"), section.get("max_momentum")]
+    return not section.get("cycle_momentum", True) or all(end is None or end != 0 for end in ends)
 
 
 def chosen(values: Tensor | tuple, keep: Sequence[int]) -> Tensor | tuple:

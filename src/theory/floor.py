@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from src.data.design import Design
 from src.data.problem import Rows
-from src.theory.exact import Design, Exact
+from src.theory.least_squares import Exact
 
 POSITIONS = 4096
 """At most so many places of an epoch are averaged over."""

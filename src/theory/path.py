@@ -1,12 +1,15 @@
 """How full-batch gradient descent goes: in every eigenvector's direction a linear map of its own, step after step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from src.theory.exact import Exact
+from src.optim.rules import Rule
+from src.theory.least_squares import Exact
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,16 @@ class Method:
     dampening: float = 0.0
     nesterov: bool = False
     first_whole: bool = True
+
+    @classmethod
+    def of(cls, rule: Rule | None, numbers: Mapping[str, Any]) -> "Method | None":
+        """The optimizer with these numbers, where its step on all rows is one linear map; else None."""
+        if rule is None or rule.linear_map is None:
+            return None
+        parts: dict[str, Any] = {
+            part: numbers[name] if isinstance(name, str) else name for part, name in rule.linear_map.items()
+        }
+        return cls(float(numbers["lr"]), **parts)
 
     @property
     def factor(self) -> float:
