@@ -1,9 +1,8 @@
 """Any optimizer class from its section of a config: its keys checked, its needs found out, before anything trains."""
 
-import contextlib
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -41,29 +40,18 @@ class BuiltOptimizer:
     schedule: Mapping[str, Any] | None
     rule: Rule | None = None
 
-    @property
-    def has_modes(self) -> bool:
-        """Whether it swaps parameters between training and evaluation (Schedule-Free, Defazio et al. 2024)."""
-        return callable(getattr(self.optimizer, "train", None)) and callable(getattr(self.optimizer, "eval", None))
-
     def train(self) -> None:
         """Switch to the parameters that are trained."""
-        if self.has_modes:
-            self.optimizer.train()  # type: ignore[attr-defined]
+        self._switch("train")
 
     def eval(self) -> None:
         """Switch to the parameters that are evaluated and kept."""
-        if self.has_modes:
-            self.optimizer.eval()  # type: ignore[attr-defined]
+        self._switch("eval")
 
-    @contextlib.contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Evaluation mode, then training mode again."""
-        self.eval()
-        try:
-            yield
-        finally:
-            self.train()
+    def _switch(self, mode: str) -> None:
+        """Where the optimizer has others to evaluate than to train (Schedule-Free, Defazio et al. 2024)."""
+        if all(callable(getattr(self.optimizer, name, None)) for name in ("train", "eval")):
+            getattr(self.optimizer, mode)()
 
 
 def load_state(optimizer: Optimizer, kept: Mapping[str, Any]) -> None:
@@ -103,7 +91,7 @@ def takes_member_axis(path: str, rule: str | None = None) -> bool:
     return path == "torch.optim.LBFGS" or rule_of(path, rule) is not None
 
 
-def _parameters(factory: Any) -> list[inspect.Parameter] | None:
+def parameters_of(factory: Any) -> list[inspect.Parameter] | None:
     """What a class or function takes; None where it does not tell."""
     try:
         return list(inspect.signature(factory).parameters.values())
@@ -117,7 +105,7 @@ def with_defaults(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         LabError: it cannot be imported.
     """
-    taken = _parameters(import_class(path, "optimizer._target_", Optimizer)) or []
+    taken = parameters_of(import_class(path, "optimizer._target_", Optimizer)) or []
     return {p.name: p.default for p in taken if p.default is not p.empty} | dict(arguments)
 
 
@@ -133,7 +121,7 @@ def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: 
     Raises:
         LabError: it names the keys.
     """
-    parameters = _parameters(factory)
+    parameters = parameters_of(factory)
     if parameters is None:
         return
     parameters, name = parameters[given:], getattr(factory, "__name__", str(factory))

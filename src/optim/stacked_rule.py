@@ -1,6 +1,6 @@
 """The update of a stack: one optimizer class, many members with numbers of their own, stepped at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -13,7 +13,7 @@ from src.config.classes import import_class
 from src.optim.build import numbers_of
 from src.optim.rules import RULES, Rule, rule_of
 from src.optim.rules.rule import Scalars, State, count_dtype, power
-from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen
+from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, number
 
 Arguments = Mapping[str, Any]
 
@@ -150,7 +150,12 @@ class StackedRule:
         """The rule's scalars of each of these steps, `[P, 1]`."""
         n, rule = self._numbers(count), self.rule
         if self._kept or (self._cycles and rule.bases(self._given)):
-            each = [self._scalars(_at(n, k), first + k + 1) for k in range(count)]
+            each = [
+                self._scalars(
+                    {name: value[k] if value.dim() == 2 else value for name, value in n.items()}, first + k + 1
+                )
+                for k in range(count)
+            ]
             scalars = {name: torch.stack([one[name] for one in each]) for name in each[0]}
         else:
             powers, steps = {}, torch.arange(first + 1, first + count + 1, dtype=torch.float64, device=self.flat.device)
@@ -166,7 +171,7 @@ class StackedRule:
         rows = zip(*(value.unbind(0) for value in wide.values()), strict=True)
         return [{**self._constants, **dict(zip(wide, row, strict=True))} for row in rows]
 
-    def _scalars(self, n: Mapping[str, Any], step: int) -> Scalars:
+    def _scalars(self, n: Mapping[str, Tensor], step: int) -> Scalars:
         """The rule's scalars of one step, `[P]`; brings what is kept to it."""
         rule, kept = self.rule, dict(self._kept)
         if self._bases is not None:
@@ -187,15 +192,12 @@ class StackedRule:
                 self._powers.mul_(self._bases)
         return self._powers
 
-    def _numbers(self, count: int) -> dict[str, Any]:
+    def _numbers(self, count: int) -> dict[str, Tensor]:
         """The members' numbers `[P]`; those that the schedule overwrites for `count` steps, `[count, P]`; 0: now."""
         numbers, schedule = dict(self._given), self.schedule
         if schedule is not None:
             rows = schedule.ahead(count) if count and not schedule.plateau else schedule.now()
-            for name, values in rows.items():
-                key, _, place = name.partition(".")
-                value = torch.from_numpy(values).to(self.flat.device)
-                numbers[key] = _replaced(numbers[key], int(place), value) if place else value
+            numbers |= {name: torch.from_numpy(values).to(self.flat.device) for name, values in rows.items()}
             if count and "momentum" in rows and ((numbers["momentum"] == 0) != self._still).any():
                 raise ValueError(
                     f"{schedule.path} turns momentum off or on, which no stack follows: let it train alone"
@@ -309,26 +311,8 @@ def _acting(rule: Rule, members: Sequence[Arguments], group: Mapping[str, Any]) 
     return rule.always | on | numbers
 
 
-def _given_numbers(rule: Rule, groups: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Any]:
-    """All members' numbers, float64 `[P]`, and pairs of them."""
-
-    def tensor(values: Iterable[float]) -> Tensor:
-        return torch.tensor(list(values), dtype=torch.float64, device=device)
-
-    pairs = {name: tuple(tensor(group[name][k] for group in groups) for k in (0, 1)) for name in rule.pairs}
-    return {**{name: tensor(group[name] for group in groups) for name in rule.numbers}, **pairs}
-
-
-def _at(numbers: Mapping[str, Any], k: int) -> dict[str, Any]:
-    """Numbers `[P]` of step k from those of all, `[K, P]` where they change."""
-
-    def row(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(map(row, value))
-        return value[k] if value.dim() == 2 else value
-
-    return {name: row(value) for name, value in numbers.items()}
-
-
-def _replaced(pair: tuple[Tensor, ...], place: int, value: Tensor) -> tuple[Tensor, ...]:
-    return (*pair[:place], value, *pair[place + 1 :])
+def _given_numbers(rule: Rule, groups: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Tensor]:
+    """All members' numbers, float64 `[P]`; of a pair `betas` as `betas.0` and `betas.1`."""
+    names = [*rule.numbers, *(f"{pair}.{place}" for pair in rule.pairs for place in (0, 1))]
+    columns = {name: [number(group, name) for group in groups] for name in names}
+    return {name: torch.tensor(column, dtype=torch.float64, device=device) for name, column in columns.items()}

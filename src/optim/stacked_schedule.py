@@ -63,11 +63,6 @@ class _Part:
     def group(self) -> dict[str, Any]:
         return self.scheduler.optimizer.param_groups[0]
 
-    def number(self, name: str) -> Any:
-        """By a name such as `lr` or `betas.0`."""
-        key, _, place = name.partition(".")
-        return self.group[key][int(place)] if place else self.group[key]
-
 
 class StackedSchedule:
     """P members' own schedules: torch's scheduler over an optimizer whose numbers are float64 arrays `[P]`.
@@ -127,13 +122,13 @@ class StackedSchedule:
             with self._refusing(self.sections[part.members[0]]):
                 for k in range(count):
                     for name, values in rows.items():
-                        values[k, part.members] = part.number(name)
+                        values[k, part.members] = number(part.group, name)
                     part.scheduler.step()
         return rows
 
     def now(self) -> dict[str, np.ndarray]:
         """The numbers of the step to come, `[P]` by name."""
-        return {name: self._gather(lambda part, name=name: part.number(name)) for name in self.names}
+        return {name: self._gather(lambda part, name=name: number(part.group, name)) for name in self.names}
 
     def wait(self, metric: Tensor) -> None:
         """Tell a plateau what is watched of each member, `[P]`."""
@@ -169,8 +164,8 @@ class StackedSchedule:
             for name in self.names:
                 values = np.array([float(leaves[name][index]) for index in part.members])
                 key, _, place = name.partition(".")
-                number = float(values[0]) if self._arrays is None else values
-                part.group[key] = (number, *part.group[key][1:]) if place else number
+                value = float(values[0]) if self._arrays is None else values
+                part.group[key] = (value, *part.group[key][1:]) if place else value
             part.scheduler._last_lr = [part.group["lr"]]
 
     def select(self, keep: Sequence[int]) -> "StackedSchedule":
@@ -197,8 +192,8 @@ class StackedSchedule:
         entries = {key: self._own(group[key], index) for key in group if key not in own and key != "params"}
         for name in self.names:
             key, _, place = name.partition(".")
-            number = self._as_given(leaves[name][index], index)
-            entries[key] = (number, *own[key][1:]) if place else number
+            value = self._as_given(leaves[name][index], index)
+            entries[key] = (value, *own[key][1:]) if place else value
         return entries
 
     def _own(self, value: Any, index: int) -> Any:
@@ -274,6 +269,12 @@ def fits_stack(section: Mapping[str, Any]) -> bool:
 def chosen(values: Tensor | tuple, keep: Sequence[int]) -> Tensor | tuple:
     """Of some members only: `[P, ...]`, or P opaque values."""
     return values[list(keep)] if isinstance(values, Tensor) else tuple(values[index] for index in keep)
+
+
+def number(group: Mapping[str, Any], name: str) -> Any:
+    """A number of a parameter group by a name such as `lr` or `betas.0`."""
+    key, _, place = name.partition(".")
+    return group[key][int(place)] if place else group[key]
 
 
 def _without_params(scheduler: LRScheduler) -> dict[str, Any]:

@@ -1,14 +1,9 @@
 """Adagrad and Adadelta: steps divided by the size of all gradients so far, or of the latest."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from src.config.domains import FRACTION, NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, average, decayed
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, average, decayed
 
 
 class Adagrad(Rule):

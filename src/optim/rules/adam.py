@@ -1,14 +1,9 @@
 """The Adam family: an average of gradients, divided by the size of the latest."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from src.config.domains import NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, average, count_dtype, decayed, power
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, average, count_dtype, decayed, power
 
 
 class Adam(Rule):
@@ -30,17 +25,16 @@ class Adam(Rule):
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)
         m = state["exp_avg"].lerp_(g, c["new1"])
-        v = average(state["exp_avg_sq"], c["beta2"], c["new2"], g)
+        v = average(state["exp_avg_sq"], c["betas.1"], c["new2"], g)
         if "amsgrad" in on:
             v = state["max_exp_avg_sq"].clamp_min_(v)
         w.addcdiv_(m * c["rate"], v.sqrt().div_(c["root"]).add_(c["eps"]), value=-1)
 
     def constants(self, n: Numbers) -> Scalars:
-        beta1, beta2 = n["betas"]
-        return {**super().constants(n), "new1": 1 - beta1, "beta2": beta2, "new2": 1 - beta2}
+        return {**super().constants(n), "new1": 1 - n["betas.0"], "new2": 1 - n["betas.1"]}
 
     def bases(self, n: Numbers) -> list[Tensor]:
-        return list(n["betas"])
+        return [n["betas.0"], n["betas.1"]]
 
     def rates(self, n: Numbers, t: Any, kept: Scalars) -> Scalars:
         correction1, correction2 = (1 - kept["powers"]).unbind()
@@ -60,30 +54,22 @@ class AdamW(Adam):
     always = frozenset({"decoupled_weight_decay"})
 
 
-class Adamax(Rule):
+class Adamax(Adam):
     """`m <- β₁ m + (1 - β₁) g;  u <- max(β₂ u, |g| + ε);  w <- w - a / (1 - β₁ᵗ) m / u`.
 
     Kingma and Ba 2015, algorithm 2.
     """
 
     target = "torch.optim.Adamax"
-    numbers = {"lr": POSITIVE, "eps": POSITIVE, "weight_decay": NOT_NEGATIVE}
-    pairs = ("betas",)
     options = ("maximize",)
     slots = {"exp_avg": 0.0, "exp_inf": 0.0}
-    alone = ("step",)
+    rests_as_adamw = False
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)
         m = state["exp_avg"].lerp_(g, c["new1"])
-        u = state["exp_inf"].mul_(c["beta2"]).clamp_min_(g.abs().add_(c["eps"]))
+        u = state["exp_inf"].mul_(c["betas.1"]).clamp_min_(g.abs().add_(c["eps"]))
         w.addcdiv_(m * c["rate"], u, value=-1)
-
-    def constants(self, n: Numbers) -> Scalars:
-        return {**super().constants(n), "new1": 1 - n["betas"][0], "beta2": n["betas"][1]}
-
-    def bases(self, n: Numbers) -> list[Tensor]:
-        return [n["betas"][0]]
 
     def rates(self, n: Numbers, t: Any, kept: Scalars) -> Scalars:
         return {"rate": n["lr"] / (1 - kept["powers"][0])}
@@ -98,26 +84,24 @@ class NAdam(Adam):
     target = "torch.optim.NAdam"
     numbers = {**Adam.numbers, "momentum_decay": NOT_NEGATIVE}
     options = ("maximize", "decoupled_weight_decay")
-    slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
-    only = {}
     alone = ("step", "mu_product")
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)
         m = state["exp_avg"].lerp_(g, c["new1"])
-        v = average(state["exp_avg_sq"], c["beta2"], c["new2"], g)
+        v = average(state["exp_avg_sq"], c["betas.1"], c["new2"], g)
         size = v.div(c["correction2"]).sqrt_().add_(c["eps"])
         w.addcdiv_(g * c["of_g"], size, value=-1).addcdiv_(m * c["of_m"], size, value=-1)
 
     def bases(self, n: Numbers) -> list[Tensor]:
         decay = n["momentum_decay"]
-        return [n["betas"][1], power(decay.new_full(decay.shape, 0.96), decay)]
+        return [n["betas.1"], power(decay.new_full(decay.shape, 0.96), decay)]
 
     def start(self, n: Numbers) -> Scalars:
         return {"mu_product": n["lr"].new_ones(n["lr"].shape, dtype=count_dtype())}
 
     def rates(self, n: Numbers, t: Any, kept: Scalars) -> Scalars:
-        beta1, lr = n["betas"][0], n["lr"]
+        beta1, lr = n["betas.0"], n["lr"]
         power2, decay = kept["powers"]
         mu, after = beta1 * (1 - 0.5 * decay), beta1 * (1 - 0.5 * (decay * kept["bases"][1]))
         kept["mu_product"] = kept["mu_product"] * mu.to(count_dtype())
@@ -138,20 +122,18 @@ class RAdam(Adam):
 
     target = "torch.optim.RAdam"
     options = ("maximize", "decoupled_weight_decay")
-    slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
-    only = {}
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)
         m = state["exp_avg"].lerp_(g, c["new1"])
-        v = average(state["exp_avg_sq"], c["beta2"], c["new2"], g)
+        v = average(state["exp_avg_sq"], c["betas.1"], c["new2"], g)
         # per member √v + ε or 1: what is added is ε or 1, and √v counts once or not at all
         w.addcdiv_(m * c["rate"], c["added"].addcmul(v.sqrt(), c["trust"]), value=-1)
 
     def rates(self, n: Numbers, t: Any, kept: Scalars) -> Scalars:
         power2 = kept["powers"][1]
         correction1, correction2 = (1 - kept["powers"]).unbind()
-        most = 2 / (1 - n["betas"][1]) - 1
+        most = 2 / (1 - n["betas.1"]) - 1
         length = most - 2 * t * power2 / correction2
         trust = length > 5
         squared = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length) * correction2

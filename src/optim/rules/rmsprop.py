@@ -1,14 +1,7 @@
 """RMSprop and Rprop: steps that depend on the sign of gradients rather than on their size."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
 from src.config.domains import FRACTION, NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, average, decayed
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, average, decayed
 
 
 class RMSprop(Rule):
@@ -18,13 +11,7 @@ class RMSprop(Rule):
     """
 
     target = "torch.optim.RMSprop"
-    numbers = {
-        "lr": POSITIVE,
-        "alpha": FRACTION,
-        "eps": POSITIVE,
-        "weight_decay": NOT_NEGATIVE,
-        "momentum": FRACTION,
-    }
+    numbers = {"lr": POSITIVE, "alpha": FRACTION, "eps": POSITIVE, "weight_decay": NOT_NEGATIVE, "momentum": FRACTION}
     options = ("centered", "maximize")
     slots = {"square_avg": 0.0, "momentum_buffer": 0.0, "grad_avg": 0.0}
     only = {"momentum_buffer": "momentum", "grad_avg": "centered"}
@@ -62,14 +49,7 @@ class Rprop(Rule):
         g = decayed(w, g, c, on)
         agree = g * state["prev"]
         changed = agree < 0
-        factor = c["plus"].where(agree > 0, c["minus"].where(changed, 1.0))
-        state["step_size"].mul_(factor).clamp_(c["least"], c["most"])
+        factor = c["etas.1"].where(agree > 0, c["etas.0"].where(changed, 1.0))
+        state["step_size"].mul_(factor).clamp_(c["step_sizes.0"], c["step_sizes.1"])
         state["prev"].copy_(g).masked_fill_(changed, 0.0)
         w.addcmul_(state["prev"].sign(), state["step_size"], value=-1)
-
-    def constants(self, n: Numbers) -> Scalars:
-        (minus, plus), (least, most) = n["etas"], n["step_sizes"]
-        return {"minus": minus, "plus": plus, "least": least, "most": most}
-
-    def rates(self, n: Numbers, t: Any, kept: Scalars) -> Scalars:
-        return {}

@@ -1,21 +1,20 @@
 """What a rule is, and what several of them share. No rule imports torch: a report reads their domains without it."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from src.config.domains import Domain
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
+else:
+    Tensor = Any
 
-Numbers = Mapping[str, Any]
-"""By argument: float64 `[P]`, or a tuple of two of them."""
-Scalars = dict[str, "Tensor"]
+Numbers = Mapping[str, Tensor]
+"""By argument, float64 `[P]`; of a pair by `betas.0` and `betas.1`."""
+Scalars = dict[str, Tensor]
 """By name: float64 `[P]` where it is computed, the parameter's dtype and `[P, 1]` where it is used."""
-State = dict[str, "Tensor"]
+State = dict[str, Tensor]
 """By torch's name of the slot: `[P, N]` of the parameters' dtype."""
 Acting = frozenset[str]
 """Options that are on, and those numbers that can do anything at all: given, or not 0 by default."""
@@ -90,8 +89,8 @@ class Rule:
         raise NotImplementedError
 
     def constants(self, n: Numbers) -> Scalars:
-        """What follows from the numbers without `lr`."""
-        return {name: n[name] for name in self.numbers if name != "lr"}
+        """What follows from the numbers without `lr`: at least themselves."""
+        return {name: number for name, number in n.items() if name != "lr"}
 
     def rates(self, n: Numbers, t: Any, kept: Scalars) -> Scalars:
         """What follows from `lr`, the step `t` (from 1) and what is kept.
@@ -170,8 +169,8 @@ def _apart(numbers: Tensor) -> Tensor:
     return numbers.new_empty((*numbers.shape, 2))[..., 0].copy_(numbers)
 
 
-def count_dtype() -> torch.dtype:
-    """Of the numbers that torch keeps one of beside a parameter (torch.optim.optimizer._get_scalar_dtype)."""
+def count_dtype() -> Any:
+    """The dtype of the numbers that torch keeps one of beside a parameter (torch.optim.optimizer._get_scalar_dtype)."""
     import torch  # here, as it is for those alone who train
 
     return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32

@@ -1,14 +1,7 @@
 """Gradient descent, with momentum or without, and with averaging."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from src.config.domains import FRACTION, NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, count_dtype, decayed, power
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, count_dtype, decayed, power
 
 
 class SGD(Rule):
@@ -38,7 +31,7 @@ class SGD(Rule):
 
     def constants(self, n: Numbers) -> Scalars:
         new = (1 - n["dampening"]).where(n["momentum"] != 0, 1.0)
-        return {"momentum": n["momentum"], "new": new, "weight_decay": n["weight_decay"]}
+        return {**super().constants(n), "new": new}
 
 
 class ASGD(Rule):

@@ -1,14 +1,7 @@
 """The four textbook optimizers: see `src/optim/textbook.py`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from src.config.domains import FRACTION, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, average
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, average
 
 
 class TextbookMomentum(Rule):
@@ -24,7 +17,7 @@ class TextbookMomentum(Rule):
         w.addcmul_(v, c["lr"], value=-1)
 
     def constants(self, n: Numbers) -> Scalars:
-        return {"beta": n["beta"], "new": 1 - n["beta"]}
+        return {**super().constants(n), "new": 1 - n["beta"]}
 
 
 class TextbookAdaGrad(Rule):
@@ -51,7 +44,7 @@ class TextbookRMSProp(Rule):
         w.addcdiv_(g * c["lr"], s.sqrt().add_(c["eps"]), value=-1)
 
     def constants(self, n: Numbers) -> Scalars:
-        return {"alpha": n["alpha"], "new": 1 - n["alpha"], "eps": n["eps"]}
+        return {**super().constants(n), "new": 1 - n["alpha"]}
 
 
 class TextbookAdam(Rule):
