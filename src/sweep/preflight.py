@@ -62,4 +62,6 @@ def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
 
 def _optimizer(config: Config) -> None:
     schedule = config.scheduler.arguments() if config.scheduler else None
-    build_optimizer(config.optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph)
+    build_optimizer(
+        config.optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph
+    )

@@ -1,4 +1,4 @@
-"""An optimizer of a user's own with its rule: one Python file and one YAML, and it trains, stacks, reports and foresees."""
+"""An optimizer of a user's own with its rule, in one Python file: it trains alone, stacks, reports and is foreseen."""
 
 import json
 from collections.abc import Callable
