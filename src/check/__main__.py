@@ -31,7 +31,7 @@ def candidate_of(overrides: Sequence[str]) -> "Candidate":
     checked = schema.check(compose([*overrides, "logger=none"]))  # a logger would ask for the run directory
     from src.check.candidate import Candidate, Steps, starts  # after the check, as it imports torch
 
-    candidate = Candidate(checked.optimizer.arguments(), checked.trainer.create_graph)
+    candidate = Candidate(checked.optimizer.arguments(), checked.trainer.create_graph, checked.optimizer.rule)
     Steps(candidate, starts())  # a class that no run would take is no matter of one check
     return candidate
 

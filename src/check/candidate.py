@@ -25,10 +25,12 @@ class Candidate:
     Attributes:
         section: the `optimizer` section of a config.
         create_graph: gradients keep their graph, for a class that differentiates them.
+        rule: the dotted name of the user's own for it.
     """
 
     section: Mapping[str, Any]
     create_graph: bool = False
+    rule: str | None = None
 
     @property
     def path(self) -> str:
@@ -59,7 +61,7 @@ class Candidate:
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
-        """The numbers of a group that was told nothing else."""
+        """The numbers of a group that is given no others."""
         return dict(self.build([nn.Parameter(torch.ones(1, 1))]).optimizer.param_groups[0])
 
     def takes(self, key: str) -> bool:
@@ -131,7 +133,7 @@ class Steps:
     ) -> None:
         torch.manual_seed(0)  # so all steps are taken before another optimizer is built
         self.create_graph = candidate.create_graph
-        self._member_axis = takes_member_axis(candidate.path)
+        self._member_axis = takes_member_axis(candidate.path, candidate.rule)
         self.parameters = [nn.Parameter(self._shaped(start).clone()) for start in at]
         self.built = candidate.build(self.parameters, rates)
         self.optimizer = self.built.optimizer
@@ -170,15 +172,16 @@ class Steps:
         """
         for given in steps:
             pairs = zip(self.parameters, given, strict=True)
-            terms = [(p, p.detach().clone(), self._shaped(g)) for p, g in pairs if g is not None]
-            self._step(partial(_tilted, terms))
+            terms = [(p, torch.ones(()), p.detach().clone(), self._shaped(g)) for p, g in pairs if g is not None]
+            self._step(partial(_quadratic, terms))
         return self
 
     def downhill(self, steps: int) -> "Steps":
         """Take steps on one loss, ½ Σ k p² over all numbers, with k from 1 to 2."""
         steep = [torch.linspace(1, 2, p.numel(), dtype=p.dtype, device=p.device).view_as(p) for p in self.parameters]
+        pairs, zero = list(zip(self.parameters, steep, strict=True)), torch.zeros(())
         for _ in range(steps):
-            self._step(partial(_curved, list(zip(self.parameters, steep, strict=True))))
+            self._step(partial(_quadratic, [(p, k, zero, zero) for p, k in pairs]))
         return self
 
     def _step(self, loss: Callable[[], Tensor]) -> None:
@@ -195,12 +198,9 @@ class Steps:
         self.optimizer.step(*[cast(Any, closure)] * self.built.closure)
 
 
-def _tilted(terms: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-    return torch.stack([(0.5 * (p - stand).square() + g * p).sum() for p, stand, g in terms]).sum()
-
-
-def _curved(terms: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    return torch.stack([(0.5 * k * p.square()).sum() for p, k in terms]).sum()
+def _quadratic(terms: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> Tensor:
+    """Σ ½ k |p - centre|² + g · p over (p, k, centre, g)."""
+    return torch.stack([(0.5 * k * (p - centre).square() + g * p).sum() for p, k, centre, g in terms]).sum()
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -12,6 +12,9 @@ from torch import Tensor
 from src.check.candidate import CPU, Candidate, DoesNotApply, Steps, apart, close, gradients, same, starts
 from src.check.convergence import BOWL, NOISY, RAVINE, Finding, converges
 from src.errors import LabError, one_line, raised
+from src.optim.build import numbers_of
+from src.optim.rules import rule_of
+from src.optim.stacked_rule import StackedRule
 from src.seeds import stream
 
 # --- can it be trusted? ----------------------------------------------------------------------------------------------
@@ -73,6 +76,22 @@ def _elementwise(candidate: Candidate) -> Finding:
     if close([torch.stack(alone)], [stacked[0].detach().flatten()]):
         return "yes", "every number by its own gradient alone: by a rule of it, runs would stack"
     return "no", "a number's step depends on the others: runs go one by one"
+
+
+def _rule(candidate: Candidate) -> Finding:
+    """A stack of two under the same gradients."""
+    rule, numbers = rule_of(candidate.path, candidate.rule), numbers_of(candidate.section)
+    if rule is None or not rule.serves(numbers):
+        raise DoesNotApply("it has none for these numbers: runs go one by one")
+    start, *given = (torch.cat([part.flatten() for part in parts]).repeat(2, 1) for parts in [starts(), *gradients(10)])
+    stack = StackedRule(start, candidate.path, [numbers] * 2, rule=rule)
+    for step, gradient in enumerate(given):
+        stack.start(step, 1)
+        stack(0, gradient)
+    alone = torch.cat([value.flatten() for value in Steps(candidate, starts()).take(gradients(10)).values])
+    if close(list(stack.flat), [alone] * 2):
+        return "held", "a stack's steps are those of the class"
+    return "failed", f"a stack ends {apart(list(stack.flat), [alone] * 2):.2g} apart from the class after 10 steps"
 
 
 # --- is it robust? ---------------------------------------------------------------------------------------------------
@@ -274,6 +293,7 @@ CHECKS: tuple[tuple[str, Callable[[Candidate], Finding]], ...] = (
     ("repetition", _repeats),
     ("save and load", _saved),
     ("element-wise", _elementwise),
+    ("rule", _rule),
     ("zero gradient", _zero),
     ("huge gradient", _huge),
     ("no gradient", _missing),
@@ -297,10 +317,10 @@ def outcome(name: str, check: Callable[[Candidate], Finding], candidate: Candida
 
 
 def _reason(error: Exception) -> str:
-    """What was raised, in one line, with the last place outside of torch and of what drives an optimizer."""
+    """What was raised, in one line, with the last line outside of torch and of what takes the steps."""
     if isinstance(error, LabError):
         return one_line(error)
     source = Path(__file__).parent.parent
-    driving = {*source.glob("check/*.py"), *source.glob("engine/*.py"), source / "optim/build.py"}
+    stepping = {*source.glob("check/*.py"), *source.glob("engine/*.py"), source / "optim/build.py"}
     library = str(Path(torch.__file__).parent)
-    return raised(error, lambda path: Path(path) in driving or path.startswith(library))
+    return raised(error, lambda path: Path(path) in stepping or path.startswith(library))

@@ -114,7 +114,7 @@ def attempt(candidate: Candidate, problem: LeastSquares, patient: bool = True) -
 def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: bool) -> Ending:
     """Descend as a run does, and measure the parameters that are kept (Schedule-Free trains others)."""
     model: nn.Module = Linear(5, 1, values=problem.start, dtype=torch.float64)
-    if not takes_member_axis(candidate.path):
+    if not takes_member_axis(candidate.path, candidate.rule):
         model = without_member_axis(model)
     forward, taken = model.forward, 0
 

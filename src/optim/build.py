@@ -28,7 +28,7 @@ class BuiltOptimizer:
         path: of the optimizer's class, with its module.
         arguments: the numbers it was built with.
         schedule: the class and the numbers of the schedule.
-        rule: by which its class is known; None: it is not.
+        rule: of its class, if it has one.
     """
 
     optimizer: Optimizer
@@ -92,7 +92,7 @@ def takes_member_axis(path: str, rule: str | None = None) -> bool:
 
 
 def parameters_of(factory: Any) -> list[inspect.Parameter] | None:
-    """What a class or function takes; None where it does not tell."""
+    """What a class or function takes; None where it has no signature."""
     try:
         return list(inspect.signature(factory).parameters.values())
     except (TypeError, ValueError):
@@ -207,14 +207,19 @@ def _schedule(
     try:
         first, scheduler = factory(spare, **arguments), factory(optimizer, **arguments)
         if isinstance(first, LRScheduler):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # no step of the optimizer comes before this one
-                first.step(1.0) if isinstance(first, ReduceLROnPlateau) else first.step()
+            first_step(first)
     except Exception as error:  # a user's class can raise anything
         raise LabError(f"{path} refuses its numbers: {_reason(error)}") from None
     if not isinstance(scheduler, LRScheduler):
         raise LabError(f"scheduler._target_={path} makes a {type(scheduler).__name__}, not an LRScheduler of torch")
     return scheduler
+
+
+def first_step(scheduler: LRScheduler) -> None:
+    """A step without one of the optimizer before it, for some numbers are only refused there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scheduler.step(1.0) if isinstance(scheduler, ReduceLROnPlateau) else scheduler.step()
 
 
 def _probe(
@@ -272,11 +277,16 @@ def numbers_of(section: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuples(value) for key, value in section.items() if not key.startswith("_")}
 
 
+def listed(arguments: Mapping[str, Any]) -> str:
+    """As they are told in a sentence."""
+    return ", ".join(f"{key}={value}" for key, value in arguments.items())
+
+
 def tuples(value: Any) -> Any:
     """Lists of a config as the tuples that optimizers expect."""
     return tuple(tuples(inner) for inner in value) if isinstance(value, list) else value
 
 
 def _reason(error: Exception | None) -> str:
-    """What was raised, with the last place outside of torch where it passed."""
+    """What was raised, with the last line outside of torch where it passed."""
     return raised(error, lambda path: "site-packages" in path or path == __file__)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from src.config.classes import import_class
-from src.optim.build import numbers_of
+from src.optim.build import listed, numbers_of
 from src.optim.rules import RULES, Rule, rule_of
 from src.optim.rules.rule import Scalars, State, count_dtype, power
 from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, number
@@ -25,7 +25,7 @@ def lone_group(path: str, arguments: Arguments) -> dict[str, Any]:
     """The parameter group that a lone run's optimizer would have, without its parameters.
 
     Raises:
-        ValueError: the class refuses an argument; its own sentence is told.
+        ValueError: the class refuses an argument; the sentence is its own.
     """
     given = tuple(sorted(numbers_of(arguments).items()))
     return dict(_lone_group(path, given, repr(given)))
@@ -38,8 +38,7 @@ def _lone_group(path: str, given: tuple[tuple[str, Any], ...], text: str) -> Map
     try:
         optimizer = factory([nn.Parameter(torch.zeros(1, 1, 1))], **dict(given))
     except Exception as error:
-        told = ", ".join(f"{key}={value}" for key, value in given)
-        raise ValueError(f"{path} refuses {told}: {error}") from None
+        raise ValueError(f"{path} refuses {listed(dict(given))}: {error}") from None
     group = optimizer.state_dict()["param_groups"][0]
     return {key: value for key, value in group.items() if key != "params"}
 
@@ -292,8 +291,7 @@ def _checked_groups(path: str, rule: Rule, members: Sequence[Arguments], flat: T
     """The members' own parameter groups, once it is clear that the rule serves them."""
     for member in members:
         if not rule.serves(member):
-            given = ", ".join(f"{key}={value}" for key, value in member.items())
-            raise ValueError(f"the rule of {path} does not serve {given}")
+            raise ValueError(f"the rule of {path} does not serve {listed(member)}")
     for option in rule.options:
         if len({bool(member.get(option, False)) for member in members}) > 1:
             raise ValueError(f"{path}: {option} must be the same in all members of a stack")
@@ -313,6 +311,6 @@ def _acting(rule: Rule, members: Sequence[Arguments], group: Mapping[str, Any]) 
 
 def _given_numbers(rule: Rule, groups: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Tensor]:
     """All members' numbers, float64 `[P]`; of a pair `betas` as `betas.0` and `betas.1`."""
-    names = [*rule.numbers, *(f"{pair}.{place}" for pair in rule.pairs for place in (0, 1))]
+    names = [*rule.numbers, *(f"{pair}.{index}" for pair in rule.pairs for index in (0, 1))]
     columns = {name: [number(group, name) for group in groups] for name in names}
     return {name: torch.tensor(column, dtype=torch.float64, device=device) for name, column in columns.items()}

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from src.config.classes import import_class
-from src.optim.build import numbers_of
+from src.optim.build import first_step, listed, numbers_of
 
 _TORCH = "torch.optim.lr_scheduler."
 _PLATEAU = f"{_TORCH}ReduceLROnPlateau"
@@ -76,7 +76,7 @@ class StackedSchedule:
         groups: each member's own parameter group, without its parameters.
 
     Raises:
-        ValueError: torch refuses an argument, when it is built or in its first step; its own sentence is told.
+        ValueError: torch refuses an argument, when it is built or in its first step; the sentence is its own.
     """
 
     plateau: bool
@@ -92,12 +92,15 @@ class StackedSchedule:
         self.sections = [numbers_of(section) for section in sections]
         self._arrays = OVER_ARRAYS.get(path)
         self._opaque = self._arrays is None and path != _PLATEAU
+        shared = [self._shared(section) for section in self.sections]
+        for index in sorted({text: index for index, text in reversed([*enumerate(shared)])}.values()):
+            with self._refusing(self.sections[index]):
+                first_step(self._scheduler(self.sections[index], self.groups[index]))
         alike: dict[Any, list[int]] = {}
-        for index, section in enumerate(self.sections):
-            alike.setdefault(index if self._arrays is None else self._shared(section), []).append(index)
-        self._try(set(map(self._shared, self.sections)))
+        for index, text in enumerate(shared):
+            alike.setdefault(index if self._arrays is None else text, []).append(index)
         self._parts = [_Part(np.array(members), self._over(members)) for members in alike.values()]
-        self._place = {index: (part, k) for part in self._parts for k, index in enumerate(part.members)}
+        self._part_of = {index: (part, k) for part in self._parts for k, index in enumerate(part.members)}
         first = self._parts[0].scheduler
         self.plateau = isinstance(first, ReduceLROnPlateau)
         self._counts = [] if self._opaque else [name for name in _COUNTS if hasattr(first, name)]
@@ -128,17 +131,18 @@ class StackedSchedule:
 
     def now(self) -> dict[str, np.ndarray]:
         """The numbers of the step to come, `[P]` by name."""
-        return {name: self._gather(lambda part, name=name: number(part.group, name)) for name in self.names}
+        return {name: self._gathered([number(part.group, name) for part in self._parts]) for name in self.names}
 
     def wait(self, metric: Tensor) -> None:
         """Tell a plateau what is watched of each member, `[P]`."""
         for index, value in enumerate(metric.tolist()):
-            self._place[index][0].scheduler.step(value)
+            self._part_of[index][0].scheduler.step(value)
 
-    def _gather(self, of: Any) -> np.ndarray:
+    def _gathered(self, parts: Sequence[Any]) -> np.ndarray:
+        """What each of the parts has, in the order of the members, `[P]`."""
         values = np.empty(len(self.groups))
-        for part in self._parts:
-            values[part.members] = of(part)
+        for part, value in zip(self._parts, parts, strict=True):
+            values[part.members] = value
         return values
 
     # --- state ---
@@ -146,9 +150,11 @@ class StackedSchedule:
     def leaves(self) -> dict[str, Tensor | tuple]:
         """Copies of all that steps change: float64 `[P]` on the CPU, or P states of a class of the user's own."""
         if self._opaque:
-            schedulers = [self._place[index][0].scheduler for index in range(len(self.groups))]
+            schedulers = [self._part_of[index][0].scheduler for index in range(len(self.groups))]
             return {"own": tuple(copy.deepcopy((own.state_dict(), _without_params(own))) for own in schedulers)}
-        counts = {name: self._gather(lambda part, name=name: getattr(part.scheduler, name)) for name in self._counts}
+        counts = {
+            name: self._gathered([getattr(part.scheduler, name) for part in self._parts]) for name in self._counts
+        }
         return {name: torch.from_numpy(values) for name, values in {**self.now(), **counts}.items()}
 
     def load(self, leaves: Leaves) -> None:
@@ -163,9 +169,7 @@ class StackedSchedule:
                 setattr(part.scheduler, name, _COUNTS[name](leaves[name][part.members[0]]))
             for name in self.names:
                 values = np.array([float(leaves[name][index]) for index in part.members])
-                key, _, place = name.partition(".")
-                value = float(values[0]) if self._arrays is None else values
-                part.group[key] = (value, *part.group[key][1:]) if place else value
+                part.group.update(_entry(part.group, name, float(values[0]) if self._arrays is None else values))
             part.scheduler._last_lr = [part.group["lr"]]
 
     def select(self, keep: Sequence[int]) -> "StackedSchedule":
@@ -179,7 +183,7 @@ class StackedSchedule:
         """The `state_dict()` that the member's own scheduler would have."""
         if self._opaque:
             return copy.deepcopy(leaves["own"][index][0])
-        part = self._place[index][0]
+        part = self._part_of[index][0]
         state = {name: self._own(value, index) for name, value in part.scheduler.state_dict().items()}
         counts = {name: _COUNTS[name](leaves[name][index]) for name in self._counts}
         return {**state, **counts, "_last_lr": [self._as_given(leaves["lr"][index], index)]}
@@ -188,12 +192,10 @@ class StackedSchedule:
         """What the member's own scheduler would have put into its parameter group, or changed there."""
         if self._opaque:
             return copy.deepcopy(leaves["own"][index][1])
-        own, group = self.groups[index], self._place[index][0].group
+        own, group = self.groups[index], self._part_of[index][0].group
         entries = {key: self._own(group[key], index) for key in group if key not in own and key != "params"}
         for name in self.names:
-            key, _, place = name.partition(".")
-            value = self._as_given(leaves[name][index], index)
-            entries[key] = (value, *own[key][1:]) if place else value
+            entries |= _entry(own, name, self._as_given(leaves[name][index], index))
         return entries
 
     def _own(self, value: Any, index: int) -> Any:
@@ -201,7 +203,7 @@ class StackedSchedule:
         if isinstance(value, list):
             return [self._own(one, index) for one in value]
         if isinstance(value, np.ndarray):
-            return self._as_given(value[self._place[index][1]], index)
+            return self._as_given(value[self._part_of[index][1]], index)
         return copy.deepcopy(value)
 
     def _as_given(self, value: Any, index: int) -> float:
@@ -231,15 +233,6 @@ class StackedSchedule:
         rates = np.array([self.groups[index]["lr"] for index in members], dtype=np.float64)
         return self._scheduler({**section, **arrays}, {**group, "lr": rates})
 
-    def _try(self, distinct: set[str]) -> None:
-        """Let a scheduler of each distinct set of arguments take a step: some are only refused there."""
-        for section, group in zip(self.sections, self.groups, strict=True):
-            if self._shared(section) in distinct:
-                distinct.remove(self._shared(section))
-                tried = self._scheduler(section, group)
-                with self._refusing(section):
-                    tried.step(1.0) if isinstance(tried, ReduceLROnPlateau) else tried.step()
-
     def _scheduler(self, section: Mapping[str, Any], group: Mapping[str, Any]) -> LRScheduler:
         factory = import_class(self.path, "scheduler._target_", LRScheduler)
         optimizer = _Numbers([nn.Parameter(torch.zeros(1))], dict(group))
@@ -256,8 +249,7 @@ class StackedSchedule:
             with np.errstate(all="ignore"):
                 yield
         except Exception as error:  # a user's class can raise anything
-            told = ", ".join(f"{key}={value}" for key, value in section.items())
-            raise ValueError(f"{self.path} refuses {told}: {error}") from None
+            raise ValueError(f"{self.path} refuses {listed(section)}: {error}") from None
 
 
 def fits_stack(section: Mapping[str, Any]) -> bool:
@@ -273,8 +265,14 @@ def chosen(values: Tensor | tuple, keep: Sequence[int]) -> Tensor | tuple:
 
 def number(group: Mapping[str, Any], name: str) -> Any:
     """A number of a parameter group by a name such as `lr` or `betas.0`."""
-    key, _, place = name.partition(".")
-    return group[key][int(place)] if place else group[key]
+    key, _, index = name.partition(".")
+    return group[key][int(index)] if index else group[key]
+
+
+def _entry(group: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """What of the group is another once its number `lr`, `momentum` or `betas.0` is `value`."""
+    key, _, index = name.partition(".")
+    return {key: (value, *group[key][1:]) if index else value}
 
 
 def _without_params(scheduler: LRScheduler) -> dict[str, Any]:
@@ -285,6 +283,6 @@ def _numbers(group: Mapping[str, Any]) -> Iterator[str]:
     """The names of the numbers of a parameter group: `lr`, `betas.0`, `betas.1`."""
     for key, value in group.items():
         if isinstance(value, tuple):
-            yield from (f"{key}.{place}" for place in range(len(value)))
+            yield from (f"{key}.{index}" for index in range(len(value)))
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield key

@@ -31,7 +31,7 @@ def answer(
         problem: its data.
         model: at its start.
         resumed: the checkpoint that it goes on from.
-        solved: solutions for these data that are known already, and where this one is kept.
+        solved: solutions for these data that are there already, and where this one is kept.
     """
     if isinstance(model, Surface):
         return Answer(None, surface=model.function)
@@ -51,15 +51,19 @@ def answer(
     batch = len(problem.train) if size == "full" else min(int(size), len(problem.train))
     batches = batch < len(problem.train)
     if beside:
-        known = rule is not None and rule.rests_as_adamw and not numbers.get("amsgrad")
-        why = _no_rest(config, batches) if known else "where it comes to rest is not known"
+        rests = rule is not None and rule.rests_as_adamw and not numbers.get("amsgrad")
+        why = _no_rest(config, batches) if rests else "where it comes to rest is not known"
         if why:
             return Answer(None, silent={"exact answer": f"{name}'s decay is beside the loss, and {why}"})
         exact, unique = _moved(exact, fixed_point(exact, beside, float(numbers["eps"]))), True
     method, why = Method.of(rule, numbers), _unsteady(config)
     if method is None:
-        known = rule is not None or config.optimizer.target_.startswith("torch.")
-        why = f"{name}'s steps are no linear map of the parameters" if known else f"{name} is not known here"
+        silent = (
+            "'s steps are no linear map of the parameters"
+            if rule or config.optimizer.target_.startswith("torch.")
+            else " is not known here"
+        )
+        why = f"{name}{silent}"
     steady = method if why is None else None
     if batches:
         why = why or "mini-batches are drawn"

@@ -124,7 +124,7 @@ class Path:
         moving = (self.exact.eigenvalues > 0)[:, None]
 
         def first_within(steps: Tensor) -> int | None:
-            """The place of the first of `steps` at which it is."""
+            """The index of the first of `steps` at which it is."""
             within = self._modes(steps).where(moving, 0.0).norm(dim=(1, 2)) <= limit
             return int(within.int().argmax()) if bool(within.any()) else None
 
@@ -134,10 +134,10 @@ class Path:
         if not self.method.lr < self.critical_lr:
             return None
         powers = 2 ** torch.arange(40)
-        place = first_within(powers)
-        if place is None:
+        index = first_within(powers)
+        if index is None:
             return None
-        high = int(powers[place])
+        high = int(powers[index])
         low = high // 2
         while low + 1 < high:
             between = torch.linspace(low, high, min(34, high - low + 1), dtype=torch.float64)[1:].long().unique()

@@ -110,30 +110,30 @@ class Answer:
         if needed is not None and needed <= steps:
             return None
         about = "more than 10¹²" if needed is None else f"about {needed:,}"
-        told = f"{steps:,} steps are not enough: at this learning rate it takes {about} to come within 1 % of "
-        told += "the start's distance"
+        sentence = f"{steps:,} steps are not enough: at this learning rate it takes {about} to come within 1 % of "
+        sentence += "the start's distance"
         best = Path(self.path.exact, Method(self.path.exact.optimal_lr), self.path.start)
         fewer = best.steps_within_1_percent
         if fewer is None or (needed is not None and fewer >= needed):
-            return told
+            return sentence
         plain = "the best fixed one" if not self.path.method.momentum else "the best without momentum"
-        return f"{told} ({fewer:,} at {best.method.lr:.4g}, {plain})"
+        return f"{sentence} ({fewer:,} at {best.method.lr:.4g}, {plain})"
 
 
 def _of_surface(surface: Function, point: Tensor | None) -> dict[str, Any]:
     """Its minima, and the one nearest to where a descent ended."""
-    known = {
+    found = {
         "formula": surface.formula,
         "source": surface.source,
-        "minima": [list(place) for place in surface.minima],
-        "saddles": [list(place) for place in surface.saddles],
+        "minima": [list(minimum) for minimum in surface.minima],
+        "saddles": [list(saddle) for saddle in surface.saddles],
         "train/loss": 0.0,
         **({} if surface.away is None else {"away": surface.away}),
     }
     if point is None:
-        return known
+        return found
     nearest, distance = surface.nearest(*point[0].tolist())
-    return {**known, "nearest": list(nearest), "distance": distance}
+    return {**found, "nearest": list(nearest), "distance": distance}
 
 
 def lines(answer: Answer, max_steps: int) -> dict[str, Line]:
@@ -145,13 +145,11 @@ def lines(answer: Answer, max_steps: int) -> dict[str, Line]:
     """
     found = dict[str, Line]()
     if answer.path is not None:
-        steps, told = _curve_steps(max(1, max_steps - answer.first))
+        steps = curve_steps(max(1, max_steps - answer.first))
         losses = (answer.path.losses(steps) * answer.unit).tolist()
-        first = answer.first
-        shifted = told if not first else [step + first for step in told]
+        points = zip((steps + answer.first).tolist(), losses, strict=True)
         # of a descent that diverges, no more than a run may show: its end would flatten all else
-        most = MOST * losses[0]
-        found["predicted_loss"] = [point for point in zip(shifted, losses, strict=True) if point[1] <= most]
+        found["predicted_loss"] = [(step, loss) for step, loss in points if loss <= MOST * losses[0]]
     levels = {"exact_loss": answer.exact.loss if answer.exact else None, "noise_floor": answer.floor}
     for name, level in levels.items():
         if level is not None:
@@ -159,15 +157,9 @@ def lines(answer: Answer, max_steps: int) -> dict[str, Line]:
     return {name: line for name, line in found.items() if line and math.isfinite(line[0][1])}
 
 
+@lru_cache(maxsize=64)  # members of a stack are mostly of one length
 def curve_steps(max_steps: int, most: int = 100) -> Tensor:
     """Steps at which a predicted curve is drawn: evenly spaced and evenly in their logarithm, `[K]`."""
     even = torch.linspace(0, max_steps, most)
     late = torch.logspace(0, math.log10(max_steps), most)
     return torch.cat([even, late]).round().long().clamp(max=max_steps).unique()
-
-
-@lru_cache(maxsize=64)
-def _curve_steps(max_steps: int) -> tuple[Tensor, list[int]]:
-    """The same for the members of a stack, who are mostly of one length."""
-    steps = curve_steps(max_steps)
-    return steps, steps.tolist()

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,8 +17,10 @@ from src.check.candidate import CPU, Candidate
 from src.check.checks import CHECKS, Outcome, on_device, outcome
 from src.check.convergence import BOWL, NOISY, RAVINE, LeastSquares
 from src.config.compose import CONF
+from src.config.domains import NOT_NEGATIVE, POSITIVE
 from src.errors import LabError
-from src.optim.rules import RULES
+from src.optim.rules import RULES, Rule
+from src.optim.rules.rule import Acting, Scalars, State, decayed
 
 OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
 NOT_HELD = {
@@ -56,6 +58,7 @@ def test_every_optimizer_of_conf(optimizer: str) -> None:
         assert part in found[name].sentence
     path = candidate_of([f"optimizer={optimizer}"]).path
     assert found["element-wise"].state == ("yes" if path in RULES else "no")
+    assert found["rule"].state == ("held" if path in RULES else "does not apply")
 
 
 @pytest.mark.parametrize(
@@ -297,6 +300,29 @@ def test_what_is_not_element_wise_is_no_fault() -> None:
     assert outcomes(*own("Clips"))["element-wise"].state == "no"
 
 
+class SoundRule(Rule):
+    numbers: ClassVar = {"lr": POSITIVE, "weight_decay": NOT_NEGATIVE}
+    slots: ClassVar = {"v": 0.0}
+
+    def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
+        w.addcmul_(state["v"].mul_(0.5).add_(decayed(w, g, c, on)), c["lr"], value=-1)
+
+
+class WrongRule(SoundRule):
+    def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
+        super().update(w, g * 1.0001, state, c, on)
+
+
+def test_a_rule_is_held_against_its_class() -> None:
+    def found(name: str) -> Outcome:
+        words = own("Sound", f"optimizer.rule={__name__}.{name}", "+optimizer.weight_decay=0.1")
+        return outcome("rule", dict(CHECKS)["rule"], candidate_of(words))
+
+    assert found("SoundRule").state == "held"
+    assert found("WrongRule").state == "failed"
+    assert "apart from the class after 10 steps" in found("WrongRule").sentence
+
+
 def test_one_that_does_not_repeat_itself_is_not_blamed_for_what_follows() -> None:
     found = outcomes(*own("Wanders"))
     for name in ("save and load", "no gradient", "groups", "schedule", "float64"):
@@ -338,7 +364,7 @@ def test_the_command_on_a_sound_one(command: Callable[..., tuple[int, str, str]]
     code, out, err = command()
     assert (code, err) == (0, "")
     assert out.startswith("torch.optim.SGD (lr 0.1)\n")
-    assert "sound: all 12 checks that apply held" in out or torch.cuda.is_available()
+    assert "sound: all 13 checks that apply held" in out or torch.cuda.is_available()
     lines = out.splitlines()
     assert all(len(line) <= 80 for line in lines)
     names = [line.split("│")[1].strip() for line in lines if line.startswith("│")]

@@ -86,7 +86,10 @@ REFUSED = [
     (["optimiser=adam"], "optimiser: there is no such key; did you mean optimizer?"),
     (["optimiser.lr=0.1"], "optimiser.lr: there is no such key; did you mean optimizer.lr?"),
     (["optimizer.l=0.1"], "did you mean optimizer.lr? (a new key is added with +optimizer.l=...)"),
-    (["optimizer.betas=[0.9,0.99]"], "optimizer.betas: there is no such key; optimizer has _target_, _partial_, lr ("),
+    (
+        ["optimizer.betas=[0.9,0.99]"],
+        "optimizer.betas: there is no such key; optimizer has rule, _target_, _partial_, lr (",
+    ),
     (["optimizer=adam", "optimizer.beta=[0.9,0.99]"], "did you mean optimizer.betas?"),
     (["trainer.max_step=10"], "trainer.max_step: there is no such key; did you mean trainer.max_steps?"),
     (["data.row=10"], "data.row: there is no such key; did you mean data.rows?"),

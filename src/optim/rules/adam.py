@@ -1,6 +1,6 @@
 """The Adam family: an average of gradients, divided by the size of the latest."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from src.config.domains import NOT_NEGATIVE, POSITIVE
 from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, average, count_dtype, decayed, power
@@ -16,10 +16,10 @@ class Adam(Rule):
     target = "torch.optim.Adam"
     numbers = {"lr": POSITIVE, "eps": POSITIVE, "weight_decay": NOT_NEGATIVE}
     pairs = ("betas",)
-    options: tuple[str, ...] = ("amsgrad", "maximize", "decoupled_weight_decay")
+    options: ClassVar[tuple[str, ...]] = ("amsgrad", "maximize", "decoupled_weight_decay")
     slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0, "max_exp_avg_sq": 0.0}
     only = {"max_exp_avg_sq": "amsgrad"}
-    alone: tuple[str, ...] = ("step",)
+    alone: ClassVar[tuple[str, ...]] = ("step",)
     rests_as_adamw = True
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:

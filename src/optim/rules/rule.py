@@ -52,27 +52,27 @@ class Rule:
 
     target: ClassVar[str]
     """The dotted name of the class, as in a config: `torch.optim.Adam`."""
-    numbers: Mapping[str, Domain] = {}
+    numbers: ClassVar[Mapping[str, Domain]] = {}
     """Arguments that may differ per member, `lr` among them, with the numbers that each takes."""
-    pairs: tuple[str, ...] = ()
+    pairs: ClassVar[tuple[str, ...]] = ()
     """The same, of two numbers each."""
-    options: tuple[str, ...] = ()
+    options: ClassVar[tuple[str, ...]] = ()
     """Arguments that are on or off, for all members of a stack."""
-    always: Acting = frozenset()
+    always: ClassVar[Acting] = frozenset()
     """Options that this class has on without an argument."""
-    slots: Mapping[str, float | str] = {}
+    slots: ClassVar[Mapping[str, float | str]] = {}
     """State of a parameter, and what it starts at: a value, or a number's name."""
-    only: Mapping[str, str] = {}
+    only: ClassVar[Mapping[str, str]] = {}
     """The option or number that a slot goes with; a member whose number is 0 has no such slot in torch."""
-    alone: tuple[str, ...] = ()
+    alone: ClassVar[tuple[str, ...]] = ()
     """State of a member that is one number for all parameters; the class keeps it beside each."""
     eager = False
     """The class makes its state before the first step."""
-    decay: tuple[str, ...] = ("weight_decay",)
+    decay: ClassVar[tuple[str, ...]] = ("weight_decay",)
     """Numbers that are, added up, a weight decay: a term of the loss, unless `decoupled_weight_decay` is on."""
     rests_as_adamw = False
     """With decoupled weight decay it comes to rest where AdamW does (src/theory/decay.py)."""
-    linear_map: Mapping[str, str | bool] | None = None
+    linear_map: ClassVar[Mapping[str, str | bool] | None] = None
     """Of gradient descent `v <- β v + (1 - τ) g;  w <- w - a v` which argument is `momentum` β, which `dampening` τ,
     and what else `src.theory.Method` has to know; a is `lr`. None where a step is no linear map of the parameters."""
 
