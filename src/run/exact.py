@@ -56,14 +56,10 @@ def answer(
         if why:
             return Answer(None, silent={"exact answer": f"{name}'s decay is beside the loss, and {why}"})
         exact, unique = _moved(exact, fixed_point(exact, beside, float(numbers["eps"]))), True
-    method, why = Method.of(rule, numbers), _unsteady(config)
-    if method is None:
-        silent = (
-            "'s steps are no linear map of the parameters"
-            if rule or config.optimizer.target_.startswith("torch.")
-            else " is not known here"
-        )
-        why = f"{name}{silent}"
+    method = Method.of(rule, numbers)
+    why = _unsteady(config) if method else f"{name}'s steps are no linear map of the parameters"
+    if rule is None and not config.optimizer.target_.startswith("torch."):
+        why = f"{name} is not known here"
     steady = method if why is None else None
     if batches:
         why = why or "mini-batches are drawn"

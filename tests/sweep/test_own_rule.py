@@ -114,8 +114,10 @@ def test_a_lone_run_goes_on_from_a_stack_by_the_class(
     assert longer.metrics["train/loss"] == pytest.approx(straight.metrics["train/loss"], rel=1e-9)
 
 
-def test_a_rule_without_a_linear_map_leaves_theory_silent(own: tuple[str, ...], train: Train) -> None:
-    exact = train("run", *own, "optimizer.rule=package_of_mine.Unforeseen", "trainer.max_steps=3").exact
+def test_a_rule_without_a_linear_map_leaves_theory_silent(own: tuple[str, ...], train: Train, tmp_path: Path) -> None:
+    words = (f"hydra.searchpath=[file://{tmp_path / 'myconf'}]", "optimizer=mine", *DATA, "trainer.max_steps=3")
+    assert train("foreseen", *words).exact["critical_lr_formula"] == "2(1 + 0.5)/λmax"
+    exact = train("silent", *words, "optimizer.rule=package_of_mine.Unforeseen").exact
     assert exact["not_applicable"] == {"path and steps": "HeavyBall's steps are no linear map of the parameters"}
 
 
