@@ -4,6 +4,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -105,8 +106,13 @@ def with_defaults(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         LabError: it cannot be imported.
     """
+    return {**_defaults(path), **arguments}
+
+
+@cache
+def _defaults(path: str) -> Mapping[str, Any]:
     taken = parameters_of(import_class(path, "optimizer._target_", Optimizer)) or []
-    return {p.name: p.default for p in taken if p.default is not p.empty} | dict(arguments)
+    return {p.name: p.default for p in taken if p.default is not p.empty}
 
 
 def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: int) -> None:
