@@ -33,7 +33,7 @@ class BuiltOptimizer:
     """
 
     optimizer: Optimizer
-    scheduler: LRScheduler | ReduceLROnPlateau | None
+    scheduler: LRScheduler | None
     closure: bool
     gradient_first: bool
     path: str
@@ -198,9 +198,7 @@ def build_optimizer(
     )  # fmt: skip
 
 
-def _schedule(
-    section: Mapping[str, Any] | None, optimizer: Optimizer, spare: Optimizer
-) -> LRScheduler | ReduceLROnPlateau | None:
+def _schedule(section: Mapping[str, Any] | None, optimizer: Optimizer, spare: Optimizer) -> LRScheduler | None:
     """The schedule over `optimizer`, after one over `spare` has taken a step: some numbers are only refused there."""
     if section is None:
         return None
