@@ -149,12 +149,7 @@ class StackedRule:
         """The rule's scalars of each of these steps, `[P, 1]`."""
         n, rule = self._numbers(count), self.rule
         if self._kept or (self._cycles and rule.bases(self._given)):
-            each = [
-                self._scalars(
-                    {name: value[k] if value.dim() == 2 else value for name, value in n.items()}, first + k + 1
-                )
-                for k in range(count)
-            ]
+            each = [self._scalars(n, k, first + k + 1) for k in range(count)]
             scalars = {name: torch.stack([one[name] for one in each]) for name in each[0]}
         else:
             powers, steps = {}, torch.arange(first + 1, first + count + 1, dtype=torch.float64, device=self.flat.device)
@@ -170,8 +165,9 @@ class StackedRule:
         rows = zip(*(value.unbind(0) for value in wide.values()), strict=True)
         return [{**self._constants, **dict(zip(wide, row, strict=True))} for row in rows]
 
-    def _scalars(self, n: Mapping[str, Tensor], step: int) -> Scalars:
-        """The rule's scalars of one step, `[P]`; brings what is kept to it."""
+    def _scalars(self, numbers: Mapping[str, Tensor], k: int, step: int) -> Scalars:
+        """The rule's scalars of one step, `[P]`, by row k of numbers `[count, P]`; brings what is kept to it."""
+        n = {name: value[k] if value.dim() == 2 else value for name, value in numbers.items()}
         rule, kept = self.rule, dict(self._kept)
         if self._bases is not None:
             self._powers = self._powers_at(step - 1) * self._bases

@@ -28,7 +28,8 @@ TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 def _yamls() -> dict[str, Arguments]:
     sections = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / "optimizer").glob("*.yaml"))}
-    return {name: section for name, section in sections.items() if section["_target_"] in RULES}
+    of_class = {name: {k: v for k, v in section.items() if k != "rule"} for name, section in sections.items()}
+    return {name: section for name, section in of_class.items() if section["_target_"] in RULES}
 
 
 YAMLS = _yamls()

@@ -3,10 +3,10 @@
 from typing import Any
 
 from src.config.domains import FRACTION, NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, average, decayed
+from src.optim.rules.rule import Acting, Numbers, Scalars, State, Tensor, TorchRule, average, decayed
 
 
-class Adagrad(Rule):
+class Adagrad(TorchRule):
     """`g <- g + λ w;  s <- s + g²;  w <- w - a g / (√s + ε)`, a divided by `1 + (t - 1) lr_decay`.
 
     Duchi, Hazan, Singer 2011, algorithm 1.
@@ -20,9 +20,7 @@ class Adagrad(Rule):
         "initial_accumulator_value": NOT_NEGATIVE,
         "eps": POSITIVE,
     }
-    options = ("maximize",)
     slots = {"sum": "initial_accumulator_value"}
-    alone = ("step",)
     eager = True
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
@@ -34,7 +32,7 @@ class Adagrad(Rule):
         return {"lr": n["lr"] / (1 + (t - 1) * n["lr_decay"])}
 
 
-class Adadelta(Rule):
+class Adadelta(TorchRule):
     """`g <- g + λ w;  v <- ρ v + (1 - ρ) g²;  d = √(u + ε) / √(v + ε) g;  u <- ρ u + (1 - ρ) d²;  w <- w - a d`.
 
     Zeiler 2012, algorithm 1, with a learning rate.
@@ -42,9 +40,7 @@ class Adadelta(Rule):
 
     target = "torch.optim.Adadelta"
     numbers = {"lr": POSITIVE, "rho": FRACTION, "eps": POSITIVE, "weight_decay": NOT_NEGATIVE}
-    options = ("maximize",)
     slots = {"square_avg": 0.0, "acc_delta": 0.0}
-    alone = ("step",)
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)

@@ -3,10 +3,21 @@
 from typing import Any, ClassVar
 
 from src.config.domains import NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, average, count_dtype, decayed, power
+from src.optim.rules.rule import (
+    Acting,
+    Numbers,
+    Scalars,
+    State,
+    Tensor,
+    TorchRule,
+    average,
+    count_dtype,
+    decayed,
+    power,
+)
 
 
-class Adam(Rule):
+class Adam(TorchRule):
     """`m <- β₁ m + (1 - β₁) g;  v <- β₂ v + (1 - β₂) g²;  w <- w - a m̂ / (√v̂ + ε)`, m̂ and v̂ over `1 - βᵗ`.
 
     Kingma and Ba 2015, algorithm 1. amsgrad: the largest v so far (Reddi, Kale, Kumar 2018, algorithm 2). Weight decay:
@@ -19,7 +30,6 @@ class Adam(Rule):
     options: ClassVar[tuple[str, ...]] = ("amsgrad", "maximize", "decoupled_weight_decay")
     slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0, "max_exp_avg_sq": 0.0}
     only = {"max_exp_avg_sq": "amsgrad"}
-    alone: ClassVar[tuple[str, ...]] = ("step",)
     rests_as_adamw = True
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:

@@ -1,10 +1,10 @@
 """RMSprop and Rprop: steps that depend on the sign of gradients rather than on their size."""
 
 from src.config.domains import FRACTION, NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, average, decayed
+from src.optim.rules.rule import Acting, Numbers, Scalars, State, Tensor, TorchRule, average, decayed
 
 
-class RMSprop(Rule):
+class RMSprop(TorchRule):
     """`g <- g + λ w;  v <- α v + (1 - α) g²;  b <- μ b + g / (√v + ε);  w <- w - a b`.
 
     Hinton 2012, lecture 6e; centered, `√(v - m²)` with the average m of g (Graves 2013, equations 38 to 45).
@@ -15,7 +15,6 @@ class RMSprop(Rule):
     options = ("centered", "maximize")
     slots = {"square_avg": 0.0, "momentum_buffer": 0.0, "grad_avg": 0.0}
     only = {"momentum_buffer": "momentum", "grad_avg": "centered"}
-    alone = ("step",)
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)
@@ -31,7 +30,7 @@ class RMSprop(Rule):
         return {**super().constants(n), "new": 1 - n["alpha"]}
 
 
-class Rprop(Rule):
+class Rprop(TorchRule):
     """`s <- clamp(s f);  w <- w - s sign(g)`, f = η⁺ where g keeps its sign, η⁻ where it changes, else 1.
 
     Riedmiller and Braun 1993, without backtracking: where the sign changes, g counts as 0 in this step and the next.
@@ -41,9 +40,7 @@ class Rprop(Rule):
     target = "torch.optim.Rprop"
     numbers = {"lr": POSITIVE}
     pairs = ("etas", "step_sizes")
-    options = ("maximize",)
     slots = {"prev": 0.0, "step_size": "lr"}
-    alone = ("step",)
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)

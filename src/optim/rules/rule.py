@@ -131,6 +131,13 @@ class Rule:
         return options, tuple(name for name in SPARED if name in arguments)
 
 
+class TorchRule(Rule):
+    """Of a class of torch.optim, most of which can maximize and count their steps."""
+
+    options: ClassVar[tuple[str, ...]] = ("maximize",)
+    alone: ClassVar[tuple[str, ...]] = ("step",)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

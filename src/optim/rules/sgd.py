@@ -1,7 +1,7 @@
 """Gradient descent, with momentum or without, and with averaging."""
 
 from src.config.domains import FRACTION, NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, count_dtype, decayed, power
+from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, TorchRule, count_dtype, decayed, power
 
 
 class SGD(Rule):
@@ -34,7 +34,7 @@ class SGD(Rule):
         return {**super().constants(n), "new": new}
 
 
-class ASGD(Rule):
+class ASGD(TorchRule):
     """`w <- (1 - λ η) w - η g;  ā <- ā + μ (w - ā)`, with `η = a / (1 + λ a t)^α` and `μ = 1 / max(1, t - t₀)`.
 
     Averaged descent: Polyak and Juditsky 1992, the step sizes of Bottou 2010. As in torch, t is that of the step before
@@ -43,7 +43,6 @@ class ASGD(Rule):
 
     target = "torch.optim.ASGD"
     numbers = {"lr": POSITIVE, "lambd": NOT_NEGATIVE, "alpha": FRACTION, "t0": POSITIVE, "weight_decay": NOT_NEGATIVE}
-    options = ("maximize",)
     slots = {"ax": 0.0}
     alone = ("step", "eta", "mu")
     decay = ("weight_decay", "lambd")
