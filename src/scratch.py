@@ -265,7 +265,9 @@ def with_module(task: Task) -> Steps:
     for parameter, value in zip(model.parameters(), task.start.values(), strict=True):
         parameter.data.copy_(torch.from_numpy(value.T).reshape(parameter.shape))
     loss_of = nn.MSELoss(reduction="mean" if task.mean else "sum")
-    optimizer = import_class(task.target, "optimizer._target_", torch.optim.Optimizer)(model.parameters(), **task.numbers)
+    optimizer = import_class(task.target, "optimizer._target_", torch.optim.Optimizer)(
+        model.parameters(), **task.numbers
+    )
     for step in itertools.count():
         x, y = map(torch.from_numpy, task.batch(step))
         loss = loss_of(model(x), y)
