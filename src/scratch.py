@@ -23,7 +23,7 @@ from rich.table import Column, Table
 from torch import Tensor, nn
 
 from src.config.check_run import check_run
-from src.config.classes import load
+from src.config.classes import import_class
 from src.config.compose import compose
 from src.config.models import Linear, TwoLayer
 from src.config.overrides import parsed
@@ -268,7 +268,9 @@ def with_module(task: Task) -> Steps:
     for parameter, value in zip(model.parameters(), task.start.values(), strict=True):
         parameter.data.copy_(torch.from_numpy(value.T).reshape(parameter.shape))
     loss_of = nn.MSELoss(reduction="mean" if task.mean else "sum")
-    optimizer = load(task.target, "optimizer._target_", torch.optim.Optimizer)(model.parameters(), **task.numbers)
+    optimizer = import_class(task.target, "optimizer._target_", torch.optim.Optimizer)(
+        model.parameters(), **task.numbers
+    )
     for step in itertools.count():
         x, y = map(torch.from_numpy, task.batch(step))
         loss = loss_of(model(x), y)

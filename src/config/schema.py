@@ -37,10 +37,13 @@ class Optimizer(Open):
     target_: ClassPath = Field(alias="_target_")
     partial_: Literal[True] = Field(True, alias="_partial_")
     lr: Positive | None = None
+    rule: ClassPath | None = None
+    """A Rule of the user's own by which members of this class are trained in stacks: see src/optim/rules/rule.py."""
 
     def arguments(self) -> dict[str, Any]:
-        """Without `lr` where there is none."""
-        return {key: value for key, value in super().arguments().items() if key != "lr" or value is not None}
+        """What the class is given, beside Hydra's own keys: no `rule`, and no `lr` where there is none."""
+        whole = super().arguments()
+        return {key: value for key, value in whole.items() if key != "rule" and (key != "lr" or value is not None)}
 
 
 WATCHERS = (
@@ -235,7 +238,7 @@ class Config(Section):
         return {
             "data": self.data.arguments(),
             "model": self.model.arguments(),
-            "optimizer": self.optimizer.arguments(),
+            "optimizer": self.optimizer.arguments() | ({"rule": self.optimizer.rule} if self.optimizer.rule else {}),
             "scheduler": self.scheduler.arguments() if self.scheduler else None,
             "trainer": self.trainer.model_dump(exclude=indifferent),
             "callbacks": {name: part.arguments() for name, part in parts.items()},

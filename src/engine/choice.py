@@ -7,9 +7,9 @@ from typing import Any, Literal
 from src.config.schema import TENSORBOARD, Config
 from src.engine.watchers import Watcher
 from src.models.build import OWN
-from src.optim.rules import RULES
-from src.optim.stacked_rule import has_rule
-from src.optim.stacked_schedule import has_schedule, plain
+from src.optim.build import numbers_of
+from src.optim.rules import rule_of
+from src.optim.stacked_schedule import fits_stack
 
 WATCHED = frozenset(
     f"src.run.callbacks.{name}"
@@ -44,19 +44,19 @@ def choose_stepper(config: Config, alone: bool = False) -> Choice:
 
 def _why_alone(config: Config) -> str | None:
     """Why this run cannot be a member of a stack, in words; None: it can."""
-    knobs, optimizer = config.trainer, config.optimizer.arguments()
-    target = config.optimizer.target_
-    name = target.rpartition(".")[2]
+    knobs, target, schedule = config.trainer, config.optimizer.target_, config.scheduler
+    name, rule = target.rpartition(".")[2], rule_of(target, config.optimizer.rule)
     parts = [part.target_ for part in config.callbacks.values() if part]
     other = next((path.rpartition(".")[2] for path in parts if path not in WATCHED), None)
     loggers = [part for part in config.logger.values() if part]
     logger = next((part.target_.rpartition(".")[2] for part in loggers if part.target_ != TENSORBOARD), None)
     changed = any(_changed(part.arguments()) for part in loggers if part.runs != "best")
-    given = {key: value for key, value in optimizer.items() if not key.startswith("_")}
+    given = numbers_of(config.optimizer.arguments())
+    cycles = schedule is not None and not fits_stack(schedule.arguments())
     reasons = (
-        (target not in RULES, f"{name} has no per-member rule"),
-        (target in RULES and not has_rule(target, given), f"{name} has none for these arguments"),
-        (not _schedule_fits(config), "a schedule that turns momentum off leaves its buffer alone, as no stack does"),
+        (rule is None, f"{name} has no per-member rule"),
+        (rule is not None and not rule.serves(given), f"{name} has none for these arguments"),
+        (cycles, "a schedule that turns momentum off leaves its buffer alone, as no stack does"),
         (config.model.target_ not in OWN, f"{config.model.target_} is a module of your own"),
         (other is not None, f"the callback {other} acts on one run"),
         (logger is not None, f"the logger {logger} writes one run"),
@@ -68,11 +68,6 @@ def _why_alone(config: Config) -> str | None:
         (config.check_gradients, "check_gradients looks at one model"),
     )
     return next((why for so, why in reasons if so), None)
-
-
-def _schedule_fits(config: Config) -> bool:
-    schedule = config.scheduler
-    return schedule is None or has_schedule(schedule.target_, plain(schedule.arguments()))
 
 
 def _changed(logger: Mapping[str, Any]) -> bool:

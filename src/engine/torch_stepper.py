@@ -17,7 +17,7 @@ from src.engine.stepper import State, Stepper
 from src.errors import LabError, one_line
 from src.losses.squared_error import Loss
 from src.models.custom import Custom
-from src.optim.build import Driven, load_state
+from src.optim.build import BuiltOptimizer, load_state
 from src.seeds import packed, random_state, set_random_state, unpacked
 
 
@@ -42,7 +42,7 @@ class TorchStepper(Stepper):
     def __init__(
         self,
         module: nn.Module,
-        driven: Driven,
+        driven: BuiltOptimizer,
         loss: Loss,
         data: DeviceData,
         *,
@@ -254,7 +254,7 @@ class TorchStepper(Stepper):
         self.load(before)
 
 
-def _numbers(driven: Driven) -> list[dict[str, Any]]:
+def _numbers(driven: BuiltOptimizer) -> list[dict[str, Any]]:
     """What the class has made of the config, of each parameter group, as plain values."""
     groups = driven.optimizer.state_dict()["param_groups"]
     return [{name: value for name, value in group.items() if name != "params"} for group in groups]

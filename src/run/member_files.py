@@ -18,8 +18,9 @@ from src.run.build import Member, hyperparameters
 from src.run.callbacks.boards import TOGETHER
 from src.run.events import Board, Clock, Curve, hyperparameters_yaml, write_events
 from src.run.result import result, told_parameters
-from src.run.theory_files import Line, lines, write_lines
+from src.run.theory_files import write_lines
 from src.run_directory import Result, RunDirectory, write_rows
+from src.theory.prediction import Line, lines
 
 Columns = Mapping[str, tuple[list[int], Tensor]]
 """Of each curve its steps, and the values `[T, P]`."""

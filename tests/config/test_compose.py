@@ -90,7 +90,10 @@ REFUSED = [
     (["optimiser=adam"], "optimiser: there is no such key; did you mean optimizer?"),
     (["optimiser.lr=0.1"], "optimiser.lr: there is no such key; did you mean optimizer.lr?"),
     (["optimizer.l=0.1"], "did you mean optimizer.lr? (a new key is added with +optimizer.l=...)"),
-    (["optimizer.betas=[0.9,0.99]"], "optimizer.betas: there is no such key; optimizer has _target_, _partial_, lr ("),
+    (
+        ["optimizer.betas=[0.9,0.99]"],
+        "optimizer.betas: there is no such key; optimizer has _target_, _partial_, lr, rule (",
+    ),
     (["optimizer=adam", "optimizer.beta=[0.9,0.99]"], "did you mean optimizer.betas?"),
     (["trainer.max_step=10"], "trainer.max_step: there is no such key; did you mean trainer.max_steps?"),
     (["data.row=10"], "data.row: there is no such key; did you mean data.rows?"),
@@ -105,7 +108,10 @@ REFUSED = [
     (["~data.rows=9"], "The value of 'data.rows' is 500 and not 9."),
     (["+trainer.max_step=10"], "trainer.max_step: there is no such key; did you mean trainer.max_steps?"),
     (["+trainers=10"], "trainers: there is no such key; did you mean trainer?"),
-    (["optimizer={lr:0.1,betta:3}"], "optimizer.betta: there is no such key; optimizer has _target_, _partial_, lr"),
+    (
+        ["optimizer={lr:0.1,betta:3}"],
+        "optimizer.betta: there is no such key; optimizer has _target_, _partial_, lr, rule",
+    ),
     # wrong types and numbers
     (["optimizer.lr=abc"], "optimizer.lr='abc': must be a valid number"),
     (["optimizer.lr=true"], "optimizer.lr=true: must be a valid number"),

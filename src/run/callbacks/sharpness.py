@@ -11,7 +11,7 @@ import torch
 from src.errors import LabError, one_line
 from src.run.callbacks.boards import show_together
 from src.run.callbacks.every import EveryNSteps
-from src.run.exact import decay_of, method_of
+from src.theory import Method, decay_of
 from src.theory.curvature import hessian_product, largest_eigenvalue, random_start
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ class Sharpness(EveryNSteps):
                 values = largest_eigenvalue(product, start, self.tolerance, self.max_products).value.cpu()
             except RuntimeError as error:
                 raise LabError(f"callbacks=sharpness: no second derivative ({one_line(error)})") from None
-            values = values + decay_of(driven.path, driven.arguments)[0]
+            values = values + decay_of(driven.rule, driven.optimizer.param_groups[0])[0]
         if not bool(values.isfinite().all()):
             return
         curves = {"sharpness/lambda_max": values}
-        method = method_of(driven.path, driven.optimizer.param_groups[0])
+        method = Method.of(driven.rule, driven.optimizer.param_groups[0])
         # a sum over a batch is another loss than the one over all rows, and has another edge
         whole = stepper.loss.reduction == "mean" or stepper.data.full_batch
         if method is not None and method.lr and whole:
