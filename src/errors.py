@@ -1,6 +1,7 @@
 """The one error that a user can cause, and how a command tells it."""
 
 import difflib
+import errno
 import os
 import sys
 import traceback
@@ -13,13 +14,7 @@ FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 class LabError(Exception):
-    """A mistake that a user can make; the message says what was given, what is accepted and what to do.
-
-    Attributes:
-        directory: the run directory that was made for nothing, if one was.
-    """
-
-    directory: Path | None = None
+    """A mistake that a user can make; the message says what was given, what is accepted and what to do."""
 
 
 def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
@@ -28,7 +23,7 @@ def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
     Args:
         word: what was given.
         choices: what is accepted.
-        inside: the section that the choices are keys of, to be told with them.
+        inside: the section that the choices are keys of, which is said too.
     """
     close = difflib.get_close_matches(word, list(choices), n=5, cutoff=0.6)
     within = f"{inside}." if inside else ""
@@ -46,7 +41,7 @@ def one_line(error: BaseException) -> str:
 
 
 def raised(error: BaseException | None, hides: Callable[[str], bool]) -> str:
-    """What was raised in a user's class, in one line, with the last place where it passed.
+    """What was raised in a user's class, in one line, with the last line of theirs that it passed.
 
     Args:
         error: what was raised.
@@ -55,8 +50,8 @@ def raised(error: BaseException | None, hides: Callable[[str], bool]) -> str:
     text = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
     own = [frame for frame in frames if not hides(frame.filename)]
-    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-    return f"{type(error).__name__}{place}{f': {text}' if text else ''}"
+    where = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    return f"{type(error).__name__}{where}{f': {text}' if text else ''}"
 
 
 def unwritable(error: OSError) -> str:
@@ -65,7 +60,7 @@ def unwritable(error: OSError) -> str:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """End a command with the sentence of a `LabError` on standard error and exit status 1, without a traceback.
 
     HYDRA_FULL_ERROR=1 keeps the traceback, as in any Hydra application.
@@ -81,3 +76,26 @@ def told() -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "interrupted", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Tell a full disk, or a run directory that cannot be written, in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if not _of_the_run(error):
+            raise
+        raise LabError(unwritable(error)) from error
+
+
+def _of_the_run(error: OSError) -> bool:
+    """Whether a full disk or the run directory is to blame, not a file of the user's own code."""
+    from hydra.core.hydra_config import HydraConfig  # commands without Hydra do not wait for it
+
+    if error.errno == errno.ENOSPC:
+        return True
+    if not error.filename or not HydraConfig.initialized():
+        return False
+    directory, failed = Path(HydraConfig.get().runtime.output_dir).absolute(), Path(str(error.filename)).absolute()
+    return failed.is_relative_to(directory) or directory.is_relative_to(failed)

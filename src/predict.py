@@ -1,23 +1,23 @@
 """Predict from a run: `python -m src.predict outputs/runs/RUN data.path=new.csv`."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from src.errors import LabError, nearest, told
+from src.config.overrides import parsed
+from src.config.table_file import table_file
+from src.errors import LabError, exit_on_error, nearest
 from src.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     import polars as pl
+    from torch import Tensor
 
 KEYS = {
     "data.path": "the table to predict for: a .csv, .tsv or .parquet file with the run's features",
-    "data.target": "the column to hold the predictions against (default: the run's target, where the table has it)",
+    "data.target": "the column to hold the predictions against (default: the run's, if it is there)",
     "output": "where the predictions go (default: RUN/predictions_TABLE.csv)",
     "checkpoint": "last or best (default: last)",
 }
@@ -44,37 +44,52 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
         LabError: no such run, table or column; values that are missing or no numbers.
     """
     asked = _asked(overrides)
-    directory = RunDirectory(Path(run))
+    directory, path = RunDirectory(Path(run)), asked["data.path"]
+    source = directory.checkpoints / f"{asked['checkpoint']}.ckpt"
     if not directory.path.is_dir():
         raise LabError(f"{run}: there is no such run directory")
-    source = directory.checkpoints / f"{asked['checkpoint']}.ckpt"
     if not source.is_file():
         raise LabError(f"{run}: it has no checkpoints/{source.name}; is it a run directory?")
-    output = Path(asked.get("output") or directory.path / f"predictions_{Path(asked['data.path']).stem}.csv")
-    if output.resolve() == Path(asked["data.path"]).resolve():
+    output = Path(asked.get("output") or directory.path / f"predictions_{Path(path).stem}.csv")
+    if output.resolve() == table_file(path).resolve():
         raise LabError(f"output={output} is the table itself; choose another file")
-    from src.data.listed import read  # after the checks: it takes a second to import
+    import polars as pl  # after the checks, like everything that takes long to import
 
-    predictions = _predict(source, read(asked["data.path"]), asked, output)
+    from src.data.listed import numbers, read
+
+    table = read(path)
+    targets, predicted = _predicted(source, table, path)
+    names = ["prediction"] if len(targets) == 1 else [f"prediction_{target}" for target in targets]
+    taken = [name for name in names if name in table.columns]
+    if taken:
+        raise LabError(f"{path} has a column {taken[0]} already; rename it, so that it is not replaced")
+    losses = {
+        name: float((predicted[:, index] - numbers(table, [name], path)[:, 0]).square().mean())
+        for index, name in _target_columns(table, targets, asked.get("data.target")).items()
+    }
+    table = table.with_columns(pl.Series(name, predicted[:, index].numpy()) for index, name in enumerate(names))
+    replaced = output.exists()
     try:
-        predictions.table.write_csv(output)
+        table.write_csv(output)
     except OSError as error:
         raise LabError(f"output={output} cannot be written ({error.strerror})") from None
-    return predictions
+    return Predictions(table, losses, output, replaced)
 
 
-def _asked(overrides: Sequence[str]) -> dict[str, Any]:
-    asked: dict[str, Any] = {"checkpoint": "last"}
+def _asked(overrides: Sequence[str]) -> dict[str, str]:
+    """What was said, by key; a value that is no text in Hydra's grammar (`1.50`) is taken as it was typed."""
+    asked = {"checkpoint": "last"}
     for word in overrides:
-        key, equals, value = word.partition("=")
+        key, equals, typed = word.partition("=")
         if not equals:
             raise LabError(f"{word}: this is not key=value (keys: {', '.join(KEYS)})")
         if key not in KEYS:
             raise LabError(f"{key}: there is no such key{nearest(key, KEYS)} (keys: {', '.join(KEYS)})")
         try:
-            asked[key] = str(OmegaConf.from_dotlist([f"value={value}"]).value)
-        except OmegaConfBaseException:
-            asked[key] = value
+            value = parsed(word).value()
+        except LabError:
+            value = None
+        asked[key] = value if isinstance(value, str) else typed
     if "data.path" not in asked:
         raise LabError("missing: data.path (say data.path=new.csv)")
     if asked["checkpoint"] not in ("last", "best"):
@@ -82,8 +97,8 @@ def _asked(overrides: Sequence[str]) -> dict[str, Any]:
     return asked
 
 
-def _predict(source: Path, table: "pl.DataFrame", asked: dict[str, Any], output: Path) -> Predictions:
-    import polars as pl
+def _predicted(source: Path, table: "pl.DataFrame", path: str) -> "tuple[list[str], Tensor]":
+    """The names of a checkpoint's targets, and their predictions `[N, targets]` for the rows of a table."""
     import torch
 
     from src.data.listed import numbers
@@ -94,32 +109,19 @@ def _predict(source: Path, table: "pl.DataFrame", asked: dict[str, Any], output:
     if checkpoint[checkpoints.KEY]["model"]["_target_"] == "src.models.Surface":
         raise LabError(f"{source}: it went down a surface, which predicts nothing; its end is in result.json")
     about = checkpoint[checkpoints.KEY]["problem"]
-    scaling = Scaling.from_state(about["scaling"])
-    features, targets = list(about["features"]), list(about["targets"])
+    scaling, targets = Scaling.from_state(about["scaling"]), list(about["targets"])
     model = checkpoints.model_of(checkpoint)
-    dtype = next(model.parameters()).dtype
-    inputs = numbers(table, features, asked["data.path"])
+    inputs = numbers(table, about["features"], path)
     scaled = scaling.forward(Rows(inputs, torch.zeros(len(inputs), len(targets), dtype=torch.float64))).inputs
     with torch.no_grad():
-        predicted = scaling.predictions(model(scaled.to(dtype)[None])[0])
+        predicted = scaling.predictions(model(scaled.to(next(model.parameters()).dtype)[None])[0])
     if not bool(predicted.isfinite().all()):
         raise LabError(f"{source}: its predictions are not finite; did the run diverge?")
-    names = ["prediction"] if len(targets) == 1 else [f"prediction_{target}" for target in targets]
-    there = [name for name in names if name in table.columns]
-    if there:
-        raise LabError(f"{asked['data.path']} has a column {there[0]} already; rename it, so that it is not replaced")
-    columns = [pl.Series(name, predicted[:, index].numpy()) for index, name in enumerate(names)]
-    known = _target_columns(table, targets, asked)
-    losses = {
-        name: float((predicted[:, index] - numbers(table, [name], asked["data.path"])[:, 0]).square().mean())
-        for index, name in known.items()
-    }
-    return Predictions(table.with_columns(columns), losses, output, output.exists())
+    return targets, predicted
 
 
-def _target_columns(table: "pl.DataFrame", targets: Sequence[str], asked: dict[str, Any]) -> dict[int, str]:
-    """Which column of the table each target is in."""
-    given = asked.get("data.target")
+def _target_columns(table: "pl.DataFrame", targets: Sequence[str], given: str | None) -> Mapping[int, str]:
+    """The column of the table that each target is in."""
     if given is None:
         return {index: name for index, name in enumerate(targets) if name in table.columns}
     if len(targets) > 1:
@@ -143,15 +145,12 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("run", help="a run directory, such as outputs/runs/2026-11-21_09-00-00-000000")
     parser.add_argument("key=value", nargs="*", help="see below")
     arguments = vars(parser.parse_args(words))
-    with told():
+    with exit_on_error():
         predictions = predict(arguments["run"], arguments["key=value"])
-        from rich.console import Console
-
-        console = Console(highlight=False, soft_wrap=True, markup=False)
         instead = ", instead of what was there" if predictions.replaced else ""
-        console.print(f"{len(predictions.table):,} predictions in {predictions.output}{instead}")
+        print(f"{len(predictions.table):,} predictions in {predictions.output}{instead}")
         for name, loss in predictions.losses.items():
-            console.print(f"mean squared error against {name}: {loss:.6g} (root: {loss**0.5:.6g})")
+            print(f"mean squared error against {name}: {loss:.6g} (root: {loss**0.5:.6g})")
 
 
 if __name__ == "__main__":

@@ -4,15 +4,13 @@ import csv
 import json
 import math
 import os
-import re
 import shlex
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from src.config.overrides import quoted
 from src.errors import LabError
 
 Status = Literal["completed", "diverged"]
@@ -177,32 +175,6 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, float]]]:
         raise LabError(f"{path}: it cannot be read as the curves of a run ({error})") from None
 
 
-def check_writable(directory: Path, key: str) -> None:
-    """Refuse a directory that cannot be made or written to.
-
-    Args:
-        directory: it need not be there yet.
-        key: of the config, by which another is chosen.
-
-    Raises:
-        LabError: it is a file, or below one, or permissions forbid it.
-    """
-    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise LabError(f"{there} is a file; choose another {key}")
-    if not os.access(there, os.W_OK):
-        raise LabError(f"{there} cannot be written to; choose another {key}")
-
-
-def discard(error: LabError, existed: bool) -> None:
-    """Take away what a run that never began has left: its config, and its directory if it was made for it."""
-    if error.directory is None or any(path.name != ".hydra" for path in error.directory.iterdir()):
-        return
-    shutil.rmtree(error.directory / ".hydra", ignore_errors=True)
-    if not existed:
-        error.directory.rmdir()
-
-
 @dataclass(frozen=True)
 class RunDirectory:
     """Where the files of a run are."""
@@ -262,16 +234,6 @@ class RunDirectory:
         """Whether the run in it has ended."""
         return self.result_path.is_file()
 
-    def check_free(self) -> None:
-        """Refuse to write over a finished run; an unfinished one with a checkpoint goes on.
-
-        Raises:
-            LabError: there is a finished run in it, or no directory can be made there.
-        """
-        check_writable(self.path, "hydra.run.dir")
-        if self.finished:
-            raise LabError(f"{self.path} already holds a run; choose another hydra.run.dir, or go on with ckpt_path=")
-
     def result(self) -> Result:
         """The result that is in it."""
         return Result(**self.read_result(), directory=self.path)
@@ -304,16 +266,3 @@ class RunDirectory:
             return {"status": result["status"], **result}
         except (ValueError, KeyError, TypeError) as error:
             raise LabError(f"{self.result_path} is broken ({error})") from None
-
-
-def quoted(value: str) -> str:
-    """A value as Hydra's grammar takes it: in quotes where a plain word would be read otherwise."""
-    if re.fullmatch(r"[\w./:+-]+", value, re.ASCII):
-        return value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    return f"'{escaped}'"
-
-
-def python_command(overrides: list[str]) -> str:
-    """The command that a shell would take for these overrides."""
-    return shlex.join([Path(sys.executable).name, "-m", "src.train", *overrides])

@@ -22,13 +22,16 @@ from rich.console import Console
 from rich.table import Column, Table
 from torch import Tensor, nn
 
-from src.config.classes import load
-from src.config.compose import check_run, compose, parsed
-from src.config.schema import Config, Linear, TwoLayer, check
+from src.config.check_run import check_run
+from src.config.classes import import_class
+from src.config.compose import compose
+from src.config.models import Linear, TwoLayer
+from src.config.overrides import parsed
+from src.config.schema import Config, check
 from src.data.blocks import BatchOrder
 from src.engine.loop import Loop
 from src.engine.watchers import Watcher
-from src.errors import LabError, told
+from src.errors import LabError, exit_on_error
 from src.models.activations import ACTIVATIONS
 from src.run import build
 from src.run.module import Descent, LabDataModule
@@ -266,7 +269,9 @@ def with_module(task: Task) -> Steps:
     for parameter, value in zip(model.parameters(), task.start.values(), strict=True):
         parameter.data.copy_(torch.from_numpy(value.T).reshape(parameter.shape))
     loss_of = nn.MSELoss(reduction="mean" if task.mean else "sum")
-    optimizer = load(task.target, "optimizer._target_", torch.optim.Optimizer)(model.parameters(), **task.numbers)
+    optimizer = import_class(task.target, "optimizer._target_", torch.optim.Optimizer)(
+        model.parameters(), **task.numbers
+    )
     for step in itertools.count():
         x, y = map(torch.from_numpy, task.batch(step))
         loss = loss_of(model(x), y)
@@ -527,7 +532,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--every", type=int, metavar="N", help="print every N steps (default: about ten times)")
     parser.add_argument("overrides", nargs="*", help="what to solve, such as experiment=noisy_line")
     arguments = parser.parse_intermixed_args(words)
-    with told():
+    with exit_on_error():
         config = _config(arguments.overrides)
         every = max(1, config.trainer.max_steps // 10) if arguments.every is None else arguments.every
         if every < 1:

@@ -5,7 +5,7 @@ import traceback
 import pytest
 
 from src import errors
-from src.errors import LabError, nearest, told
+from src.errors import LabError, exit_on_error, nearest
 
 OPTIMIZERS = ["adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "momentum", "nadam", "sgd"]
 
@@ -33,7 +33,7 @@ def test_nothing_is_near(word: str) -> None:
 
 
 def test_a_mistake_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end, told():
+    with pytest.raises(SystemExit) as end, exit_on_error():
         raise LabError("lr=-1: must be above 0")
     assert end.value.code == 1
     assert capsys.readouterr() == ("", "error: lr=-1: must be above 0\n")
@@ -41,14 +41,14 @@ def test_a_mistake_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_interrupted_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     for words, line in (((), "interrupted\n"), (("after 3 steps",), "after 3 steps\n")):
-        with pytest.raises(SystemExit) as end, told():
+        with pytest.raises(SystemExit) as end, exit_on_error():
             raise KeyboardInterrupt(*words)
         assert end.value.code == 130  # 128 + SIGINT, as shells have it
         assert capsys.readouterr().err == line
 
 
 def test_other_errors_pass() -> None:
-    with pytest.raises(ZeroDivisionError), told():
+    with pytest.raises(ZeroDivisionError), exit_on_error():
         raise ZeroDivisionError
 
 
@@ -61,7 +61,7 @@ def test_with_hydra_full_error_the_mistake_comes_out_with_its_cause(monkeypatch:
         except ZeroDivisionError:
             raise LabError("lr=-1: must be above 0") from None
 
-    with pytest.raises(LabError) as mistake, told():
+    with pytest.raises(LabError) as mistake, exit_on_error():
         mistaken()
     shown = "".join(traceback.format_exception(mistake.value))
     assert "ZeroDivisionError" in shown

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from src.config.compose import CONF, compose
-from src.config.schema import Config, Linear, check
+from src.config.models import Linear
+from src.config.schema import Config, check
 from src.data import Problem
 from src.run import run
 from src.run.build import build_model, build_problem

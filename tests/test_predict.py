@@ -107,6 +107,15 @@ def test_a_diverged_run_has_nothing_to_say(train: Train, tmp_path: Path) -> None
         predict(run.directory, [f"data.path={tmp_path / 'new.csv'}"])
 
 
+@pytest.mark.parametrize("name", ["NO", "1.50", "2", "price, EUR", "yes", "1e3"])
+def test_a_column_is_called_what_was_typed(result: Result, houses: Path, tmp_path: Path, name: str) -> None:
+    """Not False, 1.5 or 1000.0, as YAML has them."""
+    pl.read_csv(houses).rename({"price": name}).write_csv(tmp_path / "other.csv")
+    for typed in (name, f"'{name}'"):
+        made = predict(result.directory, [f"data.path={tmp_path / 'other.csv'}", f"data.target={typed}"])
+        assert list(made.losses) == [name]
+
+
 def test_the_command(result: Result, houses: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(result.directory), f"data.path={houses}"])
     assert "60 predictions in" in capsys.readouterr().out

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,6 @@ from src.run_directory import (
     MetricsFile,
     Result,
     RunDirectory,
-    python_command,
     read_rows,
     write_rows,
 )
@@ -133,39 +131,6 @@ def test_an_unfinished_run_is_told(tmp_path: Path) -> None:
         RunDirectory(tmp_path).read_result()
 
 
-# --- a directory of its own ---
-
-
-@pytest.mark.parametrize("file", ["result.json"])
-def test_a_run_is_not_written_over(tmp_path: Path, file: str) -> None:
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).touch()
-    with pytest.raises(LabError, match="already holds a run; choose another"):
-        RunDirectory(tmp_path).check_free()
-
-
-@pytest.mark.parametrize("place", ["", "new", "new/below", ".hydra", "../sibling"])
-def test_other_places_are_free(tmp_path: Path, place: str) -> None:
-    (tmp_path / "metrics.csv").touch()  # left by a run that was cut off before its first checkpoint
-    (tmp_path / ".hydra").mkdir()
-    RunDirectory(tmp_path / place).check_free()
-
-
-def test_a_directory_relative_to_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").touch()
-    RunDirectory(Path("new/run")).check_free()
-    RunDirectory(Path()).check_free()
-    with pytest.raises(LabError, match="is a file; choose another"):
-        RunDirectory(Path("file/run")).check_free()
-
-
-def test_a_place_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
-    with pytest.raises(LabError, match="cannot be written to"):
-        RunDirectory(tmp_path / "run").check_free()
-
-
 # --- metrics.csv ---
 
 Rows = dict[int, dict[str, float]]
@@ -242,10 +207,6 @@ def test_curves_that_are_not_there_or_no_text(tmp_path: Path) -> None:
     for name in ("gone.csv", "bytes.csv", "long.csv"):
         with pytest.raises(LabError, match=f"{name}: it cannot be read"):
             read_rows(tmp_path / name)
-
-
-def test_the_command_can_be_pasted_into_a_shell() -> None:
-    assert python_command(["data.x=[1, 2]", "seed=3"]).endswith(" -m src.train 'data.x=[1, 2]' seed=3")
 
 
 def test_rows_written_at_once_are_those_written_one_by_one(tmp_path):

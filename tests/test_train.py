@@ -66,6 +66,24 @@ MISTAKES = [
     ("sweep=compare", "sweep=compare needs a multirun: add -m"),
     ("confirm_seeds=3", "confirm_seeds=3 needs a multirun: add -m"),
     ("-m ~data.rws", "data.rws: there is no such key; did you mean data.rows?"),
+    ("data=table data.target=y data.path=gone.csv", "data.path=gone.csv: there is no such file"),
+    (
+        "-m data=table data.target=y data.path=gone.csv seed=1,2",
+        "data.path=gone.csv: there is no such file (all 2 jobs)",
+    ),
+    ("data=table data.path=gone.csv data.target=price,EUR", "data.target=price,EUR: several values need a multirun: "),
+    ("hydra.output_subdir=null", "hydra.output_subdir=null: leave it out"),
+    ("-m hydra.output_subdir=conf seed=1,2", "hydra.output_subdir=conf: leave it out"),
+    (
+        "-m optimizer=sgd,adamw,muon +optimizer.weight_decay=0.1,0.2",
+        "+optimizer.weight_decay: the config has this key already; leave out the +, "
+        "or say ++optimizer.weight_decay=..., which sets it whether it is there or not (4 of 6 jobs)\n",
+    ),
+    (
+        "--config-name=other",
+        "--config-name, --config-path: the config is conf/train.yaml; ",
+    ),
+    ("--help optimizer=adma", "optimizer=adma: there is no such choice; did you mean adam?"),
     ("--cfg job optimizer=adma", "optimizer=adma: there is no such choice; did you mean adam?"),
     ("--cfg job --resolve seed=${nothing}", "Interpolation key 'nothing' not found"),
 ]
@@ -106,7 +124,9 @@ def test_what_the_config_decides_is_said_without_importing_torch(tmp_path: Path)
     code = """
 import runpy, sys
 import src.config.schema, src.config.compose, src.run_directory
-for line in ("--help", "optimizer._target_=torch.optim.Adma", "optimizer.lr=0", "--cfg job", "--hydra-help"):
+for line in ("--help", "optimizer._target_=torch.optim.Adma", "optimizer.lr=0", "--cfg job", "--hydra-help",
+             "data=table data.target=y data.path=gone.csv", "-m data=table data.target=y data.path=gone.csv seed=1,2",
+             "--help optimizer=adam"):
     sys.argv = ["src/train.py", *line.split()]
     try:
         runpy.run_module("src.train", run_name="__main__")
@@ -118,12 +138,13 @@ for line in ("--help", "optimizer._target_=torch.optim.Adma", "optimizer.lr=0", 
     line = [sys.executable, "-c", code]
     done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("imported []") == 5
+    assert done.stdout.count("imported []") == 8
     assert "imported ['" not in done.stdout
     assert "a laboratory for gradient descent" in done.stdout
     assert "optimizer: adadelta, adafactor, adagrad, adam, " in done.stdout
     assert "error: optimizer._target_=torch.optim.Adma: torch.optim has no Adma; did you mean Adam?" in done.stderr
-    assert done.stdout.count("exit 1") == 2
+    assert done.stderr.count("data.path=gone.csv: there is no such file") == 2
+    assert done.stdout.count("exit 1") == 4
     assert list(tmp_path.iterdir()) == []
 
 
@@ -245,6 +266,25 @@ def test_a_class_of_ones_own_on_the_default_group_just_works(own: Path) -> None:
     words = ["trainer.max_steps=20", "callbacks.progress_bar=null", "logger=none"]
     mine = run([*words, "optimizer._target_=descent_lab_own.Plain", "hydra.run.dir=mine"])
     assert mine.parameters == run([*words, "hydra.run.dir=sgd"]).parameters
+
+
+# --- options of one's own ---
+
+
+@pytest.mark.parametrize("flag", ["--config-dir={}", "hydra.searchpath=['file://{}']"])
+def test_options_in_a_folder_of_ones_own_are_found_alone_in_a_sweep_and_on_resume(
+    typed: Callable[..., None], tmp_path: Path, flag: str
+) -> None:
+    folder = tmp_path / "my options"
+    (folder / "experiment").mkdir(parents=True)
+    (folder / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 5\ntrainer: {max_steps: 10}\n")
+    words = [flag.format(folder), "experiment=mine", "logger=none", "callbacks.progress_bar=null"]
+    typed(*words, "hydra.run.dir=alone")
+    typed("ckpt_path=alone/checkpoints/last.ckpt", "trainer.max_steps=20", "hydra.run.dir=on")
+    typed("-m", *words, "optimizer.lr=0.1,0.2", "hydra.sweep.dir=sweep", "hydra.sweeper.report=false")
+    results = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.rglob("result.json")}
+    ends = {name: (one["seed"], one["steps"]) for name, one in results.items()}
+    assert ends == {"alone": (5, 10), "on": (5, 20), "0": (5, 10), "1": (5, 10)}
 
 
 # --- nothing is written over ---
@@ -369,15 +409,16 @@ def test_a_multirun_is_a_run_per_combination(train: Train, tmp_path: Path) -> No
 def test_a_mistake_in_a_job_is_told_at_the_end_and_the_others_go_on(tmp_path: Path, launcher: str) -> None:
     """A mistake that the config does not show; one that it shows is told before anything is trained."""
     sweep, words = tmp_path / "sweep", ["trainer.max_steps=20", "callbacks.progress_bar=null", "logger=none"]
-    (tmp_path / "there.csv").write_text("x,y\n" + "".join(f"{x},{x}\n" for x in range(20)))
-    typed_ = ["-m", "data=table", "data.path=gone.csv,there.csv", "data.target=y", *words]
+    (tmp_path / "good.csv").write_text("x,y\n" + "".join(f"{x},{x}\n" for x in range(20)))
+    (tmp_path / "bad.csv").write_text("x,y\n1,one\n")
+    typed_ = ["-m", "data=table", "data.path=bad.csv,good.csv", "data.target=y", *words]
     typed_ += [f"hydra/launcher={launcher}", f"hydra.sweep.dir={sweep}"]
     done = command(*typed_, cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     started = {"basic": "error: job 0 (data=table data.target=y ", "stack": "error: 1 of 2 runs failed: "}
     assert done.stderr.splitlines()[-1].startswith(started[launcher])
-    assert "gone.csv" in done.stderr
+    assert "bad.csv" in done.stderr
     assert not (sweep / "0" / "result.json").exists()
     before = snapshot(sweep)
     assert str(sweep / "1" / "result.json") in before

@@ -5,18 +5,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from src.config import schema
-from src.config.compose import compose, parsed
-from src.errors import LabError, nearest, told
+from src.config.compose import compose
+from src.config.overrides import parsed
+from src.config.section import shown
+from src.errors import LabError, exit_on_error, nearest
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from src.check.trial import Maker, Outcome
+    from src.check.candidate import Candidate
+    from src.check.checks import Outcome
 
 KEYS = ("optimizer", "trainer.create_graph")
 
 
-def maker_of(overrides: Sequence[str]) -> "Maker":
+def candidate_of(overrides: Sequence[str]) -> "Candidate":
     """What builds the optimizer that these overrides describe.
 
     Args:
@@ -28,11 +31,11 @@ def maker_of(overrides: Sequence[str]) -> "Maker":
     for word in overrides:
         _check_word(word)
     checked = schema.check(compose([*overrides, "logger=none"]))  # a logger would ask for the run directory
-    from src.check.trial import Maker, Trial, starts  # after the check, like everything that takes long to import
+    from src.check.candidate import Candidate, Steps, starts  # after the check, as it imports torch
 
-    maker = Maker(checked.optimizer.arguments(), checked.trainer.create_graph)
-    Trial(maker, starts())  # a class that no run would take is no matter of one check
-    return maker
+    candidate = Candidate(checked.optimizer.arguments(), checked.trainer.create_graph, checked.optimizer.rule)
+    Steps(candidate, starts())  # a class that no run would take is no matter of one check
+    return candidate
 
 
 def _check_word(word: str) -> None:
@@ -44,10 +47,11 @@ def _check_word(word: str) -> None:
         raise LabError(f"{word}: one optimizer at a time")
 
 
-def told_of(maker: "Maker") -> str:
+def described(candidate: "Candidate") -> str:
     """The class and its numbers, in a line."""
-    numbers = ", ".join(f"{key} {schema.shown(value)}" for key, value in maker.numbers.items())
-    return f"{maker.path}{f' ({numbers})' if numbers else ''}"
+    given = {key: value for key, value in candidate.section.items() if not key.startswith("_")}
+    numbers = ", ".join(f"{key} {shown(value)}" for key, value in given.items())
+    return f"{candidate.path}{f' ({numbers})' if numbers else ''}"
 
 
 def summary(outcomes: "Sequence[Outcome]") -> "Table":
@@ -89,18 +93,18 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("key=value", nargs="*", help="the optimizer, as python -m src.train takes it (default: sgd)")
     overrides = vars(parser.parse_args(words))["key=value"]
-    with told():
-        maker = maker_of(overrides)
+    with exit_on_error():
+        candidate = candidate_of(overrides)
         from rich.console import Console
 
         from src.check.checks import CHECKS, outcome
 
         console = Console(highlight=False, markup=False)
-        console.print(told_of(maker), soft_wrap=True)
+        console.print(described(candidate), soft_wrap=True)
         outcomes = []
         for name, check in CHECKS:
             with console.status(name):
-                outcomes.append(outcome(name, check, maker))
+                outcomes.append(outcome(name, check, candidate))
         console.print(summary(outcomes))
         failed = any(outcome.held is False for outcome in outcomes)
         console.print(ending(outcomes), style="red" if failed else "green", soft_wrap=True)

@@ -1,41 +1,40 @@
-"""The checks of an optimizer, each a function from a maker to what was found, in the order of the table."""
+"""The checks of an optimizer, each a function from a candidate to what was found, in the order of the table."""
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from src.check.convergence import BOWL, NOISY, RAVINE, converges
-from src.check.trial import CPU, Finding, Maker, Outcome, Trial, apart, close, gradients, same, starts
+from src.check.candidate import CPU, Candidate, DoesNotApply, Steps, apart, close, gradients, same, starts
+from src.check.convergence import BOWL, NOISY, RAVINE, Finding, converges
 from src.errors import LabError, one_line, raised
+from src.optim.build import numbers_of
+from src.optim.rules import rule_of
+from src.optim.stacked_rule import StackedRule
 from src.seeds import stream
 
 # --- can it be trusted? ----------------------------------------------------------------------------------------------
 
 
-INCOMPARABLE: Finding = ("does not apply", "it does not repeat its own steps, so there is nothing to compare them with")
-"""Of what is found out by comparing steps."""
-
-
-def _repeats(maker: Maker) -> Finding:
+def _repeats(candidate: Candidate) -> Finding:
     """Torch's global generators are seeded, as a run does it; no others are."""
-    if maker.apart_from_itself == 0:
+    if candidate.apart_from_itself == 0:
         return "held", "the same bits twice"
     return "failed", (
-        f"{maker.apart_from_itself:.2g} apart from itself: it draws from a generator that torch.manual_seed does not "
-        "seed, or keeps something from one run to the next"
+        f"{candidate.apart_from_itself:.2g} apart from itself: it draws from a generator that torch.manual_seed does "
+        "not seed, or keeps something from one run to the next"
     )
 
 
-def _saved(maker: Maker) -> Finding:
+def _saved(candidate: Candidate) -> Finding:
     """A run is cut in two, with a checkpoint between the halves; in both dtypes, because loading may change one."""
-    if maker.apart_from_itself:
-        return INCOMPARABLE
+    candidate.must_repeat()
     for dtype in (torch.float32, torch.float64):
-        whole, resumed = _cut_in_two(maker, dtype)
+        whole, resumed = _cut_in_two(candidate, dtype)
         if not same(resumed, whole):
             return "failed", (
                 f"{apart(resumed, whole):.2g} apart from a run without a break, in {_name(dtype)}: "
@@ -44,34 +43,34 @@ def _saved(maker: Maker) -> Finding:
     return "held", "after loading, the same bits as without a break"
 
 
-def _cut_in_two(maker: Maker, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+def _cut_in_two(candidate: Candidate, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
     """Where a run ends, and where it ends with a checkpoint on the way."""
     first, second = gradients(10, dtype)[:5], gradients(10, dtype)[5:]
-    whole = Trial(maker, starts(dtype)).go(first)
-    with whole.driven.evaluating():  # a checkpoint is taken of the parameters that are evaluated
-        pass
-    whole.go(second)
-    half, file = Trial(maker, starts(dtype)).go(first), io.BytesIO()
-    half.driven.eval()
-    torch.save((half.driven.optimizer.state_dict(), half.values, torch.get_rng_state()), file)
+    whole = Steps(candidate, starts(dtype)).take(first)
+    whole.built.eval()  # a checkpoint is taken of the parameters that are evaluated
+    whole.built.train()
+    whole.take(second)
+    half, file = Steps(candidate, starts(dtype)).take(first), io.BytesIO()
+    half.built.eval()
+    torch.save((half.optimizer.state_dict(), half.values, torch.get_rng_state()), file)
     file.seek(0)
     state, values, random = torch.load(file, weights_only=True)
-    resumed = Trial(maker, values, kept=state)
+    resumed = Steps(candidate, values, kept=state)
     torch.set_rng_state(random)
-    resumed.go(second)
+    resumed.take(second)
     return whole.values, resumed.values
 
 
-def _elementwise(maker: Maker) -> Finding:
+def _elementwise(candidate: Candidate) -> Finding:
     """Two members in one parameter `[2, I, O]`, against every single number alone."""
     generator = stream(0, "check.elementwise")
     start, *given = torch.randn(7, 2, 3, 2, generator=generator, dtype=torch.float64)
     alone = [
-        Trial(maker, [number.view(1, 1)]).go([[g.view(1, 1)] for g in own]).values[0].view(())
+        Steps(candidate, [number.view(1, 1)]).take([[g.view(1, 1)] for g in own]).values[0].view(())
         for number, *own in zip(start.flatten(), *(g.flatten() for g in given), strict=True)
     ]
     try:
-        stacked = Trial(maker, [start]).go([[g] for g in given]).parameters
+        stacked = Steps(candidate, [start]).take([[g] for g in given]).parameters
     except Exception:  # a user's class can raise anything
         return "no", "it takes no parameter [P, I, O]: runs go one by one"
     if close([torch.stack(alone)], [stacked[0].detach().flatten()]):
@@ -79,52 +78,67 @@ def _elementwise(maker: Maker) -> Finding:
     return "no", "a number's step depends on the others: runs go one by one"
 
 
+def _rule(candidate: Candidate) -> Finding:
+    """A stack of two under the same gradients."""
+    rule, numbers = rule_of(candidate.path, candidate.rule), numbers_of(candidate.section)
+    if rule is None or not rule.serves(numbers):
+        raise DoesNotApply("it has none for these numbers: runs go one by one")
+    start, *given = (torch.cat([part.flatten() for part in parts]).repeat(2, 1) for parts in [starts(), *gradients(10)])
+    stack = StackedRule(start, candidate.path, [numbers] * 2, rule=rule)
+    for step, gradient in enumerate(given):
+        stack.start(step, 1)
+        stack(0, gradient)
+    alone = torch.cat([value.flatten() for value in Steps(candidate, starts()).take(gradients(10)).values])
+    if close(list(stack.flat), [alone] * 2):
+        return "held", "a stack's steps are those of the class"
+    return "failed", f"a stack ends {apart(list(stack.flat), [alone] * 2):.2g} apart from the class after 10 steps"
+
+
 # --- is it robust? ---------------------------------------------------------------------------------------------------
 
 
-def _zero(maker: Maker) -> Finding:
+def _zero(candidate: Candidate) -> Finding:
     """At once, and after a few ordinary steps."""
     at, given = starts(torch.float32), gradients(4, torch.float32)
     nothing = [torch.zeros_like(start) for start in at]
-    trial = Trial(maker, at).go([nothing])
-    if not trial.finite:
+    steps = Steps(candidate, at).take([nothing])
+    if not steps.finite:
         return "failed", "not finite after the first gradient is 0: does it divide by a norm, or by √s without an ε?"
-    after = trial.values
+    after = steps.values
     shrunk = all(bool((v * s >= 0).all() and (v.abs() <= s.abs()).all()) for v, s in zip(after, at, strict=True))
     if not shrunk:
         return "failed", f"moves by {apart(after, at):.2g} when the first gradient is 0"
-    trial.go([*given[:3], nothing, nothing, nothing, given[3]])
-    if not trial.finite:
+    steps.take([*given[:3], nothing, nothing, nothing, given[3]])
+    if not steps.finite:
         return "failed", "not finite when gradients become 0 after a few steps"
     return "held", "nothing moves at the start" if same(after, at) else "only decay moves it at the start"
 
 
-def _huge(maker: Maker) -> Finding:
+def _huge(candidate: Candidate) -> Finding:
     """1e15 once, whose square float32 still holds: at once, and after a few ordinary steps."""
     given = gradients(6, torch.float32)
     huge = [1e15 * gradient.sign() for gradient in given[0]]
     for when, before in (("first", 0), ("fourth", 3)):
-        trial = Trial(maker, starts(torch.float32)).go([*given[:before], huge])
-        if not trial.finite:
+        steps = Steps(candidate, starts(torch.float32)).take([*given[:before], huge])
+        if not steps.finite:
             return "failed", f"not finite after the {when} gradient is 1e15, in float32"
-        if not trial.go(given[3:]).finite:
+        if not steps.take(given[3:]).finite:
             return "failed", f"not finite in the steps after a gradient of 1e15 (the {when}), in float32"
     return "held", "finite after a gradient of 1e15, and from then on"
 
 
-def _missing(maker: Maker) -> Finding:
+def _missing(candidate: Candidate) -> Finding:
     """The second parameter has no gradient (`p.grad is None`), as one that the loss does not depend on."""
-    if maker.apart_from_itself:
-        return INCOMPARABLE
+    candidate.must_repeat()
     at, given = starts(), gradients(6)
-    trial = Trial(maker, at).go([[weight, None] for weight, _ in given[:3]])
-    alone = Trial(maker, at[:1]).go([[weight] for weight, _ in given[:3]])
-    if not torch.equal(trial.values[1], at[1]):
-        return "failed", f"a parameter without a gradient moves by {apart(trial.values[1:], at[1:]):.2g}"
-    if not close(trial.values[:1], alone.values):
+    steps = Steps(candidate, at).take([[weight, None] for weight, _ in given[:3]])
+    alone = Steps(candidate, at[:1]).take([[weight] for weight, _ in given[:3]])
+    if not torch.equal(steps.values[1], at[1]):
+        return "failed", f"a parameter without a gradient moves by {apart(steps.values[1:], at[1:]):.2g}"
+    if not close(steps.values[:1], alone.values):
         return "failed", "beside one without a gradient, a parameter does not move as if it were alone"
-    trial.go([*given[3:5], [given[5][0], None]])
-    if not trial.finite:
+    steps.take([*given[3:5], [given[5][0], None]])
+    if not steps.finite:
         return "failed", "not finite when a gradient is missing after a few steps"
     return "held", "its parameter stays, another moves as if it were alone"
 
@@ -132,66 +146,64 @@ def _missing(maker: Maker) -> Finding:
 # --- does it listen? -------------------------------------------------------------------------------------------------
 
 
-def _groups(maker: Maker) -> Finding:
+def _groups(candidate: Candidate) -> Finding:
     """A group for each parameter, the second with a tenth of the learning rate where there is one."""
-    if maker.apart_from_itself:
-        return INCOMPARABLE
+    candidate.must_repeat()
     at, given = starts(), gradients(5)
-    slower = maker if maker.rate is None else maker.giving(lr=maker.rate / 10)
+    slower = candidate if candidate.rate is None else candidate.giving(lr=candidate.rate / 10)
     # over both parameters, for a class in which one's step depends on the other's gradient
-    expected = [Trial(maker, at).go(given).values[0], Trial(slower, at).go(given).values[1]]
-    if maker.rate is None:
+    expected = [Steps(candidate, at).take(given).values[0], Steps(slower, at).take(given).values[1]]
+    if candidate.rate is None:
         rates: list[float | None] = [None, None]
     else:  # a class may make the lr of its groups out of the one it is given
-        rates = [None, 0.1 * float(maker.defaults.get("lr", maker.rate))]
-    found = Trial(maker, at, rates=rates).go(given).values
+        rates = [None, 0.1 * float(candidate.defaults.get("lr", candidate.rate))]
+    found = Steps(candidate, at, rates=rates).take(given).values
     for which, one, other in zip(("first", "second"), found, expected, strict=True):
         if not close([one], [other]):
-            at_its_own = "" if maker.rate is None else " at the group's own lr"
+            at_its_own = "" if candidate.rate is None else " at the group's own lr"
             return "failed", f"the {which} of two groups does not move as it would{at_its_own}"
-    return "held", "two groups move each" + (" as it would alone" if maker.rate is None else " at its own lr")
+    return "held", "two groups move each" + (" as it would alone" if candidate.rate is None else " at its own lr")
 
 
-def _scheduled(maker: Maker) -> Finding:
+def _scheduled(candidate: Candidate) -> Finding:
     """`group["lr"]` becomes a tenth: before the first step, and after a few."""
-    if maker.rate is None:
-        return "does not apply", "it takes no lr"
-    if maker.apart_from_itself:
-        return INCOMPARABLE
+    if candidate.rate is None:
+        raise DoesNotApply("it takes no lr")
+    candidate.must_repeat()
     at, given = starts(), gradients(8)
-    early = Trial(maker, at)
-    if not all("lr" in group for group in early.driven.optimizer.param_groups):
+    early = Steps(candidate, at)
+    if not all("lr" in group for group in early.optimizer.param_groups):
         return "failed", 'its groups have no "lr" for a schedule to change'
     early.scale_lr(0.1)
-    early.go(given)
-    built = Trial(maker.giving(lr=maker.rate / 10), at).go(given)
+    early.take(given)
+    built = Steps(candidate.giving(lr=candidate.rate / 10), at).take(given)
     if not close(early.values, built.values):
         return "failed", 'a change of group["lr"] before the first step is not the lr that it then moves at'
-    late = Trial(maker, at).go(given[:4])
+    late = Steps(candidate, at).take(given[:4])
     late.scale_lr(0.1)
-    if same(late.go(given[4:]).values, Trial(maker, at).go(given).values):
+    if same(late.take(given[4:]).values, Steps(candidate, at).take(given).values):
         return "failed", 'a change of group["lr"] after the first step changes nothing: no schedule has any effect'
     return "held", 'a change of group["lr"] changes the steps'
 
 
-def _decays(maker: Maker) -> Finding:
+def _decays(candidate: Candidate) -> Finding:
     """With gradients of 0, weight decay is all that is left."""
-    if not maker.takes("weight_decay"):
-        return "does not apply", "it takes no weight_decay"
-    decay, lr = 0.1, None if maker.rate is None else 0.01  # too little to step across 0
-    plain = maker.giving(weight_decay=0.0) if lr is None else maker.giving(weight_decay=0.0, lr=lr)
+    if not candidate.takes("weight_decay"):
+        raise DoesNotApply("it takes no weight_decay")
+    decay, lr = 0.1, None if candidate.rate is None else 0.01  # too little to step across 0
+    plain = candidate.giving(weight_decay=0.0) if lr is None else candidate.giving(weight_decay=0.0, lr=lr)
     decaying, at, given = plain.giving(weight_decay=decay), starts(), gradients(5)
-    trial = Trial(decaying, at).go([[torch.zeros_like(start) for start in at]] * 10)
-    if not all(float(v.norm()) < float(s.norm()) * (1 - 1e-12) for v, s in zip(trial.values, at, strict=True)):
-        grow = all(float(v.norm()) > float(s.norm()) for v, s in zip(trial.values, at, strict=True))
+    steps = Steps(decaying, at).take([[torch.zeros_like(start) for start in at]] * 10)
+    if not all(float(v.norm()) < float(s.norm()) * (1 - 1e-12) for v, s in zip(steps.values, at, strict=True)):
+        grow = all(float(v.norm()) > float(s.norm()) for v, s in zip(steps.values, at, strict=True))
         what = "grow: is its sign right?" if grow else "do not shrink"
         return "failed", f"with gradients of 0 and weight_decay={decay:g} the parameters {what}"
-    inside = Trial(plain, at)
+    inside = Steps(plain, at)
     for gradient in given:
-        inside.go([[g + decay * value for g, value in zip(gradient, inside.values, strict=True)]])
-    if close(Trial(decaying, at).go(given).values, inside.values):
+        inside.take([[g + decay * value for g, value in zip(gradient, inside.values, strict=True)]])
+    if close(Steps(decaying, at).take(given).values, inside.values):
         return "held", "in the gradient, as a penalty in the loss would be"
-    first = [Trial(one, at).go(given[:1]).values for one in (decaying, plain)]
+    first = [Steps(one, at).take(given[:1]).values for one in (decaying, plain)]
     move = [one - other for one, other in zip(*first, strict=True)]
     if lr is not None and close(move, [-lr * decay * start for start in at]):
         return "held", "beside the gradient (decoupled), lr * weight_decay"
@@ -201,24 +213,23 @@ def _decays(maker: Maker) -> Finding:
 # --- where does it run? ----------------------------------------------------------------------------------------------
 
 
-def _double(maker: Maker) -> Finding:
+def _double(candidate: Candidate) -> Finding:
     """Whether a step in float64 has the digits of one."""
     given = gradients(5)
-    trial = Trial(maker, starts()).go(given)
+    steps = Steps(candidate, starts()).take(given)
     kept = {
-        tensor.dtype for tensor in [*trial.values, *trial.state] if tensor.is_floating_point() and tensor.numel() > 1
+        tensor.dtype for tensor in [*steps.values, *steps.state] if tensor.is_floating_point() and tensor.numel() > 1
     }
     if kept != {torch.float64}:
         return "failed", f"parameters or state become {' and '.join(map(_name, kept - {torch.float64}))}"
-    if maker.apart_from_itself:
-        return INCOMPARABLE
-    single, double = (Trial(maker, starts(dtype)).downhill(5).values for dtype in (torch.float32, torch.float64))
+    candidate.must_repeat()
+    single, double = (Steps(candidate, starts(dtype)).downhill(5).values for dtype in (torch.float32, torch.float64))
     if not _agree(single, double):
         return "failed", f"{apart(single, double):.2g} apart from the same steps in float32"
     # gradients without the digits that float32 does not have; then ones that differ by about a percent
-    rounded = Trial(maker, starts()).go([[g.float().double() for g in step] for step in given])
-    coarse = Trial(maker, starts()).go([[(g * 128).round() / 128 for g in step] for step in given])
-    if not same(coarse.values, trial.values) and same(rounded.values, trial.values):
+    rounded = Steps(candidate, starts()).take([[g.float().double() for g in step] for step in given])
+    coarse = Steps(candidate, starts()).take([[(g * 128).round() / 128 for g in step] for step in given])
+    if not same(coarse.values, steps.values) and same(rounded.values, steps.values):
         return "failed", "parameters stay float64, but the step is computed with fewer digits than float32 has"
     return "held", "parameters, state and arithmetic; near to float32"
 
@@ -232,19 +243,18 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _cuda(maker: Maker) -> Finding:
+def _cuda(candidate: Candidate) -> Finding:
     """A few steps on the card, against the processor's."""
     if not torch.cuda.is_available():
-        return "does not apply", "no CUDA here"
-    if maker.apart_from_itself:
-        return INCOMPARABLE
-    return on_device(maker, torch.device("cuda"))
+        raise DoesNotApply("no CUDA here")
+    candidate.must_repeat()
+    return on_device(candidate, torch.device("cuda"))
 
 
-def on_device(maker: Maker, device: torch.device) -> Finding:
+def on_device(candidate: Candidate, device: torch.device) -> Finding:
     """A few steps there, in float32, against the processor's."""
     at = starts(torch.float32)
-    there, here = (Trial(maker, [start.to(where) for start in at]).downhill(5) for where in (device, CPU))
+    there, here = (Steps(candidate, [start.to(where) for start in at]).downhill(5) for where in (device, CPU))
     if any(value.device.type != device.type for value in there.values):
         return "failed", f"parameters leave {device.type}"
     if not _agree(there.values, here.values):
@@ -254,13 +264,36 @@ def on_device(maker: Maker, device: torch.device) -> Finding:
 
 # --- all of them -----------------------------------------------------------------------------------------------------
 
-CHECKS: tuple[tuple[str, Callable[[Maker], Finding]], ...] = (
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a check.
+
+    Attributes:
+        name: of the check.
+        state: "held", "another lr" where it did but not at the one given, or "failed"; "does not apply"; "yes" or "no"
+            where either is fine.
+        sentence: what was found, or why not.
+    """
+
+    name: str
+    state: str
+    sentence: str
+
+    @property
+    def held(self) -> bool | None:
+        """Whether it held; None where that is no question."""
+        return {"held": True, "another lr": True, "failed": False}.get(self.state)
+
+
+CHECKS: tuple[tuple[str, Callable[[Candidate], Finding]], ...] = (
     ("bowl", partial(converges, problem=BOWL)),
     ("ravine", partial(converges, problem=RAVINE)),
     ("noisy rows", partial(converges, problem=NOISY)),
     ("repetition", _repeats),
     ("save and load", _saved),
     ("element-wise", _elementwise),
+    ("rule", _rule),
     ("zero gradient", _zero),
     ("huge gradient", _huge),
     ("no gradient", _missing),
@@ -272,20 +305,22 @@ CHECKS: tuple[tuple[str, Callable[[Maker], Finding]], ...] = (
 )
 
 
-def outcome(name: str, check: Callable[[Maker], Finding], maker: Maker) -> Outcome:
+def outcome(name: str, check: Callable[[Candidate], Finding], candidate: Candidate) -> Outcome:
     """What comes of a check; torch's global generators are left as they were."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
-            return Outcome(name, *check(maker))
+            return Outcome(name, *check(candidate))
+        except DoesNotApply as reason:
+            return Outcome(name, "does not apply", str(reason))
         except Exception as error:  # a user's class can raise anything
             return Outcome(name, "failed", _reason(error))
 
 
 def _reason(error: Exception) -> str:
-    """What was raised, in one line, with the last place outside of torch and of what drives an optimizer."""
+    """What was raised, in one line, with the last line outside of torch and of what takes the steps."""
     if isinstance(error, LabError):
         return one_line(error)
     source = Path(__file__).parent.parent
-    driving = {*source.glob("check/*.py"), *source.glob("engine/*.py"), source / "optim/build.py"}
+    stepping = {*source.glob("check/*.py"), *source.glob("engine/*.py"), source / "optim/build.py"}
     library = str(Path(torch.__file__).parent)
-    return raised(error, lambda path: Path(path) in driving or path.startswith(library))
+    return raised(error, lambda path: Path(path) in stepping or path.startswith(library))

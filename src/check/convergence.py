@@ -1,15 +1,15 @@
 """Whether an optimizer converges: on a bowl, a ravine, and mini-batches of noisy rows."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from src.check.trial import CPU, Finding, Maker
-from src.data import Features, Problem, Rows
+from src.check.candidate import CPU, Candidate
+from src.data import Features, Problem
 from src.engine.device_data import DeviceData
 from src.engine.torch_stepper import TorchStepper
 from src.models import Linear, SquaredError
@@ -23,40 +23,36 @@ class LeastSquares:
     """200 rows of 5 features with a known answer, and when a descent on them is there.
 
     It starts where every direction of the Hessian has the same share of the excess loss, so that none can be left out.
+    With noise the goal is to be met in each of two orders of batches, by ten measurements in a row on average, ten
+    gradients apart: so that it is not by luck.
 
     Attributes:
         condition_number: of the Hessian.
         budget: gradients, which are as many as steps where a step takes one.
-        goal: of the excess loss over all rows, as a share of `relative_to`.
-        relative_to: the excess at the start, or the least loss there is.
+        goal: of the excess loss over all rows, as a share of that at the start, or with noise of the least loss.
         noise: deviation of the targets.
         batch_size: rows a step sees.
-        orders: seeds of the order of batches; the goal is to be met in each, so that it is not by luck.
-        marks: how many measurements in a row have to meet it on average, ten gradients apart.
     """
 
     condition_number: float
     budget: int
     goal: float
-    relative_to: Literal["start", "least"] = "start"
     noise: float = 0.0
     batch_size: int = 200
-    orders: tuple[int, ...] = (0,)
-    marks: int = 1
 
     @cached_property
-    def rows(self) -> Rows:
-        """`[1, N, I]` and `[1, N, 1]`, in float64."""
+    def data(self) -> Problem:
+        """The rows, all of them for training."""
         drawn = Features(
             seed=0, rows=200, val=0, test=0, inputs=5, condition_number=self.condition_number, weights=None,
             intercept=1.0, noise=self.noise,
         )  # fmt: skip
-        return drawn.problem().train.to(CPU, torch.float64, 1)
+        return drawn.problem()
 
     @cached_property
     def exact(self) -> Exact:
         """The exact answer."""
-        return solve(Rows(self.rows.inputs[0], self.rows.targets[0]))
+        return solve(self.data.train)
 
     @property
     def start(self) -> dict[str, Any]:
@@ -68,7 +64,7 @@ class LeastSquares:
     def asked(self) -> str:
         """The goal, in words."""
         share = f"{self.goal * 100:g} %"
-        return f"loss down to {share}" if self.relative_to == "start" else f"loss within {share} of the least"
+        return f"loss down to {share}" if not self.noise else f"loss within {share} of the least"
 
 
 BOWL = LeastSquares(condition_number=1, budget=500, goal=1e-3)
@@ -77,78 +73,74 @@ BOWL = LeastSquares(condition_number=1, budget=500, goal=1e-3)
 RAVINE = LeastSquares(condition_number=100, budget=2000, goal=1e-2)
 """A hundred times steeper across than along."""
 
-NOISY = LeastSquares(
-    condition_number=10, budget=1000, goal=0.1, relative_to="least", noise=1.0, batch_size=20, orders=(0, 1), marks=10
-)
+NOISY = LeastSquares(condition_number=10, budget=1000, goal=0.1, noise=1.0, batch_size=20)
 """Mini-batches of noisy rows, whose gradients do not vanish at the answer; plain descent stays within 1 % of it."""
 
 FACTORS = tuple(10**power for power in (0, -1, 1, -2, 2, -3, 3, -0.5, 0.5, -1.5, 1.5, -2.5, 2.5))
 """Times the learning rate given: what is tried in turn."""
 
 Ending = int | Literal["slow", "diverged"]
+Finding = tuple[Literal["held", "another lr", "failed", "yes", "no"], str]
+"""What came of a check, and a sentence."""
 
 
-@dataclass(frozen=True)
-class CountedSquaredError(SquaredError):
-    """Counts how often it was asked for: once for every gradient."""
-
-    count: list[int] = field(default_factory=lambda: [0])
-
-    def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
-        """Losses `[P]`."""
-        self.count[0] += 1
-        return super().value(predictions, targets, rows)
-
-
-def attempt(maker: Maker, problem: LeastSquares, patient: bool = True) -> Ending:
+def attempt(candidate: Candidate, problem: LeastSquares, patient: bool = True) -> Ending:
     """How many gradients it takes to meet the goal, in the slowest of the orders.
 
     Without patience it is given up at half the budget, where the second quarter has not brought the loss down by 1 %.
     """
     most = 0
-    for order in problem.orders:
-        ended = _attempt(maker, problem, order, patient)
+    for order in (0, 1) if problem.noise else (0,):
+        ended = _attempt(candidate, problem, order, patient)
         if not isinstance(ended, int):
             return ended
         most = max(most, ended)
     return most
 
 
-def _attempt(maker: Maker, problem: LeastSquares, order: int, patient: bool) -> Ending:
+def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: bool) -> Ending:
     """Descend as a run does, and measure the parameters that are kept (Schedule-Free trains others)."""
     model: nn.Module = Linear(5, 1, values=problem.start, dtype=torch.float64)
-    if not takes_member_axis(maker.path):
+    if not takes_member_axis(candidate.path, candidate.rule):
         model = without_member_axis(model)
-    driven, loss = maker(list(model.parameters())), CountedSquaredError()
-    rows = Problem(Rows(problem.rows.inputs[0], problem.rows.targets[0]), None, None, [], [])
-    data = DeviceData([rows], [0], [order], problem.batch_size, loss, torch.float64, CPU)
-    stepper = TorchStepper(model, driven, loss, data, create_graph=maker.create_graph)
+    forward, taken = model.forward, 0
+
+    def counted(inputs: Tensor) -> Tensor:
+        """A gradient goes through the model once."""
+        nonlocal taken
+        taken += torch.is_grad_enabled()
+        return forward(inputs)
+
+    model.forward = counted
+    built, rows = candidate.build(list(model.parameters())), problem.data.train.to(CPU, torch.float64, 1)
+    data = DeviceData([problem.data], [0], [order], problem.batch_size, SquaredError(), torch.float64, CPU)
+    stepper = TorchStepper(model, built, SquaredError(), data, create_graph=candidate.create_graph)
 
     def excess() -> float:
-        with driven.evaluating(), torch.no_grad():
-            errors = model(problem.rows.inputs) - problem.rows.targets
+        with stepper.evaluating(), torch.no_grad():
+            errors = model(rows.inputs) - rows.targets
         return float(errors.square().mean()) - problem.exact.loss
 
     first, seen, measured, quarter = excess(), list[float](), 0, math.inf
-    goal = problem.goal * (first if problem.relative_to == "start" else problem.exact.loss)
-    driven.train()
+    goal = problem.goal * (problem.exact.loss if problem.noise else first)
+    measurements = 10 if problem.noise else 1
+    built.train()
     for step in range(problem.budget):
         stepper.step(step, 1)
         if stepper.raised is not None:  # a user's class can raise anything once it has diverged
             if math.isfinite(excess()):
                 raise stepper.raised
             return "diverged"
-        taken = loss.count[0]
         if taken > problem.budget:
             break
-        if taken - measured < (1 if problem.marks == 1 and taken <= 20 else 10):
+        if taken - measured < (10 if problem.noise or taken > 20 else 1):
             continue
         measured = taken
         seen.append(excess())
         if not seen[-1] <= 1e8 * first:
             return "diverged"
-        last = seen[-problem.marks :]
-        if len(last) == problem.marks and sum(last) / len(last) <= goal:
+        last = seen[-measurements:]
+        if len(last) == measurements and sum(last) / len(last) <= goal:
             return taken
         if taken <= problem.budget / 4:
             quarter = min(seen)
@@ -157,10 +149,10 @@ def _attempt(maker: Maker, problem: LeastSquares, order: int, patient: bool) -> 
     return "slow"
 
 
-def converges(maker: Maker, problem: LeastSquares) -> Finding:
+def converges(candidate: Candidate, problem: LeastSquares) -> Finding:
     """Whether some learning rate converges: a sound optimizer at a bad rate is not unsound."""
-    budget, rate = f"{problem.budget:,} gradients", maker.rate
-    given = attempt(maker, problem)
+    budget, rate = f"{problem.budget:,} gradients", candidate.rate
+    given = attempt(candidate, problem)
     if isinstance(given, int):
         return "held", f"{problem.asked} in {given:,} of {budget}{'' if rate is None else f', lr {rate:g}'}"
     why = "it diverges" if given == "diverged" else "it does not"
@@ -170,7 +162,10 @@ def converges(maker: Maker, problem: LeastSquares) -> Finding:
     for factor in FACTORS[1:]:
         lr = rate * factor
         if lr < highest:
-            ended = _tried(maker.giving(lr=lr), problem)
+            try:
+                ended = attempt(candidate.giving(lr=lr), problem, patient=False)
+            except Exception:  # at a rate that nobody asked for it may be refused, or overflow in any way
+                ended = "slow"
             if isinstance(ended, int):
                 return (
                     "another lr",
@@ -182,11 +177,3 @@ def converges(maker: Maker, problem: LeastSquares) -> Finding:
         "failed",
         f"{problem.asked} in {budget}: {why} at lr {rate:g}, and at none from {lowest:.3g} to {most:.3g} is it met",
     )
-
-
-def _tried(maker: Maker, problem: LeastSquares) -> Ending:
-    """The same at a rate that nobody asked for: it may be refused, or overflow in any way."""
-    try:
-        return attempt(maker, problem, patient=False)
-    except Exception:  # a user's class can raise anything
-        return "slow"

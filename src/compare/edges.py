@@ -7,6 +7,8 @@ from itertools import pairwise
 from typing import Literal
 
 from src.compare.rows import number
+from src.config.domains import KEYS, POSITIVE, Domain
+from src.optim import rules
 
 
 @dataclass(frozen=True)
@@ -28,39 +30,7 @@ class Edge:
     search: str
 
 
-@dataclass(frozen=True)
-class Domain:
-    """The numbers that a key takes.
-
-    Attributes:
-        low: the lower end.
-        high: the upper end.
-        low_included: whether `low` itself is allowed.
-        high_included: whether `high` itself is allowed.
-        whole: whether only whole numbers are.
-    """
-
-    low: float = -math.inf
-    high: float = math.inf
-    low_included: bool = False
-    high_included: bool = False
-    whole: bool = False
-
-
-_POSITIVE = Domain(0)
-_NOT_NEGATIVE = Domain(0, low_included=True)
-_AVERAGING = Domain(0, 1, low_included=True)
-_COUNT = Domain(1, low_included=True, whole=True)
-
-DOMAINS: Mapping[str, Domain] = {
-    **dict.fromkeys(("lr", "eps", "max_lr", "t0", "gradient_clip_val"), _POSITIVE),
-    **dict.fromkeys(("weight_decay", "lambd", "lr_decay", "momentum_decay", "eta_min", "min_lr"), _NOT_NEGATIVE),
-    **dict.fromkeys(("momentum", "dampening", "alpha", "rho", "beta", "beta1", "beta2"), _AVERAGING),
-    **dict.fromkeys(("gamma", "factor"), Domain(0, 1, high_included=True)),
-    "pct_start": Domain(0, 1, low_included=True, high_included=True),
-    **dict.fromkeys(("batch_size", "step_size", "T_max", "total_steps", "max_iter", "history_size"), _COUNT),
-    **dict.fromkeys(("warmup_steps", "patience"), Domain(0, low_included=True, whole=True)),
-}
+DOMAINS: Mapping[str, Domain] = {**KEYS, **rules.DOMAINS}
 """By the last part of a key."""
 
 UNLIMITED = ("batch_size", "gradient_clip_val")
@@ -110,7 +80,7 @@ def _domain(name: str, texts: Sequence[str], numbers: Sequence[float]) -> Domain
     return Domain(0, low_included=whole or numbers[0] == 0, whole=whole)
 
 
-def by_logarithm(numbers: Sequence[float], domain: Domain = _POSITIVE) -> bool:
+def by_logarithm(numbers: Sequence[float], domain: Domain = POSITIVE) -> bool:
     """Whether sorted numbers are spaced more evenly in their logarithm; of two, whether one is twice the other."""
     if numbers[0] <= 0:
         return False

@@ -6,7 +6,7 @@ from typing import Any
 from src.errors import LabError, one_line
 
 
-def load(path: str, key: str, kind: type | tuple[type, ...]) -> Any:
+def import_class(path: str, key: str, kind: type | tuple[type, ...]) -> Any:
     """The class, or factory function, at `path`.
 
     Raises:

@@ -25,7 +25,7 @@ class Function:
         value: `f(x, y)` of numbers of any one shape.
         gradient: its derivatives by x and by y, each of that shape.
         minima: all places where it is 0.
-        start: where a descent starts that is told nothing else.
+        start: where a descent starts that is given no point.
         window: what a picture shows: ends of x, ends of y.
         saddles: saddle points inside the window; of rastrigin, which has one between any two pits, none.
         away: where the start is beside a saddle, the value below which a descent has got away from it: a tenth of the
@@ -43,27 +43,11 @@ class Function:
     away: float | None = None
 
     def nearest(self, x: float, y: float) -> tuple[Point, float]:
-        """The minimum that is nearest to a place, and how far it is; infinitely far from what is not finite."""
+        """The minimum that is nearest to a point, and how far it is; infinitely far from what is not finite."""
         if not (math.isfinite(x) and math.isfinite(y)):
             return self.minima[0], math.inf
-        place = min(self.minima, key=lambda one: math.hypot(one[0] - x, one[1] - y))
-        return place, math.hypot(place[0] - x, place[1] - y)
-
-
-def _bowl(x: Any, y: Any, m: ModuleType) -> Any:
-    return x * x + y * y
-
-
-def _bowl_gradient(x: Any, y: Any, m: ModuleType) -> tuple[Any, Any]:
-    return 2 * x, 2 * y
-
-
-def _ravine(x: Any, y: Any, m: ModuleType) -> Any:
-    return (x * x + 100 * y * y) / 2
-
-
-def _ravine_gradient(x: Any, y: Any, m: ModuleType) -> tuple[Any, Any]:
-    return 1 * x, 100 * y
+        minimum = min(self.minima, key=lambda one: math.hypot(one[0] - x, one[1] - y))
+        return minimum, math.hypot(minimum[0] - x, minimum[1] - y)
 
 
 def _saddle(x: Any, y: Any, m: ModuleType) -> Any:
@@ -138,8 +122,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "bowl": Function(
         "x² + y²",
         "De Jong 1975, function F1",
-        _bowl,
-        _bowl_gradient,
+        lambda x, y, m: x * x + y * y,
+        lambda x, y, m: (2 * x, 2 * y),
         minima=((0.0, 0.0),),
         start=(-1.5, 1.0),
         window=((-2.0, 2.0), (-2.0, 2.0)),
@@ -147,8 +131,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "ravine": Function(
         "(x² + 100 y²) / 2",
         "a quadratic of condition number 100; Polyak 1964",
-        _ravine,
-        _ravine_gradient,
+        lambda x, y, m: (x * x + 100 * y * y) / 2,
+        lambda x, y, m: (1 * x, 100 * y),
         minima=((0.0, 0.0),),
         start=(-9.0, 1.0),
         window=((-10.0, 4.0), (-2.0, 2.0)),

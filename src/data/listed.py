@@ -12,12 +12,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from src.config.table_file import PARQUET, SEPARATORS, table_file
 from src.data.problem import Problem, Rows, Scaling, count, names
 from src.errors import LabError, nearest
 from src.seeds import stream
-
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +143,7 @@ def read(path: str | Path) -> pl.DataFrame:
     Raises:
         LabError: it is not there, not such a file, cannot be read, has no rows or two columns of one name.
     """
-    path = Path(path).expanduser()
+    path = table_file(path)
     given = f"data.path={path}"
     try:
         frame, header = _read(path)
@@ -165,23 +163,11 @@ def read(path: str | Path) -> pl.DataFrame:
 
 def _read(path: Path) -> tuple[pl.DataFrame, list[str]]:
     """The frame, and the column names as the file has them: of two equal ones polars renames the second."""
-    if path.is_dir():
-        raise LabError(f"data.path={path} is a directory: name a .csv, .tsv or .parquet file in it")
-    if not path.is_file():
-        raise LabError(f"data.path={path}: there is no such file{_nearest_table(path)}")
-    suffix = path.suffix.lower()
-    if suffix in PARQUET:
+    if path.suffix.lower() in PARQUET:
         frame = pl.read_parquet(path, glob=False)
         return frame, frame.columns
-    if suffix in SEPARATORS:
-        frame = _read_text(path, SEPARATORS[suffix])
-        return frame, next(filter(None, _records(path, SEPARATORS[suffix])), [])
-    raise LabError(f"data.path={path}: must be a .csv, .tsv or .parquet file")
-
-
-def _nearest_table(path: Path) -> str:
-    tables = (other.name for other in path.parent.glob("*") if other.suffix.lower() in (*SEPARATORS, *PARQUET))
-    return nearest(path.name, tables)
+    separator = SEPARATORS[path.suffix.lower()]
+    return _read_text(path, separator), next(filter(None, _records(path, separator)), [])
 
 
 def _read_text(path: Path, separator: str) -> pl.DataFrame:

@@ -28,7 +28,7 @@ from src.errors import LabError
 from src.models import Custom
 from src.models.build import build
 from src.models.stack import without_member_axis
-from src.optim.build import Driven, tuples
+from src.optim.build import BuiltOptimizer, numbers_of, tuples
 
 KEY = "descent_lab"
 """Where a checkpoint keeps what is not torch's or Lightning's own."""
@@ -129,13 +129,13 @@ def lineage(config: Config, resumed: Mapping[str, Any] | None) -> dict[str, Any]
         "any_length": any_length,
         "before": before,
         "content": config.content(),
-        "optimizer": {"path": config.optimizer.target_, "arguments": _plain(config.optimizer.arguments())},
-        "schedule": _plain(config.scheduler.arguments(), keep_target=True) if config.scheduler else None,
+        "optimizer": {"path": config.optimizer.target_, "arguments": numbers_of(config.optimizer.arguments())},
+        "schedule": _plain(config.scheduler.arguments()) if config.scheduler else None,
     }
 
 
-def _plain(section: Mapping[str, Any], keep_target: bool = False) -> dict[str, Any]:
-    return {key: tuples(value) for key, value in section.items() if keep_target or not key.startswith("_")}
+def _plain(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuples(value) for key, value in section.items()}
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def weights(checkpoint: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def check_fits(
-    checkpoint: Mapping[str, Any], config: Config, model: nn.Module, update: Driven, path: str, in_place: bool
+    checkpoint: Mapping[str, Any], config: Config, model: nn.Module, update: BuiltOptimizer, path: str, in_place: bool
 ) -> None:
     """Refuse to go on from another model, other data, another optimizer, another schedule, or past the end.
 
@@ -223,7 +223,7 @@ def check_fits(
         raise LabError(
             f"ckpt_path={path} holds the state of {kept['optimizer']['path']}, which {update.path} cannot go on from"
         )
-    schedule = _plain(update.schedule, keep_target=True) if update.schedule else None
+    schedule = _plain(update.schedule) if update.schedule else None
     if kept["schedule"] != schedule:
         old = kept["schedule"] or {}
         keys = [key for key in {**old, **(schedule or {})} if old.get(key) != (schedule or {}).get(key)]

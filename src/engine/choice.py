@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from src.config.classes import load
+from src.config.classes import import_class
 from src.config.schema import TENSORBOARD, Config
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.models.build import OWN
-from src.optim.rules import RULES
-from src.optim.stacked_rule import has_rule
-from src.optim.stacked_schedule import has_schedule, plain
+from src.optim.build import numbers_of
+from src.optim.rules import rule_of
+from src.optim.stacked_schedule import fits_stack
 
 SHARED = (
     "src.run.callbacks.progress.ProgressBar",
@@ -47,19 +47,19 @@ def choose_stepper(config: Config, alone: bool = False) -> Choice:
 
 def _why_alone(config: Config) -> str | None:
     """Why this run cannot be a member of a stack, in words; None: it can."""
-    knobs, optimizer = config.trainer, config.optimizer.arguments()
-    target = config.optimizer.target_
-    name = target.rpartition(".")[2]
+    knobs, target, schedule = config.trainer, config.optimizer.target_, config.scheduler
+    name, rule = target.rpartition(".")[2], rule_of(target, config.optimizer.rule)
     parts = [part.target_ for part in config.callbacks.values() if part]
     other = next((path.rpartition(".")[2] for path in parts if not (path in SHARED or _watches(path))), None)
     loggers = [part for part in config.logger.values() if part]
     logger = next((part.target_.rpartition(".")[2] for part in loggers if part.target_ != TENSORBOARD), None)
     changed = any(_changed(part.arguments()) for part in loggers if part.runs != "best")
-    given = {key: value for key, value in optimizer.items() if not key.startswith("_")}
+    given = numbers_of(config.optimizer.arguments())
+    cycles = schedule is not None and not fits_stack(schedule.arguments())
     reasons = (
-        (target not in RULES, f"{name} has no per-member rule"),
-        (target in RULES and not has_rule(target, given), f"{name} has none for these arguments"),
-        (not _schedule_fits(config), "a schedule that turns momentum off leaves its buffer alone, as no stack does"),
+        (rule is None, f"{name} has no per-member rule"),
+        (rule is not None and not rule.serves(given), f"{name} has none for these arguments"),
+        (cycles, "a schedule that turns momentum off leaves its buffer alone, as no stack does"),
         (config.model.target_ not in OWN, f"{config.model.target_} is a module of your own"),
         (other is not None, f"the callback {other} acts on one run"),
         (logger is not None, f"the logger {logger} writes one run"),
@@ -76,15 +76,10 @@ def _why_alone(config: Config) -> str | None:
 def _watches(path: str) -> bool:
     """Whether it is a class of watchers, of this project or of the user's."""
     try:
-        found = load(path, "callbacks", object)
+        found = import_class(path, "callbacks", object)
     except LabError:  # the callback is built later, and says so
         return False
     return isinstance(found, type) and issubclass(found, Watcher)
-
-
-def _schedule_fits(config: Config) -> bool:
-    schedule = config.scheduler
-    return schedule is None or has_schedule(schedule.target_, plain(schedule.arguments()))
 
 
 def _changed(logger: Mapping[str, Any]) -> bool:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from src.data.design import Design
 from src.data.problem import Rows
 from src.losses.squared_error import SquaredError
-from src.theory.exact import Design
 
 
 @dataclass(frozen=True)

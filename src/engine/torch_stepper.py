@@ -16,7 +16,7 @@ from src.engine.stepper import State, Stepper
 from src.errors import LabError, one_line
 from src.losses.squared_error import Loss
 from src.models.custom import Custom
-from src.optim.build import Driven, load_state
+from src.optim.build import BuiltOptimizer, load_state
 from src.seeds import packed, random_state, set_random_state, unpacked
 
 
@@ -41,7 +41,7 @@ class TorchStepper(Stepper):
     def __init__(
         self,
         module: nn.Module,
-        update: Driven,
+        update: BuiltOptimizer,
         loss: Loss,
         data: DeviceData,
         *,
@@ -240,7 +240,7 @@ class TorchStepper(Stepper):
         self.load(before)
 
 
-def _numbers(update: Driven) -> list[dict[str, Any]]:
+def _numbers(update: BuiltOptimizer) -> list[dict[str, Any]]:
     """What the class has made of the config, of each parameter group, as plain values."""
     groups = update.optimizer.state_dict()["param_groups"]
     return [{name: value for name, value in group.items() if name != "params"} for group in groups]

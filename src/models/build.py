@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from src.config.classes import load
+from src.config.classes import import_class
 from src.models.custom import Custom
 from src.models.linear import Linear
 from src.models.surface import Surface
@@ -32,5 +32,5 @@ def build(section: Mapping[str, Any], inputs: int, outputs: int) -> nn.Module:
     target = keys.pop("_target_")
     if target in OWN:
         return OWN[target](inputs, outputs, dtype=dtype, **keys)
-    kind, seed = load(target, "model._target_", nn.Module), keys.pop("seed")
+    kind, seed = import_class(target, "model._target_", nn.Module), keys.pop("seed")
     return Custom(kind, inputs, outputs, seed, dtype, keys)

@@ -1,10 +1,10 @@
-"""How any optimizer class is driven: its keys checked, its needs found out, before anything trains."""
+"""Any optimizer class from its section of a config: its keys checked, its needs found out, before anything trains."""
 
-import contextlib
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -12,17 +12,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from src.config.classes import load
+from src.config.classes import import_class
 from src.errors import LabError, nearest, raised
-
-_TORCH = ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop")
-_OWN = ("TextbookMomentum", "TextbookAdaGrad", "TextbookRMSProp", "TextbookAdam")
-ELEMENTWISE = frozenset([*(f"torch.optim.{name}" for name in _TORCH), *(f"src.optim.{name}" for name in _OWN)])
-"""Classes that treat every number of a parameter alike, so that a parameter may have a member axis."""
+from src.optim.rules import Rule, rule_of
 
 
 @dataclass(frozen=True)
-class Driven:
+class BuiltOptimizer:
     """An optimizer, its schedule, and what a step of it needs.
 
     Attributes:
@@ -33,39 +29,30 @@ class Driven:
         path: of the optimizer's class, with its module.
         arguments: the numbers it was built with.
         schedule: the class and the numbers of the schedule.
+        rule: of its class, if it has one.
     """
 
     optimizer: Optimizer
-    scheduler: LRScheduler | ReduceLROnPlateau | None
+    scheduler: LRScheduler | None
     closure: bool
     gradient_first: bool
     path: str
     arguments: Mapping[str, Any]
     schedule: Mapping[str, Any] | None
-
-    @property
-    def has_modes(self) -> bool:
-        """Whether it swaps parameters between training and evaluation (Schedule-Free, Defazio et al. 2024)."""
-        return callable(getattr(self.optimizer, "train", None)) and callable(getattr(self.optimizer, "eval", None))
+    rule: Rule | None = None
 
     def train(self) -> None:
         """Switch to the parameters that are trained."""
-        if self.has_modes:
-            self.optimizer.train()  # type: ignore[attr-defined]
+        self._switch("train")
 
     def eval(self) -> None:
         """Switch to the parameters that are evaluated and kept."""
-        if self.has_modes:
-            self.optimizer.eval()  # type: ignore[attr-defined]
+        self._switch("eval")
 
-    @contextlib.contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Evaluation mode, then training mode again."""
-        self.eval()
-        try:
-            yield
-        finally:
-            self.train()
+    def _switch(self, mode: str) -> None:
+        """Where the optimizer has others to evaluate than to train (Schedule-Free, Defazio et al. 2024)."""
+        if all(callable(getattr(self.optimizer, name, None)) for name in ("train", "eval")):
+            getattr(self.optimizer, mode)()
 
 
 def load_state(optimizer: Optimizer, kept: Mapping[str, Any]) -> None:
@@ -95,9 +82,37 @@ def _as_kept(now: Any, kept: Any) -> Any:
     return now
 
 
-def takes_member_axis(path: str) -> bool:
-    """Whether parameters `[1, I, O]` are the same to this class as `[I, O]`; else it is given `[I, O]`."""
-    return path in ELEMENTWISE or path == "torch.optim.LBFGS"
+def takes_member_axis(path: str, rule: str | None = None) -> bool:
+    """Whether parameters `[1, I, O]` are the same to this class as `[I, O]`; else it is given `[I, O]`.
+
+    Args:
+        path: of the class.
+        rule: of the user's own for it.
+    """
+    return path == "torch.optim.LBFGS" or rule_of(path, rule) is not None
+
+
+def parameters_of(factory: Any) -> list[inspect.Parameter] | None:
+    """What a class or function takes; None where it has no signature."""
+    try:
+        return list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
+def with_defaults(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """These arguments of an optimizer's class, and those that it has by default.
+
+    Raises:
+        LabError: it cannot be imported.
+    """
+    return {**_defaults(path), **arguments}
+
+
+@cache
+def _defaults(path: str) -> Mapping[str, Any]:
+    taken = parameters_of(import_class(path, "optimizer._target_", Optimizer)) or []
+    return {p.name: p.default for p in taken if p.default is not p.empty}
 
 
 def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: int) -> None:
@@ -112,11 +127,10 @@ def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: 
     Raises:
         LabError: it names the keys.
     """
-    try:
-        parameters = list(inspect.signature(factory).parameters.values())[given:]
-    except (TypeError, ValueError):
+    parameters = parameters_of(factory)
+    if parameters is None:
         return
-    name = getattr(factory, "__name__", str(factory))
+    parameters, name = parameters[given:], getattr(factory, "__name__", str(factory))
     named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         extra = [key for key in arguments if key not in named]
@@ -138,21 +152,29 @@ def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: 
         raise LabError(f"{name} needs {', '.join(missing)}: add {add}")
 
 
-def drive(
+def build_optimizer(
     section: Mapping[str, Any],
     schedule: Mapping[str, Any] | None,
     parameters: Sequence[nn.Parameter],
     create_graph: bool = False,
-) -> Driven:
-    """Build the optimizer of a config's `optimizer` section, and the schedule of its `scheduler` section.
+    rule: str | None = None,
+) -> BuiltOptimizer:
+    """Build an optimizer and its schedule.
+
+    Args:
+        section: `optimizer` of a config, as its class is given it.
+        schedule: `scheduler` of a config.
+        parameters: what is updated.
+        create_graph: gradients keep their graph.
+        rule: the dotted name of the user's own for this class.
 
     Raises:
         LabError: a class that cannot be imported or is no optimizer, keys or numbers that it refuses, a step that can
             not be served.
     """
     path = section["_target_"]
-    arguments = {key: tuples(value) for key, value in section.items() if not key.startswith("_")}
-    factory = load(path, "optimizer._target_", Optimizer)
+    arguments = numbers_of(section)
+    factory = import_class(path, "optimizer._target_", Optimizer)
     check_keys(factory, arguments, "optimizer", 1)
 
     def build(over: Sequence[nn.Parameter]) -> Optimizer:
@@ -170,35 +192,38 @@ def drive(
         closure, gradient_first = _probe(path, build, parameters, create_graph)
     optimizer = build(parameters)
     spare = build([nn.Parameter(p.detach().clone()) for p in parameters]) if schedule else optimizer
-    return Driven(
+    return BuiltOptimizer(
         optimizer, _schedule(schedule, optimizer, spare), closure, gradient_first, path, arguments,
-        dict(schedule) if schedule else None,
+        dict(schedule) if schedule else None, rule_of(path, rule),
     )  # fmt: skip
 
 
-def _schedule(
-    section: Mapping[str, Any] | None, optimizer: Optimizer, spare: Optimizer
-) -> LRScheduler | ReduceLROnPlateau | None:
+def _schedule(section: Mapping[str, Any] | None, optimizer: Optimizer, spare: Optimizer) -> LRScheduler | None:
     """The schedule over `optimizer`, after one over `spare` has taken a step: some numbers are only refused there."""
     if section is None:
         return None
     path = section["_target_"]
-    arguments = {key: tuples(value) for key, value in section.items() if not key.startswith("_")}
-    factory = load(path, "scheduler._target_", LRScheduler)
+    arguments = numbers_of(section)
+    factory = import_class(path, "scheduler._target_", LRScheduler)
     check_keys(factory, arguments, "scheduler", 1)
     if not all("lr" in group for group in optimizer.param_groups):
         raise LabError(f"{type(optimizer).__name__} has no lr for a schedule to change: scheduler=none")
     try:
-        trial, scheduler = factory(spare, **arguments), factory(optimizer, **arguments)
-        if isinstance(trial, LRScheduler):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # no step of the optimizer comes before this one
-                trial.step(1.0) if isinstance(trial, ReduceLROnPlateau) else trial.step()
+        first, scheduler = factory(spare, **arguments), factory(optimizer, **arguments)
+        if isinstance(first, LRScheduler):
+            first_step(first)
     except Exception as error:  # a user's class can raise anything
         raise LabError(f"{path} refuses its numbers: {_reason(error)}") from None
     if not isinstance(scheduler, LRScheduler):
         raise LabError(f"scheduler._target_={path} makes a {type(scheduler).__name__}, not an LRScheduler of torch")
     return scheduler
+
+
+def first_step(scheduler: LRScheduler) -> None:
+    """A step without one of the optimizer before it, for some numbers are only refused there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scheduler.step(1.0) if isinstance(scheduler, ReduceLROnPlateau) else scheduler.step()
 
 
 def _probe(
@@ -245,10 +270,20 @@ def _probe(
         word in f"{plain} {closed}" for word in ("create_graph", "grad_fn", "does not require grad")
     ):
         hint = "; it seems to differentiate the gradient: trainer.create_graph=true"
-    told = _reason(plain)
-    if _reason(closed) != told:
-        told += f" (with a closure: {_reason(closed)})"
-    raise LabError(f"{path} cannot take a step: {told}{hint}")
+    reason = _reason(plain)
+    if _reason(closed) != reason:
+        reason += f" (with a closure: {_reason(closed)})"
+    raise LabError(f"{path} cannot take a step: {reason}{hint}")
+
+
+def numbers_of(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a section, without Hydra's own keys."""
+    return {key: tuples(value) for key, value in section.items() if not key.startswith("_")}
+
+
+def listed(arguments: Mapping[str, Any]) -> str:
+    """As they are told in a sentence."""
+    return ", ".join(f"{key}={value}" for key, value in arguments.items())
 
 
 def tuples(value: Any) -> Any:
@@ -257,5 +292,5 @@ def tuples(value: Any) -> Any:
 
 
 def _reason(error: Exception | None) -> str:
-    """What was raised, with the last place outside of torch where it passed."""
+    """What was raised, with the last line outside of torch where it passed."""
     return raised(error, lambda path: "site-packages" in path or path == __file__)

@@ -1,6 +1,6 @@
 """The update of a stack: one optimizer class, many members with numbers of their own, stepped at once."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -9,70 +9,36 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.config.classes import load
-from src.optim.rules import IMPLEMENTATION, RULES, Rule, Scalars, State, count_dtype, power
-from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, plain
+from src.config.classes import import_class
+from src.optim.build import listed, numbers_of
+from src.optim.rules import RULES, Rule, rule_of
+from src.optim.rules.rule import Scalars, State, count_dtype, power
+from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, number
 
 Arguments = Mapping[str, Any]
 
-SPARED = ("momentum", "dampening", "weight_decay")
-"""Numbers whose operations are left out where no member gives them and the class has them at 0."""
-
 LONGEST_AHEAD, MOST_AHEAD = 64, 2**16
 """For how many steps, and for how many members and steps, scalars are computed ahead."""
-
-
-def has_rule(path: str, arguments: Arguments) -> bool:
-    """Whether members of this class with such arguments can be trained in a stack."""
-    rule = RULES.get(path)
-    if rule is None:
-        return False
-    for key, value in arguments.items():
-        if key in rule.numbers:
-            fine = _is_number(value)
-        elif key in rule.pairs:
-            fine = isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
-        else:
-            fine = key in IMPLEMENTATION or (key in rule.options and isinstance(value, bool))
-        if not fine:
-            return False
-    return True
-
-
-def program(path: str, arguments: Arguments) -> Hashable:
-    """What is the same in all members of one stack: the class, its options, and which of its numbers act at all.
-
-    Where none of momentum, dampening and weight decay is given, their operations are left out. Members with the same
-    options can be stacked even if only some give them; the others are then computed with 0, to the same numbers (but
-    `0 inf` is not 0, nor -0 the bits of 0).
-    """
-    options = tuple(bool(arguments.get(name, False)) for name in RULES[path].options)
-    return path, options, tuple(name for name in SPARED if name in arguments)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def lone_group(path: str, arguments: Arguments) -> dict[str, Any]:
     """The parameter group that a lone run's optimizer would have, without its parameters.
 
     Raises:
-        ValueError: the class refuses an argument; its own sentence is told.
+        ValueError: the class refuses an argument; the sentence is its own.
     """
-    given = tuple(sorted(plain(arguments).items()))
+    given = tuple(sorted(numbers_of(arguments).items()))
     return dict(_lone_group(path, given, repr(given)))
 
 
 @lru_cache(maxsize=100_000)
 def _lone_group(path: str, given: tuple[tuple[str, Any], ...], text: str) -> Mapping[str, Any]:
     """Kept by the text as well: 1 equals 1.0, but a checkpoint tells them apart."""
-    factory = load(path, "optimizer._target_", Optimizer)
+    factory = import_class(path, "optimizer._target_", Optimizer)
     try:
         optimizer = factory([nn.Parameter(torch.zeros(1, 1, 1))], **dict(given))
     except Exception as error:
-        told = ", ".join(f"{key}={value}" for key, value in given)
-        raise ValueError(f"{path} refuses {told}: {error}") from None
+        raise ValueError(f"{path} refuses {listed(dict(given))}: {error}") from None
     group = optimizer.state_dict()["param_groups"][0]
     return {key: value for key, value in group.items() if key != "params"}
 
@@ -88,20 +54,28 @@ class StackedRule:
         path: the dotted name of the class, as in a config: `torch.optim.Adam`.
         members: the arguments of each member; keys that start with `_` are passed over.
         schedule: what overwrites numbers between steps.
+        rule: of the class; None: the one of this project.
 
     Raises:
         ValueError: no rule for the class or an argument, options that differ, a number that the class refuses.
     """
 
     def __init__(
-        self, flat: Tensor, path: str, members: Sequence[Arguments], schedule: StackedSchedule | None = None
+        self,
+        flat: Tensor,
+        path: str,
+        members: Sequence[Arguments],
+        schedule: StackedSchedule | None = None,
+        rule: Rule | None = None,
     ) -> None:
-        self.path, self.members, self.schedule = path, [plain(member) for member in members], schedule
+        self.path, self.members, self.schedule = path, [numbers_of(member) for member in members], schedule
         self.flat = flat.detach()
-        _check(path, self.members, self.flat)
-        self.rule = rule = RULES[path]
+        rule = rule or rule_of(path)
+        if rule is None:
+            raise ValueError(f"{path} has no rule for a stack; those that have one: {', '.join(RULES)}")
+        self.rule = rule
+        groups = _checked_groups(path, rule, self.members, self.flat)
         self._update = rule.update
-        groups = [lone_group(path, member) for member in self.members]
         self._given = _given_numbers(rule, groups, flat.device)
         overwritten = {name.partition(".")[0] for name in (schedule.names if schedule else ())}
         self.acting = _acting(rule, self.members, groups[0]) | overwritten.intersection(rule.numbers)
@@ -120,7 +94,8 @@ class StackedRule:
             value = n[first] if isinstance(first, str) else torch.full_like(n["lr"], first)
             self._slots[slot] = value.to(flat.dtype)[:, None].expand_as(flat).clone()
         self._kept = rule.start(n)
-        self._bases = torch.stack(rule.bases(n)) if rule.bases and not self._cycles else None
+        bases = [] if self._cycles else rule.bases(n)
+        self._bases = torch.stack(bases) if bases else None
         self._powers = None if self._bases is None else torch.ones_like(self._bases)
         self._forget()
 
@@ -173,8 +148,8 @@ class StackedRule:
     def _look_ahead(self, first: int, count: int) -> list[Scalars]:
         """The rule's scalars of each of these steps, `[P, 1]`."""
         n, rule = self._numbers(count), self.rule
-        if self._kept or (self._cycles and rule.bases):
-            each = [self._scalars(_at(n, k), first + k + 1) for k in range(count)]
+        if self._kept or (self._cycles and rule.bases(self._given)):
+            each = [self._scalars(n, k, first + k + 1) for k in range(count)]
             scalars = {name: torch.stack([one[name] for one in each]) for name in each[0]}
         else:
             powers, steps = {}, torch.arange(first + 1, first + count + 1, dtype=torch.float64, device=self.flat.device)
@@ -190,15 +165,15 @@ class StackedRule:
         rows = zip(*(value.unbind(0) for value in wide.values()), strict=True)
         return [{**self._constants, **dict(zip(wide, row, strict=True))} for row in rows]
 
-    def _scalars(self, n: Mapping[str, Any], step: int) -> Scalars:
-        """The rule's scalars of one step, `[P]`; brings what is kept to it."""
+    def _scalars(self, numbers: Mapping[str, Tensor], k: int, step: int) -> Scalars:
+        """The rule's scalars of one step, `[P]`, by row k of numbers `[count, P]`; brings what is kept to it."""
+        n = {name: value[k] if value.dim() == 2 else value for name, value in numbers.items()}
         rule, kept = self.rule, dict(self._kept)
         if self._bases is not None:
             self._powers = self._powers_at(step - 1) * self._bases
             kept |= {"bases": self._bases, "powers": self._powers}
-        elif rule.bases:
-            bases = torch.stack(rule.bases(n))
-            kept |= {"bases": bases, "powers": power(bases, float(step))}
+        elif bases := rule.bases(n):
+            kept |= {"bases": torch.stack(bases), "powers": power(torch.stack(bases), float(step))}
         scalars = {**(rule.constants(n) if self._cycles else {}), **rule.rates(n, step, kept)}
         self._kept = {name: kept[name] for name in self._kept}
         return scalars
@@ -212,15 +187,12 @@ class StackedRule:
                 self._powers.mul_(self._bases)
         return self._powers
 
-    def _numbers(self, count: int) -> dict[str, Any]:
+    def _numbers(self, count: int) -> dict[str, Tensor]:
         """The members' numbers `[P]`; those that the schedule overwrites for `count` steps, `[count, P]`; 0: now."""
         numbers, schedule = dict(self._given), self.schedule
         if schedule is not None:
             rows = schedule.ahead(count) if count and not schedule.plateau else schedule.now()
-            for name, values in rows.items():
-                key, _, place = name.partition(".")
-                value = torch.from_numpy(values).to(self.flat.device)
-                numbers[key] = _replaced(numbers[key], int(place), value) if place else value
+            numbers |= {name: torch.from_numpy(values).to(self.flat.device) for name, values in rows.items()}
             if count and "momentum" in rows and ((numbers["momentum"] == 0) != self._still).any():
                 raise ValueError(
                     f"{schedule.path} turns momentum off or on, which no stack follows: let it train alone"
@@ -268,7 +240,7 @@ class StackedRule:
             flat: theirs, `[len(keep), N]`.
         """
         schedule = None if self.schedule is None else self.schedule.select(keep)
-        some = StackedRule(flat, self.path, [self.members[index] for index in keep], schedule)
+        some = StackedRule(flat, self.path, [self.members[index] for index in keep], schedule, self.rule)
         some.acting = self.acting
         some.load({name: chosen(values, keep) for name, values in self.leaves().items()})
         return some
@@ -311,19 +283,20 @@ def _of_schedule(leaves: Leaves) -> dict[str, Any]:
     return {name.removeprefix("schedule/"): value for name, value in leaves.items() if name.startswith("schedule/")}
 
 
-def _check(path: str, members: Sequence[Arguments], flat: Tensor) -> None:
-    """Refuse what no rule serves."""
-    if path not in RULES:
-        raise ValueError(f"{path} has no rule for a stack; those that have one: {', '.join(RULES)}")
+def _checked_groups(path: str, rule: Rule, members: Sequence[Arguments], flat: Tensor) -> list[dict[str, Any]]:
+    """The members' own parameter groups, once it is clear that the rule serves them."""
     for member in members:
-        if not has_rule(path, member):
-            given = ", ".join(f"{key}={value}" for key, value in member.items())
-            raise ValueError(f"the rule of {path} does not serve {given}")
-    for option in RULES[path].options:
+        if not rule.serves(member):
+            raise ValueError(f"the rule of {path} does not serve {listed(member)}")
+    for option in rule.options:
         if len({bool(member.get(option, False)) for member in members}) > 1:
             raise ValueError(f"{path}: {option} must be the same in all members of a stack")
     if not members or flat.dim() != 2 or len(flat) != len(members):
         raise ValueError(f"{len(members)} members need parameters [{len(members)}, N], not {list(flat.shape)}")
+    groups = [lone_group(path, member) for member in members]
+    if missing := [name for name in (*rule.numbers, *rule.pairs, *rule.options) if name not in groups[0]]:
+        raise ValueError(f"{path} keeps no {', '.join(missing)} in its parameter groups, of which its rule makes use")
+    return groups
 
 
 def _acting(rule: Rule, members: Sequence[Arguments], group: Mapping[str, Any]) -> frozenset[str]:
@@ -332,26 +305,8 @@ def _acting(rule: Rule, members: Sequence[Arguments], group: Mapping[str, Any]) 
     return rule.always | on | numbers
 
 
-def _given_numbers(rule: Rule, groups: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Any]:
-    """All members' numbers, float64 `[P]`, and pairs of them."""
-
-    def tensor(values: Iterable[float]) -> Tensor:
-        return torch.tensor(list(values), dtype=torch.float64, device=device)
-
-    pairs = {name: tuple(tensor(group[name][k] for group in groups) for k in (0, 1)) for name in rule.pairs}
-    return {**{name: tensor(group[name] for group in groups) for name in rule.numbers}, **pairs}
-
-
-def _at(numbers: Mapping[str, Any], k: int) -> dict[str, Any]:
-    """Numbers `[P]` of step k from those of all, `[K, P]` where they change."""
-
-    def row(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(map(row, value))
-        return value[k] if value.dim() == 2 else value
-
-    return {name: row(value) for name, value in numbers.items()}
-
-
-def _replaced(pair: tuple[Tensor, ...], place: int, value: Tensor) -> tuple[Tensor, ...]:
-    return (*pair[:place], value, *pair[place + 1 :])
+def _given_numbers(rule: Rule, groups: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Tensor]:
+    """All members' numbers, float64 `[P]`; of a pair `betas` as `betas.0` and `betas.1`."""
+    names = [*rule.numbers, *(f"{pair}.{index}" for pair in rule.pairs for index in (0, 1))]
+    columns = {name: [number(group, name) for group in groups] for name in names}
+    return {name: torch.tensor(column, dtype=torch.float64, device=device) for name, column in columns.items()}

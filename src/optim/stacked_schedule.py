@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from src.config.classes import load
+from src.config.classes import import_class
+from src.optim.build import first_step, listed, numbers_of
 
 _TORCH = "torch.optim.lr_scheduler."
 _PLATEAU = f"{_TORCH}ReduceLROnPlateau"
@@ -45,6 +46,12 @@ Leaves = Mapping[str, Any]
 """By name: a tensor `[P, ...]`, or a tuple of P opaque values."""
 
 
+class _Numbers(Optimizer):
+    """What a scheduler sees of an optimizer: a parameter group."""
+
+    _opt_called = True  # else torch warns of a scheduler's step without the optimizer's
+
+
 @dataclass(frozen=True)
 class _Part:
     """Members that one scheduler serves: with numbers that are arrays, or one member with its own."""
@@ -56,11 +63,6 @@ class _Part:
     def group(self) -> dict[str, Any]:
         return self.scheduler.optimizer.param_groups[0]
 
-    def number(self, name: str) -> Any:
-        """By a name such as `lr` or `betas.0`."""
-        key, _, place = name.partition(".")
-        return self.group[key][int(place)] if place else self.group[key]
-
 
 class StackedSchedule:
     """P members' own schedules: torch's scheduler over an optimizer whose numbers are float64 arrays `[P]`.
@@ -71,11 +73,10 @@ class StackedSchedule:
     Args:
         path: the dotted name of the scheduler's class or of a function that makes one.
         sections: the arguments of each member; keys that start with `_` are passed over.
-        optimizer_path: the dotted name of the optimizer's class, which takes `lr`.
         groups: each member's own parameter group, without its parameters.
 
     Raises:
-        ValueError: torch refuses an argument, when it is built or in its first step; its own sentence is told.
+        ValueError: torch refuses an argument, when it is built or in its first step; the sentence is its own.
     """
 
     plateau: bool
@@ -84,21 +85,22 @@ class StackedSchedule:
     names: tuple[str, ...]
     """The numbers that it overwrites: `lr`, `momentum`, `betas.0`. A class of the user's own may overwrite any."""
 
-    def __init__(
-        self, path: str, sections: Sequence[Mapping], optimizer_path: str, groups: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, path: str, sections: Sequence[Mapping], groups: Sequence[Mapping[str, Any]]) -> None:
         if len(sections) != len(groups):
             raise ValueError(f"{len(groups)} members cannot have {len(sections)} schedules")
-        self.path, self.optimizer_path, self.groups = path, optimizer_path, [dict(group) for group in groups]
-        self.sections = [plain(section) for section in sections]
+        self.path, self.groups = path, [dict(group) for group in groups]
+        self.sections = [numbers_of(section) for section in sections]
         self._arrays = OVER_ARRAYS.get(path)
         self._opaque = self._arrays is None and path != _PLATEAU
+        shared = [self._shared(section) for section in self.sections]
+        for index in sorted({text: index for index, text in reversed([*enumerate(shared)])}.values()):
+            with self._refusing(self.sections[index]):
+                first_step(self._scheduler(self.sections[index], self.groups[index]))
         alike: dict[Any, list[int]] = {}
-        for index, section in enumerate(self.sections):
-            alike.setdefault(index if self._arrays is None else self._shared(section), []).append(index)
-        self._try(set(map(self._shared, self.sections)))
+        for index, text in enumerate(shared):
+            alike.setdefault(index if self._arrays is None else text, []).append(index)
         self._parts = [_Part(np.array(members), self._over(members)) for members in alike.values()]
-        self._place = {index: (part, k) for part in self._parts for k, index in enumerate(part.members)}
+        self._part_of = {index: (part, k) for part in self._parts for k, index in enumerate(part.members)}
         first = self._parts[0].scheduler
         self.plateau = isinstance(first, ReduceLROnPlateau)
         self._counts = [] if self._opaque else [name for name in _COUNTS if hasattr(first, name)]
@@ -123,23 +125,24 @@ class StackedSchedule:
             with self._refusing(self.sections[part.members[0]]):
                 for k in range(count):
                     for name, values in rows.items():
-                        values[k, part.members] = part.number(name)
+                        values[k, part.members] = number(part.group, name)
                     part.scheduler.step()
         return rows
 
     def now(self) -> dict[str, np.ndarray]:
         """The numbers of the step to come, `[P]` by name."""
-        return {name: self._gather(lambda part, name=name: part.number(name)) for name in self.names}
+        return {name: self._gathered([number(part.group, name) for part in self._parts]) for name in self.names}
 
     def wait(self, metric: Tensor) -> None:
         """Tell a plateau what is watched of each member, `[P]`."""
         for index, value in enumerate(metric.tolist()):
-            self._place[index][0].scheduler.step(value)
+            self._part_of[index][0].scheduler.step(value)
 
-    def _gather(self, of: Any) -> np.ndarray:
+    def _gathered(self, parts: Sequence[Any]) -> np.ndarray:
+        """What each of the parts has, in the order of the members, `[P]`."""
         values = np.empty(len(self.groups))
-        for part in self._parts:
-            values[part.members] = of(part)
+        for part, value in zip(self._parts, parts, strict=True):
+            values[part.members] = value
         return values
 
     # --- state ---
@@ -147,9 +150,11 @@ class StackedSchedule:
     def leaves(self) -> dict[str, Tensor | tuple]:
         """Copies of all that steps change: float64 `[P]` on the CPU, or P states of a class of the user's own."""
         if self._opaque:
-            schedulers = [self._place[index][0].scheduler for index in range(len(self.groups))]
+            schedulers = [self._part_of[index][0].scheduler for index in range(len(self.groups))]
             return {"own": tuple(copy.deepcopy((own.state_dict(), _without_params(own))) for own in schedulers)}
-        counts = {name: self._gather(lambda part, name=name: getattr(part.scheduler, name)) for name in self._counts}
+        counts = {
+            name: self._gathered([getattr(part.scheduler, name) for part in self._parts]) for name in self._counts
+        }
         return {name: torch.from_numpy(values) for name, values in {**self.now(), **counts}.items()}
 
     def load(self, leaves: Leaves) -> None:
@@ -164,15 +169,13 @@ class StackedSchedule:
                 setattr(part.scheduler, name, _COUNTS[name](leaves[name][part.members[0]]))
             for name in self.names:
                 values = np.array([float(leaves[name][index]) for index in part.members])
-                key, _, place = name.partition(".")
-                number = float(values[0]) if self._arrays is None else values
-                part.group[key] = (number, *part.group[key][1:]) if place else number
+                part.group.update(_entry(part.group, name, float(values[0]) if self._arrays is None else values))
             part.scheduler._last_lr = [part.group["lr"]]
 
     def select(self, keep: Sequence[int]) -> "StackedSchedule":
         """The schedules of some members, going on from here."""
         sections, groups = [self.sections[index] for index in keep], [self.groups[index] for index in keep]
-        some = StackedSchedule(self.path, sections, self.optimizer_path, groups)
+        some = StackedSchedule(self.path, sections, groups)
         some.load({name: chosen(values, keep) for name, values in self.leaves().items()})
         return some
 
@@ -180,7 +183,7 @@ class StackedSchedule:
         """The `state_dict()` that the member's own scheduler would have."""
         if self._opaque:
             return copy.deepcopy(leaves["own"][index][0])
-        part = self._place[index][0]
+        part = self._part_of[index][0]
         state = {name: self._own(value, index) for name, value in part.scheduler.state_dict().items()}
         counts = {name: _COUNTS[name](leaves[name][index]) for name in self._counts}
         return {**state, **counts, "_last_lr": [self._as_given(leaves["lr"][index], index)]}
@@ -189,12 +192,10 @@ class StackedSchedule:
         """What the member's own scheduler would have put into its parameter group, or changed there."""
         if self._opaque:
             return copy.deepcopy(leaves["own"][index][1])
-        own, group = self.groups[index], self._place[index][0].group
+        own, group = self.groups[index], self._part_of[index][0].group
         entries = {key: self._own(group[key], index) for key in group if key not in own and key != "params"}
         for name in self.names:
-            key, _, place = name.partition(".")
-            number = self._as_given(leaves[name][index], index)
-            entries[key] = (number, *own[key][1:]) if place else number
+            entries |= _entry(own, name, self._as_given(leaves[name][index], index))
         return entries
 
     def _own(self, value: Any, index: int) -> Any:
@@ -202,7 +203,7 @@ class StackedSchedule:
         if isinstance(value, list):
             return [self._own(one, index) for one in value]
         if isinstance(value, np.ndarray):
-            return self._as_given(value[self._place[index][1]], index)
+            return self._as_given(value[self._part_of[index][1]], index)
         return copy.deepcopy(value)
 
     def _as_given(self, value: Any, index: int) -> float:
@@ -232,27 +233,14 @@ class StackedSchedule:
         rates = np.array([self.groups[index]["lr"] for index in members], dtype=np.float64)
         return self._scheduler({**section, **arrays}, {**group, "lr": rates})
 
-    def _try(self, distinct: set[str]) -> None:
-        """Let a scheduler of each distinct set of arguments take a step: some are only refused there."""
-        for section, group in zip(self.sections, self.groups, strict=True):
-            if self._shared(section) in distinct:
-                distinct.remove(self._shared(section))
-                tried = self._scheduler(section, group)
-                with self._refusing(section):
-                    tried.step(1.0) if isinstance(tried, ReduceLROnPlateau) else tried.step()
-
     def _scheduler(self, section: Mapping[str, Any], group: Mapping[str, Any]) -> LRScheduler:
-        factory = load(self.path, "scheduler._target_", LRScheduler)
-        kind = load(self.optimizer_path, "optimizer._target_", Optimizer)
-        optimizer = kind([nn.Parameter(torch.zeros(1))], lr=1.0)
-        optimizer.param_groups[0].update(group)
-        optimizer.defaults.update(group)
+        factory = import_class(self.path, "scheduler._target_", LRScheduler)
+        optimizer = _Numbers([nn.Parameter(torch.zeros(1))], dict(group))
         with self._refusing(section):
             scheduler = factory(optimizer, **section)
         if not isinstance(scheduler, LRScheduler):
             made = type(scheduler).__name__
             raise ValueError(f"scheduler._target_={self.path} makes a {made}, not an LRScheduler of torch")
-        optimizer._opt_called = True  # else torch warns of steps without the optimizer's
         return scheduler
 
     @contextlib.contextmanager
@@ -261,29 +249,30 @@ class StackedSchedule:
             with np.errstate(all="ignore"):
                 yield
         except Exception as error:  # a user's class can raise anything
-            told = ", ".join(f"{key}={value}" for key, value in section.items())
-            raise ValueError(f"{self.path} refuses {told}: {error}") from None
+            raise ValueError(f"{self.path} refuses {listed(section)}: {error}") from None
 
 
-def has_schedule(path: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether it can schedule a stack: not where momentum passes through 0, and torch leaves its buffer as it is."""
-    own = plain(arguments)
-    ends = [own.get("base_momentum"), own.get("max_momentum")]
-    return not own.get("cycle_momentum", True) or all(end is None or end != 0 for end in ends)
-
-
-def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments without Hydra's own keys, and lists as the tuples that optimizers expect."""
-    return {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in arguments.items()
-        if not key.startswith("_")
-    }
+def fits_stack(section: Mapping[str, Any]) -> bool:
+    """Whether a stack can have it: not where momentum passes through 0, and torch leaves its buffer as it is."""
+    ends = [section.get("base_momentum"), section.get("max_momentum")]
+    return not section.get("cycle_momentum", True) or all(end is None or end != 0 for end in ends)
 
 
 def chosen(values: Tensor | tuple, keep: Sequence[int]) -> Tensor | tuple:
     """Of some members only: `[P, ...]`, or P opaque values."""
     return values[list(keep)] if isinstance(values, Tensor) else tuple(values[index] for index in keep)
+
+
+def number(group: Mapping[str, Any], name: str) -> Any:
+    """A number of a parameter group by a name such as `lr` or `betas.0`."""
+    key, _, index = name.partition(".")
+    return group[key][int(index)] if index else group[key]
+
+
+def _entry(group: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """What of the group is another once its number `lr`, `momentum` or `betas.0` is `value`."""
+    key, _, index = name.partition(".")
+    return {key: (value, *group[key][1:]) if index else value}
 
 
 def _without_params(scheduler: LRScheduler) -> dict[str, Any]:
@@ -294,6 +283,6 @@ def _numbers(group: Mapping[str, Any]) -> Iterator[str]:
     """The names of the numbers of a parameter group: `lr`, `betas.0`, `betas.1`."""
     for key, value in group.items():
         if isinstance(value, tuple):
-            yield from (f"{key}.{place}" for place in range(len(value)))
+            yield from (f"{key}.{index}" for index in range(len(value)))
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield key

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.errors import LabError, told
+from src.errors import LabError, exit_on_error
 
 NAME = "report.html"
 
@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--out", metavar="FILE", help=f"the page (default: {NAME} in the first directory)")
     parser.add_argument("--heat", nargs=2, metavar="KEY", help="two swept keys for the heat map, the rows' first")
     arguments = parser.parse_args(words)
-    with told():
+    with exit_on_error():
         written = report(arguments.directory, arguments.out, arguments.heat and tuple(arguments.heat))
         size = written[0].stat().st_size / 1e6
         pictures = f"; {len(written) - 1} pictures in {written[1].parent}" if len(written) > 1 else ""

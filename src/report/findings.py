@@ -8,6 +8,7 @@ import yaml
 from src.compare.contest import Problem, contest, pairs, standings
 from src.compare.remarks import counted
 from src.compare.remarks import remarks as on_winners
+from src.config.overrides import python_command
 from src.plots.chart import Picture
 from src.report import budget, curves, race, sensitivity, tables
 from src.report.merged import merged
@@ -16,7 +17,6 @@ from src.report.reading import Sweep
 from src.report.run_files import Run
 from src.report.tables import TableData
 from src.report.target import Reaches, reaches
-from src.run_directory import python_command
 
 FEW = 5
 MOST_SHOWN = 8

@@ -36,14 +36,15 @@ from src.models import Linear
 from src.models.build import build
 from src.models.stack import flatten, without_member_axis
 from src.models.stack import stack as joined
-from src.optim import Driven, drive, takes_member_axis
-from src.optim.stacked_rule import StackedRule, lone_group, plain
+from src.optim.build import build_optimizer, takes_member_axis
+from src.optim.rules import rule_of
+from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import StackedSchedule
 from src.run.devices import device_of
-from src.run.exact import Answer, answer
+from src.run.exact import answer
 from src.run.resume import Resume
 from src.seeds import seeded
-from src.theory import Exact
+from src.theory import Answer, Exact
 
 BATCHING = ("batch_size", "shuffle_seed")
 
@@ -211,14 +212,7 @@ def build_model(config: Config, problem: Problem) -> nn.Module:
         model = build(config.model.arguments(), problem.inputs, problem.outputs)
     if isinstance(model, models.Custom):
         return model
-    return model if takes_member_axis(config.optimizer.target_) else without_member_axis(model)
-
-
-def build_optimizer(config: Config, model: nn.Module) -> Driven:
-    """The optimizer over the model's parameters, and its schedule."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    schedule = config.scheduler.arguments() if config.scheduler else None
-    return drive(config.optimizer.arguments(), schedule, trained, config.trainer.create_graph)
+    return model if takes_member_axis(config.optimizer.target_, config.optimizer.rule) else without_member_axis(model)
 
 
 # --- stepper and loop ------------------------------------------------------------------------------------------------
@@ -234,14 +228,16 @@ def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
 
 def build_torch_stepper(config: Config, problem: Problem, model: nn.Module) -> TorchStepper:
     """The one run, stepped by its optimizer's own class."""
-    knobs, device = config.trainer, device_of(config)
+    knobs, optimizer, device = config.trainer, config.optimizer, device_of(config)
     model.to(device)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    schedule = config.scheduler.arguments() if config.scheduler else None
     rank, world = 0, 1
     if knobs.strategy == "ddp":
         rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     return TorchStepper(
         model,
-        build_optimizer(config, model),
+        build_optimizer(optimizer.arguments(), schedule, trained, knobs.create_graph, optimizer.rule),
         loss_of(config.model.loss),
         _data(config, [problem], [0], [config.data.shuffle_seed], device, rank=rank, world=world),
         by_hand=config.model.gradient == "by_hand",
@@ -262,14 +258,16 @@ def build_rule_stepper(members: Sequence[Member]) -> RuleStepper:
     members = members if size > 1 else [members[0]] * 2  # see RuleStepper
     configs, knobs, device = [one.config for one in members], config.trainer, device_of(config)
     model = joined([one.model for one in members]).to(device)
-    flat = flatten(model).detach()
+    flat, optimizer = flatten(model).detach(), config.optimizer
+    given = [c.optimizer.arguments() for c in configs]
     try:
         schedule = None
         if config.scheduler is not None:
-            sections = [plain(c.scheduler.arguments()) for c in configs if c.scheduler is not None]
-            groups = [lone_group(c.optimizer.target_, c.optimizer.arguments()) for c in configs]
-            schedule = StackedSchedule(config.scheduler.target_, sections, config.optimizer.target_, groups)
-        update = StackedRule(flat, config.optimizer.target_, [c.optimizer.arguments() for c in configs], schedule)
+            sections = [c.scheduler.arguments() for c in configs if c.scheduler is not None]
+            groups = [lone_group(optimizer.target_, arguments) for arguments in given]
+            schedule = StackedSchedule(config.scheduler.target_, sections, groups)
+        rule = rule_of(optimizer.target_, optimizer.rule)
+        update = StackedRule(flat, optimizer.target_, given, schedule, rule)
     except ValueError as error:
         raise LabError(one_line(error)) from None
     problems, which = list[Problem](), list[int]()

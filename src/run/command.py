@@ -1,5 +1,6 @@
-"""A run from words: what `python -m src.train` hands to Hydra, and `src.run.run` does without the shell."""
+"""A run from words: what `python -m src.train` does once it has checked them, and `src.run.run` without a shell."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,32 +10,54 @@ from hydra.core.utils import run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from src.config.compose import check_run, compose, composing, with_checkpoint, writing
+from src.config.check_run import check_run
+from src.config.compose import compose, composing
+from src.config.overrides import python_command, quote_texts
+from src.config.resume import with_checkpoint
 from src.config.schema import check
 from src.engine.choice import choose_stepper
-from src.errors import LabError
+from src.errors import LabError, writing
 from src.run.build import RunSpec
 from src.run.train import train
-from src.run_directory import Result, discard, python_command
+from src.run_directory import Result
 
 
 def from_words(overrides: Sequence[str]) -> Result:
     """What `src.run.run` does."""
     if isinstance(overrides, str):
         raise LabError(f"run({overrides!r}): give a list of overrides, such as run([{overrides!r}])")
-    overrides = with_checkpoint(overrides)
-    composed = compose(overrides)
-    existed = check_run(composed)
-    with composing() as hydra:
-        # as Hydra's own run does with the words of a shell, without composing them a second time
+    composed = compose(with_checkpoint(quote_texts(overrides)))
+    return run_composed(composed, check_run(composed))
+
+
+def run_composed(composed: DictConfig, existed: bool, configure_logging: bool = False) -> Result:
+    """Train one run, as Hydra's own `run` does with the words of a shell, without composing them a second time.
+
+    Args:
+        composed: its config, Hydra's node included.
+        existed: whether its directory was there before; one that is made for nothing is taken away again.
+        configure_logging: set Python's logging up as the config says.
+
+    Raises:
+        LabError: a mistake of the user's.
+    """
+    with composing() as hydra, writing():
         context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(composed))
-        with writing():
-            job = run_job(task, composed, "hydra.run.dir", None, context, configure_logging=False)
-    if isinstance(job.return_value, LabError):
-        discard(job.return_value, existed)
-        raise job.return_value
-    assert isinstance(job.return_value, Result)
-    return job.return_value
+        done = run_job(task, composed, "hydra.run.dir", None, context, configure_logging=configure_logging)
+    if isinstance(done.return_value, LabError):
+        _discard(Path(str(done.working_dir)), existed)
+        raise done.return_value
+    assert isinstance(done.return_value, Result)
+    return done.return_value
+
+
+def _discard(directory: Path, existed: bool) -> None:
+    """Take away what a run that never began has left: its config, and its directory if it was made for it."""
+    if any(path.name != ".hydra" for path in directory.iterdir()):
+        return
+    shutil.rmtree(directory / ".hydra", ignore_errors=True)
+    if not existed:
+        directory.rmdir()
 
 
 def task(composed: DictConfig) -> Result | LabError:
@@ -45,12 +68,8 @@ def task(composed: DictConfig) -> Result | LabError:
     hydra = HydraConfig.get()
     words = [*hydra.overrides.hydra, *hydra.overrides.task]
     command = python_command([word for word in words if not word.startswith("hydra.mode=")])
-    directory = Path(hydra.runtime.output_dir)
     try:
-        spec = RunSpec(check(composed), directory, command)
-        (outcome,) = train([spec], choose_stepper(spec.config, alone=True))
+        spec = RunSpec(check(composed), Path(hydra.runtime.output_dir), command)
+        return train([spec], choose_stepper(spec.config, alone=True))[0]
     except LabError as error:
-        outcome = error
-    if isinstance(outcome, LabError):
-        outcome.directory = directory
-    return outcome
+        return error

@@ -16,8 +16,9 @@ from src.run.build import Member
 from src.run.callbacks.boards import TOGETHER
 from src.run.result import result, shown_parameters
 from src.run.tensorboard import Board, Clock, Curve, hyperparameters, hyperparameters_yaml, write_events
-from src.run.theory_files import Line, lines, write_lines
+from src.run.theory_files import write_lines
 from src.run_directory import Result, RunDirectory, write_rows
+from src.theory.prediction import Line, lines
 
 Columns = Mapping[str, tuple[list[int], Tensor]]
 """Of each curve its steps, and the values `[T, P]`."""

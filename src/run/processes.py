@@ -18,7 +18,7 @@ from pathlib import Path
 from torch import nn
 
 from src.config.schema import Config
-from src.errors import FULL_ERROR, LabError, told
+from src.errors import FULL_ERROR, LabError, exit_on_error
 from src.models import Custom
 from src.run.build import RunSpec
 
@@ -104,7 +104,7 @@ def _work(path: str) -> None:
     from src.engine.choice import choose_stepper
     from src.run.train import train
 
-    with told():
+    with exit_on_error():
         spec = pickle.loads(Path(path).read_bytes())
         (outcome,) = train([spec], choose_stepper(spec.config, alone=True))
         if isinstance(outcome, LabError):

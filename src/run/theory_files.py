@@ -6,7 +6,6 @@ A reader of these files needs neither torch nor the checkpoint, and draws no dat
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -15,55 +14,14 @@ import torch
 from torch import Tensor
 
 from src.data.problem import Problem, Scaling
-from src.run.exact import Answer
 from src.run_directory import FORESEEN, HISTOGRAM_COLUMNS, RunDirectory
+from src.theory.prediction import Answer, Line, lines
 
-Line = list[tuple[int, float]]
-"""Steps and losses."""
 Xy = tuple[list[float], list[float]]
-MOST = 1e8
-"""Times the first loss: a predicted curve ends there, as a run does that diverges."""
 MOST_ROWS, POINTS, BINS = 500, 200, 60
 
 
 # --- theory ----------------------------------------------------------------------------------------------------------
-
-
-def lines(answer: Answer, max_steps: int) -> dict[str, Line]:
-    """What theory foresees, in the data's units: `predicted_loss`, `exact_loss`, `noise_floor` as far as there are.
-
-    Args:
-        answer: of the run.
-        max_steps: the run's last step, if it neither diverges nor stops.
-    """
-    found = dict[str, Line]()
-    if answer.path is not None:
-        steps, told = _curve_steps(max(1, max_steps - answer.first))
-        losses = (answer.path.losses(steps) * answer.unit).tolist()
-        first = answer.first
-        shifted = told if not first else [step + first for step in told]
-        # of a descent that diverges, no more than a run may show: its end would flatten all else
-        most = MOST * losses[0]
-        found["predicted_loss"] = [point for point in zip(shifted, losses, strict=True) if point[1] <= most]
-    levels = {"exact_loss": answer.exact.loss if answer.exact else None, "noise_floor": answer.floor}
-    for name, level in levels.items():
-        if level is not None:
-            found[name] = [(0, level * answer.unit), (max_steps, level * answer.unit)]
-    return {name: line for name, line in found.items() if line and math.isfinite(line[0][1])}
-
-
-def curve_steps(max_steps: int, most: int = 100) -> Tensor:
-    """Steps at which a predicted curve is drawn: evenly spaced and evenly in their logarithm, `[K]`."""
-    even = torch.linspace(0, max_steps, most)
-    late = torch.logspace(0, math.log10(max_steps), most)
-    return torch.cat([even, late]).round().long().clamp(max=max_steps).unique()
-
-
-@lru_cache(maxsize=64)
-def _curve_steps(max_steps: int) -> tuple[Tensor, list[int]]:
-    """The same for the members of a stack, who are mostly of one length."""
-    steps = curve_steps(max_steps)
-    return steps, steps.tolist()
 
 
 def write_theory(directory: Path, answer: Answer, max_steps: int) -> None:

@@ -10,6 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
+from src.config.check_run import check_free
 from src.engine.checkpoint import check_fits
 from src.engine.choice import Choice
 from src.engine.gradient_check import check_gradients
@@ -56,6 +57,7 @@ def train(
     Raises:
         OSError: nothing can be written any more.
         KeyboardInterrupt: it was interrupted; it says how to go on.
+        Exception: what a stack stumbled over, under HYDRA_FULL_ERROR=1.
     """
     training = _Training(specs, choice, kept, tell)
     try:
@@ -98,7 +100,7 @@ class _Training:
         """Build, fit, write."""
         config, knobs = self.config, self.config.trainer
         if self.alone:
-            self.where.check_free()
+            check_free(self.where.path)
             self.resume = Resume.of(config, self.where.path)
         for spec, built in zip(self.specs, build_members(self.specs, self.resume), strict=True):
             if isinstance(built, LabError):

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from src.config.classes import load
+from src.config.classes import import_class
 from src.config.schema import TENSORBOARD, Config
 from src.engine.early_stopping import EarlyStopping
 from src.engine.watchers import Watcher
@@ -49,7 +49,7 @@ def build_loggers(config: Config, directory: Path, again_from: int | None = None
 def _part(section: Mapping[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
     """A callback, watcher or logger built from its section."""
     path = section["_target_"]
-    factory, arguments = load(path, f"{key}._target_", kinds), dict(section)
+    factory, arguments = import_class(path, f"{key}._target_", kinds), dict(section)
     del arguments["_target_"]
     check_keys(factory, arguments, key, 0)
     try:

@@ -3,7 +3,8 @@
 from src.config.schema import Config
 from src.engine.early_stopping import EarlyStopping
 from src.engine.outcome import Outcome
-from src.run.exact import Answer, method_of
+from src.run.exact import rule_and_numbers
+from src.theory import Answer, Method
 
 
 def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: EarlyStopping | None) -> str:
@@ -37,7 +38,7 @@ def _smaller_rate(config: Config, answer: Answer | None) -> str:
     """What to do about a learning rate at which it diverges."""
     if answer and (why := answer.warning()):
         return f": {why.replace('will diverge', 'diverges')}"
-    rate, method = config.optimizer.lr, method_of(config.optimizer.target_, config.optimizer.arguments())
+    rate, method = config.optimizer.lr, Method.of(*rule_and_numbers(config))
     if rate is not None and method is not None and answer is not None and answer.exact is not None:
         rate = min(rate, method.factor * answer.exact.critical_lr)
     return f"; try a learning rate below {rate:.4g}" if rate else ""

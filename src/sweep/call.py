@@ -5,8 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from src.config.compose import is_group, parsed
-from src.config.schema import WrongValuesError, flat, shown
+from src.config.check_run import check_files
+from src.config.compose import is_group
+from src.config.overrides import parsed
+from src.config.schema import flat
+from src.config.section import shown
+from src.config.sentences import WrongValuesError
 from src.errors import LabError
 from src.sweep.jobs import Composer, Job, followers
 
@@ -107,7 +111,7 @@ def ask(
         The jobs, and what they have in common.
 
     Raises:
-        LabError: every value of any of them that is not allowed, each told once.
+        LabError: every value of any of them that is not allowed, and every file that is not there, each told once.
     """
     several = swept_keys(typed)
     everywhere = set.intersection(*(set(job) for job in jobs)) if jobs else set()
@@ -117,6 +121,7 @@ def ask(
     for words in jobs:
         try:
             found.append(composer.job(words, [word for word in words if word not in shared]))
+            check_files(found[-1].config)
         except LabError as error:
             wrong.update(error.args if isinstance(error, WrongValuesError) else [str(error)])
     if wrong:

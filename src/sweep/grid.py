@@ -19,7 +19,7 @@ Words = tuple[str, ...]
 
 
 MOST_VALUES = 1_000_000
-"""Of one key; what is more is a slip, and would fill the memory before it could be refused."""
+"""Of one key; more would fill the memory before they could be refused."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,10 @@ def _values(override: Override) -> tuple[str, ...] | Interval:
         raise LabError(f"{override.input_line}: the interval's first end must be below its second")
     if log and low <= 0:
         raise LabError(f"{override.input_line}: an interval that is spaced by its logarithm begins above 0")
+    if whole:
+        low, high = math.ceil(low), math.floor(high)
+        if low > high:
+            raise LabError(f"{override.input_line}: there is no whole number in this interval")
     return Interval(low, high, log, whole)
 
 
@@ -185,8 +189,8 @@ def _bundle(axes: Sequence[Axis], grid: Grid) -> list[Words]:
         values = axis.values.values(grid.points) if isinstance(axis.values, Interval) else axis.values
         columns.append([f"{axis.key}={value}" for value in values])
     if len({len(column) for column in columns}) > 1:
-        told = ", ".join(f"{axis.key} has {len(column)}" for axis, column in zip(axes, columns, strict=True))
-        raise LabError(f"keys that go together need equally many values: {told}")
+        counts = ", ".join(f"{axis.key} has {len(column)}" for axis, column in zip(axes, columns, strict=True))
+        raise LabError(f"keys that go together need equally many values: {counts}")
     return list(zip(*columns, strict=True))
 
 

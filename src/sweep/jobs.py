@@ -15,8 +15,10 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config.compose import compose, is_group, parsed
-from src.config.schema import Config, Part, Section, check_plain, digest, missing_keys
+from src.config.compose import compose, is_group
+from src.config.overrides import parsed
+from src.config.schema import Config, Part, Section, check_plain, digest
+from src.config.sentences import missing_keys
 from src.errors import LabError
 
 DIRECTORY = "${hydra:runtime.output_dir}"

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from src.config.check_run import check_writable
 from src.errors import LabError, unwritable
-from src.run_directory import RunDirectory, check_writable
+from src.run_directory import RunDirectory
 from src.sweep.ledger import NAME, numbered
 
 LOCK = ".lock"

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
-from src.config.schema import Section, wrong_values
+from src.config.section import Section
+from src.config.sentences import wrong_values
 
 
 class Sweeping(Section):

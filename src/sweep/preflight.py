@@ -12,21 +12,18 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from src.config.classes import load
+from src.config.classes import import_class
 from src.config.schema import Config
 from src.errors import LabError
 from src.models.build import OWN
-from src.optim.build import drive
+from src.optim.build import build_optimizer
 from src.run.devices import check_devices
 
 Attempt = Callable[[], Any]
 
 
 def mistakes(configs: Iterable[Config]) -> Counter[str]:
-    """What would fail in these runs before their first step, each with how many of them it concerns.
-
-    A file that is not there is no mistake of the grid: its run fails, and can be tried again once it is.
-    """
+    """What would fail in these runs before their first step, each with how many of them it concerns."""
     tried: dict[Hashable, str | None] = {}
     found = Counter[str]()
     for config in configs:
@@ -52,14 +49,16 @@ def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
     yield (id(config.optimizer), id(config.scheduler), trainer.create_graph), lambda: _optimizer(config)
     yield (trainer.accelerator, trainer.devices), lambda: check_devices(config)
     if config.model.target_ not in OWN:
-        yield config.model.target_, lambda: load(config.model.target_, "model._target_", nn.Module)
+        yield config.model.target_, lambda: import_class(config.model.target_, "model._target_", nn.Module)
     for section, parts, kind in (("callbacks", config.callbacks, Callback), ("logger", config.logger, Logger)):
         for name, part in parts.items():
             if part is not None and not part.target_.startswith(("src.", "lightning.")):
                 key, path = f"{section}.{name}._target_", part.target_
-                yield (key, path), lambda key=key, path=path, kind=kind: load(path, key, kind)  # type: ignore[misc]
+                yield (key, path), lambda key=key, path=path, kind=kind: import_class(path, key, kind)  # type: ignore[misc]
 
 
 def _optimizer(config: Config) -> None:
     schedule = config.scheduler.arguments() if config.scheduler else None
-    drive(config.optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph)
+    build_optimizer(
+        config.optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph
+    )

@@ -9,8 +9,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from src.config.schema import Config, Noise, Points, Table
-from src.optim.stacked_rule import program as optimizer_program
+from src.config.data import Noise, Points, Table
+from src.config.schema import Config
+from src.optim.build import numbers_of
+from src.optim.rules import rule_of
 
 FREE: Mapping[str, frozenset[str]] = {
     "src.data.Line": frozenset({"slope", "intercept", "noise", "low", "high", "spacing"}),
@@ -30,13 +32,11 @@ MOST = 4096
 """Members of a stack, at most."""
 
 
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in arguments.items() if not key.startswith("_")}
-
-
 def program(config: Config) -> str:
     """What all members of a stack have in common, as a text; of a run that `choose_stepper` gives to rules."""
-    schedule = config.scheduler
+    schedule, optimizer = config.scheduler, config.optimizer
+    rule = rule_of(optimizer.target_, optimizer.rule)
+    assert rule is not None
     data = config.data.arguments()
     free = FREE.get(data["_target_"], frozenset()) | {"seed", "shuffle_seed"}
     points = [_shape(config.data.x), _shape(config.data.y)] if isinstance(config.data, Points) else []
@@ -47,7 +47,7 @@ def program(config: Config) -> str:
             "data": {key: value for key, value in data.items() if key not in free},
             "points": points,
             "model": model,
-            "optimizer": optimizer_program(config.optimizer.target_, _given(config.optimizer.arguments())),
+            "optimizer": [optimizer.target_, optimizer.rule, rule.program(numbers_of(optimizer.arguments()))],
             "scheduler": [schedule.target_, schedule.arguments().get("cycle_momentum")] if schedule else None,
             "trainer": trainer | {"clipped": config.trainer.gradient_clip_val is not None},
             "callbacks": {name: part.arguments() for name, part in config.callbacks.items() if part},

@@ -9,9 +9,9 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
+from src.config.overrides import python_command
 from src.config.schema import Config, shown
 from src.errors import LabError, unwritable
-from src.run_directory import python_command
 from src.sweep.call import Call, all_wrong, ask
 from src.sweep.executors import check_backend, pieces
 from src.sweep.hydra_files import HydraFiles

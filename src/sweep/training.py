@@ -1,5 +1,8 @@
 """The stacks of a plan, trained, and what they leave in the ledger."""
 
+import os
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
@@ -14,7 +17,7 @@ from src.sweep.hydra_files import HydraFiles
 from src.sweep.ledger import STACKS, Ledger, Outcome, outcome_of
 from src.sweep.options import Launching
 from src.sweep.planning import Plan, StackPlan
-from src.sweep.task import End, Task
+from src.sweep.worker import End, StackTask
 
 REFRESH = 1.1
 """So many times the runs have to be done before TensorBoard is shown them: with each it would take the time of all."""
@@ -78,8 +81,8 @@ class Training:
 
             with closing(spread(self._tasks(), self.options, tell)) as ended:
                 for task, ends in ended:
-                    self._end(stacks[task.stack], ends)
-                    del steps[task.stack]
+                    self._end(stacks[task.number], ends)
+                    del steps[task.number]
                     bar.settle(plan.finished, sum(steps.values()))
                     if plan.finished > shown * REFRESH:
                         shown = plan.finished
@@ -89,22 +92,21 @@ class Training:
         """Run-steps of a stack at most; its members are equally long."""
         return len(stack.runs) * self.plan.jobs[stack.runs[0]].config.trainer.max_steps
 
-    def _tasks(self) -> Iterator[Task]:
+    def _tasks(self) -> Iterator[StackTask]:
         """The stacks, each as it is taken, with what Hydra writes for its runs."""
+        from src.run.build import RunSpec
+
         for stack in self.plan.stacks:
-            configs, directories = list[Config](), list[str]()
+            specs = list[RunSpec]()
             for index in stack.runs:
                 job, entry = self.plan.jobs[index], self.plan.entries[index]
-                directory = self.ledger.run(entry).path
+                directory = self.ledger.run(entry).path.absolute()
                 directory.mkdir(parents=True, exist_ok=True)
                 self.files.write(job.words, job.raw, entry.number, directory)
-                configs.append(_of_a_sweep(job.config_in(directory.absolute())))
-                directories.append(str(directory.absolute()))
-            state = self.ledger.checkpoint(stack.number).absolute()
-            finished = (False,) * len(configs)
-            yield Task(
-                stack.number, tuple(configs), tuple(directories), finished, stack.choice, str(state), self.command
-            )
+                specs.append(RunSpec(_of_a_sweep(job.config_in(directory)), directory, self.command))
+            kept = str(self.ledger.checkpoint(stack.number).absolute())
+            paths = tuple(os.path.abspath(path) for path in sys.path)
+            yield StackTask(stack.number, tuple(specs), stack.choice, kept, os.getcwd(), paths)
 
     def _end(self, stack: StackPlan, ends: Sequence[End]) -> None:
         """Take in how the members of a stack ended."""
@@ -127,13 +129,13 @@ class Training:
             self._close()
 
     def _close(self) -> None:
-        """Write what is known, and take away where no stack goes on from."""
+        """Write what is known, and take away what stacks have left beside it, unless one goes on from there."""
         self.ledger.save()
         self.ledger.write_results()
         self._show()
         stacks = self.ledger.directory / STACKS
-        if stacks.is_dir() and not any(stacks.iterdir()):
-            stacks.rmdir()
+        if not any(stacks.glob("*.ckpt")):
+            shutil.rmtree(stacks, ignore_errors=True)
 
     def _show(self) -> None:
         """Bring what TensorBoard shows of the sweep up to date."""

@@ -1,9 +1,25 @@
-"""Where Adam with decay beside the loss (AdamW) comes to rest."""
+"""Weight decay as a term of the loss and beside it, and where Adam with the latter (AdamW) comes to rest."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from src.theory.exact import Exact
+from src.optim.rules import Rule
+from src.theory.least_squares import Exact
+
+
+def decay_of(rule: Rule | None, numbers: Mapping[str, Any]) -> tuple[float, float]:
+    """Weight decay as a term of the loss (ridge), and beside it.
+
+    Args:
+        rule: of the optimizer; without one nobody knows that its decay is in the loss.
+        numbers: all arguments of the optimizer.
+    """
+    decay = sum(float(numbers.get(name) or 0.0) for name in (rule.decay if rule else ("weight_decay",)))
+    decoupled = rule is None or "decoupled_weight_decay" in rule.always or numbers.get("decoupled_weight_decay")
+    return (0.0, decay) if decoupled else (decay, 0.0)
 
 
 def fixed_point(exact: Exact, decay: float, eps: float) -> Tensor:

@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
+from src.data.design import Design
 from src.data.problem import Rows
-from src.theory.exact import Design, Exact
+from src.theory.least_squares import Exact
 
 POSITIONS = 4096
-"""At most so many places of an epoch are averaged over."""
+"""At most so many steps of an epoch are averaged over."""
 
 
 def noise_floor(rows: Rows, exact: Exact, lr: float, batch_size: int, reduction: str = "mean") -> float | None:
@@ -57,9 +58,9 @@ def _mean_variance(pull: Tensor, rows: int, batch: int) -> Tensor:
     """V over a² s, on average over an epoch, for each aλ in `pull [d]`."""
     batches = -(-rows // batch)
     last = rows - (batches - 1) * batch
-    places = torch.linspace(0, batches - 1, min(batches, POSITIONS), dtype=torch.float64).round()
+    positions = torch.linspace(0, batches - 1, min(batches, POSITIONS), dtype=torch.float64).round()
     pull = pull[:, None]
-    singles, squares = _sums(pull, places)
+    singles, squares = _sums(pull, positions)
     within = _noise(rows, batch) * squares - (singles.square() - squares) / (rows - 1)
     before, beside = _sums(pull, torch.tensor([batches - 1.0], dtype=torch.float64))
     kept = 1 - pull
@@ -67,7 +68,7 @@ def _mean_variance(pull: Tensor, rows: int, batch: int) -> Tensor:
     both = (kept * before + 1).square() - (kept.square() * beside + 1)
     epoch = _noise(rows, batch) * kept.square() * beside + _noise(rows, last) - both / (rows - 1)
     start = epoch / -_power_minus_one(pull, torch.tensor([2.0 * batches], dtype=torch.float64))
-    return ((1 + _power_minus_one(pull, 2 * places)) * start + within).mean(1)
+    return ((1 + _power_minus_one(pull, 2 * positions)) * start + within).mean(1)
 
 
 def _noise(rows: int, batch: int) -> float:

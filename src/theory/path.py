@@ -1,12 +1,15 @@
 """How full-batch gradient descent goes: in every eigenvector's direction a linear map of its own, step after step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from src.theory.exact import Exact
+from src.optim.rules import Rule
+from src.theory.least_squares import Exact
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,16 @@ class Method:
     dampening: float = 0.0
     nesterov: bool = False
     first_whole: bool = True
+
+    @classmethod
+    def of(cls, rule: Rule | None, numbers: Mapping[str, Any]) -> "Method | None":
+        """The optimizer with these numbers, where its step on all rows is one linear map; else None."""
+        if rule is None or rule.linear_map is None:
+            return None
+        parts: dict[str, Any] = {
+            part: numbers[name] if isinstance(name, str) else name for part, name in rule.linear_map.items()
+        }
+        return cls(float(numbers["lr"]), **parts)
 
     @property
     def factor(self) -> float:
@@ -111,7 +124,7 @@ class Path:
         moving = (self.exact.eigenvalues > 0)[:, None]
 
         def first_within(steps: Tensor) -> int | None:
-            """The place of the first of `steps` at which it is."""
+            """The index of the first of `steps` at which it is."""
             within = self._modes(steps).where(moving, 0.0).norm(dim=(1, 2)) <= limit
             return int(within.int().argmax()) if bool(within.any()) else None
 
@@ -121,10 +134,10 @@ class Path:
         if not self.method.lr < self.critical_lr:
             return None
         powers = 2 ** torch.arange(40)
-        place = first_within(powers)
-        if place is None:
+        index = first_within(powers)
+        if index is None:
             return None
-        high = int(powers[place])
+        high = int(powers[index])
         low = high // 2
         while low + 1 < high:
             between = torch.linspace(low, high, min(34, high - low + 1), dtype=torch.float64)[1:].long().unique()

@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader, TensorDataset
 
-from src.errors import LabError, told
+from src.errors import LabError, exit_on_error
 from src.run_directory import RunDirectory
 from tests.bench.single import Ordinary
 from tests.bench.sweep_runs import OPTIMIZERS, Jobs, Run, bare, final, line, model_at_start, optimizer_of
@@ -364,7 +364,7 @@ def main() -> None:
     if "jax" in arguments.only and not has_jax():
         console.print("JAX is left out: it is not installed (pip install 'descent-lab[bench]')", markup=False)
         arguments.only = [name for name in arguments.only if name != "jax"]
-    with told():
+    with exit_on_error():
         compare(arguments, console)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.config.classes import load
+from src.config.classes import import_class
 from src.config.compose import compose
 from src.config.schema import Config, check
 from src.run.build import build_model, build_problem
@@ -104,7 +104,7 @@ def numbers(optimizer: str) -> dict[str, Any]:
 
 def optimizer_of(run: Run, model: nn.Module) -> torch.optim.Optimizer:
     """Torch's own, as a lone run of this project has it."""
-    kind = load(config(run.optimizer).optimizer.target_, "optimizer._target_", torch.optim.Optimizer)
+    kind = import_class(config(run.optimizer).optimizer.target_, "optimizer._target_", torch.optim.Optimizer)
     built = kind(model.parameters(), lr=run.lr, **numbers(run.optimizer))
     assert isinstance(built, torch.optim.Optimizer)
     return built

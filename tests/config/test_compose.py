@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -15,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from src.config.compose import CONF, check_overrides, check_sweep_overrides, compose, explain, with_checkpoint
+from src.config.check_run import check_run
+from src.config.compose import CONF, compose, explain
 from src.config.schema import check
 from src.errors import LabError
 
@@ -24,6 +24,10 @@ SECTIONS = ("data", "model", "optimizer", "scheduler", "trainer")
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in SECTIONS
 )
+
+
+def check_overrides(words: Sequence[str]) -> None:
+    check_run(compose(words))
 
 
 def refused(*words: str) -> str:
@@ -86,7 +90,10 @@ REFUSED = [
     (["optimiser=adam"], "optimiser: there is no such key; did you mean optimizer?"),
     (["optimiser.lr=0.1"], "optimiser.lr: there is no such key; did you mean optimizer.lr?"),
     (["optimizer.l=0.1"], "did you mean optimizer.lr? (a new key is added with +optimizer.l=...)"),
-    (["optimizer.betas=[0.9,0.99]"], "optimizer.betas: there is no such key; optimizer has _target_, _partial_, lr ("),
+    (
+        ["optimizer.betas=[0.9,0.99]"],
+        "optimizer.betas: there is no such key; optimizer has _target_, _partial_, lr, rule (",
+    ),
     (["optimizer=adam", "optimizer.beta=[0.9,0.99]"], "did you mean optimizer.betas?"),
     (["trainer.max_step=10"], "trainer.max_step: there is no such key; did you mean trainer.max_steps?"),
     (["data.row=10"], "data.row: there is no such key; did you mean data.rows?"),
@@ -101,7 +108,10 @@ REFUSED = [
     (["~data.rows=9"], "The value of 'data.rows' is 500 and not 9."),
     (["+trainer.max_step=10"], "trainer.max_step: there is no such key; did you mean trainer.max_steps?"),
     (["+trainers=10"], "trainers: there is no such key; did you mean trainer?"),
-    (["optimizer={lr:0.1,betta:3}"], "optimizer.betta: there is no such key; optimizer has _target_, _partial_, lr"),
+    (
+        ["optimizer={lr:0.1,betta:3}"],
+        "optimizer.betta: there is no such key; optimizer has _target_, _partial_, lr, rule",
+    ),
     # wrong types and numbers
     (["optimizer.lr=abc"], "optimizer.lr='abc': must be a valid number"),
     (["optimizer.lr=true"], "optimizer.lr=true: must be a valid number"),
@@ -145,7 +155,7 @@ REFUSED = [
     (["a b=3"], "a b=3: this is not key=value in Hydra's grammar"),
     (["=3"], "=3: there is no key before the ="),
     (["+optimizer=adam"], "+optimizer=adam: a group is chosen without the +: optimizer=adam"),
-    (["+optimizer.lr=0.1"], "Could not append to config. An item is already at 'optimizer.lr'"),
+    (["+optimizer.lr=0.1"], "+optimizer.lr: the config has this key already; leave out the +, or say ++optimizer.lr="),
     # interpolations, and where the run goes
     (["seed=${nothing}"], "seed: Interpolation key 'nothing' not found"),
     (["~seed"], "data.seed: Interpolation key 'seed' not found"),
@@ -201,16 +211,6 @@ def test_of_a_multirun_the_first_choices_say_which_keys_there_are() -> None:
     assert "did you mean optimizer.betas?" in explain(told.value, words)
 
 
-def test_a_run_directory_must_be_free(tmp_path: Path) -> None:
-    (tmp_path / "result.json").write_text("{}")
-    (tmp_path / "file").write_text("")
-    assert refused(f"hydra.run.dir={tmp_path}").startswith(f"{tmp_path} already holds a run")
-    for place in ("file", "file/below/that"):
-        assert refused(f"hydra.run.dir={tmp_path / place}").startswith(f"{tmp_path / 'file'} is a file")
-    check_overrides([f"hydra.run.dir={tmp_path / 'free' / 'below'}"])
-    assert not (tmp_path / "free").exists()
-
-
 # --- Hydra's global state ---
 
 
@@ -240,108 +240,3 @@ def test_a_users_own_application_is_left_alone(application: None, function: Any,
     assert HydraConfig.instance().cfg is config
     assert HydraConfig.get().job.name == "own"
     assert hydra_compose("own", ["colour=red"]).colour == "red"
-
-
-# --- a checkpoint brings its run along ---
-
-
-def leave(directory: Path, words: Sequence[str], config: Any = None) -> str:
-    """A run directory as Hydra leaves it, with a file in the checkpoint's place; the word that goes on from it."""
-    composed = compose([word for word in words if not word.startswith("ckpt_path=")])
-    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    (directory / ".hydra").mkdir(parents=True)
-    (directory / "checkpoints").mkdir()
-    OmegaConf.save(job if config is None else config, directory / ".hydra" / "config.yaml")
-    (directory / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(list(words)))
-    (directory / "checkpoints" / "last.ckpt").touch()
-    return f"ckpt_path={directory / 'checkpoints' / 'last.ckpt'}"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "kept"),
-    [
-        ([], [], []),
-        (["seed=3"], [], ["seed=3"]),
-        (["seed=3"], ["seed=4"], []),
-        (["optimizer.lr=0.2", "seed=3"], ["optimizer.lr=0.1"], ["seed=3"]),
-        # a group chosen anew drops what was said inside it, and only that
-        (["optimizer=adam", "optimizer.betas=[0.8,0.9]", "seed=3"], ["optimizer=sgd"], ["seed=3"]),
-        (["optimizer=adam", "optimizer.eps=0.1"], ["optimizer=adam"], []),
-        (["callbacks=[histograms]", "callbacks.histograms.every_n_steps=5"], ["callbacks=[]"], []),
-        (["data=points", "data.x=[1,2,4]", "model.bias=false"], ["data=line"], ["model.bias=false"]),
-        (["optimizer=adam"], ["optimizer.lr=0.1"], ["optimizer=adam"]),
-        (["experiment=noisy_line", "data.rows=50"], ["trainer.max_steps=9"], ["experiment=noisy_line", "data.rows=50"]),
-        # what the old run added stays added, so that it can be changed, and taken away
-        (["+optimizer.momentum=0.5"], ["optimizer.momentum=0.6"], ["+optimizer.momentum=0.5"]),
-        (["+optimizer.momentum=0.5"], ["~optimizer.momentum"], ["+optimizer.momentum=0.5"]),
-        (["+optimizer.momentum=0.5"], ["+optimizer.momentum=0.6"], []),
-        (["++optimizer.momentum=0.5"], ["optimizer.momentum=0.6"], ["++optimizer.momentum=0.5"]),
-        (["~optimizer.lr"], ["optimizer.lr=0.3"], []),
-    ],
-)
-def test_the_old_words_come_first(tmp_path: Path, old: list[str], new: list[str], kept: list[str]) -> None:
-    ckpt = leave(tmp_path / "run", old)
-    words = with_checkpoint([*new, ckpt])
-    assert words == [*kept, *new, ckpt]
-    check(compose(["logger=none", *words]))
-
-
-def test_of_two_values_the_later_is_kept(tmp_path: Path) -> None:
-    ckpt = leave(tmp_path / "run", ["optimizer=adam", "optimizer.lr=0.2", "seed=3", "data.rows=50"])
-    config = compose(with_checkpoint([ckpt, "optimizer.lr=0.3", "seed=4"]))
-    assert (config.optimizer.lr, config.seed, config.data.rows) == (0.3, 4, 50)
-    assert config.optimizer._target_ == "torch.optim.Adam"
-
-
-def test_a_chain_of_resumes(tmp_path: Path) -> None:
-    first = leave(tmp_path / "1", ["optimizer=adam", "seed=3"])
-    second = leave(tmp_path / "2", with_checkpoint([first, "optimizer.lr=0.2"]))
-    third = leave(tmp_path / "3", with_checkpoint([second, "trainer.max_steps=2000"]))
-    words = with_checkpoint([third, "seed=4"])
-    assert words == ["optimizer=adam", "optimizer.lr=0.2", "trainer.max_steps=2000", third, "seed=4"]
-
-
-@pytest.mark.parametrize("words", [[], ["seed=3"], ["ckpt_path=null", "seed=3"]])
-def test_without_a_checkpoint_nothing_changes(words: list[str]) -> None:
-    assert with_checkpoint(words) == words
-
-
-def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"^ckpt_path=.*gone\.ckpt: there is no such file$"):
-        with_checkpoint([f"ckpt_path={tmp_path / 'gone.ckpt'}"])
-    with pytest.raises(LabError, match="there is no such file"):
-        with_checkpoint([f"ckpt_path={tmp_path}"])
-    with pytest.raises(LabError, match="one checkpoint at a time"):
-        with_checkpoint([f"ckpt_path={tmp_path}/a.ckpt,{tmp_path}/b.ckpt"])
-
-
-def test_a_checkpoint_outside_a_run(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    path.parent.mkdir(parents=True)
-    path.touch()
-    with pytest.raises(LabError, match=r"run is not a run directory \(it has no \.hydra/config\.yaml\)"):
-        with_checkpoint([f"ckpt_path={path}"])
-
-
-@pytest.mark.parametrize("file", ["config", "overrides"])
-def test_a_run_whose_config_is_broken(tmp_path: Path, file: str) -> None:
-    ckpt = leave(tmp_path / "run", ["seed=3"])
-    (tmp_path / "run" / ".hydra" / f"{file}.yaml").write_text("a: [1, 2\n")
-    with pytest.raises(LabError, match=r"\.hydra cannot be read"):
-        with_checkpoint([ckpt])
-
-
-def test_conf_that_has_changed_since(tmp_path: Path) -> None:
-    composed = compose(["seed=3"])
-    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    OmegaConf.update(job, "optimizer.lr", 0.7)
-    ckpt = leave(tmp_path / "run", ["seed=3"], job)
-    with pytest.raises(LabError, match=r"conf/ has changed since run was trained \(optimizer\.lr\)"):
-        with_checkpoint([ckpt])
-
-
-@pytest.mark.parametrize("word", ["sweep=compare", "confirm_seeds=3"])
-def test_what_is_for_this_projects_sweeper_is_not_lost_on_another(word):
-    with pytest.raises(LabError, match=f"{word} needs hydra/sweeper=grid: hydra/sweeper=basic"):
-        check_sweep_overrides(["hydra/sweeper=basic", word])
-    check_sweep_overrides([word])

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from src.config.compose import CONF, compose
-from src.config.schema import Activation, Config, check, shown
+from src.config.schema import Config, check
+from src.config.section import Activation, shown
 from src.errors import LabError
 
 NEEDED = {
@@ -207,7 +208,7 @@ REFUSED = [
     (["optimizer=sgd"], "optimizer.lr", 1e300, "optimizer.lr=1e+300 is more than float32 holds"),
     ([], "seed", -1, "seed=-1: must be greater than or equal to 0"),
     ([], "seed", 2**32, "seed=4294967296: must be less than 4294967296"),
-    ([], "ckpt_path", 3, "ckpt_path=3: must be a valid string"),
+    ([], "ckpt_path", 3, "ckpt_path=3: must be a text; put it in quotes: '3'"),
     ([], "callbacks.checkpoint.every_n_steps", 0, "callbacks.checkpoint.every_n_steps=0: must be a number of steps"),
     ([], "callbacks.checkpoint.mode", "least", "callbacks.checkpoint.mode=least: must be 'min' or 'max'"),
     ([], "callbacks.checkpoint.monitor", "val/los", "callbacks.checkpoint.monitor=val/los: must be train/loss or val"),

@@ -12,10 +12,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ChainedScheduler, ConstantLR, ExponentialLR, LRScheduler, SequentialLR
 
-from src.config.classes import load
+from src.config.classes import import_class
 from src.config.compose import CONF
 from src.optim.stacked_rule import lone_group
-from src.optim.stacked_schedule import OVER_ARRAYS, StackedSchedule, has_schedule
+from src.optim.stacked_schedule import OVER_ARRAYS, StackedSchedule, fits_stack
 
 Arguments = dict[str, Any]
 
@@ -91,7 +91,7 @@ def members_of(optimizer: str, rates: Sequence[float] = RATES) -> list[Arguments
 
 def stacked(name: str, optimizer: str, rates: Sequence[float] = RATES) -> StackedSchedule:
     path, sections = CASES[name]
-    return StackedSchedule(path, sections, optimizer, [lone_group(optimizer, m) for m in members_of(optimizer, rates)])
+    return StackedSchedule(path, sections, [lone_group(optimizer, m) for m in members_of(optimizer, rates)])
 
 
 class Lone:
@@ -99,9 +99,9 @@ class Lone:
 
     def __init__(self, name: str, optimizer: str, rates: Sequence[float] = RATES) -> None:
         path, sections = CASES[name]
-        factory, self.plateau = load(path, "path", object), path == PLATEAU
+        factory, self.plateau = import_class(path, "path", object), path == PLATEAU
         sections = [{k: tuple(v) if isinstance(v, list) else v for k, v in section.items()} for section in sections]
-        kind = load(optimizer, "path", Optimizer)
+        kind = import_class(optimizer, "path", Optimizer)
         self.optimizers = [kind([nn.Parameter(torch.zeros(1))], **member) for member in members_of(optimizer, rates)]
         self.schedules = [factory(own, **section) for own, section in zip(self.optimizers, sections, strict=True)]
         self.random = torch.Generator().manual_seed(0)
@@ -245,18 +245,18 @@ def test_leaves_are_copies() -> None:
 )  # fmt: skip
 def test_what_is_refused(path: str, sections: list[Arguments], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        StackedSchedule(TORCH + path, sections, "torch.optim.SGD", [lone_group("torch.optim.SGD", {"lr": 0.1})] * 2)
+        StackedSchedule(TORCH + path, sections, [lone_group("torch.optim.SGD", {"lr": 0.1})] * 2)
 
 
 def test_momentum_cannot_be_cycled_where_there_is_none() -> None:
     group, sections = lone_group("torch.optim.Adagrad", {"lr": 0.1}), [{"max_lr": 0.1, "total_steps": 9}] * 2
     with pytest.raises(ValueError, match="optimizer must support momentum or beta1"):
-        StackedSchedule(f"{TORCH}OneCycleLR", sections, "torch.optim.Adagrad", [group] * 2)
+        StackedSchedule(f"{TORCH}OneCycleLR", sections, [group] * 2)
 
 
 def test_a_cycle_ends() -> None:
     group, sections = lone_group("torch.optim.SGD", {"lr": 0.1}), [{"max_lr": 0.1, "total_steps": n} for n in (9, 12)]
-    schedule = StackedSchedule(f"{TORCH}OneCycleLR", sections, "torch.optim.SGD", [group] * 2)
+    schedule = StackedSchedule(f"{TORCH}OneCycleLR", sections, [group] * 2)
     schedule.ahead(9)
     with pytest.raises(ValueError, match=r"Tried to step 10 times\. The specified number of total steps is 9"):
         schedule.ahead(1)
@@ -269,9 +269,8 @@ def test_torch_does_not_warn() -> None:
             stacked(name, "torch.optim.SGD").ahead(3)
 
 
-def test_what_has_a_schedule() -> None:
-    path = f"{TORCH}OneCycleLR"
-    assert has_schedule(path, {"_target_": "x", "max_lr": 0.1, "total_steps": 9, "three_phase": True})
-    assert not has_schedule(path, {"max_lr": 0.1, "total_steps": 9, "max_momentum": 0.0})
-    assert has_schedule(path, {"max_lr": 0.1, "total_steps": 9, "max_momentum": 0.0, "cycle_momentum": False})
-    assert has_schedule(f"{OWN}Decaying", {"factor": 0.1})
+def test_which_schedules_fit_a_stack() -> None:
+    assert fits_stack({"_target_": "x", "max_lr": 0.1, "total_steps": 9, "three_phase": True})
+    assert not fits_stack({"max_lr": 0.1, "total_steps": 9, "max_momentum": 0.0})
+    assert fits_stack({"max_lr": 0.1, "total_steps": 9, "max_momentum": 0.0, "cycle_momentum": False})
+    assert fits_stack({"factor": 0.1})

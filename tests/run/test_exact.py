@@ -192,6 +192,7 @@ def test_the_predicted_curve_is_the_curve(train: Train, tmp_path: Path) -> None:
         (["optimizer=adamw", "optimizer.weight_decay=0.6", "data.batch_size=10"], None),
         (["optimizer=adamw", "optimizer.weight_decay=0.6", "trainer.gradient_clip_val=1"], None),
         (["optimizer=muon", "optimizer.weight_decay=0.1"], None),
+        (["optimizer=muon", "~optimizer.weight_decay"], None),  # torch's own is 0.1
         (["+optimizer.maximize=true", "optimizer.lr=1e-4"], None),
     ],
 )

@@ -29,8 +29,8 @@ from src.run.callbacks.boards import TOGETHER
 from src.run.exact import answer
 from src.run.tensorboard import Board, Clock, Curve, event_file, hyperparameters_yaml, write_events
 from src.run.tensorboard import hyperparameters as shown_of
-from src.run.theory_files import lines
 from src.run_directory import Result
+from src.theory.prediction import lines
 
 CLOCK = Clock(began=1.7e9, seconds_a_step=0.5)
 # values as they come out of a descent, and what floats can be besides

@@ -1,5 +1,7 @@
 """What the jobs of a command have in common, and what they vary."""
 
+from pathlib import Path
+
 import pytest
 
 from src.config.schema import flat
@@ -59,7 +61,10 @@ def test_every_mistake_once() -> None:
         asked([["data.rows=0"]])
 
 
-def test_a_run_from_a_checkpoint_is_another_run() -> None:
+def test_a_run_from_a_checkpoint_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.ckpt", "b.ckpt"):
+        (tmp_path / name).touch()
     jobs, _ = asked([["seed=1"], ["seed=1", "ckpt_path=a.ckpt"], ["seed=1", "ckpt_path=b.ckpt"]])
     assert len({job.fingerprint for job in jobs}) == 3
 

@@ -1,8 +1,6 @@
 """A sweep on a real Dask cluster: a scheduler and two workers, processes of their own, one of which is killed."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +10,9 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from src.run_directory import RunDirectory
 from src.sweep.ledger import STACKS
 from tests.sweep.conftest import Multirun
-from tests.sweep.waiting import LONG, everything, until
+from tests.sweep.waiting import LONG, everything, kill_worker, until
 
 MINE = """
 import torch
@@ -56,26 +53,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.wait()
 
 
-def kill_the_worker_of(stack: int, sweep: Path, address: str) -> int:
-    """Kill it in the middle: once the stack has a checkpoint, and none of its runs has ended."""
-    until((sweep / STACKS / f"{stack}.ckpt").exists)
-    with Client(address, set_as_default=False) as client:
-        busy = {key: worker for worker, keys in client.processing().items() for key in map(str, keys)}
-        worker = next(worker for key, worker in busy.items() if key.startswith(f"stack-{stack}-"))
-        pid = int(client.run(os.getpid, workers=[worker])[worker])
-    os.kill(pid, signal.SIGKILL)
-    assert not RunDirectory(sweep / "0").finished
-    return pid
-
-
 def test_a_worker_of_a_cluster_that_is_killed_costs_time_and_nothing_else(
     multirun: Multirun, cluster: str, tmp_path: Path
 ) -> None:
     assert multirun("here", *LONG) == 0
     with ThreadPoolExecutor() as threads:
-        killing = threads.submit(kill_the_worker_of, 0, tmp_path / "there", cluster)
+        killing = threads.submit(kill_worker, 0, tmp_path / "there")
         assert multirun("there", *LONG, "hydra.launcher.backend=dask", f"hydra.launcher.address={cluster}") == 0
-        assert killing.result()
+        killing.result()
     assert everything(tmp_path / "there") == everything(tmp_path / "here")
     assert not (tmp_path / "there" / STACKS).exists()
 

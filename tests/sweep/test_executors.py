@@ -1,41 +1,35 @@
 """Stacks that are spread over processes: the same bits as in one, processes that die or are stopped, and refusals."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from filelock import FileLock
+from omegaconf import OmegaConf
 
 from src.config.compose import CONF
-from src.engine.checkpoint import read_member
 from src.engine.choice import Choice
-from src.engine.loop import Loop
 from src.errors import LabError
-from src.run_directory import RunDirectory
 from src.sweep import executors
-from src.sweep.executors import loky, work
-from src.sweep.executors.pool import DEATHS, Answer, Pool, WorkerDiedError, trained
-from src.sweep.executors.work import Order, lock_of, read_slip
+from src.sweep.executors import BACKENDS, DEATHS, Workers, loky
+from src.sweep.executors import _trained as trained
 from src.sweep.ledger import STACKS, Outcome
-from src.sweep.task import Task, train_task
-from tests.run.runs import members, numbers
+from src.sweep.options import Launching, checked
+from src.sweep.worker import Heartbeat, StackTask
 from tests.sweep.conftest import Multirun
-from tests.sweep.waiting import LONG, everything, until
+from tests.sweep.waiting import LONG, everything, kill_worker, until
 
 Sequential = Callable[[Sequence[str]], dict[int, Any]]
 TWO = "hydra.launcher.workers=2"
+LOCAL = "+hydra.launcher.submitit={cluster:local}"
 KNOWN: dict[tuple[str, ...], dict[int, Any]] = {}
 
 
@@ -56,25 +50,21 @@ def sequential(multirun: Multirun, tmp_path_factory: pytest.TempPathFactory) -> 
 # --- the same bits ---
 
 
-@pytest.mark.parametrize(
-    ("backend", "options"),
-    [
-        ("loky", [TWO]),
-        ("dask", ["hydra.launcher.workers=1"]),
-        ("ray", [TWO]),
-        ("submitit", ["hydra.launcher.workers=6", "+hydra.launcher.submitit={cluster:local}"]),
-    ],
-)
+def installed(backend: str) -> None:
+    """Skip a test of what is not."""
+    if find_spec(BACKENDS[backend][0]) is None:
+        pytest.skip(f"{backend} is not installed")
+
+
+@pytest.mark.parametrize(("backend", "workers"), [("loky", 2), ("dask", 1), ("ray", 2)])
 def test_the_same_bits_wherever_stacks_are_trained(
-    multirun: Multirun, sequential: Sequential, tmp_path: Path, backend: str, options: list[str]
+    multirun: Multirun, sequential: Sequential, tmp_path: Path, backend: str, workers: int
 ) -> None:
     """LBFGS has no rule for stacks: each of its runs goes alone."""
-    if find_spec(executors.PACKAGES[backend]) is None:
-        pytest.skip(f"{backend} is not installed")
+    installed(backend)
     jobs = ["optimizer=sgd,adam,lbfgs", "optimizer.lr=0.01,0.1", "seed=0,1"]
-    if backend == "submitit":  # a process for every stack
-        jobs = ["optimizer=sgd", "seed=0,1"]
-    assert multirun("there", *jobs, f"hydra.launcher.backend={backend}", *options) == 0
+    options = [f"hydra.launcher.backend={backend}", f"hydra.launcher.workers={workers}"]
+    assert multirun("there", *jobs, *options) == 0
     assert everything(tmp_path / "there") == sequential(jobs)
     assert not (tmp_path / "there" / STACKS).exists()
 
@@ -82,24 +72,26 @@ def test_the_same_bits_wherever_stacks_are_trained(
 # --- processes that die, or are stopped ---
 
 
-def test_a_process_that_is_killed_costs_time_and_nothing_else(
-    multirun: Multirun, sequential: Sequential, tmp_path: Path
+@pytest.mark.parametrize(
+    ("backend", "options"), [("loky", [TWO]), ("dask", [TWO]), ("ray", [TWO]), ("submitit", [TWO, LOCAL])]
+)
+def test_a_worker_that_is_killed_costs_time_and_nothing_else(
+    multirun: Multirun,
+    sequential: Sequential,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+    options: list[str],
 ) -> None:
     """In the middle of a stack: once it has a checkpoint, and none of its runs has ended."""
+    installed(backend)
+    if backend == "submitit":  # it waits so long for the result of a process that has ended, in seconds
+        monkeypatch.setattr("submitit.core.core.Job._results_timeout_s", 0)
     sweep = tmp_path / "there"
-
-    def kill() -> list[int]:
-        until((sweep / STACKS / "0.ckpt").exists)
-        killed = [process.pid for process in multiprocessing.active_children() if process.pid]
-        for pid in killed:
-            os.kill(pid, signal.SIGKILL)
-        assert not RunDirectory(sweep / "0").finished
-        return killed
-
     with ThreadPoolExecutor() as threads:
-        killing = threads.submit(kill)
-        assert multirun("there", *LONG, "hydra.launcher.backend=loky", "hydra.launcher.workers=1") == 0
-        assert len(killing.result()) == 1
+        killing = threads.submit(kill_worker, 0, sweep)
+        assert multirun("there", *LONG, f"hydra.launcher.backend={backend}", *options) == 0
+        killing.result()
     assert everything(sweep) == sequential(LONG)
     assert not (sweep / STACKS).exists()
 
@@ -142,261 +134,167 @@ def _group_is_there(group: int) -> bool:
     return True
 
 
-# --- what a pool does, with workers that do what a test says ---
+# --- how stacks are given to workers, which do what a test says ---
 
 
-@dataclass
-class Scripted(Pool):
-    """Its workers answer what is written down for each stack; a callable is called with the order first."""
+class DiedError(Exception):
+    """Of a scripted worker."""
 
-    answers: dict[int, list[Any]]
-    width: int = 2
-    started: list[int] = field(default_factory=list)
-    closed: bool = False
 
-    def start(self, order: Order) -> Order:
-        self.started.append(order.task.stack)
-        return order
+class Scripted:
+    """Workers that do what is written down for each stack: a value is the answer, an error is raised, a callable is
+    called with the heartbeat.
+    """
 
-    def done(self, handle: Order) -> bool:
-        """Not before it was looked at while it was under way."""
-        now = self.answers[handle.task.stack]
-        if callable(now[0]):
-            now.pop(0)(handle)
-            return False
-        return True
+    def __init__(self, folder: Path, scripts: dict[int, list[Any]], width: int = 2) -> None:
+        self.folder, self.scripts, self.width = folder, scripts, width
+        self.begun = list[int]()
+        self.threads = ThreadPoolExecutor()
 
-    def answer(self, handle: Order) -> Answer:
-        found = self.answers[handle.task.stack].pop(0)
-        if isinstance(found, WorkerDiedError):
+    def submit(self, call: Any, task: StackTask, heartbeat: Heartbeat) -> Future[Any]:
+        self.begun.append(task.number)
+        return self.threads.submit(self.play, self.scripts[task.number].pop(0), heartbeat)
+
+    def play(self, script: Any, heartbeat: Heartbeat) -> Any:
+        found = script(heartbeat) if callable(script) else script
+        if isinstance(found, DiedError):
             raise found
         return found
 
-    def close(self) -> None:
-        self.closed = True
+    def trained(self, tasks: Any, tell: Any = lambda *told: None) -> Any:
+        return trained(Workers(self.submit, self.width, DiedError), iter(tasks), self.folder, tell)
 
 
-def task(sweep: Path, stack: int = 0, **changes: Any) -> Task:
-    """A stack of one run, without a config: nothing here trains it."""
-    run = sweep / str(stack)
-    run.mkdir(parents=True, exist_ok=True)
-    (sweep / STACKS).mkdir(exist_ok=True)
-    return replace(
-        Task(stack, (), (str(run),), (False,), Choice("rules"), str(sweep / STACKS / f"{stack}.ckpt"), ""), **changes
-    )
+def task(sweep: Path, number: int = 0) -> StackTask:
+    """A stack without runs: nothing here trains it."""
+    return StackTask(number, (), Choice("rules"), str(sweep / STACKS / f"{number}.ckpt"), str(sweep), ())
 
 
 OUTCOME = Outcome("completed", "all steps", 5, {"val/loss": 1.0}, "0123")
 
 
-def silent(stack: int, runs: int, steps: int) -> None:
-    """Tell nobody."""
-
-
 def test_stacks_are_taken_when_there_is_room(tmp_path: Path) -> None:
     taken = list[int]()
 
-    def tasks() -> Iterator[Task]:
-        for stack in range(5):
-            taken.append(stack)
-            yield task(tmp_path, stack)
+    def tasks() -> Iterator[StackTask]:
+        for number in range(5):
+            taken.append(number)
+            yield task(tmp_path, number)
 
-    pool = Scripted({stack: [[OUTCOME]] for stack in range(5)})
-    for count, (one, ends) in enumerate(trained(lambda: pool, tasks(), silent), start=1):
+    workers = Scripted(tmp_path, {number: [[OUTCOME]] for number in range(5)})
+    for count, (one, ends) in enumerate(workers.trained(tasks()), start=1):
         assert ends == [OUTCOME]
         assert len(taken) == min(count + 1, 5)
-        assert one.stack in taken
-    assert sorted(pool.started) == [0, 1, 2, 3, 4]
-    assert pool.closed
-    assert list((tmp_path / STACKS).iterdir()) == []
+        assert one.number in taken
+    assert sorted(workers.begun) == [0, 1, 2, 3, 4]
 
 
-def test_a_stack_whose_workers_die_again_and_again_has_failed(tmp_path: Path) -> None:
-    deaths = [WorkerDiedError() for _ in range(DEATHS)]
-    pool = Scripted({0: [*deaths], 1: [WorkerDiedError(), [OUTCOME]], 2: [WorkerDiedError(times=4)]})
-    ends = dict(trained(lambda: pool, [task(tmp_path, stack) for stack in range(3)], silent))
-    reasons = {one.stack: end for one, (end,) in ends.items()}
-    assert str(reasons[0]).startswith("its worker died 3 times")
-    assert reasons[1] == OUTCOME
-    assert str(reasons[2]).startswith("its worker died 4 times")
-    assert [pool.started.count(stack) for stack in range(3)] == [3, 2, 1]
+def test_a_stack_whose_workers_die_again_and_again_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask's own error says how often it has tried already."""
+    tried = DiedError()
+    tried.allowed_failures = 3  # type: ignore[attr-defined]
+    monkeypatch.setattr(executors, "ends", lambda one, reasons, reason: [reason])
+    workers = Scripted(tmp_path, {0: [DiedError()] * DEATHS, 1: [DiedError(), [OUTCOME]], 2: [tried]})
+    ends = {one.number: end for one, (end,) in workers.trained(task(tmp_path, number) for number in range(3))}
+    assert str(ends[0]).startswith("its worker died 3 times")
+    assert ends[1] == OUTCOME
+    assert str(ends[2]).startswith("its worker died 4 times")
+    assert [workers.begun.count(number) for number in range(3)] == [3, 2, 1]
 
 
-def test_progress_is_told_as_workers_write_it(tmp_path: Path) -> None:
+def test_progress_is_told_as_workers_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that takes over from one that died begins to count anew, and the difference is taken back."""
-
-    def write(runs: int, steps: int) -> Callable[[Order], None]:
-        return lambda order: work.Slip(order.slip, runs, steps).write()
-
-    pool = Scripted({7: [write(0, 100), write(2, 250), write(1, 40), write(3, 300), [OUTCOME]]}, width=1)
+    monkeypatch.setattr(executors, "EVERY", 0.01)
     told = list[tuple[int, int, int]]()
-    list(trained(lambda: pool, [task(tmp_path, 7)], lambda *now: told.append(now)))
+
+    def is_told(runs: int, steps: int) -> bool:
+        return (sum(one[1] for one in told), sum(one[2] for one in told)) == (runs, steps)
+
+    def dies(heartbeat: Heartbeat) -> Any:
+        heartbeat(0, 100)
+        until(lambda: is_told(0, 100))
+        heartbeat(2, 150)
+        until(lambda: is_told(2, 250))
+        return DiedError()
+
+    def lives(heartbeat: Heartbeat) -> Any:
+        heartbeat(1, 40)
+        until(lambda: is_told(1, 40))
+        heartbeat(2, 260)
+        until(lambda: is_told(3, 300))
+        return [OUTCOME]
+
+    workers = Scripted(tmp_path, {7: [dies, lives]}, width=1)
+    ((_, ends),) = workers.trained([task(tmp_path, 7)], lambda *now: told.append(now))
+    assert ends == [OUTCOME]
     assert {stack for stack, _, _ in told} == {7}
-    assert sum(runs for _, runs, _ in told) == 3
-    assert sum(steps for _, _, steps in told) == 300
 
 
 @pytest.mark.parametrize(
-    ("answer", "sentence"),
+    ("script", "sentence"),
     [
-        (LabError("0/metrics.csv cannot be written (No space left on device)"), "No space left on device"),
-        (None, "which all machines have to share"),
+        (LabError("0/metrics.csv cannot be written (No space left on device)"), "^0/metrics.csv .*No space left"),
+        (lambda heartbeat: 1 / 0, r"^no worker can take a stack \(ZeroDivisionError: division by zero\)"),
     ],
 )
-def test_what_stops_one_worker_stops_the_sweep(tmp_path: Path, answer: Answer, sentence: str) -> None:
-    pool = Scripted({0: [[OUTCOME]], 1: [answer]})
-    ends = trained(lambda: pool, [task(tmp_path, 0), task(tmp_path, 1)], silent)
-    assert next(ends)[0].stack == 0
+def test_what_stops_one_worker_stops_the_sweep(tmp_path: Path, script: Any, sentence: str) -> None:
+    ends = Scripted(tmp_path, {0: [[OUTCOME]], 1: [script]}, width=1).trained([task(tmp_path, 0), task(tmp_path, 1)])
+    assert next(ends)[0].number == 0
     with pytest.raises(LabError, match=sentence):
         next(ends)
-    assert pool.closed
 
 
-def test_a_sweep_that_is_left_withdraws_its_stacks(tmp_path: Path) -> None:
-    pool = Scripted({0: [[OUTCOME]], 1: [[OUTCOME]]})
-    with closing(trained(lambda: pool, [task(tmp_path, 0), task(tmp_path, 1)], silent)) as ends:
-        next(ends)
-        assert len(list(tmp_path.glob(f"{STACKS}/1.ckpt.*.slip"))) == 1
-    assert list(tmp_path.glob(f"{STACKS}/*.slip")) == []
-    assert pool.closed
-
-
-# --- what a worker does ---
-
-
-@pytest.fixture
-def order(tmp_path: Path) -> Order:
-    (tmp_path / "typed").mkdir()
-    slip = tmp_path / STACKS / "0.ckpt.1234.slip"
-    one = task(tmp_path)
-    slip.write_text("0 0\n")
-    return Order(one, str(slip), str(tmp_path / "typed"), (*sys.path, str(tmp_path / "modules")))
-
-
-def test_a_worker_trains_as_if_it_were_where_the_command_was_typed(
-    order: Order, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_sweep_that_is_left_stops_its_workers(
+    multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = list[Any]()
+    """And a new one those of an earlier command that was killed; the environment is as it was."""
+    before = dict(os.environ)
+    workers = Scripted(tmp_path, {0: [[OUTCOME]], 1: [lambda heartbeat: until(lambda: not heartbeat.path.exists())]})
+    ended = list[str]()
 
-    def training(one: Task, tell: Callable[[int, int], None]) -> list[Outcome]:
-        found.extend([Path.cwd(), sys.path[-1]])
-        tell(1, 50)
-        tell(0, 20)
-        return [OUTCOME]
+    def start(options: Any, scratch: Path, at_end: Any) -> Workers:
+        at_end.callback(ended.append, "the workers")
+        return Workers(workers.submit, 2, DiedError)
 
-    monkeypatch.setattr(work, "train_task", training)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    before = Path.cwd()
-    assert work.work(order) == [OUTCOME]
-    assert found == [tmp_path / "typed", str(tmp_path / "modules")]
-    assert Path.cwd() == before
-    assert read_slip(Path(order.slip)) == (1, 70)
-
-
-def test_an_order_that_is_withdrawn_ends_in_its_middle(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
-    def training(one: Task, tell: Callable[[int, int], None]) -> list[Outcome]:
-        Path(order.slip).unlink()
-        try:
-            until(lambda: tell(0, 1))
-        except Exception as error:  # as a stack does, which takes errors for its own
-            return [replace(OUTCOME, reason=str(error))]
-        return [OUTCOME]
-
-    monkeypatch.setattr(work, "train_task", training)
-    assert work.work(order) is None
-    assert not Path(order.slip).exists()
+    monkeypatch.setattr(loky, "start", start)
+    tasks = [task(tmp_path, number) for number in range(2)]
+    earlier = tmp_path / STACKS / f"0123{executors.SCRATCH}" / "7"
+    earlier.parent.mkdir(parents=True)
+    earlier.touch()
+    with closing(executors.spread(tasks, launching("loky"), lambda *told: None)) as ends:
+        next(ends)
+        assert not earlier.exists()
+        assert sorted(path.name for path in (tmp_path / STACKS).rglob("[0-9]")) == ["0", "1"]
+    assert list((tmp_path / STACKS).iterdir()) == []
+    assert ended == ["the workers"]
+    assert dict(os.environ) == before
 
 
-def test_two_workers_never_train_one_stack(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that waits for another is withdrawn while it waits, or begins when the other has ended."""
-    begun = threading.Event()
-
-    def training(one: Task, tell: Callable[[int, int], None]) -> list[Outcome]:
-        begun.set()
-        return [OUTCOME]
-
-    monkeypatch.setattr(work, "train_task", training)
-    with ThreadPoolExecutor() as threads:
-        with FileLock(lock_of(order.task)):
-            first = threads.submit(work.work, order)
-            until(lambda: read_slip(Path(order.slip)) == (0, 0) and Path(order.slip).stat().st_size > 4)  # it waits
-            Path(order.slip).unlink()
-            assert first.result() is None
-            assert not begun.is_set()
-            Path(order.slip).write_text("0 0\n")
-            second = threads.submit(work.work, order)
-            until(lambda: Path(order.slip).stat().st_size > 4)
-            assert not begun.is_set()
-        assert second.result() == [OUTCOME]
+def launching(backend: str) -> Launching:
+    """Options of the launcher, as conf/ has them."""
+    options = OmegaConf.to_container(OmegaConf.load(CONF / "hydra" / "launcher" / "stack.yaml"))
+    assert isinstance(options, dict)
+    given = {str(key): value for key, value in options.items() if key != "_target_"}
+    return checked(Launching, {**given, "backend": backend}, "hydra.launcher")
 
 
-def test_a_worker_that_does_not_see_the_sweep_says_so(order: Order, tmp_path: Path) -> None:
-    elsewhere = replace(order, slip=str(tmp_path / "other" / STACKS / "0.ckpt.1.slip"))
-    found = work.work(elsewhere)
-    assert isinstance(found, LabError)
-    assert f"does not see {tmp_path / 'other'}" in str(found)
+def test_a_bug_is_told_whole_when_it_is_asked_for(multirun: Multirun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HYDRA_FULL_ERROR=1, which Hydra's own way of a multirun answers with a traceback as well."""
+    for module in ("src.run.train", "src.sweep.worker"):
+        monkeypatch.setattr(f"{module}.FULL_ERROR", True)
+    monkeypatch.setattr("src.run.build.build_rule_stepper", lambda members: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        multirun("sweep", "seed=0,1")
 
 
-# --- a task that is repeated ---
-
-
-def test_what_a_dead_worker_has_finished_is_taken_as_it_is(tmp_path: Path) -> None:
-    """Of three runs one has its result, as it lies there; the others are trained along with it, and get the same."""
-    jobs = [[f"seed={seed}", "trainer.max_steps=20"] for seed in range(3)]
-    ends: dict[str, Sequence[Any]] = {}
-    for name in ("whole", "again"):
-        runs = members(tmp_path / name, ["logger=none"], jobs)
-        one = Task(
-            0,
-            tuple(run.config for run in runs),
-            tuple(str(run.directory) for run in runs),
-            (False,) * 3,
-            Choice("rules"),
-            str(tmp_path / name / "0.ckpt"),
-            "",
-        )
-        ends[name] = train_task(one)
-    written = {job: RunDirectory(tmp_path / "again" / str(job)).result_path.stat().st_mtime_ns for job in range(3)}
-    for job in (0, 2):
-        RunDirectory(tmp_path / "again" / str(job)).result_path.unlink()
-    assert train_task(one) == ends["again"] == ends["whole"]
-    assert RunDirectory(tmp_path / "again" / "1").result_path.stat().st_mtime_ns == written[1]
-    assert numbers(tmp_path / "again" / "2") == numbers(tmp_path / "whole" / "2")
-    Path(one.state).write_text("of a worker that died between its last result and its answer")
-    assert train_task(one) == ends["whole"]
-    assert not Path(one.state).exists()
-
-
-def test_a_lone_run_whose_worker_died_goes_on_from_its_checkpoint(
+def test_a_bug_in_another_process_is_told_whole_when_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["optimizer=lbfgs", "data=teacher", "model=two_layer", "logger=none", "trainer.val_every_n_steps=10"]
-    for name, steps in (("whole", 20), ("killed", 8)):
-        (member,) = members(tmp_path / name, words, [[f"trainer.max_steps={steps}"]])
-        (member.directory / ".hydra").mkdir()
-        one = Task(
-            0, (member.config,), (str(member.directory),), (False,), Choice("torch"), str(tmp_path / "0.ckpt"), ""
-        )
-        ends = train_task(one)
-        if name == "whole":
-            whole = ends
-    killed = RunDirectory(tmp_path / "killed" / "0")
-    killed.result_path.unlink()
-    (member,) = members(tmp_path / "killed", words, [["trainer.max_steps=20"]])
-    gone_on = list[int]()
-
-    def watched(loop: Loop, kept: Mapping[str, Any], in_place: bool) -> None:
-        read_member(loop, kept, in_place)
-        gone_on.append(loop.step)
-
-    monkeypatch.setattr("src.run.module.read_member", watched)
-    (end,) = train_task(replace(one, configs=(member.config,)))
-    assert gone_on == [8]
-    assert isinstance(end, Outcome)
-    assert isinstance(whole[0], Outcome)
-    assert end.metrics == whole[0].metrics
-    assert (killed.path / ".hydra").is_dir()
-    assert train_task(one) == [end]  # it is finished now
+    """As the library hands it over, which has the traceback of the worker."""
+    monkeypatch.setattr(executors, "FULL_ERROR", True)
+    workers = Scripted(tmp_path, {0: [lambda heartbeat: 1 / 0]})
+    with pytest.raises(ZeroDivisionError):
+        next(workers.trained([task(tmp_path, 0)]))
 
 
 # --- what is refused, and GPUs ---
@@ -421,7 +319,7 @@ def test_backends_that_are_refused(
     words: list[str],
     sentence: str,
 ) -> None:
-    monkeypatch.setattr("src.sweep.executors.dask.PATIENCE", 0.2)
+    monkeypatch.setattr("src.sweep.executors.PATIENCE", 0.2)
     typed = [f"+hydra.launcher.{word[1:]}" if word[0] == "+" else f"hydra.launcher.{word}" for word in words]
     assert multirun("sweep", "seed=0,1", *typed) == 1
     told = capfd.readouterr().err
@@ -443,8 +341,8 @@ def test_a_package_that_is_missing_is_told_with_how_to_get_it(
 def test_processes_are_dealt_over_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert [loky._card(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(5)] == ["0", "1", "0", "1", "0"]
+    assert [loky.card(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(5)] == ["0", "1", "0", "1", "0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-7")
-    assert [loky._card(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["3", "GPU-7", "3"]
+    assert [loky.card(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["3", "GPU-7", "3"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert loky._card(0) == {}
+    assert loky.card(0) == {}

@@ -1,6 +1,7 @@
 """The jobs of a sweep, against the product, numpy's spacings and what is typed."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -50,6 +51,19 @@ def test_an_interval_is_spaced_as_numpy_spaces_it(low: float, factor: float, poi
 def test_whole_numbers_come_once() -> None:
     assert jobs("hidden=tag(int,interval(1,4))", points=10) == [(f"hidden={n}",) for n in (1, 2, 3, 4)]
     assert jobs("hidden=tag(int,log,interval(1,16))", points=5) == [(f"hidden={n}",) for n in (1, 2, 4, 8, 16)]
+
+
+@given(st.floats(-50, 50), st.floats(0.01, 100), st.integers(1, 12))
+def test_whole_numbers_lie_inside_their_interval(low: float, width: float, points: int) -> None:
+    """`interval(0.5,3)` rounds to 0 at its lower end, which is outside."""
+    word = f"hidden=tag(int,interval({low!r},{low + width!r}))"
+    if math.ceil(low) > math.floor(low + width):
+        with pytest.raises(LabError, match="there is no whole number in this interval"):
+            jobs(word)
+        return
+    for found in (jobs(word, points=points), jobs(word, draws=points)):
+        assert all(low <= number <= low + width and number.is_integer() for number in numbers(found))
+    assert jobs("hidden=tag(int,interval(0.5,3))", points=3) == [(f"hidden={n}",) for n in (1, 2, 3)]
 
 
 def test_draws_are_seeded_and_shared_by_what_they_are_crossed_with() -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from src.config.compose import CONF
+from src.data.listed import read
 from src.engine.checkpoint import read_member
 from src.engine.loop import Loop
+from src.errors import LabError
 from src.run.train import train as trained
 from src.run_directory import Result, read_rows
 from src.sweep.ledger import Ledger
@@ -238,12 +240,21 @@ def test_what_is_refused(
 
 
 def test_what_fails_is_kept_and_tried_again_when_asked(
-    multirun: Multirun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     good, late = tmp_path / "good.csv", tmp_path / "late.csv"
-    good.write_text("x,y\n" + "".join(f"{x},{2 * x + 1}\n" for x in range(20)))
+    for path in (good, late):
+        path.write_text("x,y\n" + "".join(f"{x},{2 * x + 1}\n" for x in range(20)))
     words = ["data=table", f"data.path={late},{good}", "data.target=y", "seed=0,1"]
-    assert multirun("sweep", *words) == 1
+
+    def away(path: str) -> Any:
+        if path == str(late):
+            raise LabError(f"data.path={path}: it cannot be read")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("src.data.listed.read", away)
+        assert multirun("sweep", *words) == 1
     told = capfd.readouterr().err
     assert told.startswith("error: 2 of 4 runs failed: ")
     assert "late.csv" in told
@@ -251,7 +262,6 @@ def test_what_fails_is_kept_and_tried_again_when_asked(
     assert [row["status"] for row in table(tmp_path / "sweep")] == ["failed", "failed", "completed", "completed"]
     assert "late.csv" in table(tmp_path / "sweep")[0]["reason"]
     known = numbers(tmp_path / "sweep")
-    late.write_text(good.read_text())
     assert multirun("sweep", *words) == 1
     assert numbers(tmp_path / "sweep") == known
     assert multirun("sweep", *words, "hydra.launcher.retry_failed=true") == 0

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from src.data import Line
-from src.theory import fixed_point, solve
+from src.optim.build import with_defaults
+from src.optim.rules import rule_of
+from src.theory import decay_of, fixed_point, solve
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,21 @@ def test_the_step_and_the_decay_cancel_there() -> None:
     t = fixed_point(exact, decay, eps)
     gradient = (exact.eigenvectors * exact.eigenvalues) @ exact.eigenvectors.mT @ (t - exact.solution)
     torch.testing.assert_close(gradient / (gradient.abs() + eps), -decay * t, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "expected"),
+    [
+        ("SGD", {"weight_decay": 0.1}, (0.1, 0.0)),
+        ("Adam", {"weight_decay": 0.1}, (0.1, 0.0)),
+        ("Adam", {"weight_decay": 0.1, "decoupled_weight_decay": True}, (0.0, 0.1)),
+        ("AdamW", {}, (0.0, 0.01)),  # its default
+        ("ASGD", {"weight_decay": 0.1}, (0.1001, 0.0)),  # lambd is 1e-4
+        ("Rprop", {}, (0.0, 0.0)),
+        ("Muon", {"weight_decay": 0.1}, (0.0, 0.1)),  # without a rule
+    ],
+)
+def test_where_a_rule_says_that_decay_is(name: str, numbers: dict, expected: tuple[float, float]) -> None:
+    """As torch documents it; src.check finds the same out by steps."""
+    path = f"torch.optim.{name}"
+    assert decay_of(rule_of(path), with_defaults(path, numbers)) == pytest.approx(expected, rel=1e-12)

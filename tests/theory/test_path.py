@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from src.data import Rows
 from src.optim import TextbookMomentum
+from src.optim.build import with_defaults
+from src.optim.rules import RULES
 from src.theory import Exact, Method, Path, solve
 from tests.theory.designs import descend, designs
 
@@ -53,6 +55,8 @@ def test_momentum_has_a_path_too(name: str) -> None:
         losses.append(loss.item())
         (w.grad,) = torch.autograd.grad(loss, [w])
         optimizer.step()
+    target = "src.optim.TextbookMomentum" if kind is TextbookMomentum else "torch.optim.SGD"
+    assert Method.of(RULES[target], with_defaults(target, {"lr": lr, **numbers})) == method
     path = Path(exact, method, taken[0])
     steps = torch.tensor([0, 1, 2, 3, 50, 100])
     torch.testing.assert_close(path.parameters(steps), torch.stack([taken[k] for k in steps]), rtol=1e-10, atol=1e-12)

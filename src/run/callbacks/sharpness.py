@@ -12,7 +12,7 @@ import torch
 from src.errors import LabError, one_line
 from src.run.callbacks.boards import show_together
 from src.run.callbacks.every import EveryNSteps
-from src.run.exact import decay_of, method_of
+from src.theory import Method, decay_of
 from src.theory.curvature import hessian_product, largest_eigenvalue, random_start
 
 if TYPE_CHECKING:
@@ -66,8 +66,10 @@ class Sharpness(EveryNSteps):
             raise LabError(f"callbacks=sharpness: no second derivative ({one_line(error)})") from None
         if not math.isfinite(curvature):
             return
-        module.record(step, "sharpness/lambda_max", curvature + decay_of(update.path, update.arguments)[0])
-        method = method_of(update.path, update.optimizer.param_groups[0])
+        module.record(
+            step, "sharpness/lambda_max", curvature + decay_of(update.rule, update.optimizer.param_groups[0])[0]
+        )
+        method = Method.of(update.rule, update.optimizer.param_groups[0])
         # a sum over a batch is another loss than the one over all rows, and has another edge
         whole = stepper.loss.reduction == "mean" or stepper.data.full_batch
         if method is not None and method.lr and whole:

@@ -12,9 +12,8 @@ from lightning.pytorch.callbacks import Callback
 from src.plots.one_run import MEASURED, Curve, losses
 from src.plots.static import figure
 from src.run.callbacks.boards import show_together, tensorboards
-from src.run.exact import Answer
-from src.run.theory_files import lines
 from src.run_directory import read_rows
+from src.theory.prediction import Answer, lines
 
 if TYPE_CHECKING:
     from src.run.module import Descent

@@ -1,18 +1,20 @@
 """SLURM, through submitit: each stack is a job of its own, which goes on after a time limit or a preemption."""
 
-import shutil
 import tempfile
+from concurrent.futures import Future
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from loky import cpu_count
 from submitit import AutoExecutor, Job
-from submitit.core.utils import FailedJobError, UncompletedJobError
+from submitit.core.utils import UncompletedJobError
 from submitit.helpers import DelayedSubmission
 
 from src.errors import LabError, one_line
-from src.sweep.executors.pool import Answer, Pool, WorkerDiedError
-from src.sweep.executors.work import Order, work
+from src.sweep.executors import Workers
 from src.sweep.options import Launching
 
 QUEUED = 100
@@ -22,19 +24,29 @@ MINUTES = {"slurm": 60, "local": 7 * 24 * 60}
 """Time limits where none is given; submitit's own are 5 minutes."""
 
 
-def check(options: Launching) -> None:
-    """Refuse parameters that submitit does not know, and SLURM where there is none.
+def count(options: Launching) -> int:
+    """Jobs at once, where the options say; else the queue takes as many as there are, and none is cut for it.
 
     Raises:
-        LabError: so it is.
+        LabError: a parameter that submitit does not know, or no SLURM here.
     """
     with tempfile.TemporaryDirectory() as folder:
-        _executor(Path(folder), options)
+        cluster = _executor(Path(folder), options).cluster
+    return options.workers or (int(cpu_count()) if cluster == "local" else 1)
 
 
-def number(options: Launching) -> int:
-    """Jobs at once, where the options say; else the queue takes as many as there are, and none is cut for it."""
-    return options.workers or (int(cpu_count()) if options.submitit.get("cluster") == "local" else 1)
+def start(options: Launching, scratch: Path, at_end: ExitStack) -> Workers:
+    """A queue; jobs that are still in it at the end are taken out, and all logs away."""
+    executor = _executor(scratch, options)
+
+    def submit(function: Any, *arguments: Any) -> Future[Any]:
+        future, job = Future[Any](), executor.submit(Call(function), *arguments)
+        at_end.callback(_cancel, job, future)
+        Thread(target=_follow, args=(job, future), daemon=True).start()
+        return future
+
+    here = options.workers or executor.cluster == "local"
+    return Workers(submit, count(options) if here else QUEUED, UncompletedJobError)
 
 
 def _executor(folder: Path, options: Launching) -> AutoExecutor:
@@ -48,56 +60,22 @@ def _executor(folder: Path, options: Launching) -> AutoExecutor:
     return executor
 
 
-class _Stack:
-    """A stack as submitit calls it."""
-
-    def __call__(self, order: Order) -> Answer:
-        return work(order)
-
-    def checkpoint(self, order: Order) -> DelayedSubmission:
-        """What to do once the time is over: the same again, which goes on from the stack's own checkpoint."""
-        return DelayedSubmission(_Stack(), order)
+def _cancel(job: Job[Any], future: Future[Any]) -> None:
+    if not future.done():
+        job.cancel()
 
 
-class Workers(Pool):
-    """Jobs in a queue.
+def _follow(job: Job[Any], future: Future[Any]) -> None:
+    """Hand over how a job ended, once it has."""
+    try:
+        future.set_result(job.result())
+    except Exception as error:
+        future.set_exception(error)
 
-    Args:
-        options: of the launcher.
-    """
 
-    def __init__(self, options: Launching) -> None:
-        self._options = options
-        self._executor: AutoExecutor | None = None
-        self._jobs = list[Job[Answer]]()
-        self._folder: Path | None = None
-        self.width = options.workers or (number(options) if options.submitit.get("cluster") == "local" else QUEUED)
+class Call(partial[Any]):
+    """After a time limit submitit makes it again, and the stack goes on from its checkpoint."""
 
-    def start(self, order: Order) -> Any:
-        """Put a stack into the queue."""
-        if self._executor is None:
-            self._folder = Path(order.task.state).parent / "submitit"
-            self._executor = _executor(self._folder, self._options)
-        self._jobs.append(self._executor.submit(_Stack(), order))
-        return self._jobs[-1]
-
-    def done(self, handle: Any) -> bool:
-        """Whether it has ended."""
-        return bool(handle.done())
-
-    def answer(self, handle: Any) -> Answer:
-        """How it has ended."""
-        self._jobs.remove(handle)
-        try:
-            return handle.result()
-        except FailedJobError as error:
-            raise LabError(f"no job of submitit can take a stack: {str(error).strip().splitlines()[-1]}") from error
-        except UncompletedJobError:
-            raise WorkerDiedError from None
-
-    def close(self) -> None:
-        """Take the jobs out of the queue, and their logs away."""
-        for job in self._jobs:
-            job.cancel()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+    def checkpoint(self, *arguments: Any) -> DelayedSubmission:
+        """What submitit does once the time is over."""
+        return DelayedSubmission(self, *arguments)

@@ -1,95 +1,74 @@
-"""An optimizer built afresh, as a run builds it, and steps of it over a few parameters."""
+"""An optimizer that is checked: built afresh as a run builds it, and steps of it over a few parameters."""
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.config.classes import load
-from src.optim.build import Driven, drive, load_state, takes_member_axis
+from src.config.classes import import_class
+from src.optim.build import BuiltOptimizer, build_optimizer, load_state, parameters_of, takes_member_axis
 from src.seeds import stream
 
-State = Literal["held", "another lr", "failed", "does not apply", "yes", "no"]
-Finding = tuple[State, str]
+
+class DoesNotApply(Exception):  # noqa: N818 - it is no error
+    """A check says nothing about this optimizer; the message says why."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a check.
-
-    Attributes:
-        name: of the check.
-        state: "held", "another lr" where it did but not at the one given, or "failed"; "does not apply"; "yes" or "no"
-            where either is fine.
-        sentence: what was found, or why not.
-    """
-
-    name: str
-    state: State
-    sentence: str
-
-    @property
-    def held(self) -> bool | None:
-        """Whether it held; None where that is no question."""
-        return {"held": True, "another lr": True, "failed": False}.get(self.state)
-
-
-@dataclass(frozen=True)
-class Maker:
-    """Builds an optimizer afresh over whatever parameters, with what a step of it needs.
+class Candidate:
+    """What is checked.
 
     Attributes:
         section: the `optimizer` section of a config.
         create_graph: gradients keep their graph, for a class that differentiates them.
+        rule: the dotted name of the user's own for it.
     """
 
     section: Mapping[str, Any]
     create_graph: bool = False
+    rule: str | None = None
 
     @property
     def path(self) -> str:
         """Of the class, with its module."""
         return self.section["_target_"]
 
-    @property
-    def numbers(self) -> dict[str, Any]:
-        """What the class is given beside parameters."""
-        return {key: value for key, value in self.section.items() if not key.startswith("_")}
-
-    def giving(self, **numbers: float) -> "Maker":
+    def giving(self, **numbers: float) -> "Candidate":
         """The same class with other numbers."""
         return replace(self, section={**self.section, **numbers})
 
-    def __call__(self, parameters: Sequence[nn.Parameter]) -> Driven:
-        """The optimizer over these parameters, with their needs found out as for a run."""
-        return drive(self.section, None, parameters, self.create_graph)
+    def build(self, parameters: Sequence[nn.Parameter], rates: Sequence[float | None] | None = None) -> BuiltOptimizer:
+        """The optimizer over these parameters, with what its steps need found out as for a run.
 
-    def grouped(self, parameters: Sequence[nn.Parameter], rates: Sequence[float | None]) -> Driven:
-        """The optimizer over a group for each parameter, with these learning rates."""
-        driven = self(parameters)
-        groups = [
-            {"params": [p], **({} if rate is None else {"lr": rate})} for p, rate in zip(parameters, rates, strict=True)
-        ]
-        return replace(driven, optimizer=load(self.path, "optimizer._target_", Optimizer)(groups, **driven.arguments))
+        Args:
+            parameters: what is updated.
+            rates: learning rates of a group for each parameter; None: one group, and in it: the class's own.
+        """
+        built = build_optimizer(self.section, None, parameters, self.create_graph)
+        if rates is None:
+            return built
+        own = [{} if rate is None else {"lr": rate} for rate in rates]
+        groups = [{"params": [p], **numbers} for p, numbers in zip(parameters, own, strict=True)]
+        return replace(built, optimizer=self._class(groups, **built.arguments))
+
+    @property
+    def _class(self) -> Any:
+        return import_class(self.path, "optimizer._target_", Optimizer)
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
-        """The numbers of a group that was told nothing else."""
-        return dict(self([nn.Parameter(torch.ones(1, 1))]).optimizer.param_groups[0])
+        """The numbers of a group that is given no others."""
+        return dict(self.build([nn.Parameter(torch.ones(1, 1))]).optimizer.param_groups[0])
 
     def takes(self, key: str) -> bool:
         """Whether the class takes a number of this name."""
-        try:
-            named = inspect.signature(load(self.path, "optimizer._target_", Optimizer)).parameters
-        except (TypeError, ValueError):  # it has no signature
-            return key in self.defaults
-        anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in named.values())
-        return key in named or (anything and key in self.defaults)
+        named = parameters_of(self._class)
+        anything = named is None or any(parameter.kind is parameter.VAR_KEYWORD for parameter in named)
+        return key in [parameter.name for parameter in named or ()] or (anything and key in self.defaults)
 
     @cached_property
     def rate(self) -> float | None:
@@ -101,36 +80,45 @@ class Maker:
     def apart_from_itself(self) -> float:
         """How far two runs of a few steps from the same start and the same seed end apart; 0: the same bits."""
         for dtype in (torch.float32, torch.float64):
-            first, second = (Trial(self, starts(dtype)).go(gradients(10, dtype)).values for _ in range(2))
+            first, second = (Steps(self, starts(dtype)).take(gradients(10, dtype)).values for _ in range(2))
             if not same(first, second):
                 return apart(first, second)
         return 0.0
 
+    def must_repeat(self) -> None:
+        """Of what is found out by comparing steps.
+
+        Raises:
+            DoesNotApply: it does not repeat its own.
+        """
+        if self.apart_from_itself:
+            raise DoesNotApply("it does not repeat its own steps, so there is nothing to compare them with")
+
 
 CPU = torch.device("cpu")
 SHAPES = ((3, 2), (1, 2))
-"""Of the weight `[I, O]` and the bias `[1, O]` that a trial is over."""
+"""Of the weight `[I, O]` and the bias `[1, O]` that steps are taken over."""
 
 
 def starts(dtype: torch.dtype = torch.float64) -> list[Tensor]:
-    """Where a trial's parameters start, from 1 to 2 and from -2 to -1: never near 0, and the same in float32."""
+    """Where parameters start, from 1 to 2 and from -2 to -1: never near 0, and the same in float32."""
     generator = stream(0, "check.start")
     draws = [torch.rand(shape, generator=generator, dtype=torch.float32) + 1 for shape in SHAPES]
     return [draw.where(draw < 1.5, -draw).to(dtype) for draw in draws]
 
 
 def gradients(steps: int, dtype: torch.dtype = torch.float64) -> list[list[Tensor]]:
-    """Gradients for a trial's parameters, normal, the same for every trial."""
+    """Gradients of the parameters for so many steps, normal, always the same."""
     generator = stream(0, "check.gradients")
     draws = [[torch.randn(shape, generator=generator, dtype=torch.float64) for shape in SHAPES] for _ in range(steps)]
     return [[draw.to(dtype) for draw in step] for step in draws]
 
 
-class Trial:
+class Steps:
     """A fresh optimizer over parameters of its own.
 
     Args:
-        maker: of the optimizer.
+        candidate: of the optimizer.
         at: where the parameters start; `[I, O]` becomes `[1, I, O]` for a class that a run gives a member axis.
         kept: a `state_dict()` to go on from.
         rates: learning rates of a group for each parameter; None: one group.
@@ -138,19 +126,20 @@ class Trial:
 
     def __init__(
         self,
-        maker: Maker,
+        candidate: Candidate,
         at: Sequence[Tensor],
         kept: dict[str, Any] | None = None,
         rates: Sequence[float | None] | None = None,
     ) -> None:
-        torch.manual_seed(0)  # so a trial is taken to its end before the next one is begun
-        self.create_graph = maker.create_graph
-        self._member_axis = takes_member_axis(maker.path)
+        torch.manual_seed(0)  # so all steps are taken before another optimizer is built
+        self.create_graph = candidate.create_graph
+        self._member_axis = takes_member_axis(candidate.path, candidate.rule)
         self.parameters = [nn.Parameter(self._shaped(start).clone()) for start in at]
-        self.driven = maker(self.parameters) if rates is None else maker.grouped(self.parameters, rates)
+        self.built = candidate.build(self.parameters, rates)
+        self.optimizer = self.built.optimizer
         if kept is not None:
-            load_state(self.driven.optimizer, kept)
-        self.driven.train()
+            load_state(self.optimizer, kept)
+        self.built.train()
 
     def _shaped(self, value: Tensor) -> Tensor:
         return value[None] if self._member_axis and value.dim() == 2 else value
@@ -163,7 +152,7 @@ class Trial:
     @property
     def state(self) -> list[Tensor]:
         """Every tensor that the optimizer keeps of its parameters."""
-        return [tensor for kept in self.driven.optimizer.state.values() for tensor in tensors(kept)]
+        return [tensor for kept in self.optimizer.state.values() for tensor in _tensors(kept)]
 
     @property
     def finite(self) -> bool:
@@ -172,10 +161,10 @@ class Trial:
 
     def scale_lr(self, factor: float) -> None:
         """Change the learning rate of all groups, as a schedule does."""
-        for group in self.driven.optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] *= factor
 
-    def go(self, steps: Sequence[Sequence[Tensor | None]]) -> "Trial":
+    def take(self, steps: Sequence[Sequence[Tensor | None]]) -> "Steps":
         """Take a step with each of these gradients; None: the parameter has none.
 
         The loss of such a step is a tilted bowl around where the parameters stand, ½ |p - stand|² + g · p: its gradient
@@ -183,15 +172,16 @@ class Trial:
         """
         for given in steps:
             pairs = zip(self.parameters, given, strict=True)
-            terms = [(p, p.detach().clone(), self._shaped(g)) for p, g in pairs if g is not None]
-            self._step(partial(_tilted, terms))
+            terms = [(p, torch.ones(()), p.detach().clone(), self._shaped(g)) for p, g in pairs if g is not None]
+            self._step(partial(_quadratic, terms))
         return self
 
-    def downhill(self, steps: int) -> "Trial":
+    def downhill(self, steps: int) -> "Steps":
         """Take steps on one loss, ½ Σ k p² over all numbers, with k from 1 to 2."""
         steep = [torch.linspace(1, 2, p.numel(), dtype=p.dtype, device=p.device).view_as(p) for p in self.parameters]
+        pairs, zero = list(zip(self.parameters, steep, strict=True)), torch.zeros(())
         for _ in range(steps):
-            self._step(partial(_curved, list(zip(self.parameters, steep, strict=True))))
+            self._step(partial(_quadratic, [(p, k, zero, zero) for p, k in pairs]))
         return self
 
     def _step(self, loss: Callable[[], Tensor]) -> None:
@@ -203,29 +193,23 @@ class Trial:
                 p.grad = gradient
             return value.detach()
 
-        if self.driven.gradient_first or not self.driven.closure:
+        if self.built.gradient_first or not self.built.closure:
             closure()
-        if self.driven.closure:
-            self.driven.optimizer.step(cast(Any, closure))
-        else:
-            self.driven.optimizer.step()
+        self.optimizer.step(*[cast(Any, closure)] * self.built.closure)
 
 
-def _tilted(terms: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-    return torch.stack([(0.5 * (p - stand).square() + g * p).sum() for p, stand, g in terms]).sum()
+def _quadratic(terms: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> Tensor:
+    """Σ ½ k |p - centre|² + g · p over (p, k, centre, g)."""
+    return torch.stack([(0.5 * k * (p - centre).square() + g * p).sum() for p, k, centre, g in terms]).sum()
 
 
-def _curved(terms: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    return torch.stack([(0.5 * k * p.square()).sum() for p, k in terms]).sum()
-
-
-def tensors(value: Any) -> Iterator[Tensor]:
+def _tensors(value: Any) -> Iterator[Tensor]:
     """Every tensor in a tree of mappings and lists."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping | list | tuple):
         for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from tensors(inner)
+            yield from _tensors(inner)
 
 
 def same(left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
@@ -241,5 +225,5 @@ def apart(left: Sequence[Tensor], right: Sequence[Tensor]) -> float:
 
 
 def close(left: Sequence[Tensor], right: Sequence[Tensor], tolerance: float = 1e-12) -> bool:
-    """As near as rounding allows, for numbers about as large as a trial's starts."""
+    """As near as rounding allows, for numbers about as large as `starts`."""
     return apart(left, right) <= tolerance * max(1.0, *(float(one.abs().max()) for one in right))

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from src.check.__main__ import main, maker_of
-from src.check.checks import CHECKS, on_device, outcome
+from src.check.__main__ import candidate_of, main
+from src.check.candidate import CPU, Candidate
+from src.check.checks import CHECKS, Outcome, on_device, outcome
 from src.check.convergence import BOWL, NOISY, RAVINE, LeastSquares
-from src.check.trial import CPU, Maker, Outcome
 from src.config.compose import CONF
+from src.config.domains import NOT_NEGATIVE, POSITIVE
 from src.errors import LabError
-from src.optim.build import ELEMENTWISE
+from src.optim.rules import RULES, Rule
+from src.optim.rules.rule import Acting, Scalars, State, decayed
 
 OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
 NOT_HELD = {
@@ -32,8 +34,8 @@ DECOUPLED = "beside the gradient (decoupled), lr * weight_decay"
 
 @cache
 def outcomes(*words: str) -> dict[str, Outcome]:
-    maker = maker_of(words)
-    return {name: outcome(name, check, maker) for name, check in CHECKS}
+    candidate = candidate_of(words)
+    return {name: outcome(name, check, candidate) for name, check in CHECKS}
 
 
 def failed(found: dict[str, Outcome]) -> dict[str, str]:
@@ -41,7 +43,7 @@ def failed(found: dict[str, Outcome]) -> dict[str, str]:
 
 
 def own(name: str, *words: str) -> tuple[str, ...]:
-    return (f"optimizer._target_=tests.test_check.{name}", *words)
+    return (f"optimizer._target_=tests.check.test_checks.{name}", *words)
 
 
 # --- sound -----------------------------------------------------------------------------------------------------------
@@ -54,8 +56,9 @@ def test_every_optimizer_of_conf(optimizer: str) -> None:
     assert failed(found).keys() == expected.keys(), failed(found)
     for name, part in expected.items():
         assert part in found[name].sentence
-    path = maker_of([f"optimizer={optimizer}"]).path
-    assert found["element-wise"].state == ("yes" if path in ELEMENTWISE else "no")
+    path = candidate_of([f"optimizer={optimizer}"]).path
+    assert found["element-wise"].state == ("yes" if path in RULES else "no")
+    assert found["rule"].state == ("held" if path in RULES else "does not apply")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_where_weight_decay_is_as_torch_documents_it(optimizer: str, sentence: s
 
 def _gradients_of_descent(problem: LeastSquares, lr: float) -> int:
     """Full-batch gradient descent in closed form: the excess in direction i shrinks by (1 - a λᵢ)² a step."""
-    x = problem.rows.inputs[0].numpy()
+    x = problem.data.train.inputs.double().numpy()
     design = np.concatenate([np.ones((len(x), 1)), x], 1)
     eigenvalues = np.linalg.eigvalsh(2 * design.T @ design / len(x))
     assert eigenvalues.max() / eigenvalues.min() == pytest.approx(problem.condition_number, rel=1e-5)
@@ -86,7 +89,8 @@ def test_descent_takes_as_many_gradients_as_theory_says(name: str, problem: Leas
 
 @pytest.mark.parametrize("problem", [BOWL, RAVINE, NOISY])
 def test_a_start_is_equally_far_in_every_direction(problem: LeastSquares) -> None:
-    x, y = (tensor[0].numpy() for tensor in (problem.rows.inputs, problem.rows.targets))
+    rows = problem.data.train
+    x, y = rows.inputs.double().numpy(), rows.targets.double().numpy()
     design = np.concatenate([np.ones((len(x), 1)), x], 1)
     solution, *_ = np.linalg.lstsq(design, y[:, 0])
     values, vectors = np.linalg.eigh(2 * design.T @ design / len(x))
@@ -101,7 +105,7 @@ def test_a_start_is_equally_far_in_every_direction(problem: LeastSquares) -> Non
     ("lr", "said"), [("5", "lr 0.5; at the 5 given it diverges"), ("1e-3", "lr 0.01; at the 0.001 given it does not")]
 )
 def test_a_sound_optimizer_at_a_bad_rate_is_not_unsound(lr: str, said: str) -> None:
-    bowl = outcome(*CHECKS[0], maker_of(["optimizer=sgd", f"optimizer.lr={lr}"]))
+    bowl = outcome(*CHECKS[0], candidate_of(["optimizer=sgd", f"optimizer.lr={lr}"]))
     assert bowl.held
     assert bowl.sentence.endswith(said)
 
@@ -121,12 +125,12 @@ def test_classes_with_needs() -> None:
     assert failed(sam).keys() == {"no gradient", "zero gradient"}  # 0 / 0 in the norm of all gradients
     assert sam["element-wise"].state == "no"
     newton = ["optimizer._target_=tests.optim.own.Newton", "trainer.create_graph=true", "optimizer.lr=0.3"]
-    assert outcome(*CHECKS[0], maker_of(newton)).held
+    assert outcome(*CHECKS[0], candidate_of(newton)).held
 
 
 def test_another_device_is_held_against_the_processor() -> None:
-    assert on_device(maker_of(["optimizer=adam"]), CPU)[0] == "held"
-    state, sentence = on_device(maker_of(own("Wanders")), CPU)
+    assert on_device(candidate_of(["optimizer=adam"]), CPU)[0] == "held"
+    state, sentence = on_device(candidate_of(own("Wanders")), CPU)
     assert state == "failed"
     assert "apart from the same steps on the processor" in sentence
 
@@ -268,10 +272,10 @@ ITS_FAULT = {
     Clips: {},
     Forgetful: {"save and load": "apart from a run without a break, in float32: not all that it keeps comes back"},
     FirstGroup: {"groups": "the second of two groups does not move as it would at the group's own lr"},
-    NoGroups: {"groups": "ValueError at test_check.py:"},
+    NoGroups: {"groups": "ValueError at test_checks.py:"},
     OwnRate: {"groups": "the second of two groups", "schedule": "before the first step"},
     FirstRate: {"schedule": "after the first step changes nothing"},
-    Dies: {"no gradient": "TypeError at test_check.py:"},
+    Dies: {"no gradient": "TypeError at test_checks.py:"},
     TakesMissingForZero: {"no gradient": "a parameter without a gradient moves by", "weight decay": "do not shrink"},
     Single: {"float64": "computed with fewer digits"},
     SingleState: {"float64": "become float32"},  # what is loaded keeps the dtype that it was saved with
@@ -296,6 +300,29 @@ def test_what_is_not_element_wise_is_no_fault() -> None:
     assert outcomes(*own("Clips"))["element-wise"].state == "no"
 
 
+class SoundRule(Rule):
+    numbers: ClassVar = {"lr": POSITIVE, "weight_decay": NOT_NEGATIVE}
+    slots: ClassVar = {"v": 0.0}
+
+    def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
+        w.addcmul_(state["v"].mul_(0.5).add_(decayed(w, g, c, on)), c["lr"], value=-1)
+
+
+class WrongRule(SoundRule):
+    def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
+        super().update(w, g * 1.0001, state, c, on)
+
+
+def test_a_rule_is_held_against_its_class() -> None:
+    def found(name: str) -> Outcome:
+        words = own("Sound", f"optimizer.rule={__name__}.{name}", "+optimizer.weight_decay=0.1")
+        return outcome("rule", dict(CHECKS)["rule"], candidate_of(words))
+
+    assert found("SoundRule").state == "held"
+    assert found("WrongRule").state == "failed"
+    assert "apart from the class after 10 steps" in found("WrongRule").sentence
+
+
 def test_one_that_does_not_repeat_itself_is_not_blamed_for_what_follows() -> None:
     found = outcomes(*own("Wanders"))
     for name in ("save and load", "no gradient", "groups", "schedule", "float64"):
@@ -304,7 +331,7 @@ def test_one_that_does_not_repeat_itself_is_not_blamed_for_what_follows() -> Non
 
 def test_the_generators_of_torch_are_left_alone() -> None:
     before = torch.get_rng_state()
-    outcome(*CHECKS[3], maker_of(own("Noisy")))
+    outcome(*CHECKS[3], candidate_of(own("Noisy")))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -337,7 +364,7 @@ def test_the_command_on_a_sound_one(command: Callable[..., tuple[int, str, str]]
     code, out, err = command()
     assert (code, err) == (0, "")
     assert out.startswith("torch.optim.SGD (lr 0.1)\n")
-    assert "sound: all 12 checks that apply held" in out or torch.cuda.is_available()
+    assert "sound: all 13 checks that apply held" in out or torch.cuda.is_available()
     lines = out.splitlines()
     assert all(len(line) <= 80 for line in lines)
     names = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
@@ -348,7 +375,7 @@ def test_the_command_on_one_that_raises(command: Callable[..., tuple[int, str, s
     code, out, err = command(*own("Raises"))
     assert (code, err) == (1, "")
     said = " ".join(out.replace("│", " ").split())
-    assert "ArithmeticError at test_check.py:" in said
+    assert "ArithmeticError at test_checks.py:" in said
     assert "two is enough" in said
     assert "checks failed: bowl, ravine" in said
 
@@ -384,5 +411,5 @@ def test_a_mistake_is_told_in_a_sentence(
 
 def test_a_mistake_is_a_lab_error() -> None:
     with pytest.raises(LabError, match="only optimizer="):
-        maker_of(["data.rows=5"])
-    assert isinstance(maker_of(["optimizer=adam", "+optimizer.weight_decay=0.1"]), Maker)
+        candidate_of(["data.rows=5"])
+    assert isinstance(candidate_of(["optimizer=adam", "+optimizer.weight_decay=0.1"]), Candidate)

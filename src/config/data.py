@@ -1,0 +1,187 @@
+"""The sections of `data`, one for each kind in `src/data`; never imports torch."""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+
+from src.config.section import Activation, NotNegative, Number, Numbers, Section, Seed, shown
+
+
+def _share(value: Any) -> int | float:
+    count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    fraction = isinstance(value, float) and 0 <= value < 1
+    if not (count or fraction):
+        raise ValueError("must be a number of rows (0, 1, 2, ...) or a fraction of them (from 0.0 to below 1.0)")
+    return value
+
+
+def _batch_size(value: Any) -> int | Literal["full"]:
+    if value == "full" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError("must be 'full' or a number of rows above 0")
+
+
+Share = Annotated[int | float, BeforeValidator(_share)]
+BatchSize = Annotated[int | Literal["full"], BeforeValidator(_batch_size)]
+
+
+class Data(Section):
+    """What is learned from."""
+
+    target_: str = Field(alias="_target_")
+    seed: Seed
+    shuffle_seed: Seed
+    batch_size: BatchSize
+
+
+class Drawn(Data):
+    """Data drawn afresh: `rows` for training, validation and test rows beside them."""
+
+    rows: PositiveInt
+    val: Share
+    test: Share
+
+    def validates(self) -> bool:
+        """Whether there are validation rows."""
+        return (self.val if isinstance(self.val, int) else round(self.val * self.rows)) > 0
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "Drawn":
+        if self.batch_size != "full" and self.batch_size > self.rows:
+            raise ValueError(f"data.batch_size={self.batch_size} is more than the {self.rows} training rows")
+        return self
+
+
+class Line(Drawn):
+    """A noisy line."""
+
+    slope: Number
+    intercept: Number
+    noise: NotNegative
+    low: Number
+    high: Number
+    spacing: Literal["even", "uniform", "normal"]
+
+    @model_validator(mode="after")
+    def _range(self) -> "Line":
+        if self.low >= self.high:
+            raise ValueError(f"data.low={self.low:g} must be below data.high={self.high:g}")
+        return self
+
+
+class Features(Drawn):
+    """Several features with a chosen condition number."""
+
+    inputs: PositiveInt
+    condition_number: Annotated[float, Field(ge=1, le=1e10)]  # float32 data cannot hold a larger one
+    weights: list[Number] | None
+    intercept: Number
+    noise: NotNegative
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "Features":
+        if self.weights is not None and len(self.weights) != self.inputs:
+            raise ValueError(f"data.weights has {len(self.weights)} numbers for data.inputs={self.inputs}")
+        if self.rows <= self.inputs:
+            raise ValueError(
+                f"data.rows={self.rows} must be more than data.inputs={self.inputs}: "
+                "with fewer no Hessian has the condition number asked for"
+            )
+        return self
+
+
+class Random(Drawn):
+    """Nothing to learn."""
+
+    inputs: PositiveInt
+    outputs: PositiveInt
+
+
+class Teacher(Drawn):
+    """What a network makes."""
+
+    inputs: PositiveInt
+    hidden: PositiveInt
+    outputs: PositiveInt
+    activation: Activation
+    noise: NotNegative
+
+
+class Noise(Drawn):
+    """The noise of a surface's gradient."""
+
+    noise: NotNegative
+
+    @model_validator(mode="after")
+    def _several(self) -> "Noise":
+        if self.noise and self.rows == 1:
+            told = "rows of noise average to 0, so one row has none: say data.rows=1000 data.batch_size=1"
+            raise ValueError(f"data.noise={self.noise:g}: {told}")
+        return self
+
+
+class Listed(Data):
+    """Data that are there: split by a number of rows or by fractions."""
+
+    train: Share | None
+    val: Share
+    test: Share
+
+    def validates(self) -> bool:
+        """Whether validation rows were asked for; how many there are is known when the rows are."""
+        return self.val > 0
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "Listed":
+        if self.train is not None and not self.train:
+            raise ValueError(f"data.train={self.train:g} leaves no rows for training (null takes the rest)")
+        shares = {"train": self.train, "val": self.val, "test": self.test}
+        fractions = {name: share for name, share in shares.items() if isinstance(share, float)}
+        told = " + ".join(f"data.{name}={share:g}" for name, share in fractions.items())
+        total = sum(fractions.values())
+        if self.train is None and total >= 1:
+            raise ValueError(f"{told} leaves no rows for training: the fractions must add up to less than 1")
+        if len(fractions) == 3 and not math.isclose(total, 1, abs_tol=1e-9):
+            raise ValueError(f"{told} is {total:g}: the fractions must add up to 1 (data.train=null takes the rest)")
+        if total > 1 + 1e-9:
+            raise ValueError(f"{told} is {total:g}: the fractions must not add up to more than 1")
+        return self
+
+
+class Points(Listed):
+    """Points listed in the config."""
+
+    x: Numbers
+    y: Numbers
+
+    @model_validator(mode="after")
+    def _same_length(self) -> "Points":
+        for name, rows in (("x", self.x), ("y", self.y)):
+            widths = {len(row) if isinstance(row, list) else -1 for row in rows} if isinstance(rows, list) else set()
+            flat = [n for row in rows for n in (row if isinstance(row, list) else [row])] if widths else []
+            numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in flat)
+            if len(widths) != 1 or 0 in widths or not numbers:
+                told = f"data.{name}={shown(rows)}: must be a list of numbers, or a list of equally long lists of them"
+                raise ValueError(told)
+        if len(self.x) != len(self.y):
+            raise ValueError(f"data.x has {len(self.x)} points and data.y has {len(self.y)}")
+        if self.batch_size != "full" and self.batch_size > len(self.x):
+            raise ValueError(f"data.batch_size={self.batch_size} is more than the {len(self.x)} points")
+        return self
+
+
+class Table(Listed):
+    """The user's own file."""
+
+    path: str
+    target: str
+    features: list[str] | None
+    standardize: bool
+
+
+class Diabetes(Listed):
+    """The real data set."""
+
+    features: list[str] | None
+    standardize: bool

@@ -1,0 +1,69 @@
+"""The words of a command: read by Hydra's grammar, put in quotes for it, and joined for a shell."""
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from src.errors import LabError
+
+TEXTS = ("ckpt_path", "data.path", "data.target", "data.features")
+"""Keys that are texts, or lists of texts, whatever is typed."""
+ELEMENT = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|[^][,'"]+""")
+"""Of a value: what is in quotes, or a stretch without quotes, brackets and commas."""
+
+
+def parsed(word: str) -> Override:
+    """An override, read.
+
+    Raises:
+        LabError: it is not of Hydra's grammar.
+    """
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        reason = str(error).splitlines()[0]
+        key, equals, value = word.partition("=")
+        hint = f"; write \"{key}='{value}'\"" if equals and value and value[0] not in "'\"[{(" else ""
+        if re.match(r"\w+\(", value):
+            hint = "; a range is interval(a,b), one by its logarithm tag(log,interval(a,b))"
+        raise LabError(f"{word}: this is not key=value in Hydra's grammar ({reason}){hint}") from None
+    if not override.key_or_group:
+        raise LabError(f"{word}: there is no key before the =")
+    return override
+
+
+def quoted(value: str) -> str:
+    """A value as Hydra's grammar takes it: in quotes where a plain word would be read otherwise."""
+    if re.fullmatch(r"[\w./:+-]+", value, re.ASCII):
+        return value
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    return f"'{escaped}'"
+
+
+def quote_texts(words: Sequence[str]) -> list[str]:
+    """Put in quotes what is to be a text and would be read as a number: `data.target=1.50` is a column of that name."""
+    return [_quote_numbers(word) if word.lstrip("+").partition("=")[0] in TEXTS else word for word in words]
+
+
+def _quote_numbers(word: str) -> str:
+    def quote(match: re.Match[str]) -> str:
+        element = match[0].strip()
+        try:
+            number = not match[1] and isinstance(parsed(f"element={element}").value(), int | float)
+        except LabError:
+            return match[0]
+        return f"'{element}'" if number else match[0]
+
+    key, equals, value = word.partition("=")
+    return word if re.search("[({]", value) else key + equals + ELEMENT.sub(quote, value)
+
+
+def python_command(overrides: Sequence[str]) -> str:
+    """The command that a shell would take for these overrides."""
+    return shlex.join([Path(sys.executable).name, "-m", "src.train", *overrides])

@@ -1,0 +1,93 @@
+"""What every section of a config is made of, and types of values that several of them hold; never imports torch."""
+
+import ast
+import importlib.util
+import math
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from src.errors import nearest
+
+
+def _finite(value: Any) -> Any:
+    """Refuse numbers that are not finite wherever they hide in lists and mappings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be finite")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _finite(inner)
+    return value
+
+
+Numbers = Annotated[Any, AfterValidator(_finite)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # torch's generator on the CPU takes no more bits than that
+Activation = Literal["relu", "tanh", "sigmoid", "identity"]
+
+
+@cache
+def _torch_names(module: str) -> set[str]:
+    """The public classes of `torch.optim` or `torch.optim.lr_scheduler`, read from the source without importing it."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.submodule_search_locations:
+        return set()
+    where = Path(spec.submodule_search_locations[0], *module.split(".")[1:])
+    path = where / "__init__.py" if where.is_dir() else where.with_suffix(".py")
+    if not path.exists():
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.ClassDef):
+            names.add(node.name)
+    return {name for name in names if name[0].isupper() and name != "Optimizer"}
+
+
+def _class_path(value: str) -> str:
+    module, _, name = value.rpartition(".")
+    if not module or not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError("must be a class with its module, such as mypackage.MyClass")
+    if module in ("torch.optim", "torch.optim.lr_scheduler"):
+        names = _torch_names(module)
+        if names and name not in names:
+            raise ValueError(f"{module} has no {name}{nearest(name, names)}")
+    return value
+
+
+ClassPath = Annotated[str, AfterValidator(_class_path)]
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+    def arguments(self) -> dict[str, Any]:
+        """The section as a plain dictionary, `_target_` included, as `hydra.utils.instantiate` takes it."""
+        return self.model_dump(by_alias=True)
+
+
+class Open(Section):
+    """A section that takes keys of the user's own; their numbers must be finite."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, Numbers] = Field(init=False)
+
+
+def shown(value: Any) -> str:
+    """A value as it would be typed, cut when it is long."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    if isinstance(value, list):
+        text = f"[{','.join(map(shown, value))}]"
+    elif isinstance(value, dict):
+        text = f"{{{','.join(f'{key}:{shown(inner)}' for key, inner in value.items())}}}"
+    else:
+        text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

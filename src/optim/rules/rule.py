@@ -1,0 +1,183 @@
+"""What a rule is, and what several of them share. No rule imports torch: a report reads their domains without it."""
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from src.config.domains import Domain
+
+if TYPE_CHECKING:
+    from torch import Tensor
+else:
+    Tensor = Any
+
+Numbers = Mapping[str, Tensor]
+"""By argument, float64 `[P]`; of a pair by `betas.0` and `betas.1`."""
+Scalars = dict[str, Tensor]
+"""By name: float64 `[P]` where it is computed, the parameter's dtype and `[P, 1]` where it is used."""
+State = dict[str, Tensor]
+"""By torch's name of the slot: `[P, N]` of the parameters' dtype."""
+Acting = frozenset[str]
+"""Options that are on, and those numbers that can do anything at all: given, or not 0 by default."""
+
+IMPLEMENTATION = frozenset({"foreach", "fused", "capturable", "differentiable"})
+"""Arguments of torch's classes that choose a program for the same numbers: accepted, and of no effect here."""
+
+SPARED = ("momentum", "dampening", "weight_decay")
+"""Numbers whose operations are left out where no member gives them and the class has them at 0."""
+
+
+class Rule:
+    """How members of one optimizer class are updated together: the formula, and what is known of it, as data.
+
+    A rule does to all parameters of `P` members, a row each, what its class does to each member alone, in the order of
+    rounding of the class; under the names that the class has for its arguments and its state. It treats every number
+    alike (it is element-wise), looks at no other member's, and uses only operations that round a number alike wherever
+    it stands in a tensor: so a member's bits are the same in every stack. Ten lines are a rule:
+
+        class HeavyBall(Rule):
+            '''`v <- β v + g;  w <- w - a v` (Polyak 1964).'''
+
+            numbers = {"lr": POSITIVE, "beta": FRACTION}
+            slots = {"v": 0.0}
+            linear_map = {"momentum": "beta"}
+
+            def update(self, w, g, state, c, on):
+                v = state["v"].mul_(c["beta"]).add_(g)
+                w.addcmul_(v, c["lr"], value=-1)
+
+    A rule in this package names its class in `target` and is found by standing here. A user's own is named beside the
+    class, `optimizer._target_=mypackage.MyOptimizer optimizer.rule=mypackage.HeavyBall`: the class trains a run alone,
+    and is given parameters `[1, I, O]` then; the rule trains stacks.
+    """
+
+    target: ClassVar[str]
+    """The dotted name of the class, as in a config: `torch.optim.Adam`."""
+    numbers: ClassVar[Mapping[str, Domain]] = {}
+    """Arguments that may differ per member, `lr` among them, with the numbers that each takes."""
+    pairs: ClassVar[tuple[str, ...]] = ()
+    """The same, of two numbers each."""
+    options: ClassVar[tuple[str, ...]] = ()
+    """Arguments that are on or off, for all members of a stack."""
+    always: ClassVar[Acting] = frozenset()
+    """Options that this class has on without an argument."""
+    slots: ClassVar[Mapping[str, float | str]] = {}
+    """State of a parameter, and what it starts at: a value, or a number's name."""
+    only: ClassVar[Mapping[str, str]] = {}
+    """The option or number that a slot goes with; a member whose number is 0 has no such slot in torch."""
+    alone: ClassVar[tuple[str, ...]] = ()
+    """State of a member that is one number for all parameters; the class keeps it beside each."""
+    eager = False
+    """The class makes its state before the first step."""
+    decay: ClassVar[tuple[str, ...]] = ("weight_decay",)
+    """Numbers that are, added up, a weight decay: a term of the loss, unless `decoupled_weight_decay` is on."""
+    rests_as_adamw = False
+    """With decoupled weight decay it comes to rest where AdamW does (src/theory/decay.py)."""
+    linear_map: ClassVar[Mapping[str, str | bool] | None] = None
+    """Of gradient descent `v <- β v + (1 - τ) g;  w <- w - a v` which argument is `momentum` β, which `dampening` τ,
+    and what else `src.theory.Method` has to know; a is `lr`. None where a step is no linear map of the parameters."""
+
+    def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
+        """Change parameters and state in place.
+
+        Args:
+            w: parameters `[P, N]`.
+            g: their gradient, `[P, N]`; not changed.
+            state: `slots`, each `[P, N]`; one without a value to start at is not there before it is made.
+            c: what `constants` and `rates` gave, `[P, 1]` each.
+            on: see `Acting`.
+        """
+        raise NotImplementedError
+
+    def constants(self, n: Numbers) -> Scalars:
+        """What follows from the numbers without `lr`: at least themselves."""
+        return {name: number for name, number in n.items() if name != "lr"}
+
+    def rates(self, n: Numbers, t: Any, kept: Scalars) -> Scalars:
+        """What follows from `lr`, the step `t` (from 1) and what is kept.
+
+        A rule that keeps nothing but powers is asked for `K` steps at once: steps `[K, 1]`, numbers `[P]` or `[K, P]`,
+        powers `[len(bases), K, P]`.
+        """
+        return {"lr": n["lr"]}
+
+    def start(self, n: Numbers) -> Scalars:
+        """What is kept from step to step, `[P]`; `rates` changes it."""
+        return {}
+
+    def bases(self, n: Numbers) -> list[Tensor]:
+        """Whose powers of the step are kept: `kept["bases"]` and `kept["powers"]`, both `[len(bases), P]`."""
+        return []
+
+    def serves(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether members with such arguments can be trained in a stack."""
+
+        def fits(key: str, value: Any) -> bool:
+            if key in self.numbers:
+                return _is_number(value)
+            if key in self.pairs:
+                return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
+            return key in IMPLEMENTATION or (key in self.options and isinstance(value, bool))
+
+        return all(fits(key, value) for key, value in arguments.items())
+
+    def program(self, arguments: Mapping[str, Any]) -> Hashable:
+        """What is the same in all members of one stack: options, and which of the numbers act at all.
+
+        Where none of momentum, dampening and weight decay is given, their operations are left out. Members with the
+        same options can be stacked even if only some give them; the others are then computed with 0, to the same
+        numbers (but `0 inf` is not 0, nor -0 the bits of 0).
+        """
+        options = tuple(bool(arguments.get(name, False)) for name in self.options)
+        return options, tuple(name for name in SPARED if name in arguments)
+
+
+class TorchRule(Rule):
+    """Of a class of torch.optim, most of which can maximize and count their steps."""
+
+    options: ClassVar[tuple[str, ...]] = ("maximize",)
+    alone: ClassVar[tuple[str, ...]] = ("step",)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def decayed(w: Tensor, g: Tensor, c: Scalars, on: Acting) -> Tensor:
+    """`g`, or `-g` to maximize, `+ λ w` for a weight decay; a decoupled one shrinks w instead."""
+    if "maximize" in on:
+        g = g.neg()
+    if "weight_decay" not in on:
+        return g
+    if "decoupled_weight_decay" in on:
+        w.mul_(c["shrink"])
+        return g
+    return g.addcmul(w, c["weight_decay"])
+
+
+def average(a: Tensor, old: Tensor, new: Tensor, x: Tensor) -> Tensor:
+    """`a <- old a + new x²` in place, rounded as torch rounds it.
+
+    `a + new (x² - a)` would be a kernel less, but not torch's in float32: there 0.999 and 0.001 do not add up to 1.
+    """
+    return a.mul_(old).addcmul_(x * new, x)
+
+
+def power(base: Tensor, exponent: Tensor | float) -> Tensor:
+    """`base ** exponent` in float64, to the same bits wherever a number stands.
+
+    torch's vectorised pow rounds otherwise than the scalar one that it takes for the end of a tensor; numbers that are
+    not beside each other all go the scalar way.
+    """
+    return _apart(base).pow(exponent if isinstance(exponent, int | float) else _apart(exponent))
+
+
+def _apart(numbers: Tensor) -> Tensor:
+    """A copy with a gap after every number."""
+    return numbers.new_empty((*numbers.shape, 2))[..., 0].copy_(numbers)
+
+
+def count_dtype() -> Any:
+    """The dtype of the numbers that torch keeps one of beside a parameter (torch.optim.optimizer._get_scalar_dtype)."""
+    import torch  # here, as it is for those alone who train
+
+    return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32

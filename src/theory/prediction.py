@@ -1,0 +1,165 @@
+"""What theory predicts of a run: the exact answer in the data's units, the curve of its loss; where it is silent."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from src.config.surfaces import Function
+from src.data.problem import Scaling
+from src.theory.least_squares import Exact
+from src.theory.path import Method, Path
+
+Line = list[tuple[int, float]]
+"""Steps and losses."""
+MOST = 1e8
+"""Times the first loss: a predicted curve ends there, as a run does that diverges."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The exact answer of a run and where its descent starts.
+
+    Attributes:
+        exact: in the coordinates that descent sees; None where there is none.
+        scaling: of a table, to its own units.
+        unique: whether there is no other exact answer.
+        method: of gradient descent with constant numbers, in mini-batches or not; of anything else None.
+        path: of it on all rows, where theory knows where it starts.
+        first: the step that the path starts at.
+        floor: the loss at which mini-batches settle.
+        silent: what theory has nothing to say of, and why.
+        surface: what is gone down, where that is no model.
+    """
+
+    exact: Exact | None
+    scaling: Scaling | None = None
+    unique: bool = True
+    method: Method | None = None
+    path: Path | None = None
+    first: int = 0
+    floor: float | None = None
+    silent: Mapping[str, str] = field(default_factory=dict)
+    surface: Function | None = None
+
+    @property
+    def unit(self) -> float:
+        """What a loss of descent is multiplied by to be in the data's units."""
+        return 1.0 if self.scaling is None else float(self.scaling.loss_scale()[0])
+
+    @property
+    def critical_lr(self) -> float | None:
+        """What the run's learning rate has to be below; None where theory knows no such rate."""
+        return None if self.exact is None or self.method is None else self.method.factor * self.exact.critical_lr
+
+    def as_json(self, point: Tensor | None = None) -> dict[str, Any]:
+        """What `result.json` holds under `exact`: losses and parameters in the data's units, rates in descent's.
+
+        Args:
+            point: where a descent on a surface ended, `[1, 2]`.
+        """
+        if self.surface is not None:
+            return _of_surface(self.surface, point)
+        silent = {"not_applicable": dict(self.silent)} if self.silent else {}
+        if self.exact is None:
+            return silent
+        exact, scaling, noise = self.exact, self.scaling, self.exact.noise_variance
+        weight, bias = exact.weight, exact.intercept
+        if scaling is not None:
+            weight, bias = scaling.weight(weight), scaling.bias(weight, bias)
+        lr, momentum = exact.heavy_ball if exact.smallest else (None, None)
+        steps = None if self.path is None or self.first else self.path.steps_within_1_percent
+        return {
+            "weight": weight.tolist(),
+            **({} if bias is None else {"bias": bias.tolist()}),
+            "train/loss": exact.loss * self.unit,
+            "noise_variance": None if noise is None else noise * self.unit,
+            "hessian_eigenvalues": exact.eigenvalues.tolist(),
+            "rank": exact.rank,
+            "unique": self.unique,
+            "condition_number": exact.condition_number,
+            "critical_lr": exact.critical_lr if self.critical_lr is None else self.critical_lr,
+            "critical_lr_formula": "2/λmax" if self.method is None else self.method.formula,
+            "optimal_lr": exact.optimal_lr,
+            "optimal_rate": exact.optimal_rate,
+            "heavy_ball": {"lr": lr, "momentum": momentum},
+            **({} if steps is None else {"steps_within_1_percent": steps}),
+            **({} if self.floor is None else {"noise_floor": self.floor * self.unit}),
+            **silent,
+        }
+
+    def warning(self) -> str | None:
+        """Before a run: that its learning rate is past the critical one."""
+        if self.method is None or self.critical_lr is None or not self.method.lr > self.critical_lr:
+            return None
+        if self.method.momentum >= 1:
+            what = "diverge" if self.method.momentum > 1 else "not converge"
+            return f"gradient descent will {what}: momentum {self.method.momentum:g} is not below 1"
+        critical = f"{self.method.formula} = {self.critical_lr:.4g} of this data"
+        return f"gradient descent will diverge: {self.method.lr:g} is above {critical}"
+
+    def outlook(self, steps: int) -> str | None:
+        """After a run: how many steps would have brought it within 1 % of its start's distance, if it took fewer."""
+        if self.path is None or self.first or not self.path.method.lr < self.path.critical_lr:
+            return None
+        needed = self.path.steps_within_1_percent
+        if needed is not None and needed <= steps:
+            return None
+        about = "more than 10¹²" if needed is None else f"about {needed:,}"
+        sentence = f"{steps:,} steps are not enough: at this learning rate it takes {about} to come within 1 % of "
+        sentence += "the start's distance"
+        best = Path(self.path.exact, Method(self.path.exact.optimal_lr), self.path.start)
+        fewer = best.steps_within_1_percent
+        if fewer is None or (needed is not None and fewer >= needed):
+            return sentence
+        plain = "the best fixed one" if not self.path.method.momentum else "the best without momentum"
+        return f"{sentence} ({fewer:,} at {best.method.lr:.4g}, {plain})"
+
+
+def _of_surface(surface: Function, point: Tensor | None) -> dict[str, Any]:
+    """Its minima, and the one nearest to where a descent ended."""
+    found = {
+        "formula": surface.formula,
+        "source": surface.source,
+        "minima": [list(minimum) for minimum in surface.minima],
+        "saddles": [list(saddle) for saddle in surface.saddles],
+        "train/loss": 0.0,
+        **({} if surface.away is None else {"away": surface.away}),
+    }
+    if point is None:
+        return found
+    nearest, distance = surface.nearest(*point[0].tolist())
+    return {**found, "nearest": list(nearest), "distance": distance}
+
+
+def lines(answer: Answer, max_steps: int) -> dict[str, Line]:
+    """What theory foresees, in the data's units: `predicted_loss`, `exact_loss`, `noise_floor` as far as there are.
+
+    Args:
+        answer: of the run.
+        max_steps: the run's last step, if it neither diverges nor stops.
+    """
+    found = dict[str, Line]()
+    if answer.path is not None:
+        steps = curve_steps(max(1, max_steps - answer.first))
+        losses = (answer.path.losses(steps) * answer.unit).tolist()
+        points = zip((steps + answer.first).tolist(), losses, strict=True)
+        # of a descent that diverges, no more than a run may show: its end would flatten all else
+        found["predicted_loss"] = [(step, loss) for step, loss in points if loss <= MOST * losses[0]]
+    levels = {"exact_loss": answer.exact.loss if answer.exact else None, "noise_floor": answer.floor}
+    for name, level in levels.items():
+        if level is not None:
+            found[name] = [(0, level * answer.unit), (max_steps, level * answer.unit)]
+    return {name: line for name, line in found.items() if line and math.isfinite(line[0][1])}
+
+
+@lru_cache(maxsize=64)  # members of a stack are mostly of one length
+def curve_steps(max_steps: int, most: int = 100) -> Tensor:
+    """Steps at which a predicted curve is drawn: evenly spaced and evenly in their logarithm, `[K]`."""
+    even = torch.linspace(0, max_steps, most)
+    late = torch.logspace(0, math.log10(max_steps), most)
+    return torch.cat([even, late]).round().long().clamp(max=max_steps).unique()

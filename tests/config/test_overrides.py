@@ -1,0 +1,91 @@
+"""Words: numbers where a text is wanted, and the command for a shell."""
+
+from collections.abc import Iterator
+from types import NoneType
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from src.config.compose import compose
+from src.config.overrides import TEXTS, parsed, python_command, quote_texts
+from src.config.schema import Config
+from src.errors import LabError
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("2", "2"),
+        ("1.50", "1.50"),
+        ("1e3", "1e3"),
+        ("true", "true"),
+        ("NO", "NO"),
+        ("007", "007"),
+        ("2 rooms", "2 rooms"),
+        ("'2'", "2"),
+        ("null", None),
+        ("'price, EUR'", "price, EUR"),
+    ],
+)
+def test_a_text_is_what_was_typed(value: str, read: str | None) -> None:
+    """A column may be called 2, and `1.50` is not 1.5."""
+    config = compose(["data=table", "data.path=houses.csv", f"data.target={value}"])
+    assert config.data.target == read
+
+
+def test_names_in_a_list_are_what_was_typed() -> None:
+    config = compose(["data=table", "data.path=1", "data.target=y", "data.features=[2, 1.50,area,'3', \"4,5\", null]"])
+    assert list(config.data.features) == ["2", "1.50", "area", "3", "4,5", None]
+
+
+def test_of_a_multirun_every_value_is_what_was_typed() -> None:
+    (word,) = quote_texts(["data.target=1.50,2,price"])
+    assert list(parsed(word).sweep_string_iterator()) == ["'1.50'", "'2'", "price"]
+
+
+@pytest.mark.parametrize(
+    "word", ["data.rows=1.50", "optimizer.lr=2", "data.target=choice(1,2)", "data.features=null", "1"]
+)
+def test_other_words_stay(word: str) -> None:
+    assert quote_texts([word]) == [word]
+
+
+def fields(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a section, and of those below it, of each kind that they can be of, with its type."""
+    for name, field in section.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        yield key, field.annotation
+        for part in parts(field.annotation):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from fields(part, f"{key}.")
+    for kind in section.__subclasses__():
+        yield from fields(kind, prefix)
+
+
+def parts(annotation: Any) -> list[Any]:
+    """The types that a type is put together from."""
+    return [part for one in get_args(annotation) for part in parts(one)] or [annotation]
+
+
+def test_what_is_quoted_is_what_the_schema_has_as_a_text() -> None:
+    texts = {key for key, kind in fields(Config) if str in (inside := parts(kind)) and {*inside} <= {str, NoneType}}
+    assert {key for key in texts if not key.endswith("_target_")} - {"model.function"} == set(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("data.target=price, EUR", "add -m; one value with a comma in it: \"data.target='price, EUR'\""),
+        ("data.path=a,b.csv", "add -m; one value with a comma in it: \"data.path='a,b.csv'\""),
+    ],
+)
+def test_how_a_comma_is_quoted_is_said(word: str, hint: str) -> None:
+    with pytest.raises(LabError) as error:
+        compose(["data=table", word])
+    assert str(error.value).endswith(hint)
+    assert parsed(hint.partition('"')[2][:-1]).value() == word.partition("=")[2]
+
+
+def test_the_command_can_be_pasted_into_a_shell() -> None:
+    assert python_command(["data.x=[1, 2]", "seed=3"]).endswith(" -m src.train 'data.x=[1, 2]' seed=3")
