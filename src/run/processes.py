@@ -18,7 +18,7 @@ from pathlib import Path
 from torch import nn
 
 from src.config.schema import Config
-from src.errors import FULL_ERROR, LabError, exit_on_error
+from src.errors import FULL_ERROR, LabError
 from src.models import Custom
 from src.run.build import RunSpec
 
@@ -73,7 +73,7 @@ def launch(processes: int, spec: RunSpec) -> None:
         if not FULL_ERROR:  # a command sets it for itself; here the processes are to tell a mistake in a sentence
             os.environ.pop("HYDRA_FULL_ERROR", None)
         try:
-            elastic_launch(settings, sys.executable)("-m", "src.run.processes", str(path))
+            elastic_launch(settings, sys.executable)("-m", "src.run.one_of_several", str(path))
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
             raise LabError(
@@ -97,19 +97,3 @@ def _as_it_was() -> Iterator[None]:
         os.environ.update(environment)
         for name, handler in handlers.items():
             signal.signal(name, handler)
-
-
-def _work(path: str) -> None:
-    """One of several processes of a run: `python -m src.run.processes FILE`."""
-    from src.engine.choice import choose_stepper
-    from src.run.train import train
-
-    with exit_on_error():
-        spec = pickle.loads(Path(path).read_bytes())
-        (outcome,) = train([spec], choose_stepper(spec.config, alone=True))
-        if isinstance(outcome, LabError):
-            raise outcome
-
-
-if __name__ == "__main__":
-    _work(sys.argv[1])
