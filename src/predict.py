@@ -55,7 +55,7 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
         raise LabError(f"output={output} is the table itself; choose another file")
     import polars as pl  # after the checks, like everything that takes long to import
 
-    from src.data.listed import numbers, read
+    from src.data.table import numbers, read
 
     table = read(path)
     targets, predicted = _predicted(source, table, path)
@@ -101,16 +101,16 @@ def _predicted(source: Path, table: "pl.DataFrame", path: str) -> "tuple[list[st
     """The names of a checkpoint's targets, and their predictions `[N, targets]` for the rows of a table."""
     import torch
 
-    from src.data.listed import numbers
     from src.data.problem import Rows, Scaling
+    from src.data.table import numbers
     from src.engine import checkpoint as checkpoints
 
     checkpoint = checkpoints.read(source)
-    if checkpoint[checkpoints.KEY]["model"]["_target_"] == "src.models.Surface":
+    model = checkpoints.model_of(checkpoint)
+    if model.surface is not None:
         raise LabError(f"{source}: it went down a surface, which predicts nothing; its end is in result.json")
     about = checkpoint[checkpoints.KEY]["problem"]
     scaling, targets = Scaling.from_state(about["scaling"]), list(about["targets"])
-    model = checkpoints.model_of(checkpoint)
     inputs = numbers(table, about["features"], path)
     scaled = scaling.forward(Rows(inputs, torch.zeros(len(inputs), len(targets), dtype=torch.float64))).inputs
     with torch.no_grad():

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from src.config.check_run import check_run
 from src.config.classes import import_class
 from src.config.compose import compose
+from src.config.losses import SQUARES
 from src.config.models import Linear, TwoLayer
 from src.config.overrides import parsed
 from src.config.schema import Config, check
@@ -322,7 +323,7 @@ def with_lightning(config: Config, task: Task, every: int) -> Trace:
         (member,) = build.build_members([build.RunSpec(config, Path(folder))])
         if isinstance(member, LabError):
             raise member
-        stepper = build.build_torch_stepper(config, member.problem, member.model)
+        stepper = build.build_torch_stepper(member)
         loop = build.build_loop(stepper, [member], ["scratch"], build.build_intervals(config, [keeper]))
         data = LabDataModule(
             member.problem, knobs.max_steps, knobs.val_every_n_steps, knobs.block_size, cuts(config, [keeper]),
@@ -363,6 +364,8 @@ def task_of(config: Config) -> Task:
     model, knobs = config.model, config.trainer
     if not isinstance(model, Linear | TwoLayer):
         raise LabError(f"{model.target_} is not written by hand here: model=linear or model=two_layer")
+    if config.loss.target_ != SQUARES:
+        raise LabError(f"{config.loss.target_} is not written by hand here: loss=squares or loss=sum_of_squares")
     target, numbers = config.optimizer.target_, config.optimizer.arguments()
     numbers = {name: value for name, value in numbers.items() if not name.startswith("_")}
     if target not in RULES:

@@ -18,7 +18,7 @@ import torch
 from src.config.compose import CONF, compose
 from src.config.models import Linear
 from src.config.schema import Config, check
-from src.data import Problem
+from src.data.problem import Problem
 from src.run import run
 from src.run.build import build_model, build_problem
 from src.run_directory import Result, read_rows
@@ -122,7 +122,7 @@ def test_every_experiment_leaves_a_whole_run_directory(experiment: Experiment, n
     there = {str(path.relative_to(result.directory)) for path in result.directory.rglob("*") if path.is_file()}
     events = {path for path in there if path.startswith("events.out.tfevents.")}
     hydra = {f".hydra/{file}.yaml" for file in ("config", "overrides", "hydra")}
-    best = {"checkpoints/best.ckpt"} if setting(name).config.data.val else set()
+    best = {"checkpoints/best.ckpt"} if setting(name).config.data.validates() else set()
     assert len(events) == 1
     assert hydra | best | {"result.json", "metrics.csv", "checkpoints/last.ckpt"} <= there
     written = json.loads((result.directory / "result.json").read_text(encoding="utf-8"))
@@ -142,7 +142,7 @@ def test_steps_are_counted_alike_everywhere(experiment: Experiment, name: str) -
     assert set(curve(result)) == set(range(0, result.steps, knobs.log_every_n_steps)) | last
     validated = set(range(knobs.val_every_n_steps, result.steps + 1, knobs.val_every_n_steps))
     assert set(curve(result, "val/loss")) - {result.steps} == (
-        validated - {result.steps} if setting(name).config.data.val else set()
+        validated - {result.steps} if setting(name).config.data.validates() else set()
     )
     with (result.directory / "metrics.csv").open(newline="", encoding="utf-8") as file:
         assert next(csv.reader(file))[:2] == ["step", "train/loss"]

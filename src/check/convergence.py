@@ -6,13 +6,18 @@ from functools import cached_property
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from src.check.candidate import CPU, Candidate
-from src.data import Features, Problem
+from src.config import data as data_sections
+from src.config import models as model_sections
+from src.data.features import Features
+from src.data.problem import Problem
 from src.engine.device_data import DeviceData
 from src.engine.torch_stepper import TorchStepper
-from src.models import Linear, SquaredError
+from src.losses.squared_error import SquaredError
+from src.models.linear import Linear
+from src.models.model import Model
 from src.models.stack import without_member_axis
 from src.optim.build import takes_member_axis
 from src.theory import Exact, solve
@@ -43,11 +48,11 @@ class LeastSquares:
     @cached_property
     def data(self) -> Problem:
         """The rows, all of them for training."""
-        drawn = Features(
-            seed=0, rows=200, val=0, test=0, inputs=5, condition_number=self.condition_number, weights=None,
-            intercept=1.0, noise=self.noise,
+        section = data_sections.Features(
+            target_=data_sections.Features.kind, seed=0, shuffle_seed=0, batch_size="full", rows=200, val=0, test=0,
+            inputs=5, condition_number=self.condition_number, weights=None, intercept=1.0, noise=self.noise,
         )  # fmt: skip
-        return drawn.problem()
+        return Features(section).problem()
 
     @cached_property
     def exact(self) -> Exact:
@@ -100,7 +105,11 @@ def attempt(candidate: Candidate, problem: LeastSquares, patient: bool = True) -
 
 def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: bool) -> Ending:
     """Descend as a run does, and measure the parameters that are kept (Schedule-Free trains others)."""
-    model: nn.Module = Linear(5, 1, values=problem.start, dtype=torch.float64)
+    section = model_sections.Linear(
+        target_=model_sections.Linear.kind, seed=0, loss="mean", dtype="float64", gradient="autograd", bias=True,
+        start="zeros", scale=1.0, values=problem.start,
+    )  # fmt: skip
+    model: Model = Linear(section, 5, 1)
     if not takes_member_axis(candidate.path, candidate.rule):
         model = without_member_axis(model)
     forward, taken = model.forward, 0
@@ -111,7 +120,7 @@ def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: b
         taken += torch.is_grad_enabled()
         return forward(inputs)
 
-    model.forward = counted
+    model.forward = counted  # type: ignore[method-assign]
     built, rows = candidate.build(list(model.parameters())), problem.data.train.to(CPU, torch.float64, 1)
     data = DeviceData([problem.data], [0], [order], problem.batch_size, SquaredError(), torch.float64, CPU)
     stepper = TorchStepper(model, built, SquaredError(), data, create_graph=candidate.create_graph)

@@ -1,6 +1,8 @@
 """Classes by their name: the user's own, torch's and Lightning's."""
 
 import importlib
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from src.errors import LabError, one_line
@@ -26,3 +28,24 @@ def import_class(path: str, key: str, kind: type | tuple[type, ...]) -> Any:
     if not callable(found):
         raise LabError(f"{key}={path} is not a class")
     return found
+
+
+def built(factory: Any, name: str, keys: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:
+    """What a class or function of the user's own makes of its keys, and of what is offered as far as it names it.
+
+    Args:
+        factory: the class or function.
+        name: what it is called in a sentence: `model._target_=mypackage.Net`.
+        keys: given as they are.
+        offered: given where its signature has the name.
+
+    Raises:
+        LabError: it cannot be built.
+    """
+    try:
+        taken = inspect.signature(factory).parameters
+        return factory(**{key: value for key, value in offered.items() if key in taken}, **keys)
+    except LabError:
+        raise
+    except Exception as error:  # a user's class can raise anything
+        raise LabError(f"{name} cannot be built: {one_line(error)}") from None

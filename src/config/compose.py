@@ -24,7 +24,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 NAME = "train"
 SEVERAL = ("logger", "callbacks", "debug")
 """Groups of which several options can be chosen together."""
-OPEN = ("optimizer", "scheduler", "logger", "callbacks")
+OPEN = ("loss", "optimizer", "scheduler", "logger", "callbacks")
 """Sections that take keys of the user's own."""
 
 

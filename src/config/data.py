@@ -1,11 +1,23 @@
 """The sections of `data`, one for each kind in `src/data`; never imports torch."""
 
 import math
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from src.config.section import Activation, NotNegative, Number, Numbers, Section, Seed, shown
+from src.config.section import (
+    Activation,
+    ByClassPath,
+    ClassPath,
+    NotNegative,
+    Number,
+    Numbers,
+    Open,
+    Section,
+    Seed,
+    shown,
+)
 
 
 def _share(value: Any) -> int | float:
@@ -29,14 +41,25 @@ BatchSize = Annotated[int | Literal["full"], BeforeValidator(_batch_size)]
 class Data(Section):
     """What is learned from."""
 
-    target_: str = Field(alias="_target_")
+    free = frozenset({"seed", "shuffle_seed"})
+
+    target_: ClassPath = Field(alias="_target_")
     seed: Seed
     shuffle_seed: Seed
     batch_size: BatchSize
 
+    def validates(self) -> bool:
+        """Whether validation rows were asked for, as far as the config knows; else their number is known when built."""
+        return True
+
+    def sizes(self) -> tuple[int, int, int]:
+        """Inputs, outputs and training rows, to plan with; where only the data themselves know them, a guess."""
+        keys = self.arguments()
+        return keys.get("inputs", 1), keys.get("outputs", 1), keys.get("rows", 500)
+
 
 class Drawn(Data):
-    """Data drawn afresh: `rows` for training, validation and test rows beside them."""
+    """Data drawn afresh: `rows` for training, and beside them `val` and `test` rows, numbers or fractions of `rows`."""
 
     rows: PositiveInt
     val: Share
@@ -56,6 +79,9 @@ class Drawn(Data):
 class Line(Drawn):
     """A noisy line."""
 
+    kind = "src.data.line.Line"
+    free = Data.free | {"slope", "intercept", "noise", "low", "high", "spacing"}
+
     slope: Number
     intercept: Number
     noise: NotNegative
@@ -72,6 +98,9 @@ class Line(Drawn):
 
 class Features(Drawn):
     """Several features with a chosen condition number."""
+
+    kind = "src.data.features.Features"
+    free = Data.free | {"condition_number", "weights", "intercept", "noise"}
 
     inputs: PositiveInt
     condition_number: Annotated[float, Field(ge=1, le=1e10)]  # float32 data cannot hold a larger one
@@ -92,14 +121,19 @@ class Features(Drawn):
 
 
 class Random(Drawn):
-    """Nothing to learn."""
+    """Inputs and targets without any relation."""
+
+    kind = "src.data.random.Random"
 
     inputs: PositiveInt
     outputs: PositiveInt
 
 
 class Teacher(Drawn):
-    """What a network makes."""
+    """What a two-layer network with drawn weights makes."""
+
+    kind = "src.data.teacher.Teacher"
+    free = Data.free | {"hidden", "activation", "noise"}
 
     inputs: PositiveInt
     hidden: PositiveInt
@@ -111,6 +145,9 @@ class Teacher(Drawn):
 class Noise(Drawn):
     """The noise of a surface's gradient."""
 
+    kind = "src.data.noise.Noise"
+    free = Data.free | {"noise"}
+
     noise: NotNegative
 
     @model_validator(mode="after")
@@ -119,6 +156,10 @@ class Noise(Drawn):
             told = "rows of noise average to 0, so one row has none: say data.rows=1000 data.batch_size=1"
             raise ValueError(f"data.noise={self.noise:g}: {told}")
         return self
+
+    def sizes(self) -> tuple[int, int, int]:
+        """A surface has two inputs, its coordinates, and its height is the one output."""
+        return 2, 1, self.rows
 
 
 class Listed(Data):
@@ -152,6 +193,9 @@ class Listed(Data):
 class Points(Listed):
     """Points listed in the config."""
 
+    kind = "src.data.points.Points"
+    free = Data.free | {"x", "y"}
+
     x: Numbers
     y: Numbers
 
@@ -170,18 +214,46 @@ class Points(Listed):
             raise ValueError(f"data.batch_size={self.batch_size} is more than the {len(self.x)} points")
         return self
 
+    def sizes(self) -> tuple[int, int, int]:
+        """As they are written."""
+        inputs, outputs = (len(rows[0]) if isinstance(rows[0], list) else 1 for rows in (self.x, self.y))
+        return inputs, outputs, len(self.x)
 
-class Table(Listed):
+
+class Framed(Listed):
+    """Columns of a table; `features: null` is every column but the target."""
+
+    features: list[str] | None
+    standardize: bool
+
+
+class Table(Framed):
     """The user's own file."""
+
+    kind = "src.data.table.Table"
 
     path: str
     target: str
-    features: list[str] | None
-    standardize: bool
+
+    def sizes(self) -> tuple[int, int, int]:
+        """Guessed from the size of the file."""
+        columns = len(self.features or range(10))
+        numbers = os.path.getsize(self.path) // 8 if os.path.isfile(self.path) else 0
+        return columns, 1, max(1, numbers // (columns + 1))
 
 
-class Diabetes(Listed):
-    """The real data set."""
+class Diabetes(Framed):
+    """A real data set of 442 rows."""
 
-    features: list[str] | None
-    standardize: bool
+    kind = "src.data.diabetes.Diabetes"
+
+    def sizes(self) -> tuple[int, int, int]:
+        """Without validation and test rows taken off."""
+        return len(self.features or range(10)), 1, 442
+
+
+class CustomData(Data, Open):
+    """A class of the user's own; it takes every key that is not one of `Data`."""
+
+
+AnyData = Annotated[Data, ByClassPath(CustomData)]

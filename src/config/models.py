@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from src.config.section import Activation, ClassPath, Number, Numbers, Open, Section, Seed
+from src.config.section import Activation, ByClassPath, ClassPath, Number, Numbers, Open, Section, Seed
 from src.config.surfaces import FUNCTIONS
 from src.errors import nearest
 
@@ -37,7 +37,9 @@ def _function(value: Any) -> Any:
 
 
 class Model(Section):
-    """What learns."""
+    """What learns; `loss` is how the losses of rows become one: their mean, their sum, or the surface's own value."""
+
+    free = frozenset({"seed", "gradient"})
 
     target_: ClassPath = Field(alias="_target_")
     seed: Seed
@@ -47,7 +49,9 @@ class Model(Section):
 
 
 class Started(Model):
-    """A model of this project, with its start."""
+    """A model of parameters by name, and how they start."""
+
+    free = Model.free | {"start", "scale", "values"}
 
     loss: Literal["mean", "sum"]
     bias: bool
@@ -57,18 +61,25 @@ class Started(Model):
 
 
 class Linear(Started):
-    """See src/models/linear.py."""
+    """`x W + b`."""
+
+    kind = "src.models.linear.Linear"
 
 
 class TwoLayer(Started):
-    """See src/models/two_layer.py."""
+    """`f(x W1 + b1) W2 + b2`."""
+
+    kind = "src.models.two_layer.TwoLayer"
 
     hidden: PositiveInt
     activation: Activation
 
 
 class Surface(Model):
-    """See src/models/surface.py."""
+    """A point that goes down a known function."""
+
+    kind = "src.models.surface.Surface"
+    free = Model.free | {"point"}
 
     loss: Literal["value"]
     function: Annotated[str, BeforeValidator(_function)]
@@ -85,3 +96,6 @@ class CustomModel(Model, Open):
         if self.gradient == "by_hand":
             raise ValueError(f"model.gradient=by_hand needs a model of this project; {self.target_} has autograd only")
         return self
+
+
+AnyModel = Annotated[Model, ByClassPath(CustomModel)]

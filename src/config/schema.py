@@ -15,18 +15,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
     BeforeValidator,
-    Discriminator,
     Field,
     NonNegativeInt,
     PositiveInt,
-    Tag,
     TypeAdapter,
     ValidationError,
     model_validator,
 )
 
-from src.config.data import Diabetes, Features, Line, Noise, Points, Random, Table, Teacher
-from src.config.models import CustomModel, Linear, Surface, TwoLayer
+from src.config.data import AnyData, Noise, Table
+from src.config.losses import VALUE, Loss
+from src.config.models import AnyModel, Surface
 from src.config.section import ClassPath, NotNegative, Number, Open, Positive, Section, Seed, shown
 from src.config.sentences import message, missing_keys, unresolved, wrong_values
 from src.errors import LabError
@@ -143,38 +142,6 @@ class Trainer(Section):
         return self
 
 
-def _by_target(known: dict[str, str], other: str | None) -> Discriminator:
-    def tag(value: Any) -> str | None:
-        target = value.get("_target_") if isinstance(value, dict) else getattr(value, "target_", None)
-        return known.get(target, other) if isinstance(target, str) else other
-
-    return Discriminator(tag)
-
-
-AnyData = Annotated[
-    Annotated[Line, Tag("Line")]
-    | Annotated[Features, Tag("Features")]
-    | Annotated[Points, Tag("Points")]
-    | Annotated[Random, Tag("Random")]
-    | Annotated[Teacher, Tag("Teacher")]
-    | Annotated[Noise, Tag("Noise")]
-    | Annotated[Table, Tag("Table")]
-    | Annotated[Diabetes, Tag("Diabetes")],
-    _by_target(
-        {
-            f"src.data.{name}": name
-            for name in ("Line", "Features", "Points", "Random", "Teacher", "Noise", "Table", "Diabetes")
-        },
-        None,
-    ),
-]
-AnyModel = Annotated[
-    Annotated[Linear, Tag("Linear")]
-    | Annotated[TwoLayer, Tag("TwoLayer")]
-    | Annotated[Surface, Tag("Surface")]
-    | Annotated[CustomModel, Tag("Custom")],
-    _by_target({f"src.models.{name}": name for name in ("Linear", "TwoLayer", "Surface")}, "Custom"),
-]
 LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 WATCHING = re.compile(r"src\.(engine\.watchers|run\.callbacks)\.(?!time_limit\.)")
 """How the names of callbacks begin that only watch; any other may stop a run or change it."""
@@ -189,6 +156,7 @@ class Config(Section):
     confirm_seeds: NonNegativeInt = 0
     data: AnyData
     model: AnyModel
+    loss: Loss
     optimizer: Optimizer
     scheduler: Scheduler | None
     trainer: Trainer
@@ -219,6 +187,8 @@ class Config(Section):
             raise ValueError("model=surface fits no data: say data=noise, which is the noise of its gradient")
         if noise and not surface:
             raise ValueError("data=noise is the noise of a surface's gradient: say model=surface, or other data")
+        if surface != (self.loss.target_ == VALUE):
+            raise ValueError("loss=value belongs to model=surface, and to no other model: leave loss= out")
         return self
 
     @model_validator(mode="after")
@@ -235,6 +205,7 @@ class Config(Section):
         return {
             "data": self.data.arguments(),
             "model": self.model.arguments(),
+            "loss": self.loss.arguments(),
             "optimizer": self.optimizer.arguments() | ({"rule": self.optimizer.rule} if self.optimizer.rule else {}),
             "scheduler": self.scheduler.arguments() if self.scheduler else None,
             "trainer": self.trainer.model_dump(exclude=indifferent),

@@ -3,11 +3,14 @@
 import ast
 import importlib.util
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from src.errors import nearest
 
@@ -30,12 +33,13 @@ Activation = Literal["relu", "tanh", "sigmoid", "identity"]
 
 
 @cache
-def _torch_names(module: str) -> set[str]:
-    """The public classes of `torch.optim` or `torch.optim.lr_scheduler`, read from the source without importing it."""
-    spec = importlib.util.find_spec("torch")
+def _classes(module: str) -> set[str]:
+    """The public classes of a module, `torch.optim` say, read from the source without importing it."""
+    package, *inside = module.split(".")
+    spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return set()
-    where = Path(spec.submodule_search_locations[0], *module.split(".")[1:])
+    where = Path(spec.submodule_search_locations[0], *inside)
     path = where / "__init__.py" if where.is_dir() else where.with_suffix(".py")
     if not path.exists():
         return set()
@@ -53,7 +57,7 @@ def _class_path(value: str) -> str:
     if not module or not all(part.isidentifier() for part in value.split(".")):
         raise ValueError("must be a class with its module, such as mypackage.MyClass")
     if module in ("torch.optim", "torch.optim.lr_scheduler"):
-        names = _torch_names(module)
+        names = _classes(module)
         if names and name not in names:
             raise ValueError(f"{module} has no {name}{nearest(name, names)}")
     return value
@@ -63,9 +67,17 @@ ClassPath = Annotated[str, AfterValidator(_class_path)]
 
 
 class Section(BaseModel):
-    """A part of the config; unknown keys and wrong types are refused."""
+    """A part of the config; unknown keys and wrong types are refused.
+
+    Attributes:
+        kind: of a kind of this project the class that it configures; the section is handed to it whole.
+        free: keys whose values may differ within a stack: they change numbers, neither shapes nor the program.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+    kind: ClassVar[str] = ""
+    free: ClassVar[frozenset[str]] = frozenset()
 
     def arguments(self) -> dict[str, Any]:
         """The section as a plain dictionary, `_target_` included, as `hydra.utils.instantiate` takes it."""
@@ -78,6 +90,40 @@ class Open(Section):
     model_config = ConfigDict(extra="allow")
 
     __pydantic_extra__: dict[str, Numbers] = Field(init=False)
+
+
+@dataclass(frozen=True)
+class ByClassPath:
+    """Kinds of a section told apart by `_target_`: `Annotated[Data, ByClassPath(CustomData)]`.
+
+    Attributes:
+        custom: the section of any path that is no kind's.
+    """
+
+    custom: type[Section]
+
+    def __get_pydantic_core_schema__(self, source: type[Section], handler: GetCoreSchemaHandler) -> CoreSchema:
+        kinds = {one.kind: one for one in _below(source) if one.kind} | {"...": self.custom}
+
+        def kind_of(value: Any) -> Any:
+            path = value.get("_target_") if isinstance(value, dict) else getattr(value, "target_", None)
+            return path if isinstance(path, str) and (path in kinds or _gone(path)) else "..."
+
+        return core_schema.tagged_union_schema(
+            {path: handler.generate_schema(one) for path, one in kinds.items()}, kind_of
+        )
+
+
+def _below(kind: type[Section]) -> Iterator[type[Section]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)
+
+
+def _gone(path: str) -> bool:
+    """Whether a class of this project is not there; those of others are not looked for."""
+    module, _, name = path.rpartition(".")
+    return path.startswith("src.") and name not in _classes(module)
 
 
 def shown(value: Any) -> str:

@@ -9,12 +9,6 @@ from pydantic import ValidationError
 from src.config.section import shown
 from src.errors import LabError, nearest
 
-_TAGS = {
-    *("Line", "Features", "Points", "Random", "Teacher", "Noise", "Table", "Diabetes"),
-    *("Linear", "TwoLayer", "Surface", "Custom"),
-}
-
-
 _NUMERIC = ("float_type", "int_type", "bool_type")
 
 
@@ -67,7 +61,7 @@ def _distinct(errors: Sequence[Any]) -> list[Any]:
 
 
 def _sentence(error: Any, config: dict[str, Any]) -> str:
-    where = [str(part) for part in error["loc"] if str(part) not in _TAGS]
+    where = [str(part) for part in error["loc"] if "." not in str(part)]  # class paths tell kinds apart
     path, given = ".".join(where), error["input"]
     section: Any = config
     for part in where[:-1]:
@@ -78,8 +72,9 @@ def _sentence(error: Any, config: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{path} is missing"
     if error["type"].startswith("union_tag") and isinstance(given, dict):
-        known = "src.data.Line, Features, Points, Random, Teacher, Noise, Table or Diabetes"
-        return f"{path}._target_={shown(given.get('_target_'))}: must be {known}"
+        target, known = given.get("_target_"), error["ctx"]["expected_tags"].replace("'", "").split(", ")[:-1]
+        close = nearest(target, known) if isinstance(target, str) else ""
+        return f"{path}._target_={shown(target)}: must be {', '.join(known)} or a class of your own{close}"
     found = message(error)
     if error["type"] == "value_error" and isinstance(given, dict) and not found.startswith("must"):
         # a validator of a whole section says itself which key it means: in full, or from the section on

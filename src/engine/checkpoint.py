@@ -17,22 +17,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from src.config.models import AnyModel
 from src.config.schema import Config, digest
 from src.engine.loop import Best, Loop
 from src.engine.outcome import Outcome
 from src.engine.stepper import State
 from src.engine.torch_stepper import TorchStepper
 from src.errors import LabError
-from src.models import Custom
 from src.models.build import build
+from src.models.model import Model
 from src.models.stack import without_member_axis
 from src.optim.build import BuiltOptimizer, numbers_of, tuples
 
 KEY = "descent_lab"
 """Where a checkpoint keeps what is not torch's or Lightning's own."""
-FORMAT = 2
+FORMAT = 3
 """Of this layout; another is refused."""
 LIGHTNING = "2.6.6"
 """The version of Lightning whose layout of the outer keys this is."""
@@ -241,12 +243,13 @@ def check_fits(
         )
 
 
-def model_of(checkpoint: Mapping[str, Any]) -> nn.Module:
+def model_of(checkpoint: Mapping[str, Any]) -> Model:
     """The model that a checkpoint was written from, with its parameters, to predict with."""
     kept = checkpoint[KEY]
     state = {name.removeprefix("model."): value for name, value in checkpoint["state_dict"].items()}
-    model = build(kept["model"], len(kept["problem"]["features"]), len(kept["problem"]["targets"]))
-    if any(value.dim() == 2 for value in state.values()) and not isinstance(model, Custom):
+    section = TypeAdapter(AnyModel).validate_python(kept["model"])
+    model = build(section, len(kept["problem"]["features"]), len(kept["problem"]["targets"]))
+    if any(value.dim() == 2 for value in state.values()):
         model = without_member_axis(model)
     model.load_state_dict(state)
     return model.eval()

@@ -8,7 +8,8 @@ from src.config.classes import import_class
 from src.config.schema import TENSORBOARD, Config
 from src.engine.watchers import Watcher
 from src.errors import LabError
-from src.models.build import OWN
+from src.losses.build import is_per_member
+from src.models.build import stacks
 from src.optim.build import numbers_of
 from src.optim.rules import rule_of
 from src.optim.stacked_schedule import fits_stack
@@ -60,7 +61,8 @@ def _why_alone(config: Config) -> str | None:
         (rule is None, f"{name} has no per-member rule"),
         (rule is not None and not rule.serves(given), f"{name} has none for these arguments"),
         (cycles, "a schedule that turns momentum off leaves its buffer alone, as no stack does"),
-        (config.model.target_ not in OWN, f"{config.model.target_} is a module of your own"),
+        (not stacks(config.model), f"{config.model.target_} is a module of your own"),
+        (not is_per_member(config.loss), f"{config.loss.target_} is a loss of your own that is not written per member"),
         (other is not None, f"the callback {other} acts on one run"),
         (logger is not None, f"the logger {logger} writes one run"),
         (changed, "logger.tensorboard is not as conf/logger has it"),

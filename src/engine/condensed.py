@@ -13,7 +13,7 @@ from torch import Tensor
 
 from src.data.design import Design
 from src.data.problem import Rows
-from src.losses.squared_error import SquaredError
+from src.losses.loss import Loss
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Condensed:
     rest: Tensor
 
     @classmethod
-    def of(cls, rows: Rows, bias: bool, loss: SquaredError, dtype: torch.dtype) -> "Condensed":
+    def of(cls, rows: Rows, bias: bool, loss: Loss, dtype: torch.dtype) -> "Condensed":
         """Of one member's rows `[N, I]` and `[N, O]`, as a run of this dtype sees them; computed in float64."""
         inputs, targets = rows.inputs.to(dtype), rows.targets.to(dtype)
         design = Design(inputs, targets, bias)

@@ -9,7 +9,7 @@ from torch import Tensor
 from src.data.blocks import BatchOrder, shard
 from src.data.problem import Problem, Rows
 from src.engine.condensed import Condensed
-from src.losses.squared_error import Loss, SquaredError
+from src.losses.loss import Loss
 
 PARTS = ("train", "val", "test")
 LARGEST_GATHERED = 2**18
@@ -59,7 +59,7 @@ class DeviceData:
         for part in self.parts:
             each = [getattr(problem, part) for problem in problems]
             if condense is not None:
-                assert isinstance(loss, SquaredError)
+                assert loss.least_squares
                 pieces = [Condensed.of(one, condense, loss, dtype) for one in each]
                 self._distinct_condensed[part] = Condensed.joined(pieces, device)
             if condense is None or (part == "train" and not self.full_batch):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from src.data.problem import Rows
 from src.errors import LabError, one_line
-from src.losses.squared_error import Loss
+from src.losses.loss import Loss
 from src.seeds import stream
 
 TOLERANCE = 1e-6

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from src.engine.device_data import DeviceData
-from src.losses.squared_error import Loss
+from src.losses.loss import Loss
 
 Gradients = Sequence[Tensor | None]
 """Of each parameter, `[P, ...]`; None where the loss does not depend on it."""

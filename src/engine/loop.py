@@ -20,7 +20,6 @@ from src.engine.outcome import Cause, Outcome
 from src.engine.stepper import State, Stepper
 from src.engine.watchers import Watcher
 from src.errors import LabError
-from src.models.linear import Linear
 
 
 @dataclass(frozen=True)
@@ -323,7 +322,7 @@ class Loop:
     def parameters(self) -> dict[str, Tensor]:
         """Every parameter `[P, I, O]` by name in float64 on the CPU; a linear model's in the units of the data."""
         values = self.stepper.parameters()
-        return in_units(values, self.scalings) if isinstance(self.stepper.module, Linear) else values
+        return in_units(values, self.scalings) if self.stepper.module.linear else values
 
     # --- members and state ---
 

@@ -13,7 +13,7 @@ from src.engine.condensed import Condensed
 from src.engine.device_data import DeviceData
 from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
 from src.engine.stepper import Leaf, State, Stepper
-from src.losses.squared_error import Loss
+from src.losses.loss import Loss
 from src.models.stack import point
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import chosen

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from src.engine.device_data import DeviceData
-from src.losses.squared_error import Loss
+from src.losses.loss import Loss
 from src.optim.stacked_schedule import chosen
 
 Leaf = Tensor | tuple[Any, ...]

@@ -14,8 +14,7 @@ from src.engine.device_data import DeviceData
 from src.engine.gradients import Autograd, ByHand, Gradients, Treatment
 from src.engine.stepper import State, Stepper
 from src.errors import LabError, one_line
-from src.losses.squared_error import Loss
-from src.models.custom import Custom
+from src.losses.loss import Loss
 from src.optim.build import BuiltOptimizer, load_state
 from src.seeds import packed, random_state, set_random_state, unpacked
 
@@ -145,7 +144,7 @@ class TorchStepper(Stepper):
 
     def parameters(self) -> dict[str, Tensor]:
         """Those that are trained, `[1, ...]` float64 on the CPU."""
-        axis = self.trained[0].dim() == 3 and not isinstance(self.module, Custom)
+        axis = self.trained[0].dim() == 3 and self.module.member_axis
         return {name: (p if axis else p[None]).detach().double().cpu() for name, p in self.named()}
 
     def state(self, step: int) -> State:

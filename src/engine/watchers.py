@@ -30,6 +30,10 @@ class Watcher:
         """Values `[P]` by the name of the curve."""
         raise NotImplementedError
 
+    def curves_of(self, parameters: int) -> int:
+        """How many curves there are of a model with so many numbers, to plan memory and disk."""
+        return 1
+
 
 class LearningRate(Watcher):
     """The learning rate of the step to come: the curve `lr`."""
@@ -73,3 +77,7 @@ class Parameters(Watcher):
             for index in range(flat.shape[1]):
                 curves[name if flat.shape[1] == 1 else f"{name}[{index}]"] = flat[:, index]
         return curves
+
+    def curves_of(self, parameters: int) -> int:
+        """One for every number; none where they are too many."""
+        return parameters if parameters <= self.most else 0

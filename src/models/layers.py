@@ -1,19 +1,18 @@
-"""What the models are made of: parameters with a leading member axis, their starts, and an affine layer.
+"""What models are made of: parameters with a leading member axis, their starts, and an affine layer.
 
 A parameter is `[P, I, O]` (a bias `[P, 1, O]`). `without_member_axis` makes it `[I, O]` for optimizers that take only
 matrices; everything here works with both, because `batched` puts the axis back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from src.config.models import Started
 from src.errors import LabError
 from src.seeds import stream
-
-Values = Mapping[str, Any] | None
 
 
 def batched(parameter: Tensor) -> Tensor:
@@ -23,7 +22,8 @@ def batched(parameter: Tensor) -> Tensor:
 
 def affine(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`inputs [P, B, I] @ weight [P, I, O] + bias [P, 1, O]`: `[P, B, O]`."""
-    return torch.bmm(inputs, weight) if bias is None else torch.baddbmm(bias, inputs, weight)
+    weight = batched(weight)
+    return torch.bmm(inputs, weight) if bias is None else torch.baddbmm(batched(bias), inputs, weight)
 
 
 def affine_by_hand(inputs: Tensor, gradient: Tensor, bias: bool) -> tuple[Tensor, ...]:
@@ -32,33 +32,42 @@ def affine_by_hand(inputs: Tensor, gradient: Tensor, bias: bool) -> tuple[Tensor
     return (weight, gradient.sum(1, keepdim=True)) if bias else (weight,)
 
 
-def initial(
-    name: str, shape: tuple[int, int], fan_in: int, seed: int, how: str, scale: float, values: Values
-) -> Tensor:
-    """One member's start of the parameter `name`, `[1, *shape]`, from a stream of its own.
+def add_parameters(model: nn.Module, called: str, section: Started, shapes: Mapping[str, tuple[int, int, int]]) -> None:
+    """Give a model of one member its parameters `[1, I, O]` at their start.
+
+    Each is drawn in float32, from the stream (seed, "model." + its name): "torch" (uniform in ±1/√inputs of its layer,
+    as `nn.Linear`), "uniform" (in [0, 1)) or "normal", the latter two times `scale`; or it is given, or zero.
 
     Args:
-        name: of the parameter; its stream is (seed, "model." + name).
-        shape: `(I, O)`, or `(1, O)` for a bias.
-        fan_in: inputs of the layer.
-        seed: of the model.
-        how: "torch" (uniform in ±1/√fan_in, as `nn.Linear`), "zeros", "uniform" (in [0, 1)) or "normal".
-        scale: times the uniform or normal draw.
-        values: starts given by name, a number, a list, or a list of lists of the shape.
+        model: it.
+        called: what it is called in a sentence.
+        section: says how it starts.
+        shapes: I, O and the inputs of the layer by name; a bias has I = 1, and is None where the section has no biases.
 
     Raises:
-        LabError: a given value does not have the shape.
+        LabError: a given start of a parameter that there is not, or not of its shape.
     """
-    given = (values or {}).get(name)
+    names = [name for name in shapes if section.bias or not name.startswith("bias")]
+    for name, value in section.values.items():
+        if name not in names and value is not None:
+            raise LabError(f"model.values.{name}: the {called} has {', '.join(names)}")
+    for name, (rows, columns, inputs) in shapes.items():
+        there = name in names
+        value = _start(name, (rows, columns), inputs, section).to(getattr(torch, section.dtype)) if there else None
+        model.register_parameter(name, None if value is None else nn.Parameter(value))
+
+
+def _start(name: str, shape: tuple[int, int], inputs: int, section: Started) -> Tensor:
+    given = section.values.get(name)
     if given is not None:
         return _given(name, shape, given)
-    if how == "zeros":
+    if section.start == "zeros":
         return torch.zeros(1, *shape)
-    generator = stream(seed, f"model.{name}")
-    if how == "normal":
-        return scale * torch.randn(1, *shape, generator=generator, dtype=torch.float32)
+    generator = stream(section.seed, f"model.{name}")
+    if section.start == "normal":
+        return section.scale * torch.randn(1, *shape, generator=generator, dtype=torch.float32)
     uniform = torch.rand(1, *shape, generator=generator, dtype=torch.float32)
-    return scale * uniform if how == "uniform" else (2 * uniform - 1) / fan_in**0.5
+    return section.scale * uniform if section.start == "uniform" else (2 * uniform - 1) / inputs**0.5
 
 
 def _given(name: str, shape: tuple[int, int], given: Any) -> Tensor:
@@ -75,19 +84,3 @@ def _given(name: str, shape: tuple[int, int], given: Any) -> Tensor:
         f"model.values.{name}={given}: must be a number, or {shape[0] * shape[1]} numbers in a list or in the shape "
         f"{list(shape)} (inputs, outputs)"
     )
-
-
-def check_names(values: Values, names: Sequence[str], model: str) -> None:
-    """Refuse starts for parameters that the model does not have.
-
-    Raises:
-        LabError: it has no such parameter.
-    """
-    for name, value in (values or {}).items():
-        if name not in names and value is not None:
-            raise LabError(f"model.values.{name}: the {model} has {', '.join(names)}")
-
-
-def parameter(tensor: Tensor, dtype: torch.dtype) -> nn.Parameter:
-    """As a parameter of this dtype; the draw was made in float32."""
-    return nn.Parameter(tensor.to(dtype))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from src.models.model import Model
+
 
 def stack(members: Sequence[nn.Module]) -> nn.Module:
     """One module whose parameters are the members' joined along the leading axis."""
@@ -35,8 +37,13 @@ def point(model: nn.Module, flat: Tensor) -> nn.Module:
     return model
 
 
-def without_member_axis(model: nn.Module) -> nn.Module:
-    """The same model of one member with parameters `[I, O]`, for optimizers that take matrices; changes `model`."""
+def without_member_axis(model: Model) -> Model:
+    """A model of one member with parameters `[I, O]`, for optimizers that take matrices; it is changed.
+
+    A module of the user's own stays as it is.
+    """
+    if not model.member_axis:
+        return model
     for name, value in list(model.named_parameters()):
         _replace(model, name, value.detach()[0])
     return model

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from src.compare.contest import contest
+from src.config.losses import SQUARES
 from src.errors import LabError
 from src.plots.chart import Picture
 from src.plots.one_run import Curve, Valley, fit, histograms, loss_surface, losses
@@ -91,7 +92,7 @@ def _losses(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
 
 def _surface(run: Run) -> list[Picture]:
     """The path over a surface, as a race of one."""
-    if run.config.get("model._target_") != "src.models.Surface":
+    if run.config.get("model._target_") != "src.models.surface.Surface":
         return []
     (sweep,) = gather([run])
     return list(map(race.animation, race.races(opened(sweep, contest(sweep.rows))[0])))
@@ -115,7 +116,7 @@ def _of_the_data(run: Run, result: Result, remarks: list[str]) -> Iterator[Pictu
         return
     if "model.loss" not in run.config:
         remarks.append("the way over the loss is not shown: .hydra/config.yaml, which tells the loss, cannot be read")
-    elif run.config.get("model.bias") == "true":
+    elif run.config.get("model.bias") == "true" and run.config.get("loss._target_") == SQUARES:
         valley = Valley(*data.moments, unit=data.rows if run.config["model.loss"] == "sum" else 1)
         steps, weight, bias = _path(run, result, learned, remarks)
         if np.isfinite(weight[:1]).all() and np.isfinite(bias[:1]).all():

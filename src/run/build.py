@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from hydra.utils import instantiate
-from torch import Tensor, nn
+from torch import Tensor
 
-from src import models
 from src.config.schema import Config
-from src.data import Problem
-from src.data.problem import check_batch_size
+from src.data.build import build as drawn_or_read
+from src.data.problem import Problem, check_batch_size
 from src.engine.checkpoint import lineage
 from src.engine.choice import Choice
 from src.engine.device_data import DeviceData
@@ -31,9 +29,10 @@ from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.engine.watchers import Watcher
 from src.errors import LabError, one_line
-from src.losses.squared_error import loss_of
-from src.models import Linear
-from src.models.build import build
+from src.losses.build import build as built_loss
+from src.losses.loss import Loss
+from src.models.build import build as built_model
+from src.models.model import Model
 from src.models.stack import flatten, without_member_axis
 from src.models.stack import stack as joined
 from src.optim.build import build_optimizer, takes_member_axis
@@ -72,6 +71,7 @@ class Member:
         spec: what was asked for.
         problem: its data.
         model: at its start, parameters `[1, I, O]`.
+        loss: as it trains.
         answer: what theory knows.
         about: what its checkpoints keep of it.
         seconds: that building it took.
@@ -79,7 +79,8 @@ class Member:
 
     spec: RunSpec
     problem: Problem
-    model: nn.Module
+    model: Model
+    loss: Loss
     answer: Answer
     about: Mapping[str, Any]
     seconds: float
@@ -135,7 +136,8 @@ def _member(
     resume: Resume | None,
 ) -> Member:
     began, config = time.perf_counter(), spec.config
-    name = json.dumps([_data_section(config), config.model.dtype], sort_keys=True)
+    section = {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
+    name = json.dumps([section, config.model.dtype], sort_keys=True)
     if name not in problems:
         try:
             problems[name] = build_problem(config)
@@ -146,11 +148,12 @@ def _member(
         raise problem
     check_batch_size(config.data.batch_size, len(problem.train))
     _check_watched(config, problem)
-    model = build_model(config, problem)
+    model, loss = build_model(config, problem), build_loss(config)
     before = lineage(config, resume.checkpoint if resume else None)
     about = {"problem": problem.describe(), "model": config.model.arguments(), **before}
-    exact = answer(config, problem, model, resume.start if resume else None, solved.setdefault(id(problem), {}))
-    return Member(spec, problem, model, exact, about, time.perf_counter() - began)
+    start = resume.start if resume else None
+    exact = answer(config, problem, model, loss, start, solved.setdefault(id(problem), {}))
+    return Member(spec, problem, model, loss, exact, about, time.perf_counter() - began)
 
 
 def _sizes(problem: Problem) -> tuple[int, ...]:
@@ -167,11 +170,6 @@ def _check_watched(config: Config, problem: Problem) -> None:
         raise LabError("callbacks.early_stopping watches val/loss, but there are no validation rows: set data.val")
 
 
-def _data_section(config: Config) -> dict[str, Any]:
-    """What the class of the data takes: all but the batches."""
-    return {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
-
-
 def build_problem(config: Config) -> Problem:
     """Draw or read the data.
 
@@ -179,7 +177,7 @@ def build_problem(config: Config) -> Problem:
         LabError: they do not fit into memory or into the run's dtype, or a file cannot be read.
     """
     with _fitting_memory("data"):
-        problem = instantiate(_data_section(config), _convert_="all").problem()
+        problem = drawn_or_read(config.data)
     unit = problem.scaling.loss_scale() if problem.scaling else torch.ones(1)
     if not bool((unit.isfinite() & (unit > 0)).all()):
         raise LabError("the target's numbers are so large or small that their squares overflow or vanish: rescale it")
@@ -206,13 +204,23 @@ def _fitting_memory(what: str) -> Iterator[None]:
         raise LabError(f"the {what} does not fit into memory: make the numbers of the {what} group smaller") from None
 
 
-def build_model(config: Config, problem: Problem) -> nn.Module:
+def build_model(config: Config, problem: Problem) -> Model:
     """One member, its parameters `[1, I, O]`, or `[I, O]` where the optimizer takes only matrices."""
     with _fitting_memory("model"):
-        model = build(config.model.arguments(), problem.inputs, problem.outputs)
-    if isinstance(model, models.Custom):
-        return model
+        model = built_model(config.model, problem.inputs, problem.outputs)
     return model if takes_member_axis(config.optimizer.target_, config.optimizer.rule) else without_member_axis(model)
+
+
+def build_loss(config: Config) -> Loss:
+    """What is made small.
+
+    Raises:
+        LabError: it cannot be built, or has no gradient by hand where one is asked for.
+    """
+    loss = built_loss(config.loss, config.model.loss)
+    if config.model.gradient == "by_hand" and not loss.by_hand:
+        raise LabError(f"model.gradient=by_hand: {config.loss.target_} has no derivative by hand, autograd only")
+    return loss
 
 
 # --- stepper and loop ------------------------------------------------------------------------------------------------
@@ -223,11 +231,12 @@ def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
     if choice.stepper == "rules":
         return build_rule_stepper(members)
     (one,) = members
-    return build_torch_stepper(one.config, one.problem, one.model)
+    return build_torch_stepper(one)
 
 
-def build_torch_stepper(config: Config, problem: Problem, model: nn.Module) -> TorchStepper:
+def build_torch_stepper(one: Member) -> TorchStepper:
     """The one run, stepped by its optimizer's own class."""
+    config, model, loss = one.config, one.model, one.loss
     knobs, optimizer, device = config.trainer, config.optimizer, device_of(config)
     model.to(device)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -238,8 +247,8 @@ def build_torch_stepper(config: Config, problem: Problem, model: nn.Module) -> T
     return TorchStepper(
         model,
         build_optimizer(optimizer.arguments(), schedule, trained, knobs.create_graph, optimizer.rule),
-        loss_of(config.model.loss),
-        _data(config, [problem], [0], [config.data.shuffle_seed], device, rank=rank, world=world),
+        loss,
+        _data(config, loss, [one.problem], [0], [config.data.shuffle_seed], device, rank=rank, world=world),
         by_hand=config.model.gradient == "by_hand",
         treatment=Treatment(
             knobs.zero_grad_every_n_steps, knobs.gradient_clip_val, knobs.gradient_clip_algorithm == "norm"
@@ -277,25 +286,25 @@ def build_rule_stepper(members: Sequence[Member]) -> RuleStepper:
         if number == len(problems):
             problems.append(one.problem)
         which.append(number)
-    bias = (model.bias is not None) if isinstance(model, Linear) else None
-    data = _data(config, problems, which, [c.data.shuffle_seed for c in configs], device, condense=bias)
+    loss = members[0].loss
+    bias = model.bias is not None if model.linear and loss.least_squares else None
+    data = _data(config, loss, problems, which, [c.data.shuffle_seed for c in configs], device, condense=bias)
     limits = [c.trainer.gradient_clip_val for c in configs]
     clip = None
     if limits[0] is not None:
         clip = torch.tensor([math.inf if one is None else one for one in limits], dtype=torch.float64)
         clip = clip.to(device, flat.dtype)
     treatment = Treatment(knobs.zero_grad_every_n_steps, clip, knobs.gradient_clip_algorithm == "norm")
-    return RuleStepper(size, model, flat, update, loss_of(config.model.loss), data, treatment)
+    return RuleStepper(size, model, flat, update, loss, data, treatment)
 
 
 def _data(
-    config: Config, problems: Sequence[Problem], which: Sequence[int], seeds: Sequence[int], device: torch.device,
-    **more: Any,
+    config: Config, loss: Loss, problems: Sequence[Problem], which: Sequence[int], seeds: Sequence[int],
+    device: torch.device, **more: Any,
 ) -> DeviceData:  # fmt: skip
     size = config.data.batch_size
     number = len(problems[0].train) if size == "full" else int(size)
-    loss, dtype = loss_of(config.model.loss), getattr(torch, config.model.dtype)
-    return DeviceData(problems, which, seeds, number, loss, dtype, device, **more)
+    return DeviceData(problems, which, seeds, number, loss, getattr(torch, config.model.dtype), device, **more)
 
 
 def build_loop(
@@ -318,12 +327,12 @@ def build_loop(
     """
     configs, scalings, device = [m.config for m in members], [m.problem.scaling for m in members], stepper.data.device
     factors = [c.trainer.divergence_factor for c in configs]
-    units = [1.0 if scaling is None else float(scaling.loss_scale()[0]) for scaling in scalings]
+    units = [1.0 if m.problem.scaling is None else m.loss.unit(m.problem.scaling.target_scale) for m in members]
 
     def tensor(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=device)
 
-    spread = torch.cat([target_spread(m.problem, m.config.model.loss) for m in members]).to(device)
+    spread = torch.cat([m.loss.spread(m.problem.train.targets.double()) for m in members]).to(device)
     divergence = Divergence.of(tensor([math.inf if one is None else one for one in factors]), spread)
     return Loop(stepper, ids, intervals, divergence, tensor(units), scalings, leave, tell)
 
@@ -342,12 +351,3 @@ def build_intervals(config: Config, parts: Sequence[Any]) -> Intervals:
         None if monitor is None else (monitor, mode),
         next((part for part in parts if isinstance(part, EarlyStopping)), None),
     )
-
-
-def target_spread(problem: Problem, reduction: str) -> Tensor:
-    """The loss `[1]` of predicting every target's mean over the training rows; a surface has no targets, but unit 1."""
-    if reduction == "value":
-        return torch.ones(1, dtype=torch.float64)
-    targets = problem.train.targets.double()
-    squares = (targets - targets.mean(0)).square()
-    return (squares.mean() if reduction == "mean" else squares.sum())[None]

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from src.config.schema import Config
 from src.data.problem import Problem
-from src.models.linear import Linear
+from src.losses.loss import Loss
+from src.models.model import Model
 from src.models.stack import member
-from src.models.surface import Surface
 from src.optim.build import numbers_of, with_defaults
 from src.optim.rules import Rule, rule_of
 from src.theory import Answer, Exact, Method, Path, decay_of, fixed_point, noise_floor, solve
@@ -20,7 +20,8 @@ from src.theory import Answer, Exact, Method, Path, decay_of, fixed_point, noise
 def answer(
     config: Config,
     problem: Problem,
-    model: torch.nn.Module,
+    model: Model,
+    loss: Loss,
     resumed: Mapping[str, Any] | None = None,
     solved: MutableMapping[Any, Exact] | None = None,
 ) -> Answer:
@@ -30,19 +31,23 @@ def answer(
         config: of the run.
         problem: its data.
         model: at its start.
+        loss: as it trains.
         resumed: the checkpoint that it goes on from.
         solved: solutions for these data that are there already, and where this one is kept.
     """
-    if isinstance(model, Surface):
-        return Answer(None, surface=model.function)
-    if not isinstance(model, Linear):
+    if model.surface is not None:
+        return Answer(None, surface=model.surface)
+    if not model.linear:
         return Answer(None, silent={"exact answer": "only model=linear has one"})
+    if not loss.least_squares:
+        name = config.loss.target_.rpartition(".")[2]
+        return Answer(None, silent={"exact answer": f"only squared errors have one, and the loss is {name}"})
     rule, numbers = rule_and_numbers(config)
     name = config.optimizer.target_.rpartition(".")[2]
     if numbers.get("maximize"):
         return Answer(None, silent={"exact answer": "the loss is maximized"})
     ridge, beside = decay_of(rule, numbers)
-    solved, asked = {} if solved is None else solved, (model.bias is not None, config.model.loss, ridge)
+    solved, asked = {} if solved is None else solved, (model.bias is not None, loss.reduction, ridge)
     if asked not in solved:
         solved[asked] = solve(problem.train, *asked)
     exact = solved[asked]
@@ -66,9 +71,9 @@ def answer(
     elif resumed is not None and steady is not None and steady.momentum:
         why = "it is gone on from a checkpoint, with a velocity"
     plain = steady is not None and batches and not steady.momentum and not ridge
-    floor = noise_floor(problem.train, exact, steady.lr, batch, config.model.loss) if steady and plain else None
+    floor = noise_floor(problem.train, exact, steady.lr, batch, loss.reduction) if steady and plain else None
     # a sum over a batch has other rates than one over all rows
-    judged = None if batches and config.model.loss == "sum" else steady
+    judged = None if batches and loss.reduction == "sum" else steady
     solved_for = Answer(exact, problem.scaling, unique, method=judged, floor=floor)
     if steady is None or why is not None:
         return dataclasses.replace(solved_for, silent={"path and steps": why or ""})
@@ -83,7 +88,7 @@ def rule_and_numbers(config: Config) -> tuple[Rule | None, dict[str, Any]]:
     return rule_of(optimizer.target_, optimizer.rule), numbers
 
 
-def _start(model: Linear, resumed: Mapping[str, Any] | None) -> tuple[int, Tensor]:
+def _start(model: Model, resumed: Mapping[str, Any] | None) -> tuple[int, Tensor]:
     """The step that a run starts at, and its parameters there, bias first, `[d, O]`."""
     values = dict(model.named_parameters())
     if resumed is not None:  # names in a checkpoint have the prefix of the module that hosts the model

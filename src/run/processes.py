@@ -15,12 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from torch import nn
-
-from src.config.schema import Config
 from src.errors import FULL_ERROR, LabError
-from src.models import Custom
-from src.run.build import RunSpec
+from src.run.build import Member, RunSpec
 
 
 def launched() -> bool:
@@ -33,13 +29,20 @@ def first_process() -> bool:
     return int(os.environ.get("RANK", 0)) == 0
 
 
-def check_shared(config: Config, model: nn.Module) -> None:
-    """Refuse a module that several processes cannot share.
+def check_shared(one: Member) -> None:
+    """Refuse a module or a loss that several processes cannot share.
 
     Raises:
-        LabError: it has buffers.
+        LabError: the module has buffers, or the loss is not written per member.
     """
-    if config.trainer.strategy == "ddp" and isinstance(model, Custom) and any(True for _ in model.buffers()):
+    if one.config.trainer.strategy != "ddp":
+        return
+    if not one.loss.per_member:
+        raise LabError(
+            f"trainer=ddp: {one.config.loss.target_} is one number of a batch, and losses of its shards do not add up "
+            "to it; a src.losses.loss.Loss's do"
+        )
+    if any(True for _ in one.model.buffers()):
         raise LabError(
             "trainer=ddp: a module with buffers (BatchNorm, say) sees only its own process's rows, "
             "so two processes cannot have the curve of one"

@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor
 
-from src import models
 from src.engine.choice import Choice
 from src.engine.loop import Loop
 from src.models.stack import member
@@ -16,13 +15,10 @@ from src.run.environment import environment
 from src.run.words import reason
 from src.run_directory import Result
 
-SHOWN = (models.Linear, models.Surface)
-"""Models whose parameters are in `result.json`."""
-
 
 def shown_parameters(loop: Loop) -> dict[str, Tensor]:
     """The parameters `[P, I, O]` that results hold; none of a network."""
-    return loop.parameters() if isinstance(loop.stepper.module, SHOWN) else {}
+    return loop.parameters() if loop.stepper.module.shown else {}
 
 
 def result(

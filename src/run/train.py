@@ -114,7 +114,7 @@ class _Training:
         if isinstance(stepper, TorchStepper):
             if resume := self.resume:
                 check_fits(resume.checkpoint, config, stepper.module, stepper.update, resume.path, resume.in_place)
-            check_shared(config, stepper.module)
+            check_shared(members[0])
             if knobs.strategy == "ddp" and not launched():
                 launch(knobs.devices, self.specs[0])
                 self.outcomes[self.where.path] = self.where.result()

@@ -5,6 +5,7 @@ from pathlib import Path
 from src.compare.confirmation import fresh_jobs
 from src.compare.remarks import remarks
 from src.compare.selection import contenders
+from src.config.data import Noise
 from src.sweep import tensorboard
 from src.sweep.call import bare, key_of
 from src.sweep.summary import table, wide
@@ -44,7 +45,8 @@ def tell(sweep: Sweep) -> None:
     if ended and sweep.first is not None:
         best = contenders(ended)
         console.print(table(best, ended))
-        drawn = sweep.first.model.target_ != "src.models.Surface" or sweep.first.data.arguments().get("noise", 0) > 0
+        data = sweep.first.data
+        drawn = not isinstance(data, Noise) or data.noise > 0
         for remark in remarks(best, drawn):
             console.print(remark, highlight=False, markup=False)
         if sweep.tensorboard is not None and (left_out := tensorboard.remark(ended)):

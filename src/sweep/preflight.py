@@ -15,7 +15,6 @@ from torch import nn
 from src.config.classes import import_class
 from src.config.schema import Config
 from src.errors import LabError
-from src.models.build import OWN
 from src.optim.build import build_optimizer
 from src.run.devices import check_devices
 
@@ -48,8 +47,13 @@ def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
     trainer = config.trainer
     yield (id(config.optimizer), id(config.scheduler), trainer.create_graph), lambda: _optimizer(config)
     yield (trainer.accelerator, trainer.devices), lambda: check_devices(config)
-    if config.model.target_ not in OWN:
-        yield config.model.target_, lambda: import_class(config.model.target_, "model._target_", nn.Module)
+    for group, path, base in (
+        ("data", config.data.target_, object),
+        ("model", config.model.target_, nn.Module),
+        ("loss", config.loss.target_, object),
+    ):
+        key = f"{group}._target_"
+        yield (key, path), lambda path=path, key=key, base=base: import_class(path, key, base)  # type: ignore[misc]
     for section, parts, kind in (("callbacks", config.callbacks, Callback), ("logger", config.logger, Logger)):
         for name, part in parts.items():
             if part is not None and not part.target_.startswith(("src.", "lightning.")):

@@ -1,30 +1,23 @@
 """Which runs can share a stack, and how many: everything that changes the shape of a tensor or the program is the same.
 
-Within a stack numbers may differ per member: those of the optimizer, its schedule and clipping, of the data that are
-drawn, the start of the parameters, and all seeds.
+Within a stack numbers may differ per member: those of the optimizer, its schedule and clipping, the keys that sections
+of data and models call free, and all seeds.
 """
 
 import json
-import os
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from src.config.data import Noise, Points, Table
+import torch
+
+from src.config.classes import import_class
 from src.config.schema import Config
+from src.config.section import Section
+from src.engine.watchers import Watcher
+from src.errors import LabError
+from src.losses.build import build as build_loss
+from src.models.build import build as build_model
 from src.optim.build import numbers_of
 from src.optim.rules import rule_of
-
-FREE: Mapping[str, frozenset[str]] = {
-    "src.data.Line": frozenset({"slope", "intercept", "noise", "low", "high", "spacing"}),
-    "src.data.Features": frozenset({"condition_number", "weights", "intercept", "noise"}),
-    "src.data.Teacher": frozenset({"hidden", "activation", "noise"}),
-    "src.data.Noise": frozenset({"noise"}),
-    "src.data.Points": frozenset({"x", "y"}),
-}
-"""Keys of drawn data that change numbers, not shapes."""
-
-START = frozenset({"seed", "start", "scale", "values", "point", "gradient"})
-"""Keys of a model that change where it starts, or how the same gradient is computed: a stack takes it by hand."""
 
 CACHE = 2**22
 """Bytes that a step should not touch more of: beyond, it waits for memory."""
@@ -32,21 +25,23 @@ MOST = 4096
 """Members of a stack, at most."""
 
 
+def _fixed(section: Section) -> dict[str, Any]:
+    """The keys whose values all members have in common."""
+    return {key: value for key, value in section.arguments().items() if key not in section.free}
+
+
 def program(config: Config) -> str:
     """What all members of a stack have in common, as a text; of a run that `choose_stepper` gives to rules."""
     schedule, optimizer = config.scheduler, config.optimizer
     rule = rule_of(optimizer.target_, optimizer.rule)
     assert rule is not None
-    data = config.data.arguments()
-    free = FREE.get(data["_target_"], frozenset()) | {"seed", "shuffle_seed"}
-    points = [_shape(config.data.x), _shape(config.data.y)] if isinstance(config.data, Points) else []
-    model = {key: value for key, value in config.model.arguments().items() if key not in START}
     trainer = config.trainer.model_dump(exclude={"divergence_factor", "gradient_clip_val"})
     return json.dumps(
         {
-            "data": {key: value for key, value in data.items() if key not in free},
-            "points": points,
-            "model": model,
+            "data": _fixed(config.data),
+            "sizes": config.data.sizes(),
+            "model": _fixed(config.model),
+            "loss": _fixed(config.loss),
             "optimizer": [optimizer.target_, optimizer.rule, rule.program(numbers_of(optimizer.arguments()))],
             "scheduler": [schedule.target_, schedule.arguments().get("cycle_momentum")] if schedule else None,
             "trainer": trainer | {"clipped": config.trainer.gradient_clip_val is not None},
@@ -57,11 +52,47 @@ def program(config: Config) -> str:
     )
 
 
-def _shape(points: Any) -> list[int]:
-    return [len(points), *_shape(points[0])] if isinstance(points, list) else []
-
-
 # --- how large -------------------------------------------------------------------------------------------------------
+
+
+class Size(NamedTuple):
+    """What a run is made of.
+
+    Attributes:
+        number: bytes of one.
+        parameters: numbers of the model.
+        outputs: numbers that its layers make of one row.
+        curves: numbers that its curves have at the end.
+        condensed: all its rows are kept as a few numbers.
+    """
+
+    number: int
+    parameters: int
+    outputs: int
+    curves: int
+    condensed: bool
+
+
+def size_of(config: Config) -> Size:
+    """How large a run is; its module is built on torch's meta device, where it has shapes and no numbers."""
+    inputs, outputs, _ = config.data.sizes()
+    try:
+        with torch.device("meta"):
+            model = build_model(config.model, inputs, outputs)
+        loss = build_loss(config.loss, config.model.loss)
+    except LabError:  # its run will tell
+        return Size(8, 0, 0, 0, False)
+    shapes = [p.shape for p in model.parameters()]
+    parameters, knobs = sum(shape.numel() for shape in shapes), config.trainer
+    curves = knobs.max_steps // knobs.log_every_n_steps + knobs.max_steps // knobs.val_every_n_steps + 2
+    for part in (part.arguments() for part in config.callbacks.values() if part):
+        kind = import_class(part.pop("_target_"), "callbacks", object)
+        if isinstance(kind, type) and issubclass(kind, Watcher):
+            watcher = kind(**part)
+            curves += watcher.curves_of(parameters) * (knobs.max_steps // watcher.every_n_steps + 2)
+    condensed = model.linear and loss.least_squares and config.data.batch_size == "full"
+    number = 4 if config.model.dtype == "float32" else 8
+    return Size(number, parameters, sum(shape[-1] for shape in shapes), curves, condensed)
 
 
 def most_members(config: Config, memory: int) -> int:
@@ -72,60 +103,24 @@ def most_members(config: Config, memory: int) -> int:
 
 def memory_of(config: Config) -> int:
     """Bytes that one member takes while its stack is trained, roughly: state, its best, data, curves."""
-    size = _bytes(config)
-    inputs, outputs, rows = _sizes(config)
-    drawn = int(1.5 * rows * (inputs + outputs)) * 4  # of its own, unless it shares its seed with others
-    seen = 0 if _condensed(config) else drawn // 4 * size
-    return 8 * _parameters(config) * size + drawn + 2 * seen + 3 * 8 * _points(config) + 4096
+    size, (inputs, outputs, rows) = size_of(config), config.data.sizes()
+    drawn = int(1.5 * rows * (inputs + outputs))  # of its own, unless it shares its seed with others
+    seen = 0 if size.condensed else 2 * drawn * size.number
+    return 8 * size.parameters * size.number + 4 * drawn + seen + 3 * 8 * size.curves + 4096
 
 
 def disk_of(config: Config) -> int:
     """Bytes that a run directory takes, roughly: checkpoints with their state, curves, the config."""
-    checkpoints = 2 * (9000 + 3 * _parameters(config) * _bytes(config))
+    size = size_of(config)
+    checkpoints = 2 * (9000 + 3 * size.parameters * size.number)
     twice = any(part and part.runs != "best" for part in config.logger.values())  # for TensorBoard as well
-    return checkpoints + (90 if twice else 30) * _points(config) + 30_000
-
-
-def _points(config: Config) -> int:
-    knobs = config.trainer
-    return knobs.max_steps // knobs.log_every_n_steps + knobs.max_steps // knobs.val_every_n_steps + 2
-
-
-def _bytes(config: Config) -> int:
-    return 4 if config.model.dtype == "float32" else 8
-
-
-def _condensed(config: Config) -> bool:
-    return config.model.target_ == "src.models.Linear" and config.data.batch_size == "full"
-
-
-def _sizes(config: Config) -> tuple[int, int, int]:
-    """Inputs, outputs and training rows; of a table guessed from the size of its file."""
-    data = config.data.arguments()
-    if isinstance(config.data, Points):
-        shapes = _shape(config.data.x), _shape(config.data.y)
-        return (*(shape[1] if len(shape) > 1 else 1 for shape in shapes), shapes[0][0])  # type: ignore[return-value]
-    if isinstance(config.data, Table):
-        columns = len(config.data.features or range(10))
-        numbers = os.path.getsize(config.data.path) // 8 if os.path.isfile(config.data.path) else 0
-        return columns, 1, max(1, numbers // (columns + 1))
-    if isinstance(config.data, Noise):
-        return 2, 1, config.data.rows
-    return data.get("inputs", 1), data.get("outputs", 1), data.get("rows", 500)
-
-
-def _parameters(config: Config) -> int:
-    inputs, outputs, _ = _sizes(config)
-    hidden = config.model.arguments().get("hidden")
-    return (inputs + 1) * outputs if hidden is None else (inputs + 1) * hidden + (hidden + 1) * outputs
+    return checkpoints + (90 if twice else 30) * size.curves + 30_000
 
 
 def _touched(config: Config) -> int:
     """Bytes that one member's step reads and writes."""
-    inputs, outputs, rows = _sizes(config)
-    hidden = config.model.arguments().get("hidden", 0)
-    state = 5 * _parameters(config)
-    if _condensed(config):
-        return _bytes(config) * (state + (inputs + 1) * (inputs + 1 + 2 * outputs))
+    size, (inputs, outputs, rows) = size_of(config), config.data.sizes()
+    if size.condensed:
+        return size.number * (5 * size.parameters + (inputs + 1) * (inputs + 1 + 2 * outputs))
     batch = rows if config.data.batch_size == "full" else int(config.data.batch_size)
-    return _bytes(config) * (state + batch * (inputs + 4 * hidden + 3 * outputs))
+    return size.number * (5 * size.parameters + batch * (inputs + outputs + 2 * size.outputs))

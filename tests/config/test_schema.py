@@ -19,12 +19,15 @@ from src.errors import LabError
 
 NEEDED = {
     "data=table": ("data.path=houses.csv", "data.target=price"),
+    "data=custom": ("data._target_=mypackage.Spiral",),
+    "loss=custom": ("loss._target_=mypackage.MyLoss",),
+    "loss=value": ("model=surface",),
     "model=custom": ("model._target_=mypackage.Net",),
     "data=noise": ("model=surface",),
 }
 CHOICES = sorted(
     f"{group}={path.stem}"
-    for group in ("data", "model", "optimizer", "scheduler", "trainer")
+    for group in ("data", "loss", "model", "optimizer", "scheduler", "trainer")
     for path in (CONF / group).glob("*.yaml")
 )
 TYPED = [choice for choice in CHOICES if choice.startswith(("data", "model", "trainer"))]
@@ -118,8 +121,9 @@ def test_every_key_must_be_there(choice: str) -> None:
 
 @pytest.mark.parametrize("choice", TYPED)
 def test_a_key_that_is_not_there_is_told_with_the_nearest(choice: str) -> None:
-    if choice == "model=custom":
-        assert checked(put(plain(choice), ("model", "hiden"), 3)).model.arguments()["hiden"] == 3
+    if choice in ("data=custom", "model=custom"):
+        section = choice.partition("=")[0]
+        assert getattr(checked(put(plain(choice), (section, "hiden"), 3)), section).arguments()["hiden"] == 3
         return
     section = choice.partition("=")[0]
     known = max(_composed(choice)[section], key=len)
@@ -162,7 +166,7 @@ REFUSED = [
     (["data=line"], "data.noise", -0.5, "data.noise=-0.5: must be greater than or equal to 0"),
     (["data=line"], "data.low", 1.0, "data.low=1 must be below data.high=1"),
     (["data=line"], "data.spacing", "evenly", "data.spacing=evenly: must be 'even', 'uniform' or 'normal'"),
-    (["data=line"], "data._target_", "src.data.Lines", "must be src.data.Line, Features, Points, Random, Teacher"),
+    (["data=line"], "data._target_", "src.data.line.Lines", "own; did you mean src.data.line.Line?"),
     (["data=features"], "data.rows", 10, "data.rows=10 must be more than data.inputs=10"),
     (["data=features"], "data.weights", [1.0, 2.0], "data.weights has 2 numbers for data.inputs=10"),
     (["data=features"], "data.condition_number", 0.5, "must be greater than or equal to 1"),
@@ -249,7 +253,22 @@ def test_a_surface_and_its_noise_go_together(words: list[str], sentence: str) ->
         check(compose(["logger=none", *words]))
     assert str(told.value) == sentence
     both = check(compose(["logger=none", "model=surface"]))
-    assert (both.data.target_, both.model.loss) == ("src.data.Noise", "value")
+    assert (both.data.target_, both.model.loss) == ("src.data.noise.Noise", "value")
+
+
+def test_a_surfaces_value_is_no_other_models_loss() -> None:
+    for words in (["loss=value"], ["model=surface", "loss=squares"]):
+        with pytest.raises(
+            LabError, match=r"^loss=value belongs to model=surface, and to no other model: leave loss= out$"
+        ):
+            check(compose(["logger=none", *words]))
+
+
+@pytest.mark.parametrize(("loss", "model"), [("squares", "mean"), ("sum_of_squares", "sum")])
+def test_a_choice_of_loss_is_the_same_as_the_key_of_the_model(loss: str, model: str) -> None:
+    by_group, by_key = (check(compose(["logger=none", word])) for word in (f"loss={loss}", f"model.loss={model}"))
+    assert by_group.model.loss == by_key.model.loss == model
+    assert by_group.fingerprint() == by_key.fingerprint()
 
 
 def test_several_mistakes_are_told_at_once() -> None:
@@ -361,7 +380,7 @@ def others(path: Path_, value: Any) -> list[Any]:
 FIXED = {
     *(("data", "_target_"), ("model", "_target_"), ("optimizer", "_partial_"), ("scheduler", "_partial_")),
     *(("model=custom", "gradient"), ("trainer", "devices"), ("trainer", "strategy"), ("scheduler=none", "scheduler")),
-    *(("model=surface", "loss"), ("data=noise", "noise"), ("data=noise", "batch_size")),
+    *(("model=surface", "loss"), ("loss=value", "_target_"), ("data=noise", "noise"), ("data=noise", "batch_size")),
 }
 
 
@@ -386,11 +405,19 @@ def test_the_fingerprint_changes_with_every_number_that_decides(choice: str) -> 
 
 
 def test_the_fingerprint_tells_options_apart() -> None:
-    same = {"trainer=cpu", "trainer=gpu", "scheduler=none", "optimizer=sgd", "data=line", "model=linear"}
+    same = {
+        "trainer=cpu",
+        "trainer=gpu",
+        "scheduler=none",
+        "optimizer=sgd",
+        "data=line",
+        "model=linear",
+        "loss=squares",
+    }
     prints = {choice: checked(plain(choice)).fingerprint() for choice in CHOICES}
     assert {choice for choice, one in prints.items() if one == prints["trainer=default"]} == same | {"trainer=default"}
-    assert prints["data=noise"] == prints["model=surface"]  # neither is without the other
-    assert len(set(prints.values())) == len(CHOICES) - len(same) - 1
+    assert prints["data=noise"] == prints["loss=value"] == prints["model=surface"]  # none is without the other
+    assert len(set(prints.values())) == len(CHOICES) - len(same) - 2
 
 
 def test_the_fingerprint_leaves_out_where_things_are_logged() -> None:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,25 +10,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from src.data import Features, Line, Noise, Random, Teacher
+from src.data.features import Features
+from src.data.line import Line
+from src.data.noise import Noise
+from src.data.random import Random
+from src.data.teacher import Teacher
 from src.engine.device_data import DeviceData
-from src.models import Linear, SquaredError, TwoLayer
+from src.losses.squared_error import SquaredError
 from src.models.activations import ACTIVATIONS
+from src.models.linear import Linear
+from src.models.two_layer import TwoLayer
 from src.seeds import stream
+from tests.kinds import changed, data_of, model_of
 
 NONE = {"val": 0, "test": 0}
-NOISY_LINE = Line(
-    seed=42, rows=100, **NONE, slope=2.0, intercept=1.0, noise=2.0, low=0.0, high=10.0, spacing="even"
+NOISY_LINE = data_of(
+    Line, seed=42, rows=100, **NONE, slope=2.0, intercept=1.0, noise=2.0, low=0.0, high=10.0, spacing="even"
 )  # FACTS
-UNIFORM = replace(NOISY_LINE, spacing="uniform")
-FEATURES = Features(seed=0, rows=50, **NONE, inputs=4, condition_number=100.0, weights=None, intercept=1.0, noise=0.1)
-RANDOM = Random(seed=0, rows=50, **NONE, inputs=3, outputs=2)
-TEACHER = Teacher(seed=0, rows=50, **NONE, inputs=3, hidden=5, outputs=2, activation="tanh", noise=0.1)
-NOISE = Noise(seed=0, rows=50, **NONE, noise=0.5)
+UNIFORM = changed(NOISY_LINE, spacing="uniform")
+FEATURES = data_of(
+    Features, seed=0, rows=50, **NONE, inputs=4, condition_number=100.0, weights=None, intercept=1.0, noise=0.1
+)
+RANDOM = data_of(Random, seed=0, rows=50, **NONE, inputs=3, outputs=2)
+TEACHER = data_of(Teacher, seed=0, rows=50, **NONE, inputs=3, hidden=5, outputs=2, activation="tanh", noise=0.1)
+NOISE = data_of(Noise, seed=0, rows=50, **NONE, noise=0.5)
 KINDS = {
     "even": NOISY_LINE,
     "uniform": UNIFORM,
-    "normal": replace(NOISY_LINE, spacing="normal"),
+    "normal": changed(NOISY_LINE, spacing="normal"),
     "features": FEATURES,
     "random": RANDOM,
     "teacher": TEACHER,
@@ -51,7 +59,7 @@ def numpy(tensor):
 
 def drawn(kind, **changes):
     """The problem of this kind with some of its arguments changed."""
-    return replace(kind, **changes).problem()
+    return changed(kind, **changes).problem()
 
 
 def same_rows(one, other):
@@ -123,7 +131,7 @@ def test_a_line_without_noise_lies_on_its_truth(spacing):
     ],
 )
 def test_the_hessian_has_the_condition_number_asked_for(rows, inputs, condition_number, tolerance, bias):
-    asked = replace(FEATURES, rows=rows, inputs=inputs, condition_number=condition_number)
+    asked = changed(FEATURES, rows=rows, inputs=inputs, condition_number=condition_number)
     eigenvalues = np.linalg.eigvalsh(hessian(numpy(drawn(asked).train.inputs), bias))
     assert eigenvalues[-1] / eigenvalues[0] == pytest.approx(condition_number, rel=tolerance)
     assert eigenvalues[-1] == pytest.approx(2, rel=tolerance)  # variance 1 along the longest axis
@@ -166,7 +174,7 @@ def test_drawn_true_weights_are_neither_inputs_nor_the_start_of_a_model(seed):
     truth = drawn(FEATURES, seed=seed).truth["weight"].float()
     assert not torch.isclose(truth, normal(seed, 4, 1)).all()
     assert not torch.isclose(truth, normal(seed, 50, 4)[:1].T).all()
-    assert not torch.isclose(truth, Linear(4, 1, seed=seed, start="normal").weight[0]).all()
+    assert not torch.isclose(truth, model_of(Linear, 4, 1, seed=seed, start="normal").weight[0]).all()
 
 
 def test_the_noise_of_features_is_standard_normal_times_its_size():
@@ -200,7 +208,7 @@ def test_every_activation_has_its_formula_here():
 
 @pytest.mark.parametrize("activation", ACTIVATIONS_IN_NUMPY)
 def test_the_teacher_is_a_two_layer_network(activation):
-    teacher = replace(TEACHER, activation=activation, noise=0.0, val=7)
+    teacher = changed(TEACHER, activation=activation, noise=0.0, val=7)
     net = {name: numpy(value) for name, value in teacher.network().items()}
     for rows in (drawn(teacher).train, drawn(teacher).val):
         hidden = ACTIVATIONS_IN_NUMPY[activation](numpy(rows.inputs) @ net["weight1"] + net["bias1"])
@@ -208,7 +216,7 @@ def test_the_teacher_is_a_two_layer_network(activation):
 
 
 def test_the_teachers_weights_have_the_variances_of_its_docstring():
-    net = replace(TEACHER, inputs=400, hidden=100, outputs=400).network()
+    net = changed(TEACHER, inputs=400, hidden=100, outputs=400).network()
     shapes = {name: tuple(value.shape) for name, value in net.items()}
     assert shapes == {"weight1": (400, 100), "bias1": (100,), "weight2": (100, 400)}
     # six standard errors of a deviation: 1 / √(2 n) of it
@@ -227,8 +235,8 @@ def test_the_teachers_noise_is_standard_normal_times_its_size():
 @given(seed=seeds)
 @settings(max_examples=25, deadline=None)
 def test_a_teacher_is_not_the_start_of_its_student(seed):
-    teacher = replace(TEACHER, seed=seed).network()
-    student = TwoLayer(3, 2, hidden=5, seed=seed, start="normal")
+    teacher = changed(TEACHER, seed=seed).network()
+    student = model_of(TwoLayer, 3, 2, hidden=5, seed=seed, start="normal")
     for name, value in teacher.items():
         start = student.get_parameter(name).detach()[0]
         correlation = torch.corrcoef(torch.stack([value.flatten(), start.flatten()]))[0, 1]
@@ -239,7 +247,7 @@ def test_a_teacher_is_not_the_start_of_its_student(seed):
 @settings(max_examples=25, deadline=None)
 def test_the_layers_of_a_teacher_are_drawn_apart(seed):
     # of one shape and one scale, so that equal draws would be equal weights
-    net = replace(TEACHER, seed=seed, inputs=4, hidden=4, outputs=4).network()
+    net = changed(TEACHER, seed=seed, inputs=4, hidden=4, outputs=4).network()
     first, bias, second = net["weight1"][0], net["bias1"], net["weight2"][0]
     assert not any(torch.isclose(*pair).all() for pair in ((first, bias), (first, second), (bias, second)))
 
@@ -263,7 +271,7 @@ def test_training_rows_do_not_depend_on_the_numbers_of_the_others(kind, seed, va
     among = drawn(kind, seed=seed, val=val, test=test)
     assert same_rows(alone.train, among.train)
     for share, part in ((val, among.val), (test, among.test)):
-        expected = share if isinstance(share, int) else round(share * kind.rows)
+        expected = share if isinstance(share, int) else round(share * kind.section.rows)
         assert expected == (0 if part is None else len(part))
 
 
@@ -337,8 +345,8 @@ def test_no_two_streams_coincide(seed):
 @settings(max_examples=25, deadline=None)
 def test_the_first_input_is_not_the_first_weight(seed):
     pairs = [
-        (replace(RANDOM, seed=seed), Linear(3, 2, seed=seed, start="normal")),
-        (replace(UNIFORM, seed=seed, low=0.0, high=1.0), Linear(1, 1, seed=seed, start="uniform")),
+        (changed(RANDOM, seed=seed), model_of(Linear, 3, 2, seed=seed, start="normal")),
+        (changed(UNIFORM, seed=seed, low=0.0, high=1.0), model_of(Linear, 1, 1, seed=seed, start="uniform")),
     ]
     for data, model in pairs:
         assert data.problem().train.inputs[0, 0] != model.weight[0, 0, 0]

@@ -5,7 +5,6 @@ import io
 import math
 import sys
 from collections import Counter
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -17,9 +16,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 
-from src.data import Diabetes, Points, Table
-from src.data.listed import numbers, read
+from src.data.diabetes import Diabetes
+from src.data.points import Points
+from src.data.table import Table, numbers, read
 from src.errors import LabError
+from tests.kinds import changed, data_of
 
 ALL: dict[str, Any] = {"seed": 0, "train": None, "val": 0, "test": 0}
 HOUSES = pl.DataFrame(
@@ -38,7 +39,7 @@ def row_numbers(*parts):
 
 
 def points(x, y, **shares):
-    return Points(**{**ALL, **shares}, x=x, y=y)
+    return data_of(Points, **{**ALL, **shares}, x=x, y=y)
 
 
 def numbered(total, **shares):
@@ -47,7 +48,7 @@ def numbered(total, **shares):
 
 
 def diabetes(features=None, standardize=True, **shares):
-    return Diabetes(**{**ALL, **shares}, features=features, standardize=standardize)
+    return data_of(Diabetes, **{**ALL, **shares}, features=features, standardize=standardize)
 
 
 def split(total, **shares):
@@ -71,7 +72,7 @@ def write(tmp_path):
 
 
 def table(path, target="price", features=None, standardize=False, **shares):
-    return Table(**{**ALL, **shares}, path=path, target=target, features=features, standardize=standardize)
+    return data_of(Table, **{**ALL, **shares}, path=path, target=target, features=features, standardize=standardize)
 
 
 def refusal(listed):
@@ -585,7 +586,7 @@ def test_numbers_are_taken_from_the_columns_asked_for_only(write):
 def test_a_table_of_other_rows_keeps_the_same_parts(write):
     # which row goes where is a function of the seed and of how many rows there are
     first = table(write(HOUSES_TEXT), val=2, test=1)
-    other = replace(first, path=write(HOUSES.with_columns(pl.col("size") * 2).write_csv(), "other.csv"))
+    other = changed(first, path=write(HOUSES.with_columns(pl.col("size") * 2).write_csv(), "other.csv"))
     for one, two in zip(*((p.train, p.val, p.test) for p in (first.problem(), other.problem())), strict=True):
         assert torch.equal(one.targets, two.targets)
         assert torch.equal(2 * one.inputs[:, 0], two.inputs[:, 0])

@@ -6,8 +6,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from src.data import Problem, Rows, Scaling
-from src.data.problem import check_batch_size, count, names
+from src.data.problem import Problem, Rows, Scaling, check_batch_size, count, names
 from src.errors import LabError
 
 EPSILON = np.finfo(float).eps

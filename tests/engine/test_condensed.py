@@ -25,7 +25,7 @@ def test_a_few_numbers_have_the_loss_and_gradient_of_all_rows(
     y = torch.randn(rows, outputs, generator=generator, dtype=torch.float64)
     theta = torch.randn(1, inputs + bias, outputs, generator=generator, dtype=torch.float64)
     squares = (x @ theta[0, :inputs] + (theta[0, inputs:] if bias else 0) - y).square()
-    loss = SquaredError(reduction)  # type: ignore[arg-type]
+    loss = SquaredError(reduction)
     few = Condensed.of(Rows(x, y), bias, loss, torch.float64)
     residual = few.offset + few.factor @ theta
     assert few.factor.shape == (1, inputs + bias, inputs + bias)

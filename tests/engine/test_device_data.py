@@ -7,18 +7,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data import Points, Problem, Rows
+from src.data.points import Points
+from src.data.problem import Problem, Rows
 from src.engine import device_data as module
 from src.engine.device_data import Batch, DeviceData
 from src.errors import LabError
-from src.models import SquaredError
+from src.losses.squared_error import SquaredError
 from src.run.build import _data
+from tests.kinds import data_of
 from tests.run.runs import members as specs
 
 CPU = torch.device("cpu")
 NUMBERS = [float(n) for n in range(20)]
-PROBLEM = Points(seed=0, train=12, val=5, test=3, x=NUMBERS, y=[0.1 * n for n in NUMBERS]).problem()
-WITHOUT_VALIDATION = Points(seed=0, train=None, val=0, test=0, x=NUMBERS, y=NUMBERS).problem()
+PROBLEM = data_of(Points, seed=0, train=12, val=5, test=3, x=NUMBERS, y=[0.1 * n for n in NUMBERS]).problem()
+WITHOUT_VALIDATION = data_of(Points, seed=0, train=None, val=0, test=0, x=NUMBERS, y=NUMBERS).problem()
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -281,7 +283,7 @@ def test_processes_take_their_shards():
 def configured(root, size) -> DeviceData:
     """As a run of this batch size has it."""
     (spec,) = specs(root, [], [[f"data.batch_size={size}"]])
-    return _data(spec.config, [PROBLEM], [0], [0], CPU)
+    return _data(spec.config, SquaredError(), [PROBLEM], [0], [0], CPU)
 
 
 @pytest.mark.parametrize(("batch_size", "rows", "full"), [("full", 12, True), (12, 12, True), (5, 5, False)])

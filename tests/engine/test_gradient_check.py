@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from src.data import Rows
+from src.data.problem import Rows
 from src.engine.gradient_check import TOLERANCE, check_gradients
 from src.errors import LabError
+from src.losses.loss import Loss
 from src.losses.squared_error import SquaredError
-from src.models import Linear, TwoLayer
+from src.models.linear import Linear
+from src.models.two_layer import TwoLayer
 from src.run_directory import Result
+from tests.kinds import model_of
 
 Train = Callable[..., Result]
 
@@ -28,8 +31,8 @@ def rows(inputs: int = 3, outputs: int = 2) -> Rows:
 @pytest.mark.parametrize("hidden", [4, 40])
 def test_right_ones_pass(reduction: str, activation: str, hidden: int) -> None:
     """With 4 hidden units every one of the 26 coordinates; with 40 of 242 a hundred, and 20 directions."""
-    model = TwoLayer(3, 2, hidden=hidden, activation=activation)
-    found = check_gradients(model, SquaredError(reduction), rows(), seed=0)  # type: ignore[arg-type]
+    model = model_of(TwoLayer, 3, 2, hidden=hidden, activation=activation)
+    found = check_gradients(model, SquaredError(reduction), rows(), seed=0)
     assert 0 < found.largest <= TOLERANCE
     assert found.by_hand
     assert found.compared + found.kinks == 2 * (26 if hidden == 4 else 120)
@@ -37,7 +40,7 @@ def test_right_ones_pass(reduction: str, activation: str, hidden: int) -> None:
 
 def test_at_a_kink_there_is_no_derivative() -> None:
     """Started at 0, every hidden unit of a ReLU network is right at its kink; with weights behind it, it shows."""
-    model = TwoLayer(3, 2, hidden=4, start="zeros", values={"weight2": 1.0, "bias2": 0.5})
+    model = model_of(TwoLayer, 3, 2, hidden=4, start="zeros", values={"weight2": 1.0, "bias2": 0.5})
     found = check_gradients(model, SquaredError(), rows(), seed=0)
     assert found.kinks >= 3 * 4
     assert "at kinks" in found.sentence()
@@ -48,7 +51,7 @@ class Wrong(Linear):
 
     share = 0.5
 
-    def by_hand(self, inputs: Tensor, targets: Tensor, loss: SquaredError, rows: int | None = None):
+    def by_hand(self, inputs: Tensor, targets: Tensor, loss: Loss, rows: int | None = None):
         losses, (weight, bias) = super().by_hand(inputs, targets, loss, rows)
         weight = weight.clone()
         weight[0, 2, 1] *= self.share
@@ -57,7 +60,7 @@ class Wrong(Linear):
 
 @pytest.mark.parametrize("share", [0.5, 1 - 1e-5])
 def test_a_wrong_one_by_hand_is_named(share: float) -> None:
-    model = Wrong(3, 2)
+    model = model_of(Wrong, 3, 2)
     model.share = share
     with pytest.raises(LabError, match=r"the derivative by weight\[2, 1\] is by hand .*, by autograd"):
         check_gradients(model, SquaredError(), rows(), seed=0)
@@ -161,6 +164,6 @@ def test_matrices_without_a_member_axis(train: Train) -> None:
 def test_a_point_where_the_gradient_vanishes() -> None:
     """At the exact answer there is only rounding to compare."""
     data = rows(1, 1)
-    exact = Linear(1, 1, values={"weight": 2.0, "bias": 1.0}, dtype=torch.float64)
+    exact = model_of(Linear, 1, 1, values={"weight": 2.0, "bias": 1.0}, dtype=torch.float64)
     found = check_gradients(exact, SquaredError(), Rows(data.inputs, 2 * data.inputs + 1), seed=0)
     assert found.largest <= TOLERANCE

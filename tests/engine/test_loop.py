@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
 import src.engine
 from src.data.blocks import Spans
@@ -25,6 +25,7 @@ from src.engine.outcome import Outcome
 from src.engine.stepper import Leaf, State, Stepper
 from src.engine.watchers import LearningRate, Watcher
 from src.errors import LabError
+from src.models.model import Model
 
 NAN = math.nan
 
@@ -55,7 +56,7 @@ class Scripted(Stepper):
         self.names, self.size, self.train_loss, self.val_loss = list(names), len(names), train, val
         self.fails_at, self._waits, self.full_batch = fails_at, waits, full_batch
         self.told: list[tuple[int, str, float]] = [] if told is None else told
-        self.module = nn.Identity()
+        self.module = Model()
         parts = ["train"] if val is None else ["train", "val"]
         self.data = cast(Any, SimpleNamespace(parts=parts, full_batch=full_batch, device=torch.device("cpu")))
         self.taken = torch.zeros(self.size, dtype=torch.long)

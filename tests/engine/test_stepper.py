@@ -101,7 +101,7 @@ def ready(root: Path, shared: Sequence[str], jobs: Sequence[Sequence[str]]) -> l
 def torchs(root: Path, words: Sequence[str]) -> TorchStepper:
     """A run of its own, at its start."""
     (one,) = ready(root, words, [[]])
-    stepper = build.build_torch_stepper(one.config, one.problem, one.model)
+    stepper = build.build_torch_stepper(one)
     stepper.train()
     return stepper
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from src.models import SquaredError
+from src.losses.squared_error import SquaredError
 from tests.models.drawn import Case, cases
 
 Way = Callable[[Case, int | None], tuple[Tensor, Sequence[Tensor]]]
@@ -55,6 +55,6 @@ def test_a_loss_is_the_mean_or_the_sum_over_rows_and_outputs(reduction: str, exp
     predictions = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[1.0, 1.0], [0.0, 0.0]]])
     targets = torch.tensor([[[1.0, 0.0], [0.5, 2.5]], [[0.0, 0.0], [0.0, 0.0]]])
     loss = SquaredError("sum" if reduction == "sum" else "mean")
-    assert loss.value(predictions, targets).tolist() == loss.by_hand(predictions, targets)[0].tolist() == expected
+    assert loss.value(predictions, targets).tolist() == loss.derivative(predictions, targets)[0].tolist() == expected
     theirs = [float(F.mse_loss(p, y, reduction=reduction)) for p, y in zip(predictions, targets, strict=True)]
     assert theirs == expected

@@ -7,9 +7,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from src.models import Linear, SquaredError, TwoLayer
+from src.losses.squared_error import SquaredError
 from src.models.activations import ACTIVATIONS
+from src.models.linear import Linear
 from src.models.stack import stack
+from src.models.two_layer import TwoLayer
+from tests.kinds import model_of
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ def cases(draw: st.DrawFn, most_members: int = 3) -> Case:
     activation = draw(st.sampled_from([None, *ACTIVATIONS]))
     keys: dict[str, Any] = {"bias": bias, "start": "normal", "dtype": torch.float64}
     models = [
-        Linear(inputs, outputs, seed=seed + p, **keys)
+        model_of(Linear, inputs, outputs, seed=seed + p, **keys)
         if activation is None
-        else TwoLayer(inputs, outputs, hidden=hidden, activation=activation, seed=seed + p, **keys)
+        else model_of(TwoLayer, inputs, outputs, hidden=hidden, activation=activation, seed=seed + p, **keys)
         for p in range(members)
     ]
     generator = torch.Generator().manual_seed(seed)

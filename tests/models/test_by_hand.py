@@ -6,8 +6,11 @@ from hypothesis import assume, given, settings
 from torch import Tensor
 from torch.nn import functional as F
 
-from src.models import Linear, SquaredError, TwoLayer
+from src.losses.squared_error import SquaredError
 from src.models.activations import ACTIVATIONS
+from src.models.linear import Linear
+from src.models.two_layer import TwoLayer
+from tests.kinds import model_of
 from tests.models.drawn import Case, cases
 
 H = 1e-5  # of a central difference, whose error is of the order of H^2 + 1e-16 / H
@@ -86,7 +89,7 @@ def test_slopes_are_those_of_autograd_at_zero_and_far_out_too(name: str) -> None
 
 def test_the_smallest_backpropagation_is_what_paper_and_pencil_give() -> None:
     # x = 2, y = 1; relu(2 * 3 - 1) = 5; 5 * 0.5 + 0.25 = 2.75; e = 1.75: loss e^2, and by the chain rule
-    model = TwoLayer(1, 1, hidden=1, values={"weight1": 3.0, "bias1": -1.0, "weight2": 0.5, "bias2": 0.25})
+    model = model_of(TwoLayer, 1, 1, hidden=1, values={"weight1": 3.0, "bias1": -1.0, "weight2": 0.5, "bias2": 0.25})
     x, y = torch.tensor([[[2.0]]]), torch.tensor([[[1.0]]])
     losses, gradients = model.by_hand(x, y, SquaredError())
     assert losses.tolist() == [1.75**2]

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from src.config.models import CustomModel
 from src.errors import LabError
-from src.models import Custom
+from src.models.custom import Custom
 from src.run.build import build_model, build_problem
 from src.run_directory import Result
 from tests.models import own
@@ -22,7 +23,11 @@ DATA = ["data=features", "data.rows=30", "data.inputs=3", "trainer.max_steps=13"
 
 
 def custom(kind: Any, seed: int = 0, dtype: torch.dtype = torch.float32, **keys: Any) -> Custom:
-    return Custom(kind, 3, 1, seed, dtype, keys)
+    section = CustomModel(
+        target_=f"{kind.__module__}.{kind.__name__}", seed=seed, loss="mean", gradient="autograd",
+        dtype="float64" if dtype == torch.float64 else "float32", **keys,
+    )  # fmt: skip
+    return Custom(kind, section, 3, 1)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "textbook_rmsprop"])
@@ -66,8 +71,8 @@ def test_its_start_is_a_function_of_the_seed_and_leaves_torchs_generator_alone(k
 
 def test_trying_it_out_leaves_nothing_in_its_running_statistics() -> None:
     module = custom(own.Lazy).module
-    assert module.norm.num_batches_tracked == 0  # type: ignore[union-attr]
-    assert torch.equal(module.norm.running_var, torch.ones(1))  # type: ignore[union-attr,arg-type]
+    assert module.norm.num_batches_tracked == 0
+    assert torch.equal(module.norm.running_var, torch.ones(1))
     assert all(part.training for part in module.modules())
 
 

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from src.config.compose import compose
 from src.config.schema import check
 from src.errors import LabError
-from src.models import Linear, TwoLayer
+from src.models.linear import Linear
+from src.models.two_layer import TwoLayer
 from src.run.build import build_model, build_problem
+from tests.kinds import model_of
 
 
 def starts(model: nn.Module) -> dict[str, Tensor]:
@@ -19,17 +21,17 @@ def starts(model: nn.Module) -> dict[str, Tensor]:
 
 def wide(**keys: Any) -> dict[str, Tensor]:
     """A network whose layers have 4 and 400 inputs."""
-    return starts(TwoLayer(4, 50, hidden=400, **keys))
+    return starts(model_of(TwoLayer, 4, 50, hidden=400, **keys))
 
 
 def test_shapes_have_a_member_axis_in_front() -> None:
     shapes = {name: list(value.shape) for name, value in wide().items()}
     assert shapes == {"weight1": [1, 4, 400], "bias1": [1, 1, 400], "weight2": [1, 400, 50], "bias2": [1, 1, 50]}
-    assert {name: list(value.shape) for name, value in starts(Linear(3, 2)).items()} == {
+    assert {name: list(value.shape) for name, value in starts(model_of(Linear, 3, 2)).items()} == {
         "weight": [1, 3, 2],
         "bias": [1, 1, 2],
     }
-    assert list(starts(Linear(3, 2, bias=False))) == ["weight"]
+    assert list(starts(model_of(Linear, 3, 2, bias=False))) == ["weight"]
     assert list(wide(bias=False)) == ["weight1", "weight2"]
 
 
@@ -66,7 +68,7 @@ def test_scale_multiplies_a_draw(how: str) -> None:
 @pytest.mark.parametrize("how", ["torch", "uniform", "normal"])
 def test_every_parameter_has_a_stream_of_its_own(how: str) -> None:
     def square(**keys: Any) -> dict[str, Tensor]:
-        return starts(TwoLayer(3, 3, hidden=3, start=how, **keys))
+        return starts(model_of(TwoLayer, 3, 3, hidden=3, start=how, **keys))
 
     first, again, other = (square(seed=seed) for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -105,13 +107,13 @@ def test_no_parameter_shares_its_numbers_with_the_data() -> None:
     ],
 )
 def test_a_start_is_what_was_given_in_full_precision(given: Any, expected: list[list[float]]) -> None:
-    model = starts(Linear(3, 2, start="zeros", values={"weight": given, "bias": None}, dtype=torch.float64))
+    model = starts(model_of(Linear, 3, 2, start="zeros", values={"weight": given, "bias": None}, dtype=torch.float64))
     assert model["weight"].tolist() == [expected]
     assert model["bias"].tolist() == [[[0.0, 0.0]]]
 
 
 def test_a_bias_and_a_single_column_may_be_given_as_a_list() -> None:
-    model = starts(Linear(3, 1, values={"weight": [1, 2, 3], "bias": [4]}))
+    model = starts(model_of(Linear, 3, 1, values={"weight": [1, 2, 3], "bias": [4]}))
     assert model["weight"].tolist() == [[[1.0], [2.0], [3.0]]]
     assert model["bias"].tolist() == [[[4.0]]]
 
@@ -122,14 +124,14 @@ def test_a_bias_and_a_single_column_may_be_given_as_a_list() -> None:
 )
 def test_a_start_of_another_shape_is_refused(given: Any) -> None:
     with pytest.raises(LabError, match=r"model\.values\.weight=.*must be a number, or 6 numbers .*\[3, 2\]"):
-        Linear(3, 2, values={"weight": given})
+        model_of(Linear, 3, 2, values={"weight": given})
 
 
 def test_a_start_for_a_parameter_that_is_not_there_is_refused() -> None:
     with pytest.raises(LabError, match=r"model\.values\.bias: the linear model has weight"):
-        Linear(3, 2, bias=False, values={"bias": 1.0})
+        model_of(Linear, 3, 2, bias=False, values={"bias": 1.0})
     with pytest.raises(
         LabError, match=r"model\.values\.weight: the two-layer model has weight1, bias1, weight2, bias2"
     ):
-        TwoLayer(3, 2, values={"weight": 1.0})
-    Linear(3, 2, bias=False, values={"bias": None})  # what the YAML says of it when nothing is said
+        model_of(TwoLayer, 3, 2, values={"weight": 1.0})
+    model_of(Linear, 3, 2, bias=False, values={"bias": None})  # what the YAML says of it when nothing is said

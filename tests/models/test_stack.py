@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from src.models import Linear, SquaredError, TwoLayer
+from src.losses.squared_error import SquaredError
+from src.models.linear import Linear
 from src.models.stack import flatten, member, stack, without_member_axis
+from src.models.two_layer import TwoLayer
+from tests.kinds import model_of
 from tests.models.drawn import Case, cases
 
 
@@ -58,8 +61,8 @@ def _by_autograd(case: Case, model: Linear | TwoLayer) -> list[Tensor]:
 
 
 def test_a_stack_is_a_copy() -> None:
-    alone = Linear(2, 1, seed=3)
-    whole = stack([alone, Linear(2, 1, seed=4)])
+    alone = model_of(Linear, 2, 1, seed=3)
+    whole = stack([alone, model_of(Linear, 2, 1, seed=4)])
     before = alone.weight.detach().clone()
     with torch.no_grad():
         for parameter in whole.parameters():
@@ -90,7 +93,7 @@ def test_a_member_is_taken_out_of_a_parameter_with_or_without_its_axis() -> None
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_flat_parameter_is_seen_by_the_model(bias):
-    models = [TwoLayer(3, 2, hidden=4, seed=seed, bias=bias) for seed in (1, 2)]
+    models = [model_of(TwoLayer, 3, 2, hidden=4, seed=seed, bias=bias) for seed in (1, 2)]
     whole = stack(models)
     before = {name: value.detach().clone() for name, value in whole.named_parameters()}
     flat = flatten(whole)

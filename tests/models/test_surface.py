@@ -11,9 +11,10 @@ from src.config.surfaces import FUNCTIONS
 from src.data.problem import Rows
 from src.engine.gradient_check import check_gradients
 from src.errors import LabError
-from src.models import Surface, Value
-from src.models.build import build
+from src.losses.value import Value
 from src.models.stack import stack, without_member_axis
+from src.models.surface import Surface
+from tests.kinds import model_of
 
 each = pytest.mark.parametrize("name", FUNCTIONS)
 PLACES = [[0.3, -0.7], [1.5, 0.25], [-1.0, 2.0]]
@@ -21,7 +22,7 @@ PLACES = [[0.3, -0.7], [1.5, 0.25], [-1.0, 2.0]]
 
 def members(name: str) -> Any:
     """Three in a stack, at different places."""
-    return stack([Surface(2, 1, function=name, point=place, dtype=torch.float64) for place in PLACES])
+    return stack([model_of(Surface, 2, 1, function=name, point=place, dtype=torch.float64) for place in PLACES])
 
 
 def noise(rows: int) -> Tensor:
@@ -72,23 +73,22 @@ def test_shards_add_up_to_the_batch() -> None:
 
 
 def test_it_starts_where_the_function_says_or_where_it_is_told() -> None:
-    section = {"_target_": "src.models.Surface", "seed": 3, "dtype": "float64", "loss": "value", "gradient": "autograd"}
-    own = build({**section, "function": "rosenbrock", "point": None}, 2, 1)
-    told = build({**section, "function": "rosenbrock", "point": [3, -4.5]}, 2, 1)
+    own = model_of(Surface, 2, 1, function="rosenbrock", dtype=torch.float64)
+    told = model_of(Surface, 2, 1, function="rosenbrock", point=[3, -4.5], dtype=torch.float64)
     assert own.get_parameter("point").tolist() == [[[-1.2, 1.0]]]
     assert told.get_parameter("point").tolist() == [[[3.0, -4.5]]]
 
 
 def test_it_works_as_a_matrix_for_optimizers_that_take_only_those() -> None:
-    alone = Surface(2, 1, function="beale", dtype=torch.float64)
-    bare = without_member_axis(Surface(2, 1, function="beale", dtype=torch.float64))
+    alone = model_of(Surface, 2, 1, function="beale", dtype=torch.float64)
+    bare = without_member_axis(model_of(Surface, 2, 1, function="beale", dtype=torch.float64))
     assert bare.get_parameter("point").shape == (1, 2)
     assert torch.equal(alone(noise(4)[:1]), bare(noise(4)[:1]))
 
 
 @each
 def test_the_gradient_check_passes(name: str) -> None:
-    model = Surface(2, 1, function=name)
+    model = model_of(Surface, 2, 1, function=name)
     found = check_gradients(model, Value(), Rows(noise(3)[0], torch.zeros(3, 1)), seed=0)
     assert found.by_hand
     assert found.compared == 4  # both coordinates at both points
@@ -112,4 +112,6 @@ class Unlike(Surface):
 @pytest.mark.parametrize(("kind", "told"), [(Wrong, "by autograd"), (Unlike, "by autograd")])
 def test_the_gradient_check_finds_a_wrong_one(kind: type[Surface], told: str) -> None:
     with pytest.raises(LabError, match=rf"the derivative by point\[0, \d\] is .*{told}"):
-        check_gradients(kind(2, 1, function="himmelblau"), Value(), Rows(noise(3)[0], torch.zeros(3, 1)), seed=0)
+        check_gradients(
+            model_of(kind, 2, 1, function="himmelblau"), Value(), Rows(noise(3)[0], torch.zeros(3, 1)), seed=0
+        )

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from src.config.schema import Config, check
-from src.data import Problem
+from src.data.problem import Problem
 from src.engine import checkpoint
 from src.run.build import build_model, build_problem
 from src.run_directory import Result, read_rows

@@ -5,12 +5,13 @@ from typing import Any, cast
 
 import torch
 
-from src.data import Points
+from src.data.points import Points
 from src.run.module import LabDataModule
+from tests.kinds import data_of
 
 CPU = torch.device("cpu")
 NUMBERS = [float(n) for n in range(20)]
-PROBLEM = Points(seed=0, train=12, val=5, test=3, x=NUMBERS, y=[0.1 * n for n in NUMBERS]).problem()
+PROBLEM = data_of(Points, seed=0, train=12, val=5, test=3, x=NUMBERS, y=[0.1 * n for n in NUMBERS]).problem()
 
 
 def attached(cuts=(), **knobs):

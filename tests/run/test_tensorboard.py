@@ -24,7 +24,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from src.config.compose import compose
 from src.config.schema import check
 from src.run import tensorboard as events
-from src.run.build import build_model, build_problem
+from src.run.build import build_loss, build_model, build_problem
 from src.run.callbacks.boards import TOGETHER
 from src.run.exact import answer
 from src.run.tensorboard import Board, Clock, Curve, event_file, hyperparameters_yaml, write_events
@@ -98,7 +98,7 @@ def as_curves(members: list[dict[str, dict[int, float]]]) -> list[Curve]:
 def theory(words: list[str]) -> dict[str, dict[int, float]]:
     config = check(compose([*words, "logger=none"]))
     problem = build_problem(config)
-    known = answer(config, problem, build_model(config, problem), None)
+    known = answer(config, problem, build_model(config, problem), build_loss(config))
     assert known is not None
     return {f"theory/{name}": dict(line) for name, line in lines(known, config.trainer.max_steps).items()}
 

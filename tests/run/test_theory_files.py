@@ -10,11 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.data import Line, Scaling
-from src.data.problem import Problem, Rows
+from src.data.line import Line
+from src.data.problem import Problem, Rows, Scaling
 from src.engine.checkpoint import model_of, read
 from src.run.theory_files import MOST_ROWS, Drawn, add_histograms, moments, write_fit
 from src.run_directory import Result
+from tests.kinds import data_of
 
 Train = Callable[..., Result]
 LINE = ["experiment=noisy_line", "model.dtype=float64"]
@@ -141,7 +142,7 @@ def test_a_table_is_in_its_own_units(tmp_path: Path) -> None:
 
 
 def test_the_true_line_is_known_of_data_that_a_line_made() -> None:
-    line = Line(seed=0, rows=20, val=0, test=0, slope=3.0, intercept=1.0, noise=0.1, low=0.0, high=2.0, spacing="even")
+    line = data_of(Line, rows=20, val=0, test=0, slope=3.0, intercept=1.0, noise=0.1, low=0.0, high=2.0, spacing="even")
     drawn = Drawn.of(line.problem(), lambda x: 2 * x)
     assert drawn.true is not None
     (x, true), (_, fitted) = (np.array(one) for one in (drawn.true, drawn.fitted))

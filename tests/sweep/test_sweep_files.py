@@ -68,7 +68,7 @@ def test_every_batch_size_sees_20_epochs(tmp_path: Path) -> None:
     sizes = {}
     for job in jobs("batch_sizes"):
         config = composer.job([f"{key}={value}" for key, value in job.items()]).config
-        rows, batch = config.data.rows, config.data.batch_size  # type: ignore[union-attr]
+        (_, _, rows), batch = config.data.sizes(), config.data.batch_size
         of_epoch = -(-rows // (rows if batch == "full" else batch))
         assert (rows, config.trainer.max_steps) == (1000, 20 * of_epoch)
         assert config.trainer.val_every_n_steps == of_epoch

@@ -3,10 +3,12 @@
 import torch
 from hypothesis import strategies as st
 
-from src.data import Features, Rows
+from src.data.features import Features
+from src.data.problem import Rows
+from tests.kinds import data_of
 
 designs = st.builds(
-    lambda seed, inputs, condition: Features(
+    lambda seed, inputs, condition: data_of(Features,
         seed=seed, rows=40, val=0, test=0, inputs=inputs, condition_number=condition, weights=None, intercept=0.5,
         noise=0.3,
     ).problem().train,

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from src.data import Line
+from src.data.line import Line
 from src.optim.build import with_defaults
 from src.optim.rules import rule_of
 from src.theory import decay_of, fixed_point, solve
+from tests.kinds import data_of
 
 
 @pytest.mark.parametrize(
@@ -14,8 +15,8 @@ from src.theory import decay_of, fixed_point, solve
 )
 def test_adamw_comes_to_rest_there(decay: float, inside: bool) -> None:
     """With a learning rate that vanishes; a constant one keeps it moving around the point."""
-    line = Line(
-        seed=42, rows=100, val=0, test=0, slope=2, intercept=1, noise=2, low=0, high=10, spacing="even"
+    line = data_of(
+        Line, seed=42, rows=100, val=0, test=0, slope=2, intercept=1, noise=2, low=0, high=10, spacing="even"
     ).problem()
     exact = solve(line.train)
     x = line.train.inputs.double()
@@ -35,7 +36,7 @@ def test_adamw_comes_to_rest_there(decay: float, inside: bool) -> None:
 
 def test_the_step_and_the_decay_cancel_there() -> None:
     generator = torch.Generator().manual_seed(1)
-    from src.data import Rows
+    from src.data.problem import Rows
 
     data = Rows(torch.randn(50, 6, generator=generator), torch.randn(50, 2, generator=generator))
     exact = solve(data)

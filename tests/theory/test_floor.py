@@ -3,13 +3,24 @@
 import numpy as np
 import pytest
 
-from src.data import Features, Rows
+from src.data.features import Features
+from src.data.problem import Rows
 from src.theory import noise_floor, solve
+from tests.kinds import data_of
 
 
 def rows(count: int, outputs: int = 1) -> Rows:
-    drawn = Features(
-        seed=3, rows=count, val=0, test=0, inputs=3, condition_number=5, weights=None, intercept=0.5, noise=0.7
+    drawn = data_of(
+        Features,
+        seed=3,
+        rows=count,
+        val=0,
+        test=0,
+        inputs=3,
+        condition_number=5,
+        weights=None,
+        intercept=0.5,
+        noise=0.7,
     )
     train = drawn.problem().train
     more = np.random.default_rng(0).normal(size=(count, outputs - 1)).astype("float32")

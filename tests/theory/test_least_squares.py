@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data import Rows
+from src.data.problem import Rows
 from src.theory import Exact, Method, Path, solve
 from tests.theory import nist
 from tests.theory.designs import designs

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data import Rows
+from src.data.problem import Rows
 from src.optim import TextbookMomentum
 from src.optim.build import with_defaults
 from src.optim.rules import RULES

@@ -1,0 +1,13 @@
+"""The section of `loss`; a class says itself which numbers it allows."""
+
+from pydantic import Field
+
+from src.config.section import ClassPath, Open
+
+SQUARES, VALUE = "src.losses.squared_error.SquaredError", "src.losses.value.Value"
+
+
+class Loss(Open):
+    """What is made small: a class and its numbers."""
+
+    target_: ClassPath = Field(alias="_target_")

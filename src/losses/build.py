@@ -1,0 +1,67 @@
+"""A loss from the `loss` section of a config: this project's, or one of the user's own."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from src.config.classes import built, import_class
+from src.config.losses import Loss as Section
+from src.errors import LabError, one_line
+from src.losses.loss import Loss
+
+
+class Custom(Loss):
+    """A function of predictions and targets `[B, O]` that gives one number: of a run by itself."""
+
+    per_member = False
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], name: str, reduction: str) -> None:
+        super().__init__(reduction)
+        self.function, self.name = function, name
+
+    def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
+        """Losses `[1]`."""
+        try:
+            made: Any = self.function(predictions[0], targets[0])
+            return made.reshape(1)
+        except Exception as error:  # a user's class can raise anything
+            raise LabError(f"{self.name} gives no number of {list(targets[0].shape)} ({one_line(error)})") from None
+
+
+def is_per_member(section: Section) -> bool:
+    """Whether it is written for many members, and can be trained in a stack.
+
+    Raises:
+        LabError: it cannot be imported.
+    """
+    kind = import_class(section.target_, "loss._target_", object)
+    return isinstance(kind, type) and issubclass(kind, Loss) and kind.per_member
+
+
+def build(section: Section, reduction: str) -> Loss:
+    """The loss. A class is called with its keys, and `reduction` where it takes it; a function is a loss with them.
+
+    Args:
+        section: of the config.
+        reduction: `model.loss`.
+
+    Raises:
+        LabError: it cannot be imported or built, or knows no sum.
+    """
+    kind, keys, name = (
+        import_class(section.target_, "loss._target_", object),
+        section.model_extra or {},
+        section.target_,
+    )
+    made = (
+        built(kind, f"loss._target_={name}", keys, {"reduction": reduction})
+        if isinstance(kind, type)
+        else partial(kind, **keys)
+    )
+    if getattr(made, "reduction", "mean") != reduction:
+        raise LabError(
+            f"model.loss={reduction}: {name} has no argument reduction, so it is what it is: say model.loss=mean"
+        )
+    return made if isinstance(made, Loss) else Custom(made, f"loss._target_={name}", reduction)

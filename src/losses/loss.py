@@ -1,0 +1,71 @@
+"""What every loss is, and says of itself."""
+
+import torch
+from torch import Tensor
+
+
+class Loss:
+    """What is made small, of every member by itself: predictions and targets are `[P, B, O]`, losses `[P]`.
+
+    A loss of one's own that is written so has `each`, and can be trained in a stack; autograd derives it where it has
+    no `derivative`.
+
+    Args:
+        reduction: "mean" or "sum" over rows and outputs (`model.loss`); "value" of a surface.
+
+    Attributes:
+        least_squares: a linear model with it is least squares: steps on all rows may be condensed, and theory holds.
+        per_member: it is written so; one that is not serves one member.
+    """
+
+    least_squares = False
+    per_member = True
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self.reduction = reduction
+
+    def each(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """What is averaged or added up: `[P, B, O]`, or one number a row, `[P, B]`."""
+        raise NotImplementedError
+
+    def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
+        """Losses `[P]`.
+
+        With `rows` given, B is this process's shard of a batch of that many rows, and shards' losses and gradients add
+        up to the whole batch's, however uneven the shards are.
+        """
+        each = self.each(predictions, targets)
+        total = each.flatten(1).sum(1)
+        return total if self.reduction == "sum" else total / numbers(each, rows)
+
+    def derivative(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> tuple[Tensor, Tensor]:
+        """Losses `[P]` and their derivatives `[P, B, O]` by the predictions; here by autograd."""
+        with torch.enable_grad():
+            leaf = predictions.detach().requires_grad_()
+            losses = self.value(leaf, targets, rows)
+            (slopes,) = torch.autograd.grad(losses.sum(), leaf)
+        return losses.detach(), slopes
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether its derivative is written by hand."""
+        return type(self).derivative is not Loss.derivative
+
+    def difference(self, above: Tensor, below: Tensor, targets: Tensor) -> tuple[float, float]:
+        """The loss at one of two predictions `[1, B, O]` less that at the other, and what rounding does to it."""
+        value, slopes = self.derivative(above, targets)
+        rounding = (torch.maximum(above.abs(), below.abs()) * slopes).norm() + value.abs()
+        return float(value - self.value(below, targets)), float(torch.finfo(above.dtype).eps * rounding)
+
+    def unit(self, target_scale: Tensor) -> float:
+        """What a loss of descent is multiplied by to be in the units of a table whose targets were divided by `[O]`."""
+        return 1.0
+
+    def spread(self, targets: Tensor) -> Tensor:
+        """The loss `[1]` of predicting the mean of all targets `[N, O]`, to tell when a loss has diverged."""
+        return self.value(targets.mean(0).expand_as(targets)[None], targets[None])
+
+
+def numbers(each: Tensor, rows: int | None) -> int:
+    """How many numbers a mean over rows, and outputs if there are, is taken over; `rows` of the whole batch."""
+    return (each.shape[1] if rows is None else rows) * each.shape[2:].numel()
