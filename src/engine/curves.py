@@ -26,7 +26,11 @@ class Curves:
             for step, value in zip(steps, values[:, 0].detach().double().tolist(), strict=True):
                 self._listener(step, name, value)
         elif len(steps):
-            self._pieces.setdefault(name, []).append((list(steps), values.detach().double().cpu().clone()))
+            pieces = self._pieces.setdefault(name, [])
+            pieces.append((list(steps), values.detach().double().cpu().clone()))
+            # joined as digits of a binary counter carry: every value is copied log n times, and there are log n pieces
+            while len(pieces) > 1 and len(pieces[-1][0]) >= len(pieces[-2][0]):
+                pieces[-2:] = [_merged(pieces[-2:])]
 
     def select(self, keep: Sequence[int]) -> Curves:
         """Those of some members; of the pieces with a copy of their values."""

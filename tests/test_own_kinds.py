@@ -1,0 +1,259 @@
+"""A model, a loss and a kind of data of the user's own: one file each, trained alone, in sweeps, and reported."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from src.errors import LabError
+from src.report.__main__ import report
+from src.run_directory import Result
+from tests.optim.bare import parameters
+from tests.sweep.conftest import Multirun, multirun
+
+__all__ = ["multirun"]
+
+Train = Callable[..., Result]
+
+DATA = """
+import torch
+from src.data.problem import Problem, Rows
+
+class Slope:
+    def __init__(self, seed, turns, rows=40):
+        self.seed, self.turns, self.rows = seed, turns, rows
+
+    def problem(self):
+        generator = torch.Generator().manual_seed(self.seed)
+        x = torch.randn(self.rows + 10, 2, generator=generator)
+        y = torch.stack([self.turns * x[:, 0] - x[:, 1], x[:, 1]], 1)
+        return Problem(Rows(x[:-10], y[:-10]), Rows(x[-10:], y[-10:]), None, ["a", "b"], ["c", "d"])
+
+def slope(turns):
+    return Slope(0, turns).problem()
+
+def flat(turns):
+    rows = Rows(torch.ones(4), torch.ones(4, 1))
+    return Problem(rows, None, None, ["a"], ["b"])
+
+def nothing():
+    return 3
+"""
+LOSS = """
+from src.losses.loss import Loss
+
+class Absolute(Loss):
+    def each(self, predictions, targets):
+        return (predictions - targets).abs()
+
+class Worst(Loss):
+    def each(self, predictions, targets):
+        return (predictions - targets).abs().amax(2)
+
+def absolute(predictions, targets, times=1.0):
+    return times * (predictions - targets).abs().mean()
+
+def several(predictions, targets):
+    return predictions - targets
+"""
+MODEL = """
+import torch
+from torch import nn
+from src.models.model import Model
+
+class Net(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.layer = nn.Linear(inputs, outputs)
+
+    def forward(self, rows):
+        return self.layer(rows)
+
+class Factor(Model):
+    def __init__(self, section, inputs, outputs):
+        super().__init__()
+        self.factor = nn.Parameter(torch.full((1, 1, outputs), section.model_extra["first"], dtype=torch.float32))
+
+    def forward(self, inputs):
+        return inputs[..., :1] * self.factor
+
+    def by_hand(self, inputs, targets, loss, rows=None):
+        losses, slopes = loss.derivative(self(inputs), targets, rows)
+        return losses, ((slopes * inputs[..., :1]).sum(1, keepdim=True),)
+"""
+LINE = ["data.rows=30", "data.val=10", "trainer.max_steps=20", "trainer.val_every_n_steps=10"]
+OWN = "loss=custom", "loss._target_=mine.loss.Absolute"
+ALL = (
+    *("data=custom", "data._target_=mine.data.Slope", "+data.turns=2.0"),
+    *("model=custom", "model._target_=mine.model.Net", *OWN, "trainer.max_steps=20", "trainer.val_every_n_steps=10"),
+)
+
+
+@pytest.fixture(autouse=True)
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package `mine`, where a command starts."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name, text in {"__init__": "", "data": DATA, "loss": LOSS, "model": MODEL}.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mine"]:
+        del sys.modules[name]
+
+
+def bare(result: Result, loss: Callable[..., torch.Tensor], steps: int, lr: float) -> dict[str, torch.Tensor]:
+    """Descent over the run's rows by a loop of torch's own, from the run's start."""
+    from src.run.build import build_model, build_problem
+    from tests.optim.bare import batches, configured
+
+    config = configured(result)
+    problem = build_problem(config)
+    model = build_model(config, problem)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    for step in range(steps):
+        x, y = batches(config, problem, step)
+        optimizer.zero_grad()
+        loss(model(x), y).backward()
+        optimizer.step()
+    return {name: p.detach() for name, p in model.named_parameters()}
+
+
+def rows(directory: Path) -> list[dict[str, str]]:
+    with (directory / "results.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+# --- losses ---
+
+
+@pytest.mark.parametrize(
+    "words",
+    [OWN, ("loss=custom", "loss._target_=torch.nn.L1Loss"), ("loss=custom", "loss._target_=mine.loss.absolute")],
+)
+def test_a_loss_of_ones_own_is_descended(train: Train, words: tuple[str, ...]) -> None:
+    result = train("run", *LINE, *words, "optimizer.lr=0.1", "model.dtype=float64")
+    expected = bare(result, F.l1_loss, 20, 0.1)
+    for name, value in parameters(result).items():
+        torch.testing.assert_close(value, expected[name], rtol=0, atol=1e-14)
+
+
+def test_its_numbers_and_its_sum_are_its_arguments(train: Train) -> None:
+    result = train("run", *LINE, "loss=custom", "loss._target_=torch.nn.HuberLoss", "+loss.delta=0.3", "model.loss=sum")
+    expected = bare(result, lambda p, y: F.huber_loss(p, y, reduction="sum", delta=0.3), 20, 0.1)
+    for name, value in parameters(result).items():
+        torch.testing.assert_close(value, expected[name])
+
+
+def test_a_linear_model_with_another_loss_is_not_least_squares(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = train("run", *LINE, *OWN, "optimizer.lr=100")
+    told = {"exact answer": "only squared errors have one, and the loss is Absolute"}
+    assert result.exact == {"not_applicable": told}
+    assert not (result.directory / "theory.csv").exists()
+    assert "critical" not in capsys.readouterr().out
+    page = report([result.directory])[0]
+    assert "way over the loss" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", ["full", "7"])
+def test_a_loss_written_per_member_stacks(train: Train, multirun: Multirun, tmp_path: Path, size: str) -> None:
+    words = [*LINE, *OWN, "model.dtype=float64", f"data.batch_size={size}"]
+    assert multirun("sweep", *words, "optimizer.lr=0.01,0.1") == 0
+    for number, lr in enumerate(("0.01", "0.1")):
+        alone = train(f"alone{number}", *words, f"optimizer.lr={lr}")
+        member = json.loads((tmp_path / "sweep" / str(number) / "result.json").read_text())
+        assert member["stepper"]["name"] == "rules"
+        assert member["metrics"] == pytest.approx(alone.metrics, rel=1e-9)
+        assert member["exact"] == alone.exact
+
+
+def test_one_that_is_not_trains_run_by_run(
+    multirun: Multirun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*LINE, "loss=custom", "loss._target_=torch.nn.L1Loss"]
+    assert multirun("sweep", *words, "optimizer.lr=0.01,0.1") == 0
+    told = "2 runs train one by one: torch.nn.L1Loss is a loss of your own that is not written per member"
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert [row["status"] for row in rows(tmp_path / "sweep")] == ["completed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("loss._target_=mine.loss.Absolut",), r"loss\._target_=mine\.loss\.Absolut cannot be imported"),
+        (("loss._target_=mine.loss.Absolute", "+loss.delta=1"), r"mine\.loss\.Absolute cannot be built: .*'delta'"),
+        (("loss._target_=mine.loss.several",), r"loss\._target_=mine\.loss\.several gives no number"),
+        (
+            ("loss._target_=mine.loss.absolute", "model.loss=sum"),
+            r"model\.loss=sum: mine\.loss\.absolute has no argument",
+        ),
+        (("loss._target_=mine.loss.Absolute", "model.gradient=by_hand"), r"by_hand: mine\.loss\.Absolute has no deriv"),
+    ],
+)
+def test_what_cannot_be_a_loss_is_refused(train: Train, words: tuple[str, ...], told: str) -> None:
+    with pytest.raises(LabError, match=told):
+        train("run", *LINE, "loss=custom", *words)
+
+
+def test_its_gradient_is_checked_by_differences(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    train("run", *LINE, *OWN, "check_gradients=true")
+    assert "gradients by hand, by autograd and by central differences differ by" in capsys.readouterr().out
+
+
+# --- data and models ---
+
+
+def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:
+    result = train(
+        "run", "data=custom", "data._target_=mine.data.Slope", "+data.turns=2.0", "optimizer=adam", "optimizer.lr=0.1"
+    )
+    assert (result.features, result.targets) == (["a", "b"], ["c", "d"])
+    assert torch.tensor(result.exact["weight"]) == pytest.approx(torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), abs=1e-5)
+    by_function = train(
+        "other", "data=custom", "data._target_=mine.data.slope", "+data.turns=2.0", "optimizer=adam", "optimizer.lr=0.1"
+    )
+    assert by_function.metrics == result.metrics
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("data._target_=mine.data.Slope",), r"data\._target_=mine\.data\.Slope cannot be built: .*'turns'"),
+        (("data._target_=mine.data.nothing",), r"mine\.data\.nothing gives int; it must give a src\.data\.problem"),
+        (
+            ("data._target_=mine.data.flat", "+data.turns=1"),
+            r"has train inputs \[4\] and targets \[4, 1\]; .* \[rows, 1\]",
+        ),
+    ],
+)
+def test_what_cannot_be_data_is_refused(train: Train, words: tuple[str, ...], told: str) -> None:
+    with pytest.raises(LabError, match=told):
+        train("run", "data=custom", *words)
+
+
+def test_all_three_together_train_sweep_and_report(train: Train, multirun: Multirun, tmp_path: Path) -> None:
+    alone = train("alone", *ALL, "optimizer.lr=0.1")
+    assert multirun("sweep", *ALL, "optimizer.lr=0.1,0.01", "seed=0,1") == 0
+    member: dict[str, Any] = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
+    assert member["metrics"] == alone.metrics
+    assert len(rows(tmp_path / "sweep")) == 4
+    assert "Absolute" in report([tmp_path / "sweep"])[0].read_text(encoding="utf-8")
+
+
+def test_a_model_with_a_member_axis_and_a_gradient_by_hand_stacks(
+    train: Train, multirun: Multirun, tmp_path: Path
+) -> None:
+    words = [*LINE, "model=custom", "model._target_=mine.model.Factor", "+model.first=0.5", *OWN]
+    alone = train("alone", *words, "optimizer.lr=0.1")
+    assert multirun("sweep", *words, "optimizer.lr=0.1,0.01") == 0
+    member = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
+    assert member["stepper"]["name"] == "rules"
+    assert member["metrics"] == pytest.approx(alone.metrics, rel=1e-5)
