@@ -21,7 +21,7 @@ class Curves:
         self._pieces: dict[str, list[tuple[list[int], Tensor]]] = {}
 
     def record(self, name: str, steps: Sequence[int], values: Tensor) -> None:
-        """Add values `[T, P]`, at so many steps; at a step that is there already they take its place."""
+        """Add values `[T, P]`, at so many ascending steps; at a step that is there already they take its place."""
         if self._listener is not None:
             for step, value in zip(steps, values[:, 0].detach().double().tolist(), strict=True):
                 self._listener(step, name, value)
@@ -52,7 +52,7 @@ class Curves:
 def _merged(pieces: Sequence[tuple[list[int], Tensor]]) -> tuple[list[int], Tensor]:
     steps = [step for piece, _ in pieces for step in piece]
     values = torch.cat([values for _, values in pieces])
-    if all(a < b for a, b in itertools.pairwise(steps)):
+    if all(before[-1] < after[0] for (before, _), (after, _) in itertools.pairwise(pieces)):
         return steps, values
     rows = {step: row for row, step in enumerate(steps)}  # of two rows at one step the later
     order = sorted(rows)

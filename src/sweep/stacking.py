@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from src.config.classes import import_class
+from src.config.classes import built, import_class
 from src.config.schema import Config
 from src.config.section import Section
 from src.engine.watchers import Watcher
@@ -23,6 +23,7 @@ CACHE = 2**22
 """Bytes that a step should not touch more of: beyond, it waits for memory."""
 MOST = 4096
 """Members of a stack, at most."""
+WATCHERS = frozenset(Watcher.__subclasses__())
 
 
 def _fixed(section: Section) -> dict[str, Any]:
@@ -76,20 +77,20 @@ class Size(NamedTuple):
 def size_of(config: Config) -> Size:
     """How large a run is; its module is built on torch's meta device, where it has shapes and no numbers."""
     inputs, outputs, _ = config.data.sizes()
+    parts, knobs = [part for part in config.callbacks.values() if part], config.trainer
     try:
         with torch.device("meta"):
             model = build_model(config.model, inputs, outputs)
         loss = build_loss(config.loss, config.model.loss)
+        kinds = [(import_class(part.target_, "callbacks", object), numbers_of(part.arguments())) for part in parts]
+        watchers = [built(kind, "callbacks", keys, {}) for kind, keys in kinds if kind in WATCHERS]
     except LabError:  # its run will tell
         return Size(8, 0, 0, 0, False)
     shapes = [p.shape for p in model.parameters()]
-    parameters, knobs = sum(shape.numel() for shape in shapes), config.trainer
+    parameters = sum(shape.numel() for shape in shapes)
     curves = knobs.max_steps // knobs.log_every_n_steps + knobs.max_steps // knobs.val_every_n_steps + 2
-    for part in (part.arguments() for part in config.callbacks.values() if part):
-        kind = import_class(part.pop("_target_"), "callbacks", object)
-        if isinstance(kind, type) and issubclass(kind, Watcher):
-            watcher = kind(**part)
-            curves += watcher.curves_of(parameters) * (knobs.max_steps // watcher.every_n_steps + 2)
+    for watcher in watchers:
+        curves += watcher.curves_of(parameters) * (knobs.max_steps // watcher.every_n_steps + 2)
     condensed = model.linear and loss.least_squares and config.data.batch_size == "full"
     number = 4 if config.model.dtype == "float32" else 8
     return Size(number, parameters, sum(shape[-1] for shape in shapes), curves, condensed)

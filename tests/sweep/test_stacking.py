@@ -1,7 +1,8 @@
 import pytest
 
-from src.sweep.stacking import MOST, disk_of, memory_of, most_members, program
-from tests.run.runs import members
+from src.run.build import build_model, build_problem
+from src.sweep.stacking import MOST, disk_of, memory_of, most_members, program, size_of
+from tests.run.runs import members, stacked
 
 SAME = [
     ["optimizer.lr=0.3"],
@@ -29,6 +30,7 @@ OTHER = [
     ["callbacks=learning_rate"],
     ["logger=none"],
     ["data=features"],
+    ["loss=custom", "loss._target_=torch.nn.L1Loss"],
 ]
 
 
@@ -64,3 +66,40 @@ def test_stacks_are_as_large_as_memory_and_cache_allow(tmp_path):
     assert most_members(line.config, 1) == 2
     assert 2 <= most_members(network.config, 2**30) < MOST
     assert disk_of(network.config) > disk_of(line.config) > 10_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["model.bias=false"],
+        ["model=two_layer", "data=teacher"],
+        ["model=surface"],
+        ["data=points"],
+        ["model=custom", "model._target_=tests.models.own.Net"],
+    ],
+    ids=" ".join,
+)
+def test_a_model_is_as_large_as_the_one_that_is_built(tmp_path, words):
+    (spec,) = members(tmp_path, words, [[]])
+    built = build_model(spec.config, build_problem(spec.config))
+    assert size_of(spec.config).parameters == sum(p.numel() for p in built.parameters())
+
+
+def test_what_watchers_record_is_planned_for(tmp_path):
+    words = ["trainer.max_steps=60", "trainer.val_every_n_steps=10", "trainer.log_every_n_steps=3", "logger=none"]
+    words += ["callbacks=[parameters,gradient_norm]", "callbacks.parameters.every_n_steps=1"]
+    (result,) = stacked(tmp_path, words, [[]])
+    cells = (result.directory / "metrics.csv").read_text().splitlines()[1:]
+    recorded = sum(len([cell for cell in line.split(",")[1:] if cell]) for line in cells)
+    (spec,) = members(tmp_path / "planned", words, [[]])
+    assert recorded <= size_of(spec.config).curves <= recorded + 10
+    quiet, watched = members(
+        tmp_path / "long",
+        ["trainer.max_steps=100000"],
+        [[], ["callbacks=[parameters]", "callbacks.parameters.every_n_steps=1"]],
+    )
+    history = 2 * 100_000 * 8  # weight and bias, float64
+    assert memory_of(watched.config) > memory_of(quiet.config) + 2 * history
+    assert disk_of(watched.config) > disk_of(quiet.config) + history
+    assert most_members(watched.config, 2**30) < 250 < most_members(quiet.config, 2**30)
