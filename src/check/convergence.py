@@ -12,7 +12,7 @@ from src.check.candidate import CPU, Candidate
 from src.config import data as data_sections
 from src.config import models as model_sections
 from src.data.features import Features
-from src.data.problem import Problem
+from src.data.problem import Problem, Rows
 from src.engine.device_data import DeviceData
 from src.engine.torch_stepper import TorchStepper
 from src.losses.squared_error import SquaredError
@@ -121,7 +121,8 @@ def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: b
         return forward(inputs)
 
     model.forward = counted  # type: ignore[method-assign]
-    built, rows = candidate.build(list(model.parameters())), problem.data.train.to(CPU, torch.float64, 1)
+    built, train = candidate.build(list(model.parameters())), problem.data.train
+    rows = Rows(train.inputs.double()[None], train.targets.double()[None])
     data = DeviceData([problem.data], [0], [order], problem.batch_size, SquaredError(), torch.float64, CPU)
     stepper = TorchStepper(model, built, SquaredError(), data, create_graph=candidate.create_graph)
 

@@ -20,13 +20,6 @@ class Rows:
     def __len__(self) -> int:
         return self.inputs.shape[-2]
 
-    def to(self, device: torch.device, dtype: torch.dtype, members: int) -> "Rows":
-        """The same rows `[P, N, I]` and `[P, N, O]`; rows that all members share are seen by each, not copied."""
-        inputs, targets = (t.to(device, dtype) for t in (self.inputs, self.targets))
-        if inputs.dim() == 3:
-            return Rows(inputs, targets)
-        return Rows(inputs.expand(members, -1, -1), targets.expand(members, -1, -1))
-
 
 @dataclass(frozen=True)
 class Scaling:
@@ -43,14 +36,8 @@ class Scaling:
     @classmethod
     def identity(cls, inputs: int, outputs: int) -> "Scaling":
         """Units as they are."""
-        zeros, ones = torch.zeros, torch.ones
-        double = torch.float64
-        return cls(
-            zeros(inputs, dtype=double),
-            ones(inputs, dtype=double),
-            zeros(outputs, dtype=double),
-            ones(outputs, dtype=double),
-        )
+        zeros, ones = torch.zeros(max(inputs, outputs)).double(), torch.ones(max(inputs, outputs)).double()
+        return cls(zeros[:inputs], ones[:inputs], zeros[:outputs], ones[:outputs])
 
     @classmethod
     def of(cls, inputs: Tensor, targets: Tensor) -> "Scaling":

@@ -8,7 +8,7 @@ from src.report.reading import Sweep, filled
 from src.report.run_files import Run
 from src.sweep.call import EVERYTHING
 
-PROBLEM = ("data", "model", "trainer", "scheduler")
+PROBLEM = ("data", "loss", "model", "trainer", "scheduler")
 """Sections that decide what is learned, and for how long."""
 INDIFFERENT = ("accelerator", "devices", "strategy", "threads", "log_every_n_steps", "block_size", "profiler")
 """Keys of the trainer that decide no number."""

@@ -149,23 +149,6 @@ def test_a_problem_describes_its_columns_and_units():
     assert described == {"features": ["a", "b"], "targets": ["y"], "scaling": scaling.state()}
 
 
-@pytest.mark.parametrize("members", [1, 3])
-def test_rows_get_a_member_axis_without_being_copied(members):
-    rows = Rows(torch.arange(6.0).view(3, 2), torch.arange(3.0).view(3, 1))
-    stacked = rows.to(torch.device("cpu"), torch.float32, members)
-    assert (stacked.inputs.shape, stacked.targets.shape) == ((members, 3, 2), (members, 3, 1))
-    assert stacked.inputs.data_ptr() == rows.inputs.data_ptr()
-    assert all(torch.equal(member, rows.inputs) for member in stacked.inputs)
-    assert len(stacked) == len(rows) == 3
-
-
-def test_rows_of_each_member_keep_their_axis():
-    rows = Rows(torch.randn(2, 3, 4), torch.randn(2, 3, 1))
-    double = rows.to(torch.device("cpu"), torch.float64, 2)
-    assert torch.equal(double.inputs, rows.inputs.double())
-    assert torch.equal(double.targets, rows.targets.double())
-
-
 @pytest.mark.parametrize(
     ("share", "total", "rows"), [(0, 10, 0), (7, 10, 7), (0.0, 10, 0), (0.25, 10, 2), (0.26, 10, 3), (0.5, 500, 250)]
 )
