@@ -13,8 +13,11 @@ from torch.nn import functional as F
 
 from src.errors import LabError
 from src.report.__main__ import report
+from src.run.build import build_model, build_problem
 from src.run_directory import Result
-from tests.optim.bare import parameters
+from src.sweep.stacking import most_members, size_of
+from tests.optim.bare import batches, configured, parameters
+from tests.run.runs import members
 from tests.sweep.conftest import Multirun, multirun
 
 __all__ = ["multirun"]
@@ -110,9 +113,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def bare(result: Result, loss: Callable[..., torch.Tensor], steps: int, lr: float) -> dict[str, torch.Tensor]:
     """Descent over the run's rows by a loop of torch's own, from the run's start."""
-    from src.run.build import build_model, build_problem
-    from tests.optim.bare import batches, configured
-
     config = configured(result)
     problem = build_problem(config)
     model = build_model(config, problem)
@@ -209,6 +209,13 @@ def test_its_gradient_is_checked_by_differences(train: Train, capsys: pytest.Cap
 
 
 # --- data and models ---
+
+
+def test_a_stack_over_data_of_ones_own_is_planned_with_their_size(tmp_path: Path) -> None:
+    own = ["data=custom", "data._target_=mine.data.Slope", "+data.turns=2.0", "+data.rows=100000"]
+    (spec,) = members(tmp_path, own, [[]])
+    assert size_of(spec.config)[1:4] == (2, 2, 100_000)
+    assert most_members(spec.config, 2**30) < 2**30 / (100_000 * 4 * 4)
 
 
 def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:

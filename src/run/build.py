@@ -279,21 +279,16 @@ def build_rule_stepper(members: Sequence[Member]) -> RuleStepper:
         update = StackedRule(flat, optimizer.target_, given, schedule, rule)
     except ValueError as error:
         raise LabError(one_line(error)) from None
-    problems, which = list[Problem](), list[int]()
-    numbers: dict[int, int] = {}
-    for one in members:
-        number = numbers.setdefault(id(one.problem), len(problems))
-        if number == len(problems):
-            problems.append(one.problem)
-        which.append(number)
+    distinct = {id(one.problem): one.problem for one in members}
+    index = {key: number for number, key in enumerate(distinct)}
+    which = [index[id(one.problem)] for one in members]
     loss = members[0].loss
     bias = model.bias is not None if model.linear and loss.least_squares else None
-    data = _data(config, loss, problems, which, [c.data.shuffle_seed for c in configs], device, condense=bias)
-    limits = [c.trainer.gradient_clip_val for c in configs]
-    clip = None
-    if limits[0] is not None:
-        clip = torch.tensor([math.inf if one is None else one for one in limits], dtype=torch.float64)
-        clip = clip.to(device, flat.dtype)
+    data = _data(
+        config, loss, list(distinct.values()), which, [c.data.shuffle_seed for c in configs], device, condense=bias
+    )
+    limits = [c.trainer.gradient_clip_val for c in configs]  # all have one, or none has
+    clip = None if limits[0] is None else torch.tensor(limits, dtype=torch.float64).to(device, flat.dtype)
     treatment = Treatment(knobs.zero_grad_every_n_steps, clip, knobs.gradient_clip_algorithm == "norm")
     return RuleStepper(size, model, flat, update, loss, data, treatment)
 

@@ -5,13 +5,16 @@ of data and models call free, and all seeds.
 """
 
 import json
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 
 from src.config.classes import built, import_class
+from src.config.data import CustomData
 from src.config.schema import Config
 from src.config.section import Section
+from src.data.build import build as build_data
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.losses.build import build as build_loss
@@ -61,39 +64,50 @@ class Size(NamedTuple):
 
     Attributes:
         number: bytes of one.
+        inputs, outputs, rows: of the training data.
         parameters: numbers of the model.
-        outputs: numbers that its layers make of one row.
+        made: numbers that its layers make of one row.
         curves: numbers that its curves have at the end.
         condensed: all its rows are kept as a few numbers.
     """
 
     number: int
-    parameters: int
-    outputs: int
-    curves: int
-    condensed: bool
+    inputs: int = 1
+    outputs: int = 1
+    rows: int = 1
+    parameters: int = 0
+    made: int = 0
+    curves: int = 0
+    condensed: bool = False
 
 
 def size_of(config: Config) -> Size:
     """How large a run is; its module is built on torch's meta device, where it has shapes and no numbers."""
-    inputs, outputs, _ = config.data.sizes()
     parts, knobs = [part for part in config.callbacks.values() if part], config.trainer
+    number = 4 if config.model.dtype == "float32" else 8
     try:
+        sizes = _custom(config.data.model_dump_json(by_alias=True)) if not config.data.kind else config.data.sizes()
         with torch.device("meta"):
-            model = build_model(config.model, inputs, outputs)
+            model = build_model(config.model, *sizes[:2])
         loss = build_loss(config.loss, config.model.loss)
         kinds = [(import_class(part.target_, "callbacks", object), numbers_of(part.arguments())) for part in parts]
         watchers = [built(kind, "callbacks", keys, {}) for kind, keys in kinds if kind in WATCHERS]
     except LabError:  # its run will tell
-        return Size(8, 0, 0, 0, False)
+        return Size(number)
     shapes = [p.shape for p in model.parameters()]
     parameters = sum(shape.numel() for shape in shapes)
     curves = knobs.max_steps // knobs.log_every_n_steps + knobs.max_steps // knobs.val_every_n_steps + 2
     for watcher in watchers:
         curves += watcher.curves_of(parameters) * (knobs.max_steps // watcher.every_n_steps + 2)
     condensed = model.linear and loss.least_squares and config.data.batch_size == "full"
-    number = 4 if config.model.dtype == "float32" else 8
-    return Size(number, parameters, sum(shape[-1] for shape in shapes), curves, condensed)
+    return Size(number, *sizes, parameters, sum(shape[-1:].numel() for shape in shapes), curves, condensed)
+
+
+@lru_cache(maxsize=16)
+def _custom(section: str) -> tuple[int, int, int]:
+    """Inputs, outputs and training rows of data of the user's own, which only they know."""
+    problem = build_data(CustomData.model_validate_json(section))
+    return problem.inputs, problem.outputs, len(problem.train)
 
 
 def most_members(config: Config, memory: int) -> int:
@@ -104,8 +118,8 @@ def most_members(config: Config, memory: int) -> int:
 
 def memory_of(config: Config) -> int:
     """Bytes that one member takes while its stack is trained, roughly: state, its best, data, curves."""
-    size, (inputs, outputs, rows) = size_of(config), config.data.sizes()
-    drawn = int(1.5 * rows * (inputs + outputs))  # of its own, unless it shares its seed with others
+    size = size_of(config)
+    drawn = int(1.5 * size.rows * (size.inputs + size.outputs))  # of its own, unless it shares its seed with others
     seen = 0 if size.condensed else 2 * drawn * size.number
     return 8 * size.parameters * size.number + 4 * drawn + seen + 3 * 8 * size.curves + 4096
 
@@ -120,8 +134,8 @@ def disk_of(config: Config) -> int:
 
 def _touched(config: Config) -> int:
     """Bytes that one member's step reads and writes."""
-    size, (inputs, outputs, rows) = size_of(config), config.data.sizes()
+    size = size_of(config)
     if size.condensed:
-        return size.number * (5 * size.parameters + (inputs + 1) * (inputs + 1 + 2 * outputs))
-    batch = rows if config.data.batch_size == "full" else int(config.data.batch_size)
-    return size.number * (5 * size.parameters + batch * (inputs + outputs + 2 * size.outputs))
+        return size.number * (5 * size.parameters + (size.inputs + 1) * (size.inputs + 1 + 2 * size.outputs))
+    batch = size.rows if config.data.batch_size == "full" else int(config.data.batch_size)
+    return size.number * (5 * size.parameters + batch * (size.inputs + size.outputs + 2 * size.made))

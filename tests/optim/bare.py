@@ -129,5 +129,7 @@ def _clip(config: Config, model: nn.Module) -> float:
 @torch.no_grad()
 def _validation(model: nn.Module, config: Config, problem: Problem) -> float:
     assert problem.val is not None
-    rows = problem.val.to(torch.device("cpu"), getattr(torch, config.model.dtype), 1)
-    return float(F.mse_loss(model(rows.inputs), rows.targets, reduction=config.model.loss))
+    inputs, targets = (
+        t.to(getattr(torch, config.model.dtype))[None] for t in (problem.val.inputs, problem.val.targets)
+    )
+    return float(F.mse_loss(model(inputs), targets, reduction=config.model.loss))
