@@ -369,7 +369,7 @@ def _racer(path, job, x, y):
 
 def test_race(tmp_path):
     """Over x² + (y² - 1)²/2 along x = 0: away from the saddle, below 0.45, from y² > 1 - sqrt(0.9) on, y > 0.2265."""
-    config = "model:\n  _target_: src.models.Surface\n  function: saddle\n"
+    config = "model:\n  _target_: src.models.surface.Surface\n  function: saddle\n"
     jobs = [
         {"words": {"optimizer": name, "optimizer.lr": "0.1"}, "losses": [loss], "config": config}
         for name, loss in (("adam", 0.1), ("sgd", 0.5))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from src.config.compose import CONF
-from src.data.listed import read
+from src.data.table import read
 from src.engine.checkpoint import read_member
 from src.engine.loop import Loop
 from src.errors import LabError
@@ -253,7 +253,7 @@ def test_what_fails_is_kept_and_tried_again_when_asked(
         return read(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("src.data.listed.read", away)
+        patch.setattr("src.data.table.read", away)
         assert multirun("sweep", *words) == 1
     told = capfd.readouterr().err
     assert told.startswith("error: 2 of 4 runs failed: ")
