@@ -153,8 +153,8 @@ class Noise(Drawn):
     @model_validator(mode="after")
     def _several(self) -> "Noise":
         if self.noise and self.rows == 1:
-            told = "rows of noise average to 0, so one row has none: say data.rows=1000 data.batch_size=1"
-            raise ValueError(f"data.noise={self.noise:g}: {told}")
+            message = "rows of noise average to 0, so one row has none: say data.rows=1000 data.batch_size=1"
+            raise ValueError(f"data.noise={self.noise:g}: {message}")
         return self
 
     def sizes(self) -> tuple[int, int, int]:
@@ -175,14 +175,14 @@ class Listed(Data):
             raise ValueError(f"data.train={self.train:g} leaves no rows for training (null takes the rest)")
         shares = {"train": self.train, "val": self.val, "test": self.test}
         fractions = {name: share for name, share in shares.items() if isinstance(share, float)}
-        told = " + ".join(f"data.{name}={share:g}" for name, share in fractions.items())
+        sums = " + ".join(f"data.{name}={share:g}" for name, share in fractions.items())
         total = sum(fractions.values())
         if self.train is None and total >= 1:
-            raise ValueError(f"{told} leaves no rows for training: the fractions must add up to less than 1")
+            raise ValueError(f"{sums} leaves no rows for training: the fractions must add up to less than 1")
         if len(fractions) == 3 and not math.isclose(total, 1, abs_tol=1e-9):
-            raise ValueError(f"{told} is {total:g}: the fractions must add up to 1 (data.train=null takes the rest)")
+            raise ValueError(f"{sums} is {total:g}: the fractions must add up to 1 (data.train=null takes the rest)")
         if total > 1 + 1e-9:
-            raise ValueError(f"{told} is {total:g}: the fractions must not add up to more than 1")
+            raise ValueError(f"{sums} is {total:g}: the fractions must not add up to more than 1")
         return self
 
 
@@ -202,8 +202,10 @@ class Points(Listed):
             flat = [n for row in rows for n in (row if isinstance(row, list) else [row])] if widths else []
             numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in flat)
             if len(widths) != 1 or 0 in widths or not numbers:
-                told = f"data.{name}={shown(rows)}: must be a list of numbers, or a list of equally long lists of them"
-                raise ValueError(told)
+                message = (
+                    f"data.{name}={shown(rows)}: must be a list of numbers, or a list of equally long lists of them"
+                )
+                raise ValueError(message)
         if len(self.x) != len(self.y):
             raise ValueError(f"data.x has {len(self.x)} points and data.y has {len(self.y)}")
         if self.batch_size != "full" and self.batch_size > len(self.x):

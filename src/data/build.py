@@ -32,6 +32,8 @@ def build(section: Data) -> Problem:
         rows = getattr(problem, part)
         shapes = [] if rows is None else [list(rows.inputs.shape), list(rows.targets.shape)]
         if rows is not None and shapes != [[*shapes[0][:1], size] for size in sizes]:
-            told = f"{shapes[0]} and targets {shapes[1]}; for its features and targets they must be [rows, {sizes[0]}]"
-            raise LabError(f"{name} has {part} inputs {told} and [rows, {sizes[1]}]")
+            wanted = (
+                f"{shapes[0]} and targets {shapes[1]}; for its features and targets they must be [rows, {sizes[0]}]"
+            )
+            raise LabError(f"{name} has {part} inputs {wanted} and [rows, {sizes[1]}]")
     return problem

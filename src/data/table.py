@@ -127,8 +127,8 @@ def numbers(frame: pl.DataFrame, columns: Sequence[str], name: str) -> Tensor:
     """
     for column in columns:
         if column not in frame.columns:
-            known = ", ".join(frame.columns)
-            raise LabError(f"{name} has no column {column}{nearest(column, frame.columns)} (columns: {known})")
+            columns = ", ".join(frame.columns)
+            raise LabError(f"{name} has no column {column}{nearest(column, frame.columns)} (columns: {columns})")
     return torch.stack([_numbers(frame[column], name) for column in columns], dim=1)
 
 

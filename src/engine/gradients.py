@@ -218,11 +218,11 @@ class OfSquares:
     """
 
     def __init__(self, data: DeviceData, flat: Tensor) -> None:
-        known = data.condensed("train")
-        assert known is not None
-        self.known, self._shape = known, (len(flat), *known.offset.shape[1:])
+        condensed = data.condensed("train")
+        assert condensed is not None
+        self.condensed, self._shape = condensed, (len(flat), *condensed.offset.shape[1:])
         self._theta, self.out = flat.detach().view(self._shape), torch.empty_like(flat)
-        self._into, self._twice = self.out.view(self._shape), 2 * known.factor.mT
+        self._into, self._twice = self.out.view(self._shape), 2 * condensed.factor.mT
         self._most = max(1, LARGEST_HISTORY // flat.numel())
 
     def start(self, first: int, count: int) -> int:
@@ -234,11 +234,11 @@ class OfSquares:
 
     def __call__(self, k: int) -> Tensor:
         """The gradient `[P, N]` of step `first + k`, in the same tensor as that of the step before."""
-        torch.baddbmm(self.known.offset, self.known.factor, self._theta, out=self._each[k])
+        torch.baddbmm(self.condensed.offset, self.condensed.factor, self._theta, out=self._each[k])
         torch.bmm(self._twice, self._each[k], out=self._into)
         self._taken = k + 1
         return self.out
 
     def losses(self) -> Tensor:
         """Of the steps that were taken, `[K, P]`."""
-        return self.known.losses(self._residuals[: self._taken])
+        return self.condensed.losses(self._residuals[: self._taken])
