@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.config.overrides import parsed
-from src.config.table_file import table_file
+from src.config.table_path import table_file
 from src.errors import LabError, exit_on_error, nearest
 from src.run_directory import RunDirectory
 

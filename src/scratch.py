@@ -29,7 +29,7 @@ from src.config.losses import SQUARES
 from src.config.models import Linear, TwoLayer
 from src.config.overrides import parsed
 from src.config.schema import Config, check
-from src.data.blocks import BatchOrder
+from src.data.batch_order import BatchOrder
 from src.engine.loop import Loop
 from src.engine.watchers import Watcher
 from src.errors import LabError, exit_on_error

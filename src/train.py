@@ -20,7 +20,7 @@ from src.config.check_run import check_files, check_run, check_sweep_overrides
 from src.config.compose import CONF, compose, explain
 from src.config.help import help_text
 from src.config.overrides import quote_texts, quoted
-from src.config.resume import with_checkpoint
+from src.config.resumed_words import with_checkpoint
 from src.config.schema import check
 from src.errors import FULL_ERROR, LabError, exit_on_error, one_line, writing
 from src.sweep.failures import FAILED, REPORTED

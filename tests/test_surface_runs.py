@@ -12,7 +12,7 @@ import sympy
 import torch
 
 from src.config.surfaces import FUNCTIONS
-from src.engine.choice import choose_stepper
+from src.engine.choose_stepper import choose_stepper
 from src.errors import LabError
 from src.predict import predict
 from src.report.run_summary import headline, in_theory, summary

@@ -17,8 +17,8 @@ from src.engine.device_data import DeviceData
 from src.engine.torch_stepper import TorchStepper
 from src.losses.squared_error import SquaredError
 from src.models.linear import Linear
+from src.models.member_axis import without_member_axis
 from src.models.model import Model
-from src.models.stack import without_member_axis
 from src.optim.build import takes_member_axis
 from src.theory import Exact, solve
 

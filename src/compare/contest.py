@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from src.compare.edges import by_logarithm
+from src.compare.grid_edges import by_logarithm
 from src.compare.rows import Row, Words, number, short
 from src.compare.selection import RATE, Contender, contenders
 from src.compare.statistics import Estimate, Numbers, improvement, stratified

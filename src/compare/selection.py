@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from src.compare.edges import Edge, edges
+from src.compare.grid_edges import Edge, edges
 from src.compare.rows import Row, Words, bare, by_setting, number
 from src.compare.statistics import RESAMPLES, Numbers, Width, over_seeds, width
 

@@ -10,11 +10,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.config.data import Table
 from src.config.overrides import parsed
-from src.config.resume import check_in_place
+from src.config.resumed_words import check_in_place
 from src.config.schema import Config, check
 from src.config.section import shown
 from src.config.sentences import unresolved
-from src.config.table_file import table_file
+from src.config.table_path import table_file
 from src.errors import LabError
 
 

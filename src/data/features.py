@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from src.config import data as sections
-from src.data.drawn import Drawn, exactly
+from src.data.generated import Drawn, exactly
 from src.data.problem import Rows
 from src.seeds import stream
 

@@ -6,7 +6,7 @@ import torch
 from torch import Generator
 
 from src.config import data as sections
-from src.data.drawn import Drawn
+from src.data.generated import Drawn
 from src.data.problem import Problem, Rows
 
 

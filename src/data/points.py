@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from src.config import data as sections
-from src.data.listed import Listed
+from src.data.given import Listed
 from src.data.problem import Problem, Rows, names
 from src.errors import LabError
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from src.config import data as sections
-from src.config.table_file import PARQUET, SEPARATORS, table_file
-from src.data.listed import Listed
+from src.config.table_path import PARQUET, SEPARATORS, table_file
+from src.data.given import Listed
 from src.data.problem import Problem, Rows, Scaling
 from src.errors import LabError, nearest
 

@@ -28,8 +28,8 @@ from src.engine.stepper import State
 from src.engine.torch_stepper import TorchStepper
 from src.errors import LabError
 from src.models.build import build
+from src.models.member_axis import without_member_axis
 from src.models.model import Model
-from src.models.stack import without_member_axis
 from src.optim.build import BuiltOptimizer, numbers_of, tuples
 
 KEY = "descent_lab"

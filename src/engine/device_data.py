@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from src.data.blocks import BatchOrder, shard
+from src.data.batch_order import BatchOrder, shard
 from src.data.problem import Problem, Rows
-from src.engine.condensed import Condensed
+from src.engine.condensed_data import Condensed
 from src.losses.loss import Loss
 
 PARTS = ("train", "val", "test")

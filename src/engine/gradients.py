@@ -210,7 +210,7 @@ def summed(
 
 
 class OfSquares:
-    """Of linear models on all their rows under squared error, from `|R t - z|² + rest`: see `src.engine.condensed`.
+    """Of linear models on all rows under squared error, from `|R t - z|² + rest`: see `src.engine.condensed_data`.
 
     Args:
         data: of the members, condensed.

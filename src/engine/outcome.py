@@ -1,4 +1,4 @@
-"""How a run ended, as values; `src.run.words` makes a sentence of it."""
+"""How a run ended, as values; `src.run.reason` makes a sentence of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

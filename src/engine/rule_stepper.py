@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.engine.condensed import Condensed
+from src.engine.condensed_data import Condensed
 from src.engine.device_data import DeviceData
 from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
 from src.engine.stepper import Leaf, State, Stepper
 from src.losses.loss import Loss
-from src.models.stack import point
+from src.models.member_axis import point
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import chosen
 

@@ -8,7 +8,7 @@ from src.config.surfaces import Function
 
 
 class Model(nn.Module):
-    """A model of one member, from its section of the config; `src.models.stack` joins several.
+    """A model of one member, from its section of the config; `src.models.member_axis` joins several.
 
     One that has a method `by_hand(inputs, targets, loss, rows)`, which gives losses `[P]` and the gradient of each
     parameter in the order of `parameters()`, can be trained in a stack.

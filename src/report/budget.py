@@ -9,7 +9,7 @@ from src.compare.contest import Problem, everywhere
 from src.compare.statistics import Numbers, expected_best, profile, ratios, thinned
 from src.plots import chart
 from src.report.curves import loss_axis
-from src.report.opened import TRAIN, Shown
+from src.report.opened_runs import TRAIN, Shown
 
 MOST_POINTS = 100
 

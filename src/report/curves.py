@@ -7,7 +7,7 @@ import numpy as np
 
 from src.compare.statistics import Numbers, carried, over_seeds, thinned
 from src.plots import chart
-from src.report.opened import TRAIN, VAL, OpenRun, Shown, named
+from src.report.opened_runs import TRAIN, VAL, OpenRun, Shown, named
 from src.report.run_files import Line
 
 TITLES = {TRAIN: "Training loss", VAL: "Validation loss"}

@@ -12,7 +12,7 @@ from src.config.overrides import python_command
 from src.plots.chart import Picture
 from src.report import budget, curves, race, sensitivity, tables
 from src.report.merged import merged
-from src.report.opened import Shown, opened
+from src.report.opened_runs import Shown, opened
 from src.report.reading import Sweep
 from src.report.run_files import Run
 from src.report.tables import TableData

@@ -12,7 +12,7 @@ from src.compare.selection import Contender
 from src.compare.statistics import Numbers, thinned
 from src.config.surfaces import FUNCTIONS, Function
 from src.plots import chart
-from src.report.opened import OpenRun, Shown, named
+from src.report.opened_runs import OpenRun, Shown, named
 from src.report.tables import NOTHING, Cell, TableData, best_setting
 
 GRID, FRAMES, MOST_POINTS = 121, 120, 600

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 
 from src.compare.contest import Problem
-from src.compare.edges import by_logarithm
+from src.compare.grid_edges import by_logarithm
 from src.compare.rows import number, short
 from src.compare.selection import RATE, Contender, Setting
 from src.compare.statistics import over_seeds
 from src.plots import chart
 from src.report.curves import FLOOR, loss_axis
-from src.report.opened import Shown
+from src.report.opened_runs import Shown
 from src.report.run_files import is_number
 
 OPTIMIZER = "optimizer"

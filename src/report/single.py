@@ -13,7 +13,7 @@ from src.plots.chart import Picture
 from src.plots.one_run import Curve, Valley, fit, histograms, loss_surface, losses
 from src.report import race
 from src.report.findings import Findings
-from src.report.opened import opened
+from src.report.opened_runs import opened
 from src.report.reading import gather
 from src.report.run_files import Line, Run, is_number, noted
 from src.report.run_summary import comparison, in_theory, shown

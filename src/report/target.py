@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.compare.statistics import WITHIN, first_below
-from src.report.opened import TRAIN, VAL, OpenRun, Shown
+from src.report.opened_runs import TRAIN, VAL, OpenRun, Shown
 
 Seed = tuple[str | None, ...]
 

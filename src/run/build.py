@@ -18,7 +18,7 @@ from src.config.schema import Config
 from src.data.build import build as drawn_or_read
 from src.data.problem import Problem, check_batch_size
 from src.engine.checkpoint import lineage
-from src.engine.choice import Choice
+from src.engine.choose_stepper import Choice
 from src.engine.device_data import DeviceData
 from src.engine.divergence import Divergence
 from src.engine.early_stopping import EarlyStopping
@@ -32,9 +32,9 @@ from src.errors import LabError, one_line
 from src.losses.build import build as built_loss
 from src.losses.loss import Loss
 from src.models.build import build as built_model
+from src.models.member_axis import flatten, without_member_axis
+from src.models.member_axis import stack as joined
 from src.models.model import Model
-from src.models.stack import flatten, without_member_axis
-from src.models.stack import stack as joined
 from src.optim.build import build_optimizer, takes_member_axis
 from src.optim.rules import rule_of
 from src.optim.stacked_rule import StackedRule, lone_group

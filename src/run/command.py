@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from src.config.check_run import check_run
 from src.config.compose import compose, composing
 from src.config.overrides import python_command, quote_texts
-from src.config.resume import with_checkpoint
+from src.config.resumed_words import with_checkpoint
 from src.config.schema import check
-from src.engine.choice import choose_stepper
+from src.engine.choose_stepper import choose_stepper
 from src.errors import LabError, writing
 from src.run.build import RunSpec
 from src.run.train import train

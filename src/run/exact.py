@@ -10,8 +10,8 @@ from torch import Tensor
 from src.config.schema import Config
 from src.data.problem import Problem
 from src.losses.loss import Loss
+from src.models.member_axis import member
 from src.models.model import Model
-from src.models.stack import member
 from src.optim.build import numbers_of, with_defaults
 from src.optim.rules import Rule, rule_of
 from src.theory import Answer, Exact, Method, Path, decay_of, fixed_point, noise_floor, solve

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from src.data.blocks import Spans
+from src.data.batch_order import Spans
 from src.data.problem import Problem
 from src.engine.checkpoint import KEY, member_file, read_member
 from src.engine.curves import Curves

@@ -76,7 +76,7 @@ def launch(processes: int, spec: RunSpec) -> None:
         if not FULL_ERROR:  # a command sets it for itself; here the processes are to tell a mistake in a sentence
             os.environ.pop("HYDRA_FULL_ERROR", None)
         try:
-            elastic_launch(settings, sys.executable)("-m", "src.run.one_of_several", str(path))
+            elastic_launch(settings, sys.executable)("-m", "src.run.one_process", str(path))
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
             raise LabError(

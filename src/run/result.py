@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from src.engine.choice import Choice
+from src.engine.choose_stepper import Choice
 from src.engine.loop import Loop
-from src.models.stack import member
+from src.models.member_axis import member
 from src.run.build import Member
 from src.run.devices import device_name
 from src.run.environment import environment
-from src.run.words import reason
+from src.run.reason import reason
 from src.run_directory import Result
 
 

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from src.config.check_run import check_free
 from src.engine.checkpoint import check_fits
-from src.engine.choice import Choice
+from src.engine.choose_stepper import Choice
 from src.engine.gradient_check import check_gradients
 from src.engine.loop import Loop
 from src.engine.torch_stepper import TorchStepper
@@ -22,8 +22,8 @@ from src.run.callbacks.checkpoint import Checkpoint, StackCheckpoint
 from src.run.callbacks.compatibility import check_callbacks, print_price
 from src.run.callbacks.theory import Theory
 from src.run.lightning_private import count
+from src.run.member_directories import write_members
 from src.run.module import Descent, LabDataModule
-from src.run.outputs import write_members
 from src.run.processes import check_shared, first_process, launch, launched
 from src.run.result import result
 from src.run.resume import Resume, load_stack

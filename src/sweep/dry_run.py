@@ -90,7 +90,7 @@ def _parts(plan: Plan, stack: StackPlan) -> tuple[str, ...]:
 def _seconds(plan: Plan, stacks: Sequence[StackPlan]) -> float | None:
     """Measured on a copy of the first stack, and scaled by members and steps; None where runs go one by one."""
     from src.run.build import RunSpec
-    from src.run.rehearsal import rehearse
+    from src.run.step_time import rehearse
 
     first, members = stacks[0], sum(len(stack.runs) for stack in stacks)
     if first.choice.reason:

@@ -71,6 +71,10 @@ class Entry:
         """`completed`, `diverged`, `failed` or `unfinished`."""
         return self.outcome.status if self.outcome else "unfinished" if self.failure is None else "failed"
 
+    def is_left(self, retry_failed: bool) -> bool:
+        """Whether it is still to be trained: what is finished is skipped, what has failed too unless it is retried."""
+        return self.outcome is None and (self.failure is None or retry_failed)
+
     @property
     def expected(self) -> str:
         """The fingerprint that its result has, once there is one."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from src.sweep.jobs import Job
@@ -10,7 +9,7 @@ from src.sweep.ledger import Entry, Ledger
 from src.sweep.options import Launching
 
 if TYPE_CHECKING:
-    from src.engine.choice import Choice
+    from src.engine.choose_stepper import Choice
 
 
 @dataclass(frozen=True)
@@ -78,11 +77,7 @@ def plan(jobs: Sequence[Job], entries: Sequence[Entry], ledger: Ledger, options:
         options: of the launcher.
         pieces: stacks of one program at least, as far as there are runs for two in each.
     """
-    left = {
-        entry.number: index
-        for index, entry in enumerate(entries)
-        if entry.outcome is None and (entry.failure is None or options.retry_failed)
-    }
+    left = {entry.number: index for index, entry in enumerate(entries) if entry.is_left(options.retry_failed)}
     programs = _Programs(jobs, entries, options)
     kept = {number: runs for number, runs in ledger.stacks.items() if ledger.checkpoint(number).is_file()}
     stacks = []
@@ -94,18 +89,11 @@ def plan(jobs: Sequence[Job], entries: Sequence[Entry], ledger: Ledger, options:
         of_program.setdefault(programs.of(index).text, []).append(index)
     number = max([-1, *ledger.stacks]) + 1
     for runs in of_program.values():
-        for part in cut(runs, programs.of(runs[0]).most, pieces):
+        for part in programs.cut(runs, pieces):
             stacks.append(programs.stack(number, part))
             number += 1
     ledger.stacks |= {one.number: [entries[index].number for index in one.runs] for one in stacks}
     return Plan(jobs, entries, sorted(stacks, key=lambda one: one.runs[0]))
-
-
-def cut(runs: Sequence[int], most: int, pieces: int = 1) -> list[Sequence[int]]:
-    """Runs of one program in equally large stacks: at most `most` in each, `pieces` of them or more if two fit each."""
-    number = max(-(-len(runs) // most), min(pieces, len(runs) // 2), 1)
-    ends = [len(runs) * piece // number for piece in range(number + 1)]
-    return [runs[first:last] for first, last in pairwise(ends)]
 
 
 class _Programs:
@@ -118,7 +106,10 @@ class _Programs:
 
     def of(self, index: int) -> _Program:
         """That of a job."""
-        from src.engine.choice import Choice, choose_stepper  # they import torch, which a finished sweep does without
+        from src.engine.choose_stepper import (  # they import torch, which a finished sweep does without
+            Choice,
+            choose_stepper,
+        )
         from src.sweep.stacking import disk_of, memory_of, most_members, program
 
         if index not in self._of:
@@ -132,6 +123,12 @@ class _Programs:
                 self._by_text[text] = _Program(choice, text, most, memory_of(config), disk_of(config))
             self._of[index] = self._by_text[text]
         return self._of[index]
+
+    def cut(self, runs: Sequence[int], pieces: int) -> list[Sequence[int]]:
+        """Jobs of one program, a stack each."""
+        from src.sweep.stacking import cut
+
+        return cut(runs, self.of(runs[0]).most, pieces)
 
     def stack(self, number: int, runs: Sequence[int]) -> StackPlan:
         """A stack of jobs that have one program."""

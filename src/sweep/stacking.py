@@ -1,11 +1,13 @@
-"""Which runs can share a stack, and how many: everything that changes the shape of a tensor or the program is the same.
+"""Which runs can share a stack, and how they are cut: what changes a tensor's shape or the program is the same for all.
 
 Within a stack numbers may differ per member: those of the optimizer, its schedule and clipping, the keys that sections
 of data and models call free, and all seeds.
 """
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -54,6 +56,13 @@ def program(config: Config) -> str:
         },
         sort_keys=True,
     )
+
+
+def cut(runs: Sequence[int], most: int, pieces: int = 1) -> list[Sequence[int]]:
+    """Runs of one program in equally large stacks: at most `most` in each, `pieces` of them or more if two fit each."""
+    number = max(-(-len(runs) // most), min(pieces, len(runs) // 2), 1)
+    ends = [len(runs) * piece // number for piece in range(number + 1)]
+    return [runs[first:last] for first, last in pairwise(ends)]
 
 
 # --- how large -------------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class GridSweeper(Sweeper):
             return [launcher.launch(jobs, initial_job_idx=0)]
         returned = launcher.launch(jobs, initial_job_idx=0)
         if not launcher.sweep.options.dry_run:
-            from src.sweep.ending import confirm, tell  # after the check, like everything that takes long to import
+            from src.sweep.winners import confirm, tell  # after the check, like everything that takes long to import
 
             if self.options.confirm_seeds:
                 confirm(launcher.sweep, self.options.confirm_seeds)

@@ -24,7 +24,7 @@ from src.run_directory import RunDirectory
 from src.sweep.ledger import Outcome, outcome_of
 
 if TYPE_CHECKING:
-    from src.engine.choice import Choice
+    from src.engine.choose_stepper import Choice
     from src.run.build import RunSpec
     from src.run.train import Tell
 

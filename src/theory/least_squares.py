@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.data.design import Design
+from src.data.design_matrix import Design
 from src.data.problem import Rows
 
 LARGEST_ROTATED = 64

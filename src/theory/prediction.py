@@ -11,8 +11,8 @@ from torch import Tensor
 
 from src.config.surfaces import Function
 from src.data.problem import Scaling
+from src.theory.descent_path import Method, Path
 from src.theory.least_squares import Exact
-from src.theory.path import Method, Path
 
 Line = list[tuple[int, float]]
 """Steps and losses."""

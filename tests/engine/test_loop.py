@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import src.engine
-from src.data.blocks import Spans
+from src.data.batch_order import Spans
 from src.engine.divergence import Divergence
 from src.engine.early_stopping import EarlyStopping, Patience
 from src.engine.loop import Intervals, Loop

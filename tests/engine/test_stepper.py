@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from src.data.blocks import Spans
+from src.data.batch_order import Spans
 from src.engine.loop import Loop
 from src.engine.rule_stepper import RuleStepper
 from src.engine.stepper import Leaf, State, Stepper

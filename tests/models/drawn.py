@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from src.losses.squared_error import SquaredError
 from src.models.activations import ACTIVATIONS
 from src.models.linear import Linear
-from src.models.stack import stack
+from src.models.member_axis import stack
 from src.models.two_layer import TwoLayer
 from tests.kinds import model_of
 

@@ -12,7 +12,7 @@ from src.data.problem import Rows
 from src.engine.gradient_check import check_gradients
 from src.errors import LabError
 from src.losses.value import Value
-from src.models.stack import stack, without_member_axis
+from src.models.member_axis import stack, without_member_axis
 from src.models.surface import Surface
 from tests.kinds import model_of
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.engine.choice import Choice, choose_stepper
+from src.engine.choose_stepper import Choice, choose_stepper
 from src.errors import LabError
 from src.run.build import RunSpec
 from src.run.train import quiet, train

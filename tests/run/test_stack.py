@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src.engine.checkpoint import FORMAT
-from src.engine.choice import choose_stepper
+from src.engine.choose_stepper import choose_stepper
 from src.errors import LabError
 from src.run import run
-from src.run.rehearsal import rehearse
+from src.run.step_time import rehearse
 from src.run.train import train
 from src.run_directory import Result, RunDirectory, read_rows
 from src.sweep.stacking import program

@@ -16,7 +16,7 @@ import torch
 from omegaconf import OmegaConf
 
 from src.config.compose import CONF
-from src.engine.choice import Choice
+from src.engine.choose_stepper import Choice
 from src.errors import LabError
 from src.sweep import executors
 from src.sweep.executors import BACKENDS, DEATHS, Workers, loky

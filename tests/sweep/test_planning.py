@@ -1,16 +1,164 @@
-"""How jobs are cut into stacks."""
+"""A sweep that is started, killed, resumed, enlarged and retried in any order ends as the one that went straight."""
 
-from hypothesis import given
+import csv
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from src.sweep.planning import cut
+from src.sweep.call import Call
+from src.sweep.failures import FAILED
+from src.sweep.jobs import Composer, Job
+from src.sweep.ledger import STACKS, Ledger, Outcome
+from src.sweep.options import Launching
+from src.sweep.planning import plan
+from src.sweep.training import Training
+from src.sweep.worker import StackTask
+
+OPTIONS = {
+    **{"backend": "inline", "workers": None, "address": None, "memory": 1024, "max_runs": 10_000},
+    **{"dry_run": False, "retry_failed": False, "submitit": {}},
+}
+CONFIG = Composer().job(["logger=none", "trainer.max_steps=7"]).config
+BROKEN = {3, 11}
+"""Seeds whose runs fail until they are mended."""
 
 
-@given(st.integers(1, 400), st.integers(2, 50), st.integers(1, 8))
-def test_stacks_are_equally_large_and_hold_every_run_once(runs: int, most: int, pieces: int) -> None:
-    stacks = cut(range(runs), most, pieces)
-    sizes = [len(stack) for stack in stacks]
-    assert [run for stack in stacks for run in stack] == list(range(runs))
-    assert max(sizes) <= most
-    assert max(sizes) - min(sizes) <= 1
-    assert len(sizes) >= min(pieces, runs // 2)
+def job(seed: int) -> Job:
+    words = (f"seed={seed}",)
+    return Job(words, words, {}, CONFIG, f"of seed {seed}")
+
+
+def outcome(seed: int) -> Outcome:
+    return Outcome("completed", "all steps were taken", 7, {"train/loss": seed / 8}, f"of seed {seed}")
+
+
+class NoFiles:
+    """Hydra's files tell nothing here."""
+
+    def write(self, words: Any, raw: Any, number: int, directory: Path) -> None:
+        (directory / "seed").write_text(words[0].partition("=")[2])
+
+
+class Workers:
+    """Train as `spread` does, in no time, until so many runs have ended."""
+
+    def __init__(self, most: int, mended: bool) -> None:
+        self.left, self.mended = most, mended
+
+    def __call__(
+        self, tasks: Iterable[StackTask], options: Launching, tell: Callable[[int, int, int], None]
+    ) -> Iterator[tuple[StackTask, list[Outcome | str]]]:
+        for task in tasks:
+            ends = list[Outcome | str]()
+            assert not any((spec.directory / "result.json").exists() for spec in task.specs)
+            for spec in task.specs:
+                if self.left == 0:  # killed in the middle of a stack, which has a checkpoint by then
+                    Path(task.kept).parent.mkdir(exist_ok=True)
+                    Path(task.kept).touch()
+                    raise KeyboardInterrupt
+                self.left -= 1
+                seed = int((spec.directory / "seed").read_text())
+                if seed in BROKEN and not self.mended:
+                    ends.append("it is broken")
+                    continue
+                ends.append(outcome(seed))
+                (spec.directory / "result.json").write_text(json.dumps(vars(ends[-1])))
+                tell(task.number, 1, 7)
+            Path(task.kept).unlink(missing_ok=True)
+            yield task, ends
+
+
+class SweepMachine(RuleBasedStateMachine):
+    """One directory, and the seeds that were asked for in it."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.directory = Path(tempfile.mkdtemp())
+        self.asked, self.finished = set[int](), dict[int, bytes]()
+
+    def _command(self, seeds: Iterable[int], most: int = -1, retry: bool = False) -> None:
+        """As the same words typed again, in a process of its own: nothing is remembered but what lies there."""
+        seeds = list(dict.fromkeys(seeds))
+        self.asked |= set(seeds)
+        ledger, options = Ledger.read(self.directory), Launching.model_validate(OPTIONS | {"retry_failed": retry})
+        jobs = [job(seed) for seed in seeds]
+        entries = ledger.enter(jobs, ledger.begin(Call([], ["seed"], ["seed"], {}, [], {})))
+        planned = plan(jobs, entries, ledger, options, pieces=2)
+        stacked = [index for stack in planned.stacks for index in stack.runs]
+        assert len(stacked) == len(set(stacked))
+        assert all(entries[index].outcome is None for index in stacked)
+        ledger.save()
+        with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr("src.sweep.executors.spread", Workers(most, mended=retry))
+            Training(planned, ledger, options, NoFiles(), "the command", None).train()  # type: ignore[arg-type]
+        FAILED.clear()
+
+    @rule(seeds=st.lists(st.integers(0, 15), min_size=1, max_size=9))
+    def start(self, seeds: list[int]) -> None:
+        self._command(seeds)
+
+    @rule(seeds=st.lists(st.integers(0, 15), min_size=1, max_size=9), most=st.integers(0, 6))
+    def kill(self, seeds: list[int], most: int) -> None:
+        self._command([*sorted(self.asked), *seeds], most)
+
+    @rule()
+    def resume(self) -> None:
+        if self.asked:
+            self._command(sorted(self.asked))
+
+    @rule()
+    def retry(self) -> None:
+        if self.asked:
+            self._command(sorted(self.asked), retry=True)
+
+    @rule(number=st.integers(0, 15))
+    def lose_a_run(self, number: int) -> None:
+        shutil.rmtree(self.directory / str(number), ignore_errors=True)
+        self.finished.pop(number, None)
+
+    @rule(seed=st.integers(0, 15))
+    def move_a_run(self, seed: int) -> None:
+        """A finished run is found by its fingerprint, wherever its directory has been moved to."""
+        found = next((path for path in self.directory.glob("*/seed") if path.read_text() == str(seed)), None)
+        if found is not None and int(found.parent.name) in self.finished:
+            number = max(int(path.name) for path in self.directory.iterdir() if path.name.isdecimal()) + 1
+            found.parent.rename(self.directory / str(number))
+            self.finished[number] = self.finished.pop(int(found.parent.name))
+
+    @invariant()
+    def nothing_finished_is_touched(self) -> None:
+        if not hasattr(self, "directory"):
+            return
+        now = {int(path.parent.name): path.read_bytes() for path in self.directory.glob("*/result.json")}
+        assert {number: now.get(number) for number in self.finished} == self.finished
+        self.finished = now
+        fingerprints = [json.loads(content)["fingerprint"] for content in now.values()]
+        assert len(fingerprints) == len(set(fingerprints))
+
+    def teardown(self) -> None:
+        if not hasattr(self, "directory"):
+            return
+        if self.asked:
+            self._command(sorted(self.asked), retry=True)
+            entries = Ledger.read(self.directory).entries
+            assert {entry.fingerprint: entry.outcome for entry in entries} == {
+                f"of seed {seed}": outcome(seed) for seed in self.asked
+            }
+            assert not (self.directory / STACKS).exists()
+            with (self.directory / "results.csv").open(newline="", encoding="utf-8") as file:
+                rows = [(int(row["seed"]), row["status"]) for row in csv.DictReader(file)]
+            assert sorted(rows) == [(seed, "completed") for seed in sorted(self.asked)]
+        shutil.rmtree(self.directory)
+
+
+TestSweep = SweepMachine.TestCase
+TestSweep.settings = settings(max_examples=40, stateful_step_count=12, deadline=None)

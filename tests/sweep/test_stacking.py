@@ -1,7 +1,9 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from src.run.build import build_model, build_problem
-from src.sweep.stacking import MOST, disk_of, memory_of, most_members, program, size_of
+from src.sweep.stacking import MOST, cut, disk_of, memory_of, most_members, program, size_of
 from tests.run.runs import members, stacked
 
 SAME = [
@@ -103,3 +105,13 @@ def test_what_watchers_record_is_planned_for(tmp_path):
     assert memory_of(watched.config) > memory_of(quiet.config) + 2 * history
     assert disk_of(watched.config) > disk_of(quiet.config) + history
     assert most_members(watched.config, 2**30) < 250 < most_members(quiet.config, 2**30)
+
+
+@given(st.integers(1, 400), st.integers(2, 50), st.integers(1, 8))
+def test_stacks_are_equally_large_and_hold_every_run_once(runs: int, most: int, pieces: int) -> None:
+    stacks = cut(range(runs), most, pieces)
+    sizes = [len(stack) for stack in stacks]
+    assert [run for stack in stacks for run in stack] == list(range(runs))
+    assert max(sizes) <= most
+    assert max(sizes) - min(sizes) <= 1
+    assert len(sizes) >= min(pieces, runs // 2)

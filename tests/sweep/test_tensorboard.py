@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from src.compare.rows import Row
 from src.config.compose import compose
 from src.config.schema import check
-from src.engine.choice import choose_stepper
+from src.engine.choose_stepper import choose_stepper
 from src.errors import LabError
 from src.run_directory import Result, read_rows
 from src.sweep import tensorboard

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from src.config.compose import CONF
 from src.engine.checkpoint import read_member
-from src.engine.choice import Choice
+from src.engine.choose_stepper import Choice
 from src.engine.loop import Loop
 from src.errors import LabError
 from src.run.build import RunSpec

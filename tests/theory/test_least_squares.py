@@ -138,5 +138,5 @@ def test_numbers_of_any_size(size: float) -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     data = rows(nist.LONGLEY)
     whole = solve(data)
-    monkeypatch.setattr("src.data.design.CHUNK", 3)
+    monkeypatch.setattr("src.data.design_matrix.CHUNK", 3)
     np.testing.assert_allclose(solve(data).solution.numpy(), whole.solution.numpy(), rtol=1e-9)

@@ -71,7 +71,7 @@ class Rule:
     decay: ClassVar[tuple[str, ...]] = ("weight_decay",)
     """Numbers that are, added up, a weight decay: a term of the loss, unless `decoupled_weight_decay` is on."""
     rests_as_adamw = False
-    """With decoupled weight decay it comes to rest where AdamW does (src/theory/decay.py)."""
+    """With decoupled weight decay it comes to rest where AdamW does (src/theory/weight_decay.py)."""
     linear_map: ClassVar[Mapping[str, str | bool] | None] = None
     """Of gradient descent `v <- β v + (1 - τ) g;  w <- w - a v` which argument is `momentum` β, which `dampening` τ,
     and what else `src.theory.Method` has to know; a is `lr`. None where a step is no linear map of the parameters."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from src.data.design import Design
+from src.data.design_matrix import Design
 from src.data.problem import Rows
 from src.theory.least_squares import Exact
 

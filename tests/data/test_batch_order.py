@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data.blocks import BatchOrder, Spans, shard
+from src.data.batch_order import BatchOrder, Spans, shard
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.problem import Rows
-from src.engine.condensed import Condensed
+from src.engine.condensed_data import Condensed
 from src.losses.squared_error import SquaredError
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from src.data.design import Design
+from src.data.design_matrix import Design
 from src.data.problem import Rows
 from src.losses.loss import Loss
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from src.losses.squared_error import SquaredError
 from src.models.linear import Linear
-from src.models.stack import flatten, member, stack, without_member_axis
+from src.models.member_axis import flatten, member, stack, without_member_axis
 from src.models.two_layer import TwoLayer
 from tests.kinds import model_of
 from tests.models.drawn import Case, cases

@@ -1,10 +1,10 @@
-"""One of several processes of a run, as `processes.launch` starts it: `python -m src.run.one_of_several FILE`."""
+"""One of several processes of a run, as `processes.launch` starts it: `python -m src.run.one_process FILE`."""
 
 import pickle
 import sys
 from pathlib import Path
 
-from src.engine.choice import choose_stepper
+from src.engine.choose_stepper import choose_stepper
 from src.errors import LabError, exit_on_error
 from src.run.train import train
 

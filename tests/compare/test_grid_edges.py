@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.compare.edges import Edge, edges
+from src.compare.grid_edges import Edge, edges
 from src.sweep.grid import Interval, axes_of
 
 

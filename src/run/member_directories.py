@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from src.engine.checkpoint import member_file, save
-from src.engine.choice import Choice
+from src.engine.choose_stepper import Choice
 from src.engine.loop import Loop
 from src.engine.stepper import State
 from src.run.build import Member

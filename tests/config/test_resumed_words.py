@@ -9,7 +9,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from src.config.compose import compose
-from src.config.resume import with_checkpoint
+from src.config.resumed_words import with_checkpoint
 from src.config.schema import check
 from src.errors import LabError
 
