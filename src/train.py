@@ -37,9 +37,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     find_plugins()
     with exit_on_error():
-        # Hydra wants its flags first
-        sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
-        arguments = get_args_parser().parse_args()
+        arguments = get_args_parser().parse_intermixed_args()
         try:
             with writing():
                 _start(arguments)
@@ -63,10 +61,12 @@ def _start(arguments: Namespace) -> None:
         raise LabError("--config-name, --config-path: the config is conf/train.yaml; options of your own: --config-dir")
     given = list(arguments.overrides)
     if arguments.config_dir:  # as a word it is there for whoever composes, now and when the run goes on
+        if not Path(arguments.config_dir).is_dir():
+            raise LabError(f"--config-dir {arguments.config_dir}: there is no such folder")
         given.insert(0, f"hydra.searchpath=[{quoted(f'file://{Path(arguments.config_dir).absolute()}')}]")
     overrides = with_checkpoint(quote_texts(given))
     flags = [word for word in sys.argv[1:] if word not in arguments.overrides]
-    sys.argv[1:] = [*flags, *overrides]
+    sys.argv[1:] = [*flags, *overrides]  # Hydra wants its flags first
     if arguments.help:
         print(help_text(compose(overrides)))
     elif any((arguments.hydra_help, arguments.cfg, arguments.info, arguments.shell_completion)):

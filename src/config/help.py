@@ -61,7 +61,9 @@ def sentence(key: str, choices: Mapping[str, Any]) -> str | None:
     """
     group = "/".join(key.split(".")[:2]) if key.startswith("hydra.") else key.partition(".")[0]
     chosen, usual = (CONF / group / f"{options.get(group)}.yaml" for options in (choices, _defaults()))
-    others = [_sentences(path) for path in (chosen, usual, *sorted((CONF / group).glob("*.yaml"))) if path.is_file()]
+    own = group in choices and not chosen.is_file() and group not in SEVERAL  # found elsewhere than in conf/
+    paths = () if own else (chosen, usual, *sorted((CONF / group).glob("*.yaml")))
+    others = [_sentences(path) for path in paths if path.is_file()]
     exact = (said[key] for said in (*others[:1], _sentences(CONF / "train.yaml"), *others) if key in said)
     name = key.rpartition(".")[2]
     alike = (text for said in others for other, text in said.items() if other.rpartition(".")[2] == name)

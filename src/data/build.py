@@ -36,4 +36,7 @@ def build(section: Data) -> Problem:
                 f"{shapes[0]} and targets {shapes[1]}; for its features and targets they must be [rows, {sizes[0]}]"
             )
             raise LabError(f"{name} has {part} inputs {wanted} and [rows, {sizes[1]}]")
+        finite = None if rows is None else rows.inputs.isfinite().all(1) & rows.targets.isfinite().all(1)
+        if finite is not None and not bool(finite.all()):
+            raise LabError(f"{name}: {part} row {int(finite.int().argmin())} (from 0) has a number that is not finite")
     return problem

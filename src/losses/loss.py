@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from src.errors import LabError
+
 
 class Loss:
     """What is made small, of every member by itself: predictions and targets are `[P, B, O]`, losses `[P]`.
@@ -35,6 +37,9 @@ class Loss:
         up to the whole batch's, however uneven the shards are.
         """
         each = self.each(predictions, targets)
+        if each.shape not in (predictions.shape, predictions.shape[:2]):
+            name, wanted = type(self).__name__, "one number an output [P, B, O], or a row [P, B]"
+            raise LabError(f"{name}.each gives {list(each.shape)} of {list(predictions.shape)}: it must give {wanted}")
         total = each.flatten(1).sum(1)
         return total if self.reduction == "sum" else total / numbers(each, rows)
 

@@ -57,7 +57,9 @@ class Training:
         except (KeyboardInterrupt, LabError, OSError) as error:
             self._take_in_what_is_finished()
             plan = self.plan
-            how = f"{plan.finished:,} of {len(plan.entries):,} runs are finished; go on with: {self.command}"
+            any_kept = any(self.ledger.checkpoint(stack.number).is_file() for stack in plan.stacks)
+            kept = ", steps of others are kept" if any_kept else ""
+            how = f"{plan.finished:,} of {len(plan.entries):,} runs are finished{kept}; go on with: {self.command}"
             if isinstance(error, KeyboardInterrupt):
                 raise KeyboardInterrupt(f"interrupted: {how}") from None
             why = unwritable(error) if isinstance(error, OSError) else str(error)
