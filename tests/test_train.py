@@ -326,7 +326,7 @@ def options(group: str, *without: str) -> list[str]:
 @pytest.mark.parametrize(
     "choice",
     [
-        *(f"data={name}" for name in options("data", "table")),
+        *(f"data={name}" for name in options("data", "table", "custom")),
         *(f"model={name}" for name in options("model", "custom")),
         *(f"optimizer={name}" for name in options("optimizer")),
         *(f"scheduler={name}" for name in options("scheduler")),
@@ -502,3 +502,16 @@ def test_a_chain_of_resumes_is_the_run_that_never_stopped(train: Train, tmp_path
     rows = dict(read_rows(tmp_path / "3" / "metrics.csv"))
     for step, row in read_rows(tmp_path / "whole" / "metrics.csv"):
         assert {key: rows[step][key] for key in row} == row
+
+
+def test_a_run_that_fails_takes_nothing_but_its_own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it was typed there was a `.hydra/` already, and nothing else."""
+    here = tmp_path / "here"
+    (here / ".hydra").mkdir(parents=True)
+    (here / ".hydra" / "config.yaml").write_text("mine: 1\n")
+    monkeypatch.chdir(here)
+    words = ["logger=none", "model=custom", "model._target_=torch.nn.Identity", "optimizer._target_=torch.optim.Muon"]
+    with pytest.raises(LabError):
+        run([*words, "+optimizer.nothing=1", f"hydra.run.dir={tmp_path / 'run'}"])
+    assert (here / ".hydra" / "config.yaml").read_text() == "mine: 1\n"
+    assert not (tmp_path / "run").exists()

@@ -45,7 +45,8 @@ def run_composed(composed: DictConfig, existed: bool, configure_logging: bool = 
         context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(composed))
         done = run_job(task, composed, "hydra.run.dir", None, context, configure_logging=configure_logging)
     if isinstance(done.return_value, LabError):
-        _discard(Path(str(done.working_dir)), existed)
+        assert done.hydra_cfg is not None
+        _discard(Path(done.hydra_cfg.hydra.runtime.output_dir), existed)
         raise done.return_value
     assert isinstance(done.return_value, Result)
     return done.return_value

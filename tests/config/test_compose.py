@@ -44,10 +44,13 @@ def refused(*words: str) -> str:
 
 @pytest.mark.parametrize("choice", OPTIONS)
 def test_every_option_of_every_group_passes_the_schema(choice: str) -> None:
+    if choice == "loss=value":
+        choice = "model=surface"  # which brings it along
     if choice.startswith("sweep="):  # it takes a multirun to run it, and its jobs have their own tests
         check(compose([choice, "logger=none"]))
     else:
-        check_overrides([choice])
+        mine = ["loss._target_=torch.nn.L1Loss"] if choice == "loss=custom" else []
+        check_overrides([choice, *mine])
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,7 @@ def test_what_words_mean(words: list[str], path: str, value: Any) -> None:
 REFUSED = [
     # unknown choices of a group, with the choices
     (["optimizer=adma"], "optimizer=adma: there is no such choice; did you mean adam? (choices: adadelta, adafactor"),
-    (["data=lin"], "data=lin: there is no such choice; did you mean line? (choices: diabetes, features, line"),
+    (["data=lin"], "data=lin: there is no such choice; did you mean line? (choices: custom, diabetes, features, line"),
     (["model=xyz"], "model=xyz: there is no such choice (choices: custom, linear, surface, two_layer)"),
     (["callbacks=[histogram]"], "callbacks=histogram: there is no such choice; did you mean histograms?"),
     (["logger=[csv,foo]"], "logger=foo: there is no such choice (choices: csv, mlflow, none, tensorboard, wandb)"),

@@ -13,7 +13,7 @@ from src.config.help import explained_parts, help_text, sentence
 
 NEEDED = {
     "data=table": ("data.path=houses.csv", "data.target=price"),
-    "model=custom": ("model._target_=mypackage.Net",),
+    **{f"{group}=custom": (f"{group}._target_=mypackage.Mine",) for group in ("data", "loss", "model")},
 }
 GROUPS = sorted({path.name for path in CONF.iterdir() if path.is_dir()} - {"hydra", "experiment", "debug", "sweep"})
 CHOICES = [

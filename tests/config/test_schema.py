@@ -378,7 +378,13 @@ def others(path: Path_, value: Any) -> list[Any]:
 
 # keys whose value cannot change alone: they say which other keys there are, or go together
 FIXED = {
-    *(("data", "_target_"), ("model", "_target_"), ("optimizer", "_partial_"), ("scheduler", "_partial_")),
+    *(
+        ("data", "_target_"),
+        ("model", "_target_"),
+        ("optimizer", "_partial_"),
+        ("optimizer", "rule"),
+        ("scheduler", "_partial_"),
+    ),
     *(("model=custom", "gradient"), ("trainer", "devices"), ("trainer", "strategy"), ("scheduler=none", "scheduler")),
     *(("model=surface", "loss"), ("loss=value", "_target_"), ("data=noise", "noise"), ("data=noise", "batch_size")),
 }

@@ -11,7 +11,6 @@ from src.data.points import Points
 from src.data.problem import Problem, Rows
 from src.engine import device_data as module
 from src.engine.device_data import Batch, DeviceData
-from src.errors import LabError
 from src.losses.squared_error import SquaredError
 from src.run.build import _data
 from tests.kinds import data_of
@@ -290,11 +289,6 @@ def configured(root, size) -> DeviceData:
 def test_a_batch_size_is_a_number_or_all(tmp_path, batch_size, rows, full):
     some = configured(tmp_path, batch_size)
     assert (some.batches(0, 1)[0][0].shape[1], some.full_batch) == (rows, full)
-
-
-def test_a_batch_larger_than_the_training_rows_is_refused(tmp_path):
-    with pytest.raises(LabError, match=r"data\.batch_size=13 is more than the 12 training rows"):
-        configured(tmp_path, 13)
 
 
 @pytest.mark.parametrize("batch_size", [5, 12])
