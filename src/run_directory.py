@@ -247,7 +247,11 @@ class RunDirectory:
         """
         temporary = self.result_path.with_suffix(".tmp")
         with temporary.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(result.as_json(), indent=2, allow_nan=False) + "\n")
+            pairs = (
+                f"  {json.dumps(name)}: {json.dumps(value, allow_nan=False)}"
+                for name, value in result.as_json().items()
+            )
+            file.write("{\n" + ",\n".join(pairs) + "\n}\n")
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

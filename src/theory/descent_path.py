@@ -133,9 +133,10 @@ class Path:
             return 0
         if not self.method.lr < self.critical_lr:
             return None
-        powers = 2 ** torch.arange(40)
-        index = first_within(powers)
-        if index is None:
+        for powers in (2 ** torch.arange(12), 2 ** torch.arange(12, 40)):  # most are there in the first thousands
+            if (index := first_within(powers)) is not None:
+                break
+        else:
             return None
         high = int(powers[index])
         low = high // 2
@@ -159,7 +160,8 @@ def _powers(maps: Tensor, counts: Tensor) -> Tensor:
     Through eigenvalues it would fail where they coincide, as at Polyak's best pair.
     """
     result = torch.eye(2, dtype=maps.dtype).expand(len(counts), len(maps), 2, 2)
-    while bool((counts > 0).any()):
-        result = torch.where((counts % 2 == 1)[:, None, None, None], result @ maps, result)
-        maps, counts = maps @ maps, counts // 2
+    odd = (counts[:, None] >> torch.arange(int(counts.max()).bit_length())).T % 2 == 1
+    for bit in odd[:, :, None, None, None]:
+        result = torch.where(bit, result @ maps, result)
+        maps = maps @ maps
     return result
