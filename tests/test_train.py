@@ -14,7 +14,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from src.config.compose import CONF
 from src.errors import LabError
@@ -285,6 +285,22 @@ def test_options_in_a_folder_of_ones_own_are_found_alone_in_a_sweep_and_on_resum
     results = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.rglob("result.json")}
     ends = {name: (one["seed"], one["steps"]) for name, one in results.items()}
     assert ends == {"alone": (5, 10), "on": (5, 20), "0": (5, 10), "1": (5, 10)}
+
+
+RUNS = ("alone", "sweep/0", "sweep/1")
+
+
+def test_a_group_of_ones_own_is_found_alone_and_in_a_sweep(typed: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "own" / "trick").mkdir(parents=True)
+    for name, lr in (("a", 0.25), ("b", 0.5)):
+        (tmp_path / "own" / "trick" / f"{name}.yaml").write_text(f"# @package _global_\noptimizer: {{lr: {lr}}}\n")
+    words = ["--config-dir=own", "trainer.max_steps=10", "logger=none", "callbacks.progress_bar=null"]
+    typed(*words, "+trick=a", "hydra.run.dir=alone")
+    typed("-m", *words, "+trick=a,b", "hydra.sweep.dir=sweep", "hydra.sweeper.report=false")
+    fingerprints = [json.loads((tmp_path / run / "result.json").read_text())["fingerprint"] for run in RUNS]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+    chosen = [OmegaConf.load(tmp_path / run / ".hydra" / "hydra.yaml").hydra.runtime.choices.trick for run in RUNS]
+    assert chosen == ["a", "a", "b"]
 
 
 # --- nothing is written over ---

@@ -24,6 +24,8 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 NAME = "train"
 SEVERAL = ("logger", "callbacks", "debug")
 """Groups of which several options can be chosen together."""
+VALUES = ("seed", "ckpt_path", "check_gradients", "confirm_seeds")
+"""Keys of a config beside its sections."""
 OPEN = ("loss", "optimizer", "scheduler", "logger", "callbacks")
 """Sections that take keys of the user's own."""
 
@@ -35,6 +37,11 @@ def _options(group: str) -> list[str]:
 def is_group(key: str) -> bool:
     """Whether a key chooses an option of a group of `conf/`."""
     return "." not in key and bool(_options(key))
+
+
+def may_be_group(key: str) -> bool:
+    """Whether a key chooses an option of a group of `conf/`, or of one that may lie where the user's own options do."""
+    return "." not in key and key not in VALUES
 
 
 def _keys(config: Any, prefix: str = "") -> Iterable[str]:

@@ -17,7 +17,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
 
-from src.config.compose import CONF, is_group
+from src.config.compose import CONF, is_group, may_be_group
 
 Words = tuple[str, ...]
 PLAIN = re.compile(r"(?=.*[/=])[/A-Za-z][\w./=+,-]*", re.ASCII)
@@ -157,7 +157,7 @@ def _of_hydra(word: str) -> bool:
 @cache
 def _decides(word: str) -> bool:
     """Whether Hydra's own node depends on it: it chooses from a group, or changes that node."""
-    return _of_hydra(word) or is_group(_key(word))
+    return _of_hydra(word) or may_be_group(_key(word))
 
 
 @cache

@@ -7,15 +7,15 @@ groups, a plain value is put in its place, and a section that was checked for on
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config.compose import compose, is_group
+from src.config.compose import compose, may_be_group
 from src.config.overrides import parsed
 from src.config.schema import Config, Part, Section, check_plain, digest
 from src.config.sentences import missing_keys
@@ -96,8 +96,7 @@ class Composer:
         Raises:
             LabError: an option or key that is not there.
         """
-        plain = [(word, override) for word in job if (override := _plain(word)) is not None]
-        chosen = tuple(word for word in job if _plain(word) is None)
+        plain, chosen = _told_apart(job)
         if chosen not in self._bases:
             self._bases[chosen] = _by_hydra([*self.shared, *chosen])
         base = self._bases[chosen]
@@ -147,6 +146,7 @@ def resolved(raw: Tree) -> Tree:
         LabError: a key that has to be said was not, or an interpolation leads nowhere.
     """
     missing = list[str]()
+    asked = _Interpolations(raw)
 
     def value_of(tree: Any, path: Keys) -> Any:
         if isinstance(tree, dict):
@@ -158,7 +158,7 @@ def resolved(raw: Tree) -> Tree:
         if tree == "???":
             missing.append(".".join(path))
         try:
-            return _interpolated(raw, tree) if "${" in tree else tree
+            return asked.value(tree, path) if "${" in tree else tree
         except OmegaConfBaseException as error:
             raise LabError(f"{'.'.join(path)}: {str(error).partition(chr(10))[0]}") from None
 
@@ -184,6 +184,35 @@ def _by_hydra(words: Sequence[str]) -> Tree | LabError:
     return {str(key): value for key, value in raw.items()}
 
 
+def _told_apart(job: Sequence[str]) -> tuple[list[tuple[str, Override]], tuple[str, ...]]:
+    """The plain words, which are laid over what Hydra composes of the others, and the others.
+
+    A word before one of the others that sets its key, one above or one below it, is Hydra's too: the later word wins.
+    """
+    plain, others, taken = list[tuple[str, Override]](), list[str](), set[Keys]()
+    for word in reversed(job):
+        override, keys = _plain(word), _keys(word)
+        if override is not None and not any(_one_above(keys, other) for other in taken):
+            plain.insert(0, (word, override))
+        else:
+            others.insert(0, word)
+            taken |= {keys} if keys else set()
+    return plain, tuple(others)
+
+
+def _one_above(keys: Keys, other: Keys) -> bool:
+    """Whether one key is the other, or holds it."""
+    return all(here == there for here, there in zip(keys, other, strict=False))
+
+
+@cache
+def _keys(word: str) -> Keys:
+    """The key that a word sets; none where it chooses an option, which Hydra does before it sets any key."""
+    override = parsed(word)
+    group = may_be_group(override.key_or_group) and not isinstance(override.value(), dict)
+    return () if group else tuple(override.key_or_group.replace("[", ".").replace("]", "").split("."))
+
+
 @cache
 def _plain(word: str) -> Override | None:
     """A word that puts a number, a text, a flag, null or a list of these in its place; None for any other."""
@@ -191,7 +220,7 @@ def _plain(word: str) -> Override | None:
     key, value = override.key_or_group, override.value()
     changes = not (override.is_force_add() or override.is_delete() or override.package)
     simple = not isinstance(value, dict | list if override.is_add() else dict) and "${" not in str(value)
-    return override if changes and simple and "[" not in key and not is_group(key) else None
+    return override if changes and simple and "[" not in key and not may_be_group(key) else None
 
 
 def _leaves(tree: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
@@ -231,14 +260,35 @@ def _with(tree: Tree, path: Keys, value: Any) -> Tree:
     return tree | {key: _with(tree[key], tuple(rest), value) if rest else value}
 
 
-def _interpolated(raw: Tree, text: str) -> Any:
-    """What an interpolation stands for: the value of a key, or whatever OmegaConf makes of it; DIRECTORY stays."""
-    if found := re.fullmatch(r"\$\{(\w+(?:\.\w+)*)\}", text):
-        path = tuple(found[1].split("."))
-        value = _get(raw, path) if _there(raw, path) else {}
-        if not isinstance(value, dict):
-            return _interpolated(raw, value) if isinstance(value, str) and "${" in value else value
-    if text.replace(DIRECTORY, "").find("${") < 0:
-        return text
-    escaped = text.replace(DIRECTORY, DIRECTORY.replace("$", "\\$"))
-    return OmegaConf.select(OmegaConf.create({**raw, "_asked": escaped}), "_asked")
+class _Interpolations:
+    """The values of a config's interpolations; DIRECTORY stays."""
+
+    def __init__(self, raw: Tree) -> None:
+        self.raw = raw
+
+    def value(self, text: str, path: Keys) -> Any:
+        """What the text at `path` stands for: the value of a key, or whatever OmegaConf makes of it in its place."""
+        if found := re.fullmatch(r"\$\{(\w+(?:\.\w+)*)\}", text):
+            there = tuple(found[1].split("."))
+            value = _get(self.raw, there) if _there(self.raw, there) else {}
+            if not isinstance(value, dict):
+                return self.value(value, there) if isinstance(value, str) and "${" in value else value
+        if "${" not in text.replace(DIRECTORY, ""):
+            return text
+        node: Any = self._whole
+        for key in path:
+            node = node[int(key) if isinstance(node, ListConfig) else key]
+        return node
+
+    @cached_property
+    def _whole(self) -> DictConfig:
+        """All of it: `${.rows}` is a key beside its own."""
+
+        def escaped(tree: Any) -> Any:
+            if isinstance(tree, dict):
+                return {key: escaped(inner) for key, inner in tree.items()}
+            if isinstance(tree, list):
+                return [escaped(inner) for inner in tree]
+            return tree.replace(DIRECTORY, f"\\{DIRECTORY}") if isinstance(tree, str) else tree
+
+        return OmegaConf.create(escaped(self.raw))

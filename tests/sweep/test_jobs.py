@@ -66,6 +66,45 @@ def test_it_is_what_hydra_composes(shared: list[str], job: list[str]) -> None:
     assert found == known
 
 
+@pytest.mark.parametrize(
+    "job",
+    [
+        ["optimizer.lr=0.1", "++optimizer.lr=0.2"],
+        ["++optimizer.lr=0.2", "optimizer.lr=0.1"],
+        ["model.values.weight=2", "model.values={weight:1}"],
+        ["+model.values.deep=2", "++model.values.deep.below=1", "model.values.weight=3"],
+        ["optimizer.lr=0.1", "+optimizer.rho=0.1", "optimizer.rho=${optimizer.lr}", "optimizer.lr=0.3"],
+        ["data.x=[1,2]", "data.x[0]=3", "data.y=[1,2]", "data=points"],
+        ["optimizer.lr=0.1", "optimizer=adam"],
+    ],
+)
+def test_the_later_of_two_words_for_a_key_wins_as_in_a_run(job: list[str]) -> None:
+    known = by_hydra(["logger=none", *job], Path())
+    try:
+        made = Composer(["logger=none"]).job(job)
+        found: object = (made.raw, made.config)
+    except LabError as error:
+        found = str(error)
+    assert found == known
+
+
+def test_options_and_groups_of_ones_own(tmp_path: Path) -> None:
+    """An experiment whose keys are taken from keys beside them, and a group that `conf/` does not have."""
+    for group, name, text in (
+        ("experiment", "mine", "data: {rows: 200, val: '${.rows}', test: '${.val}'}\nseed: '${data.val}'"),
+        ("trick", "a", "optimizer: {lr: 0.5}"),
+    ):
+        (tmp_path / group).mkdir(exist_ok=True)
+        (tmp_path / group / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    there = [f"hydra.searchpath=['file://{tmp_path}']", "logger=none"]
+    for job in (["experiment=mine"], ["experiment=mine", "data.rows=30"], ["+trick=a"], ["+trick=a", "optimizer.lr=2"]):
+        made = Composer(there).job(job)
+        assert (made.raw, made.config) == by_hydra([*there, *job], Path())
+    config = Composer(there).job(["experiment=mine", "data.rows=30"]).config
+    assert (config.seed, config.data.arguments()["val"], config.data.arguments()["test"]) == (30, 30, 30)
+    assert Composer(there).job(["+trick=a"]).config.optimizer.lr == 0.5
+
+
 def test_hydra_is_asked_once_for_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
