@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import chain, islice
 
-from src.compare.rows import SEED_KEYS, Row, bare
+from src.compare.rows import SEED_KEYS, Row, without_plus
 from src.compare.selection import Contender
 
 
@@ -24,7 +24,7 @@ def fresh_jobs(winner: Contender, rows: Sequence[Row], number: int, seed: int = 
     used: dict[str, set[int]] = {}
     for row in rows:
         for key, value in row.words.items() if row.confirms is None else ():
-            if bare(key) in SEED_KEYS and value.isdecimal():
+            if without_plus(key) in SEED_KEYS and value.isdecimal():
                 used.setdefault(key, set()).add(int(value))
     columns = {key: _fresh(seeds, number) for key, seeds in (used or {"seed": {seed}}).items()}
     setting = winner.best.rows[0].setting

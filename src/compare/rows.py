@@ -45,7 +45,7 @@ class Row:
     @property
     def setting(self) -> dict[str, str]:
         """The words that are not seeds."""
-        return {key: value for key, value in self.words.items() if bare(key) not in SEED_KEYS}
+        return {key: value for key, value in self.words.items() if without_plus(key) not in SEED_KEYS}
 
     @property
     def seed(self) -> tuple[str | None, ...]:
@@ -53,7 +53,7 @@ class Row:
         return tuple(self.words.get(key) for key in SEED_KEYS)
 
 
-def bare(key: str) -> str:
+def without_plus(key: str) -> str:
     """A key as the config has it: what was added (`+optimizer.rho`) is a key like any other."""
     return key.lstrip("+")
 
@@ -112,7 +112,7 @@ def _row(names: list[str], line: list[str], steps: int) -> Row:
     job, status, confirms = line[0], line[1], line[-2]
     if status not in STATES:
         raise ValueError(f"a status {status!r}")
-    words = {bare(key): word for key, word in zip(names[3:steps], line[3:steps], strict=True) if word}
+    words = {without_plus(key): word for key, word in zip(names[3:steps], line[3:steps], strict=True) if word}
     losses = dict(zip(names[steps + 1 : -2], map(_finite, line[steps + 1 : -2]), strict=True))
     taken = int(line[steps]) if line[steps] else 0
     return Row(int(job), words, status, taken, losses, int(confirms) if confirms else None, job)

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from src.compare.grid_edges import Edge, edges
-from src.compare.rows import Row, Words, bare, by_setting, number
+from src.compare.rows import Row, Words, by_setting, number, without_plus
 from src.compare.statistics import RESAMPLES, Numbers, Width, over_seeds, width
 
 RATE = "optimizer.lr"
@@ -247,17 +247,17 @@ def _best(settings: Sequence[Setting]) -> Setting:
 
 
 def _names(key: str) -> bool:
-    return bare(key) in ("optimizer", "optimizer._target_")
+    return without_plus(key) in ("optimizer", "optimizer._target_")
 
 
 def _tuned(key: str) -> bool:
-    key = bare(key)
+    key = without_plus(key)
     starts = ("optimizer.", "scheduler.", "trainer.gradient_clip_")
     return key in ("scheduler", "data.batch_size") or (key.startswith(starts) and not _names(key))
 
 
 def _kind(words: Words) -> Kind:
-    config = {bare(key): value for key, value in words.items()}
+    config = {without_plus(key): value for key, value in words.items()}
     name = config.get("optimizer._target_") or config.get("optimizer") or ""
     return name, frozenset(key for key in config if key.startswith("optimizer."))
 
@@ -290,15 +290,15 @@ def _along(settings: Sequence[Words]) -> frozenset[str]:
         return all(len(values) == 1 for values in seen.values())
 
     keys = dict.fromkeys(key for words in settings for key in words)
-    asked = [key for key in keys if bare(key).startswith("trainer.") and not _tuned(key)]
+    asked = [key for key in keys if without_plus(key).startswith("trainer.") and not _tuned(key)]
     rest = [key for key in keys if key not in asked and not _tuned(key) and not _names(key)]
-    batch = [key for key in keys if bare(key) == "data.batch_size"]
+    batch = [key for key in keys if without_plus(key) == "data.batch_size"]
     return frozenset(key for key in asked if batch and follows(key, [*rest, *batch]) and not follows(key, rest))
 
 
 def _problem(row: Row, along: frozenset[str], batches: bool) -> dict[str, str]:
     def is_of_it(key: str) -> bool:
-        if bare(key) == "data.batch_size":
+        if without_plus(key) == "data.batch_size":
             return batches
         return not (_tuned(key) or _names(key) or key in along)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from src.errors import LabError
-from src.sweep.call import bare, key_of
+from src.sweep.call import key_of, without_sign
 from src.sweep.grid import Axis, Grid, Words, axes_of, jobs_of
 from src.sweep.jobs import Composer
 
@@ -29,7 +29,7 @@ class Contender:
     @property
     def name(self) -> str:
         """The class where one is given, else the option."""
-        words = {bare(key_of(word)): word.partition("=")[2] for word in self.identity}
+        words = {without_sign(key_of(word)): word.partition("=")[2] for word in self.identity}
         return words.get(TARGET) or words.get(GROUP) or "yours"
 
 
@@ -76,23 +76,23 @@ def compared(
 
 def is_own(key: str) -> bool:
     """Whether a word of this key belongs to one's own contender alone."""
-    return bare(key) == GROUP or bare(key).startswith(f"{GROUP}.")
+    return without_sign(key) == GROUP or without_sign(key).startswith(f"{GROUP}.")
 
 
 def _mine(words: Sequence[str], axes: Sequence[Axis], grid: Grid) -> list[Contender]:
     """One's own optimizers, mostly one; none where nothing was typed of the optimizer."""
     if not words and not axes:
         return []
-    which = [axis for axis in axes if bare(axis.key) in (GROUP, TARGET)]
+    which = [axis for axis in axes if without_sign(axis.key) in (GROUP, TARGET)]
     numbers = [axis for axis in axes if axis not in which]
     found = []
     for choice in jobs_of(which, replace(grid, search={})):
         identity = (*words, *choice)
-        typed = {bare(key_of(word)) for word in identity} | {bare(axis.key) for axis in numbers}
+        typed = {without_sign(key_of(word)) for word in identity} | {without_sign(axis.key) for axis in numbers}
         search = next((grid.search[word] for word in identity if word in grid.search), grid.search.get(ANY, {}))
-        more = _axes({key: value for key, value in search.items() if bare(key) not in typed})
+        more = _axes({key: value for key, value in search.items() if without_sign(key) not in typed})
         settings = [(*identity, *setting) for setting in jobs_of([*numbers, *more], replace(grid, search={}))]
-        found.append(Contender(identity, frozenset(bare(axis.key) for axis in [*numbers, *more]), settings))
+        found.append(Contender(identity, frozenset(without_sign(axis.key) for axis in [*numbers, *more]), settings))
     return found
 
 
@@ -104,7 +104,7 @@ def _other(name: str, grid: Grid, number: int | None) -> Contender:
     axes = _axes(grid.search.get(word) or grid.search.get(ANY, {}))
     wanted = grid if number is None or grid.draws else replace(grid, points=number)
     settings = [(word, *setting) for setting in jobs_of(axes, replace(wanted, search={}))]
-    return Contender((word,), frozenset(bare(axis.key) for axis in axes), settings)
+    return Contender((word,), frozenset(without_sign(axis.key) for axis in axes), settings)
 
 
 def _axes(search: Mapping[str, Any]) -> list[Axis]:

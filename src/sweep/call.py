@@ -50,7 +50,7 @@ class Call:
 
     def differences(self, other: "Call") -> list[str]:
         """What neither varies and yet is not the same: `data.rows (500 then, 100 now)`; this call is now."""
-        found, typed = [], {bare(key_of(word)) for call in (self, other) for word in call.shared}
+        found, typed = [], {without_sign(key_of(word)) for call in (self, other) for word in call.shared}
         for key in {**other.common, **self.common}:
             if key in self.swept or key in other.swept:
                 continue
@@ -81,8 +81,8 @@ class Call:
         return lost
 
 
-def bare(key: str) -> str:
-    """A key as the config has it: what was added (`+optimizer.rho`) is a key like any other."""
+def without_sign(key: str) -> str:
+    """A key as the config has it: what is added (`+optimizer.rho`) or taken away (`~seed`) is one like any other."""
     return key.lstrip("+~")
 
 
@@ -93,7 +93,7 @@ def key_of(word: str) -> str:
 
 def swept_keys(words: Iterable[str]) -> set[str]:
     """The keys of typed words that have several values, if only in principle: `range(0,1)`."""
-    return {bare(override.get_key_element()) for override in map(parsed, words) if override.is_sweep_override()}
+    return {without_sign(override.get_key_element()) for override in map(parsed, words) if override.is_sweep_override()}
 
 
 def ask(
@@ -115,7 +115,7 @@ def ask(
     """
     several = swept_keys(typed)
     everywhere = set.intersection(*(set(job) for job in jobs)) if jobs else set()
-    shared = {word for word in everywhere if bare(key_of(word)) not in several}
+    shared = {word for word in everywhere if without_sign(key_of(word)) not in several}
     keys = list(dict.fromkeys(key_of(word) for job in jobs for word in job if word not in shared))
     found, wrong = list[Job](), Counter[str]()
     for words in jobs:
@@ -126,7 +126,7 @@ def ask(
             wrong.update(error.args if isinstance(error, WrongValuesError) else [str(error)])
     if wrong:
         raise LabError(all_wrong(wrong, len(jobs)))
-    names = {bare(key) for key in keys} | several
+    names = {without_sign(key) for key in keys} | several
     swept = sorted(names | {follower for name in names for follower in followers(found[0].raw, name)})
     common, varying = _in_common(found)
     contents = {job.config.content() for job in found}
@@ -166,6 +166,10 @@ def words_of(job: Sequence[str], call: Call, keys: Iterable[str]) -> dict[str, s
     words = {key_of(word): word.partition("=")[2] for word in job}
     for key in keys:
         if key not in call.keys and key not in words:
-            value = call.choices.get(bare(key)) if is_group(bare(key)) else call.common.get(bare(key))
+            value = (
+                call.choices.get(without_sign(key))
+                if is_group(without_sign(key))
+                else call.common.get(without_sign(key))
+            )
             words |= {} if value is None else {key: shown(value)}
     return words

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from src.compare.rows import Row, bare, read_results
+from src.compare.rows import Row, read_results, without_plus
 from src.errors import LabError, one_line
 from src.sweep.ledger import NAME, RESULTS, Ledger
 
@@ -33,7 +33,7 @@ def ended_runs(directory: Path) -> tuple[list[Row], int, list[str]]:
     if ledger.is_file() and (not rows or unfinished or len(rows) != _asked(ledger)):
         sweep = Ledger.read(directory)
         rows = [
-            replace(row, words={bare(key): word for key, word in row.words.items()}, name=str(row.job))
+            replace(row, words={without_plus(key): word for key, word in row.words.items()}, name=str(row.job))
             for row in sweep.ended()
         ]
         unfinished = len(sweep.entries) - len(rows)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.errors import LabError
 from src.sweep.against import compared, is_own
-from src.sweep.call import ask, bare, key_of
+from src.sweep.call import ask, key_of, without_sign
 from src.sweep.failures import REPORTED
 from src.sweep.grid import Axis, Grid, Words, axes_of, jobs_of
 from src.sweep.jobs import Composer
@@ -111,9 +111,9 @@ class GridSweeper(Sweeper):
     def _grid(self, shared: Sequence[str]) -> Grid:
         """How jobs are made; a typed word takes the place of a range that belongs to a choice."""
         options = self.options
-        fixed = {bare(key_of(word)) for word in shared if not (options.against and is_own(key_of(word)))}
+        fixed = {without_sign(key_of(word)) for word in shared if not (options.against and is_own(key_of(word)))}
         search = {
-            choice: {key: typed(value) for key, value in axes.items() if bare(key) not in fixed}
+            choice: {key: typed(value) for key, value in axes.items() if without_sign(key) not in fixed}
             for choice, axes in options.search.items()
         }
         return Grid(options.points, options.draws, options.seed, options.together, search)

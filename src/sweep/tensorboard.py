@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from src.compare.rows import SEED_KEYS, Row, Words, bare, by_setting, number, short
+from src.compare.rows import SEED_KEYS, Row, Words, by_setting, number, short, without_plus
 from src.compare.selection import Contender, contenders, figure
 from src.config.schema import TENSORBOARD, Config
 from src.errors import LabError
@@ -190,9 +190,9 @@ def _row(rows: Sequence[Row], numeric: set[str], ended: float) -> bytes:
     start = SessionStartInfo(start_time_secs=ended)
     for key, word in rows[0].setting.items():
         if key in numeric:
-            start.hparams[bare(key)].number_value = float(word)
+            start.hparams[without_plus(key)].number_value = float(word)
         else:
-            start.hparams[bare(key)].string_value = word
+            start.hparams[without_plus(key)].string_value = word
     through = all(row.status == "completed" for row in rows)
     status = api_pb2.Status.Value("STATUS_SUCCESS" if through else "STATUS_FAILURE")
     end = SessionEndInfo(status=status, end_time_secs=ended)
@@ -217,7 +217,7 @@ def _row(rows: Sequence[Row], numeric: set[str], ended: float) -> bytes:
 
 def _named(setting: Words, ledger: Ledger) -> str:
     """`adam lr=0.1`: a setting as TensorBoard lists it, which a directory can be called."""
-    words = {bare(key): word for key, word in setting.items()}
+    words = {without_plus(key): word for key, word in setting.items()}
     swept = next((words[key] for key in OPTIMIZER if key in words), "")
     optimizer = swept or (_optimizer(ledger.calls[0]) if ledger.calls else "")
     own = {key.removeprefix("optimizer."): word for key, word in words.items() if key not in OPTIMIZER}
@@ -226,13 +226,13 @@ def _named(setting: Words, ledger: Ledger) -> str:
 
 def _optimizer(call: Call) -> str:
     """The optimizer of all runs of a command."""
-    shared = {bare(key_of(word)): word.partition("=")[2] for word in call.shared}
+    shared = {without_plus(key_of(word)): word.partition("=")[2] for word in call.shared}
     return next((shared[key] for key in OPTIMIZER if key in shared), call.choices.get("optimizer") or "")
 
 
 def _seeded(row: Row) -> str:
     """`seed=3`; a run whose seed is not swept by its number."""
-    seeds = {bare(key): word for key, word in row.words.items() if bare(key) in SEED_KEYS}
+    seeds = {without_plus(key): word for key, word in row.words.items() if without_plus(key) in SEED_KEYS}
     name = " ".join(f"{key}={word}" for key, word in seeds.items()) or f"run {row.job}"
     return _plain(name if row.confirms is None else f"confirmed {name}")
 

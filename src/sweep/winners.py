@@ -7,7 +7,7 @@ from src.compare.remarks import remarks
 from src.compare.selection import contenders
 from src.config.data import Noise
 from src.sweep import tensorboard
-from src.sweep.call import bare, key_of
+from src.sweep.call import key_of, without_sign
 from src.sweep.summary import table, wide
 from src.sweep.sweep import Sweep
 
@@ -34,7 +34,7 @@ def _with(words: tuple[str, ...], fresh: dict[str, str]) -> tuple[str, ...]:
     """The words of a run with others in the place of those of the same keys."""
     values, kept = dict(fresh), []
     for word in words:
-        key = next((key for key in values if bare(key) == bare(key_of(word))), None)
+        key = next((key for key in values if without_sign(key) == without_sign(key_of(word))), None)
         kept.append(word if key is None else f"{key}={values.pop(key)}")
     return (*kept, *(f"{key}={value}" for key, value in values.items()))
 
