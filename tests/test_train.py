@@ -73,6 +73,8 @@ MISTAKES = [
     ),
     ("data=table data.path=gone.csv data.target=price,EUR", "data.target=price,EUR: several values need a multirun: "),
     ("hydra.output_subdir=null", "hydra.output_subdir=null: leave it out"),
+    ("hydra.searchpath=[file:///nowhere]", "hydra.searchpath=[file:///nowhere]: there is no folder /nowhere"),
+    ("-m hydra.searchpath=[/nowhere] seed=1,2", "hydra.searchpath=[/nowhere]: there is no folder /nowhere"),
     ("-m hydra.output_subdir=conf seed=1,2", "hydra.output_subdir=conf: leave it out"),
     (
         "-m optimizer=sgd,adamw,muon +optimizer.weight_decay=0.1,0.2",

@@ -8,13 +8,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from src.config.compose import check_searchpath
 from src.config.data import Table
 from src.config.overrides import parsed
 from src.config.resumed_words import check_in_place
 from src.config.schema import Config, check
 from src.config.section import shown
 from src.config.sentences import unresolved
-from src.config.table_path import table_file
+from src.config.table_path import expanded, table_file
 from src.errors import LabError
 
 
@@ -77,7 +78,7 @@ def check_files(config: Config, start: Path = Path()) -> None:
     path = config.data.path if isinstance(config.data, Table) else None
     try:
         if path is not None:
-            table_file(start / Path(path).expanduser())
+            table_file(start / expanded(path))
         path = config.ckpt_path
         if path is not None and not (start / path).is_file():
             raise LabError(f"ckpt_path={start / path}: there is no such file")
@@ -120,9 +121,11 @@ def check_sweep_overrides(overrides: Sequence[str]) -> None:
 
     Raises:
         LabError: it goes to a file, or to a sweep, which only this project's launcher goes on with; another sweeper is
-            to read what is for this project's; or runs are to leave no `.hydra/`.
+            to read what is for this project's; runs are to leave no `.hydra/`; or a folder of options is not there.
     """
     said = {override.key_or_group: override for override in map(parsed, overrides) if not override.is_sweep_override()}
+    for override in said.values():
+        check_searchpath(override)
     values = {key: override.value() for key, override in said.items()}
     check_output_subdir(values.get("hydra.output_subdir", ".hydra"))
     sweeper = values.get("hydra/sweeper", "grid")

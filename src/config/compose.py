@@ -51,8 +51,24 @@ def _keys(config: Any, prefix: str = "") -> Iterable[str]:
             yield from _keys(value, f"{prefix}{key}.")
 
 
+def check_searchpath(override: Override) -> None:
+    """Refuse a folder of `hydra.searchpath` that is not there, of which Hydra only warns.
+
+    Raises:
+        LabError: it names the folder.
+    """
+    if override.key_or_group != "hydra.searchpath" or override.is_sweep_override():
+        return
+    value = override.value()
+    for place in value if isinstance(value, list) else [value]:
+        scheme, _, path = str(place).rpartition("://")
+        if place is not None and scheme in ("", "file") and "${" not in path and not Path(path).is_dir():
+            raise LabError(f"{override.input_line}: there is no folder {path}")
+
+
 def _check_one(override: Override) -> None:
     """Refuse several values where one run needs one, and choices of a group that are no names."""
+    check_searchpath(override)
     line, group = override.input_line, override.key_or_group
     if override.is_sweep_override():
         hint = f"; together: {group}=[...]" if group in SEVERAL else ""

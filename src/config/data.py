@@ -1,7 +1,6 @@
 """The sections of `data`, one for each kind in `src/data`; never imports torch."""
 
 import math
-import os
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
@@ -18,6 +17,7 @@ from src.config.section import (
     Seed,
     shown,
 )
+from src.config.table_path import expanded
 
 
 def _share(value: Any) -> int | float:
@@ -236,7 +236,8 @@ class Table(Framed):
     def sizes(self) -> tuple[int, int, int]:
         """Guessed from the size of the file."""
         columns = len(self.features or range(10))
-        numbers = os.path.getsize(self.path) // 8 if os.path.isfile(self.path) else 0
+        path = expanded(self.path)
+        numbers = path.stat().st_size // 8 if path.is_file() else 0
         return columns, 1, max(1, numbers // (columns + 1))
 
 

@@ -6,7 +6,6 @@ below checks, and every section keeps the `_target_` that `src/run/build.py` bui
 
 import hashlib
 import json
-import os
 import re
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -28,6 +27,7 @@ from src.config.losses import VALUE, Loss
 from src.config.models import AnyModel, Surface
 from src.config.section import ClassPath, NotNegative, Number, Open, Positive, Section, Seed, shown
 from src.config.sentences import message, missing_keys, unresolved, wrong_values
+from src.config.table_path import expanded
 from src.errors import LabError
 
 
@@ -46,7 +46,7 @@ class Optimizer(Open):
         return {key: value for key, value in whole.items() if key != "rule" and (key != "lr" or value is not None)}
 
 
-WATCHERS = (
+MONITORING = (
     "src.run.callbacks.checkpoint.Checkpoint",
     "src.engine.early_stopping.EarlyStopping",
     "lightning.pytorch.callbacks.EarlyStopping",
@@ -94,7 +94,7 @@ class Part(Open):
         """What a key of this class has to be, where not only the class knows."""
         if key.startswith("every_n"):
             return STEPS
-        if key == "mode" and self.target_ in WATCHERS:
+        if key == "mode" and self.target_ in MONITORING:
             return MODE
         if key == "runs" and self.target_ == TENSORBOARD:
             return RUNS
@@ -171,7 +171,7 @@ class Config(Section):
         for name, part in parts.items():
             monitor = (part.model_extra or {}).get("monitor")
             optional = part.target_ == "src.run.callbacks.checkpoint.Checkpoint"
-            if part.target_ not in WATCHERS or (optional and monitor is None):
+            if part.target_ not in MONITORING or (optional and monitor is None):
                 continue
             if not isinstance(monitor, str) or not (own or monitor in ("train/loss", "val/loss")):
                 raise ValueError(f"callbacks.{name}.monitor={shown(monitor)}: must be train/loss or val/loss")
@@ -232,9 +232,9 @@ class Config(Section):
 
     def content(self) -> str | None:
         """A hash of the table that is read; None where there is none, or it is not there."""
-        path = self.data.path if isinstance(self.data, Table) else None
+        path = expanded(self.data.path) if isinstance(self.data, Table) else None
         try:
-            state = os.stat(path) if path is not None else None
+            state = path.stat() if path is not None else None
         except OSError:
             return None
         return None if state is None else _digest_of_file(str(path), state.st_mtime_ns, state.st_size)

@@ -1,5 +1,6 @@
 """The file of a table, as far as can be said without opening it."""
 
+import os
 from pathlib import Path
 
 from src.errors import LabError, nearest, one_line
@@ -8,13 +9,18 @@ SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
 
 
+def expanded(path: str | Path) -> Path:
+    """Where a path of a table leads: `~` is the user's home."""
+    return Path(os.path.expanduser(path))
+
+
 def table_file(path: str | Path) -> Path:
     """The path of a table, `~` expanded.
 
     Raises:
         LabError: it is not there, a directory, of another kind, or cannot be looked for.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     try:
         if path.is_dir():
             raise LabError(f"data.path={path} is a directory: name a .csv, .tsv or .parquet file in it")

@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -500,3 +501,21 @@ def test_a_config_survives_json(choice: str) -> None:
     again = Config.model_validate(json.loads(config.model_dump_json(by_alias=True)))
     assert again == config
     assert again.fingerprint() == config.fingerprint()
+
+
+def test_a_table_under_the_home_is_the_table_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    table, seen = tmp_path / "x.csv", list[tuple[str | None, tuple[int, int, int]]]()
+    for text in ("a,b\n1,2\n", "a,b\n1,3\n" * 40):
+        table.write_text(text)
+        found = [
+            check(compose(["data=table", f"data.path='{path}'", "data.target=b", "logger=none"]))
+            for path in ("~/x.csv", table)
+        ]
+        states = [(config.content(), config.data.sizes()) for config in found]
+        assert states[0] == states[1]
+        seen.append(states[0])
+    assert None not in (seen[0][0], seen[1][0])
+    assert seen[0][0] != seen[1][0]
+    assert found[0].fingerprint() != found[1].fingerprint()  # as of any two paths
