@@ -22,7 +22,8 @@ def help_text(composed: DictConfig) -> str:
     """The help for a config, Hydra's node included: of `data=table` the keys are those of a table."""
     choices = {group: choice for group, choice in composed.hydra.runtime.choices.items() if choice is not None}
     text = string.Template(str(composed.hydra.help.template)).substitute(
-        GROUPS=_groups(), **{name: _explained(part, choices) for name, part in explained_parts(composed).items()}
+        GROUPS=_groups(composed),
+        **{name: _explained(part, choices) for name, part in explained_parts(composed).items()},
     )
     return text.strip()
 
@@ -34,9 +35,13 @@ def explained_parts(composed: DictConfig) -> dict[str, dict[str, Any]]:
     return {"CONFIG": plain, "SWEEP": {"hydra": {key: hydra[key] for key in ("run", "sweep", "sweeper", "launcher")}}}
 
 
-def _groups() -> str:
-    groups = sorted(path for path in CONF.iterdir() if path.is_dir() and path.name != "hydra")
-    lines = [f"{path.name}: {', '.join(sorted(file.stem for file in path.glob('*.yaml')))}" for path in groups]
+def _groups(composed: DictConfig) -> str:
+    """The options of every group, those in folders of the user's own among them."""
+    sources = [Path(source.path) for source in composed.hydra.runtime.config_sources if source.schema == "file"]
+    groups: dict[str, set[str]] = {}
+    for path in (path for source in sources for path in source.glob("*/*.yaml") if path.parent.name != "hydra"):
+        groups.setdefault(path.parent.name, set()).add(path.stem)
+    lines = [f"{group}: {', '.join(sorted(options))}" for group, options in sorted(groups.items())]
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,15 @@ def test_every_key_has_its_sentence_and_no_line_is_wider_than_100_columns(choice
 )
 def test_what_conf_says_of_a_key_stands_beside_it(words: list[str], line: str) -> None:
     assert any(one.startswith(line) for one in help_text(compose(words)).splitlines())
+
+
+def test_options_of_ones_own_are_among_the_groups(tmp_path: Path) -> None:
+    for group, option in (("trick", "a"), ("experiment", "mine")):
+        (tmp_path / group).mkdir()
+        (tmp_path / group / f"{option}.yaml").write_text("# @package _global_\nseed: 1\n")
+    lines = help_text(compose([f"hydra.searchpath=['file://{tmp_path}']"])).splitlines()
+    assert "trick: a" in lines
+    assert any(line.startswith("experiment: ") and " mine," in line for line in lines)
 
 
 @pytest.mark.parametrize("command", ["predict", "scratch", "check.__main__", "autograd.__main__", "report.__main__"])
