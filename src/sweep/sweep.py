@@ -9,8 +9,9 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
+from src.config.check_run import check_output_subdir
 from src.config.overrides import python_command
-from src.config.schema import Config, shown
+from src.config.schema import Config
 from src.errors import LabError, unwritable
 from src.sweep.call import Call, all_wrong, ask
 from src.sweep.executors import check_backend, pieces
@@ -59,9 +60,12 @@ class Sweep:
         if subdir not in SUBDIR:
             number = "stacks number their run directories (hydra.sweep.subdir=${hydra.job.num})"
             raise LabError(f"hydra.sweep.subdir={subdir}: {number}; hydra/launcher=basic takes any")
-        if (inside := self.node["output_subdir"]) != ".hydra":
-            reads = "a run directory has .hydra/, which report, predict and resuming read"
-            raise LabError(f"hydra.output_subdir={shown(inside)}: {reads}; leave it as it is")
+        check_output_subdir(self.node["output_subdir"])
+        if self.config.hydra.job.chdir:
+            raise LabError(
+                "hydra.job.chdir=true: stacks train in one process, which stays where it is: leave it out, or say "
+                "hydra/launcher=basic, which takes it"
+            )
         check_backend(self.options)
         if sweeper != GRID:
             asked = {"hydra.launcher.dry_run": self.options.dry_run, "confirm_seeds": self.config.confirm_seeds}

@@ -225,6 +225,7 @@ def test_every_wrong_value_is_told_at_once_and_nothing_is_written(
         (["hydra.launcher.max_runs=0"], "hydra.launcher.max_runs=0: must be greater than 0"),
         (["hydra.launcher.backend=lokyy"], "hydra.launcher.backend=lokyy: must be one of "),
         (["hydra.launcher.dry_run=maybe"], "hydra.launcher.dry_run='maybe': must be a valid boolean"),
+        (["hydra.job.chdir=true"], "hydra.job.chdir=true: stacks train in one process, which stays where it is"),
         (["hydra.sweep.subdir=mine"], "hydra.sweep.subdir=mine: stacks number their run directories"),
         (["hydra/sweeper=basic", "hydra.launcher.dry_run=true"], "needs the jobs beforehand"),
         (["hydra/sweeper=basic", "confirm_seeds=2"], "needs hydra/sweeper=grid: hydra/sweeper=basic"),
@@ -395,5 +396,8 @@ def test_where_hydra_writes_is_what_others_read(
     """Runs that train one by one could not, and no retry helped; without `.hydra/` nothing can go on."""
     assert multirun("sweep", "optimizer=lbfgs", "seed=1,2", f"hydra.output_subdir={inside}") == 1
     sentence = capfd.readouterr().err
-    assert f"hydra.output_subdir={inside}: a run directory has .hydra/" in sentence
+    assert (
+        f"hydra.output_subdir={inside}: leave it out; a resume and the report read a run's config in .hydra/"
+        in sentence
+    )
     assert list(tmp_path.iterdir()) == []
