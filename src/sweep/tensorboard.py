@@ -4,7 +4,6 @@ A run for every seed of each optimizer's best setting, with its curves, and a ro
 name tells what it was made of, so what has not changed is not written again.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ import numpy as np
 
 from src.compare.rows import SEED_KEYS, Row, Words, by_setting, number, short, without_plus
 from src.compare.selection import Contender, contenders, figure
-from src.config.schema import TENSORBOARD, Config
+from src.config.schema import TENSORBOARD, Config, digest
 from src.errors import LabError
 from src.run_directory import RunDirectory, read_rows
 from src.sweep.call import Call, key_of
@@ -34,6 +33,8 @@ LONGEST = 200
 PREFIX = "events.out.tfevents."
 """By these names TensorBoard finds its files."""
 UNFINISHED = "unfinished"
+OWN = re.compile(re.escape(PREFIX) + rf"(\d{{10}}\.\d+\.\d{{1,9}}|[0-9a-f]{{16}})|{UNFINISHED}")
+"""The names of the files that a sweep writes: of curves, of a row, and of one that is half written."""
 OPTIMIZER = ("optimizer._target_", "optimizer")
 
 Content = Callable[[], bytes]
@@ -42,15 +43,21 @@ Content = Callable[[], bytes]
 def folder_of(config: Config, directory: Path) -> Path | None:
     """Where a sweep's files for TensorBoard go: into the sweep directory, or where `save_dir` says; None: nowhere.
 
+    Outside of the sweep directory it has the sweep's name, and six digits of where that is: two sweeps of one name do
+    not meet.
+
     Args:
         config: of its run 0.
         directory: of the sweep.
     """
-    run = directory.absolute() / "0"
+    whole, run = directory.resolve(), directory.absolute() / "0"
     for part in config.logger.values():
         if part is not None and part.target_ == TENSORBOARD and part.runs is not None:
             asked = Path(str(part.arguments().get("save_dir", run)))
-            return directory / FOLDER if asked.absolute().is_relative_to(run) else asked / directory.absolute().name
+            if asked.absolute().is_relative_to(run):
+                return directory / FOLDER
+            inside = asked.resolve().is_relative_to(whole)
+            return asked / (whole.name if inside else f"{whole.name}-{digest(str(whole))[:6]}")
     return None
 
 
@@ -62,7 +69,7 @@ def write(ledger: Ledger, folder: Path) -> None:
 
     Args:
         ledger: of the sweep.
-        folder: as `folder_of` gives it; nothing else is in it.
+        folder: as `folder_of` gives it; what else is in it stays.
 
     Raises:
         OSError: a file cannot be written.
@@ -260,10 +267,10 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _take_away(root: Path, kept: set[Path]) -> None:
-    """Take away the other files of earlier times, and the folders that are empty then."""
-    for folder, _, files in os.walk(root, topdown=False):
-        for name in files:
-            if Path(folder, name) not in kept and (name.startswith(PREFIX) or name == UNFINISHED):
-                os.unlink(os.path.join(folder, name))
-        with suppress(OSError):  # not empty
-            os.rmdir(folder)
+    """Take away the sweep's other files of earlier times, and the folders that are empty then."""
+    for path in list(root.glob("*/*/*")):
+        if path not in kept and OWN.fullmatch(path.name):
+            path.unlink()
+            with suppress(OSError):  # not empty
+                for folder in path.parents[:3]:
+                    folder.rmdir()

@@ -1,6 +1,7 @@
 """What a sweep has TensorBoard show, read back by TensorBoard's own reader and held against the runs' own files."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from src.run_directory import Result, read_rows
 from src.sweep import tensorboard
 from src.sweep.call import Call
 from src.sweep.ledger import Entry, Ledger, Outcome
-from src.sweep.tensorboard import MOST, remark, thinned, write
+from src.sweep.tensorboard import MOST, folder_of, remark, thinned, write
 from tests.sweep.conftest import Multirun, snapshot
 from tests.sweep.test_launcher import stop_after
 
@@ -214,12 +215,37 @@ def test_a_sweep_without_a_logger_has_none(multirun: Multirun, tmp_path: Path) -
 
 
 def test_another_directory_for_it(multirun: Multirun, tmp_path: Path) -> None:
-    """A folder of the sweep's name there; what else is in that directory stays."""
-    (tmp_path / "boards").mkdir()
-    (tmp_path / "boards" / "events.out.tfevents.1.other").touch()
-    assert multirun("sweep", "seed=1,2", *SHOWN, f"logger.tensorboard.save_dir={tmp_path / 'boards'}") == 0
-    assert runs(tmp_path / "boards") == {".", "sweep/sgd/seed=1", "sweep/sgd/seed=2", "sweep/settings/sgd"}
-    assert not (tmp_path / "sweep" / "tensorboard").exists()
+    """A folder of the sweep's name there, which another sweep of that name has not; what else is there stays."""
+    boards = tmp_path / "boards"
+    place = f"logger.tensorboard.save_dir={boards}"
+    assert multirun("one/sweep", "seed=1,2", *SHOWN, place) == 0
+    (folder,) = boards.iterdir()
+    assert re.fullmatch("sweep-[0-9a-f]{6}", folder.name)
+    assert runs(folder) == {"sgd/seed=1", "sgd/seed=2", "settings/sgd"}
+    others = [
+        boards / "events.out.tfevents.1.other",
+        folder / "events.out.tfevents.1700000000.host.1.0",
+        folder / "sgd" / "seed=1" / "events.out.tfevents.1700000000.host.1.0",
+        folder / "theirs" / "of a user" / "events.out.tfevents.1700000000.7.1234.0",
+    ]
+    for other in others:
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.touch()
+    before = snapshot(folder)
+    assert multirun("two/sweep", "seed=1,2", "optimizer=adam", *SHOWN, place) == 0
+    assert snapshot(folder) == before
+    (other_folder,) = set(boards.glob("sweep-*")) - {folder}
+    assert runs(other_folder) == {"adam/seed=1", "adam/seed=2", "settings/adam"}
+    assert multirun("one/sweep", "seed=1,2", "optimizer.lr=0.01,0.3", *SHOWN, place) == 0
+    assert all(other.is_file() for other in others)
+    assert {"settings/sgd lr=0.01", "settings/sgd lr=0.3"} <= runs(folder)
+    assert not list(folder.glob("settings/sgd"))
+    assert not list(tmp_path.glob("*/sweep/tensorboard"))
+
+
+def test_another_directory_within_the_sweep_has_its_name(tmp_path: Path) -> None:
+    config = check(compose([*SHOWN, f"logger.tensorboard.save_dir={tmp_path / 'sweep' / 'boards'}"]))
+    assert folder_of(config, tmp_path / "sweep") == tmp_path / "sweep" / "boards" / "sweep"
 
 
 def test_winners_that_are_confirmed(multirun: Multirun, tmp_path: Path) -> None:
