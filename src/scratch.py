@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from src.config.check_run import check_run
 from src.config.classes import import_class
 from src.config.compose import compose
-from src.config.losses import SQUARES
 from src.config.models import Linear, TwoLayer
 from src.config.overrides import parsed
 from src.config.schema import Config, check
@@ -364,7 +363,7 @@ def task_of(config: Config) -> Task:
     model, knobs = config.model, config.trainer
     if not isinstance(model, Linear | TwoLayer):
         raise LabError(f"{model.target_} is not written by hand here: model=linear or model=two_layer")
-    if config.loss.target_ != SQUARES:
+    if not build.build_loss(config).least_squares:
         raise LabError(f"{config.loss.target_} is not written by hand here: loss=squares or loss=sum_of_squares")
     target, numbers = config.optimizer.target_, config.optimizer.arguments()
     numbers = {name: value for name, value in numbers.items() if not name.startswith("_")}

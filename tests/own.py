@@ -1,4 +1,4 @@
-"""Callbacks of a user's own, for the tests."""
+"""Callbacks and a loss of a user's own, for the tests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from src.engine.loop import Loop
 from src.engine.watchers import Watcher
+from src.losses.squared_error import SquaredError
 from src.run.callbacks.every import EveryNSteps
 from src.run.module import Descent
 
@@ -24,6 +25,10 @@ class Crash(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         if trainer.global_step >= self.at:
             raise RuntimeError("power cut")
+
+
+class OwnSquaredError(SquaredError):
+    """Squared errors by another name."""
 
 
 class LastLoss(Watcher):

@@ -47,6 +47,14 @@ def test_they_agree(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ("the Lightning run diverged after 11 of 100 steps" in out) == ("diverging" in text)
 
 
+def test_squared_errors_of_ones_own_are_solved_too(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for name in ("src.losses.squared_error.SquaredError", "tests.own.OwnSquaredError"):
+        main(words(f"model=linear trainer.max_steps=5 loss._target_={name}"))
+        shown.append(capsys.readouterr().out.count("agree"))
+    assert shown[0] == shown[1] > 0
+
+
 def test_where_rounding_is_magnified_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """RMSprop divides by the size of a gradient that vanishes: targets moved in their last bit end elsewhere too."""
     with pytest.raises(SystemExit, match="1"):
@@ -113,6 +121,7 @@ def test_what_is_not_finite_must_not_be_so_anywhere() -> None:
             "optimizer._target_=torch.optim.LBFGS is not written by hand here; optimizer=sgd, momentum,",
         ),
         ("optimizer=adam +optimizer.amsgrad=true", "optimizer.amsgrad is not written by hand here; lr, betas,"),
+        ("loss=custom loss._target_=torch.nn.L1Loss", "torch.nn.L1Loss is not written by hand here: loss=squares or"),
         ("scheduler=cosine", "schedules are not written by hand here: scheduler=none"),
         ("model=custom model._target_=torch.nn.Linear", "torch.nn.Linear is not written by hand here"),
         ("optimizer.lrr=1", "optimizer.lrr: there is no such key"),
