@@ -23,6 +23,8 @@ from src.errors import LabError
 
 DIRECTORY = "${hydra:runtime.output_dir}"
 """What stands in `conf/`, and in the config of a job, for the directory of its run."""
+STANDS_FOR_IT = "\0"
+"""In its place where OmegaConf would resolve it."""
 
 Tree = dict[str, Any]
 Keys = tuple[str, ...]
@@ -59,7 +61,7 @@ class Job:
 
 def _placed(part: Part, directory: str) -> Part:
     extra = (part.model_extra or {}).items()
-    values = {key: value.replace(DIRECTORY, directory) for key, value in extra if DIRECTORY in str(value)}
+    values = {key: _replaced(value, DIRECTORY, directory) for key, value in extra if DIRECTORY in str(value)}
     return part.model_copy(update=values) if values else part
 
 
@@ -278,17 +280,19 @@ class _Interpolations:
         node: Any = self._whole
         for key in path:
             node = node[int(key) if isinstance(node, ListConfig) else key]
-        return node
+        plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig | ListConfig) else node
+        return _replaced(plain, STANDS_FOR_IT, DIRECTORY)
 
     @cached_property
     def _whole(self) -> DictConfig:
         """All of it: `${.rows}` is a key beside its own."""
+        return OmegaConf.create(_replaced(self.raw, DIRECTORY, STANDS_FOR_IT))
 
-        def escaped(tree: Any) -> Any:
-            if isinstance(tree, dict):
-                return {key: escaped(inner) for key, inner in tree.items()}
-            if isinstance(tree, list):
-                return [escaped(inner) for inner in tree]
-            return tree.replace(DIRECTORY, f"\\{DIRECTORY}") if isinstance(tree, str) else tree
 
-        return OmegaConf.create(escaped(self.raw))
+def _replaced(tree: Any, old: str, new: str) -> Any:
+    """A copy with another text in all its texts."""
+    if isinstance(tree, dict):
+        return {key: _replaced(inner, old, new) for key, inner in tree.items()}
+    if isinstance(tree, list):
+        return [_replaced(inner, old, new) for inner in tree]
+    return tree.replace(old, new) if isinstance(tree, str) else tree

@@ -105,6 +105,25 @@ def test_options_and_groups_of_ones_own(tmp_path: Path) -> None:
     assert Composer(there).job(["+trick=a"]).config.optimizer.lr == 0.5
 
 
+def test_the_directory_of_the_run_stays_wherever_it_is_taken_to() -> None:
+    """As the value of another key, within a text, in a section that is taken whole, and beside a relative key."""
+    job = Composer(
+        [
+            "logger=tensorboard",
+            "+logger.tensorboard.prefix=a ${.save_dir}",
+            "+logger.tensorboard.sub_dir=${logger.tensorboard.save_dir}/${.runs}",
+            "+callbacks.checkpoint.whole=${logger.tensorboard}",
+        ]
+    ).job([])
+    placed = job.config_in(Path("/run"))
+    logger = placed.logger["tensorboard"]
+    assert logger is not None
+    assert (logger.arguments()["prefix"], logger.arguments()["sub_dir"]) == ("a /run", "/run/best")
+    checkpoint = placed.callbacks["checkpoint"]
+    assert checkpoint is not None
+    assert checkpoint.arguments()["whole"]["save_dir"] == "/run"
+
+
 def test_hydra_is_asked_once_for_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
