@@ -50,6 +50,7 @@ def nothing():
 """
 LOSS = """
 from src.losses.loss import Loss
+from src.losses.squared_error import SquaredError
 
 class Absolute(Loss):
     def each(self, predictions, targets):
@@ -58,6 +59,14 @@ class Absolute(Loss):
 class Worst(Loss):
     def each(self, predictions, targets):
         return (predictions - targets).abs().amax(2)
+
+class Quartic(SquaredError):
+    def value(self, predictions, targets, rows=None):
+        return (predictions - targets).pow(4).mean((1, 2))
+
+class QuarticOfEach(SquaredError):
+    def each(self, predictions, targets):
+        return (predictions - targets).pow(4)
 
 def absolute(predictions, targets, times=1.0):
     return times * (predictions - targets).abs().mean()
@@ -68,7 +77,18 @@ def several(predictions, targets):
 MODEL = """
 import torch
 from torch import nn
+from src.models.linear import Linear
 from src.models.model import Model
+
+class Cube(Linear):
+    def forward(self, inputs):
+        return super().forward(inputs) ** 3
+
+class CubeByHand(Cube):
+    def by_hand(self, inputs, targets, loss, rows=None):
+        losses, slopes = loss.derivative(self(inputs), targets, rows)
+        slopes = 3 * slopes * Linear.forward(self, inputs) ** 2
+        return losses, (inputs.mT @ slopes, slopes.sum(1, keepdim=True))
 
 class Net(nn.Module):
     def __init__(self, inputs, outputs):
@@ -161,6 +181,36 @@ def test_a_linear_model_with_another_loss_is_not_least_squares(
     assert "critical" not in capsys.readouterr().out
     page = report([result.directory])[0]
     assert "way over the loss" not in page.read_text(encoding="utf-8")
+
+
+def test_a_subclass_of_a_loss_states_its_facts_anew(train: Train, multirun: Multirun, tmp_path: Path) -> None:
+    words = [*LINE, "model.dtype=float64", "loss=custom"]
+    for name in ("Quartic", "QuarticOfEach"):
+        own = [*words, f"loss._target_=mine.loss.{name}"]
+        result = train(name, *own, "optimizer.lr=0.001")
+        assert result.exact == {
+            "not_applicable": {"exact answer": f"only squared errors have one, and the loss is {name}"}
+        }
+        expected = bare(result, lambda p, y: (p - y).pow(4).mean(), 20, 0.001)
+        for key, value in parameters(result).items():
+            torch.testing.assert_close(value, expected[key], rtol=0, atol=1e-14)
+        assert multirun(f"{name}s", *own, "optimizer.lr=0.001,0.0001") == 0
+        member = json.loads((tmp_path / f"{name}s" / "0" / "result.json").read_text())
+        assert (member["stack_size"], member["exact"]) == (2, result.exact)
+        assert member["metrics"] == pytest.approx(result.metrics, rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "stack_size"), [("Cube", 1), ("CubeByHand", 2)])
+def test_a_subclass_of_a_model_states_its_facts_anew(
+    train: Train, multirun: Multirun, tmp_path: Path, name: str, stack_size: int
+) -> None:
+    words = [*LINE, "model.dtype=float64", f"model._target_=mine.model.{name}"]
+    result = train("run", *words, "optimizer.lr=0.001")
+    assert result.exact == {"not_applicable": {"exact answer": "only model=linear has one"}}
+    assert multirun("sweep", *words, "optimizer.lr=0.001,0.0001") == 0
+    member = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
+    assert (member["stack_size"], member["exact"]) == (stack_size, result.exact)
+    assert member["metrics"] == pytest.approx(result.metrics, rel=1e-9)
 
 
 @pytest.mark.parametrize("size", ["full", "7"])

@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.errors import LabError, one_line
@@ -28,6 +28,27 @@ def import_class(path: str, key: str, kind: type | tuple[type, ...]) -> Any:
     if not callable(found):
         raise LabError(f"{key}={path} is not a class")
     return found
+
+
+def reset_facts(kind: type, base: type, methods: Sequence[str], facts: Sequence[str]) -> None:
+    """Take back what classes above say of methods that `kind` has otherwise; `base`'s values hold again.
+
+    A fact counts where it is stated by the class that defines the method it speaks of, or by one below that class.
+
+    Args:
+        kind: a class that has just been made.
+        base: has every method and fact.
+        methods: what the facts speak of.
+        facts: attributes.
+    """
+
+    def depth(name: str) -> int:
+        return next(index for index, one in enumerate(kind.__mro__) if name in vars(one))
+
+    defined = min(map(depth, methods))
+    for fact in facts:
+        if depth(fact) > defined:
+            setattr(kind, fact, vars(base)[fact])
 
 
 def built(factory: Any, name: str, keys: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:

@@ -26,4 +26,4 @@ def stacks(section: Section) -> bool:
         LabError: it cannot be imported.
     """
     kind = import_class(section.target_, "model._target_", nn.Module)
-    return isinstance(kind, type) and issubclass(kind, Model) and hasattr(kind, "by_hand")
+    return isinstance(kind, type) and issubclass(kind, Model) and kind.by_hand is not None
