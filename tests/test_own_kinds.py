@@ -26,6 +26,7 @@ Train = Callable[..., Result]
 
 DATA = """
 import torch
+from src.data.kind import Kind
 from src.data.problem import Problem, Rows
 
 class Slope:
@@ -44,6 +45,14 @@ def slope(turns):
 def flat(turns):
     rows = Rows(torch.ones(4), torch.ones(4, 1))
     return Problem(rows, None, None, ["a"], ["b"])
+
+class Whole(Kind):
+    def problem(self):
+        return slope(self.section.turns)
+
+class Breaks(Kind):
+    def problem(self):
+        return 1 / 0
 
 def nothing():
     return 3
@@ -90,6 +99,11 @@ class CubeByHand(Cube):
         slopes = 3 * slopes * Linear.forward(self, inputs) ** 2
         return losses, (inputs.mT @ slopes, slopes.sum(1, keepdim=True))
 
+class Scaled(Linear):
+    def __init__(self, section, inputs, outputs):
+        super().__init__(section, inputs, outputs)
+        self.largest = float(self.weight.detach().abs().max())
+
 class Net(nn.Module):
     def __init__(self, inputs, outputs):
         super().__init__()
@@ -110,6 +124,16 @@ class Factor(Model):
         losses, slopes = loss.derivative(self(inputs), targets, rows)
         return losses, ((slopes * inputs[..., :1]).sum(1, keepdim=True),)
 """
+WATCHER = """
+from src.engine.watchers import LearningRate
+
+class Halves(LearningRate):
+    def curves(self, loop):
+        return {name: value / 2 for name, value in super().curves(loop).items()}
+
+    def curves_of(self, parameters):
+        return 1000
+"""
 LINE = ["data.rows=30", "data.val=10", "trainer.max_steps=20", "trainer.val_every_n_steps=10"]
 OWN = "loss=custom", "loss._target_=mine.loss.Absolute"
 ALL = (
@@ -123,7 +147,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A package `mine`, where a command starts."""
     folder = tmp_path / "mine"
     folder.mkdir()
-    for name, text in {"__init__": "", "data": DATA, "loss": LOSS, "model": MODEL}.items():
+    for name, text in {"__init__": "", "data": DATA, "loss": LOSS, "model": MODEL, "watcher": WATCHER}.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
@@ -285,6 +309,11 @@ def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:
     [
         (("data._target_=mine.data.Slope",), r"data\._target_=mine\.data\.Slope cannot be built: .*'turns'"),
         (("data._target_=mine.data.nothing",), r"mine\.data\.nothing gives int; it must give a src\.data\.problem"),
+        (("data._target_=mine.data.Whole",), r"mine\.data\.Whole needs turns: add \+data\.turns="),
+        (
+            ("data._target_=mine.data.Breaks",),
+            r"Breaks cannot be built: ZeroDivisionError at data\.py:\d+: division by",
+        ),
         (
             ("data._target_=mine.data.flat", "+data.turns=1"),
             r"has train inputs \[4\] and targets \[4, 1\]; .* \[rows, 1\]",
@@ -294,6 +323,33 @@ def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:
 def test_what_cannot_be_data_is_refused(train: Train, words: tuple[str, ...], told: str) -> None:
     with pytest.raises(LabError, match=told):
         train("run", "data=custom", *words)
+
+
+def test_a_key_that_a_model_misses_in_its_section_is_named(train: Train) -> None:
+    with pytest.raises(LabError, match=r"model\._target_=mine\.model\.Cube needs bias: add \+model\.bias=\.\.\."):
+        train("run", "model=custom", "model._target_=mine.model.Cube")
+
+
+def test_a_model_that_looks_at_its_numbers_while_it_is_built_is_planned(multirun: Multirun, tmp_path: Path) -> None:
+    assert multirun("sweep", *LINE, "model._target_=mine.model.Scaled", "optimizer.lr=0.1,0.01") == 0
+    member = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
+    assert (member["status"], member["stack_size"]) == ("completed", 2)
+    (spec,) = members(tmp_path, ["model._target_=mine.model.Scaled"], [[]])
+    assert size_of(spec.config).parameters == 2
+
+
+# --- watchers ---
+
+
+def test_a_watcher_of_ones_own_stacks_and_is_planned_for(train: Train, multirun: Multirun, tmp_path: Path) -> None:
+    words = [*LINE, "+callbacks.mine._target_=mine.watcher.Halves", "+callbacks.mine.every_n_steps=5"]
+    train("alone", *words, "optimizer.lr=0.1")
+    assert multirun("sweep", *words, "optimizer.lr=0.1,0.01") == 0
+    with (tmp_path / "sweep" / "1" / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        curve = [float(row["lr"]) for row in csv.DictReader(file) if row["lr"]]
+    assert curve == [0.005] * 5
+    with_it, without = members(tmp_path, LINE, [words[-2:], []])
+    assert size_of(with_it.config).curves == size_of(without.config).curves + 1000 * (20 // 5 + 2)
 
 
 def test_all_three_together_train_sweep_and_report(train: Train, multirun: Multirun, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from src.errors import LabError, one_line
+from src.errors import LabError, one_line, raised
 
 
 def import_class(path: str, key: str, kind: type | tuple[type, ...]) -> Any:
@@ -51,6 +52,27 @@ def reset_facts(kind: type, base: type, methods: Sequence[str], facts: Sequence[
             setattr(kind, fact, vars(base)[fact])
 
 
+@contextmanager
+def building(name: str, section: Any = None) -> Iterator[None]:
+    """Tell in a sentence what a class of the user's own raises while something is made of it.
+
+    Args:
+        name: what it is called in a sentence: `model._target_=mypackage.Net`.
+        section: that it is handed whole; a key that it wants and that is not there is named.
+
+    Raises:
+        LabError: it.
+    """
+    try:
+        yield
+    except LabError:
+        raise
+    except Exception as error:  # a user's class can raise anything
+        if section is not None and isinstance(error, AttributeError) and error.obj is section:
+            raise LabError(f"{name} needs {error.name}: add +{name.partition('.')[0]}.{error.name}=...") from None
+        raise LabError(f"{name} cannot be built: {raised(error)}") from None
+
+
 def built(factory: Any, name: str, keys: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:
     """What a class or function of the user's own makes of its keys, and of what is offered as far as it names it.
 
@@ -63,10 +85,6 @@ def built(factory: Any, name: str, keys: Mapping[str, Any], offered: Mapping[str
     Raises:
         LabError: it cannot be built.
     """
-    try:
+    with building(name):
         taken = inspect.signature(factory).parameters
         return factory(**{key: value for key, value in offered.items() if key in taken}, **keys)
-    except LabError:
-        raise
-    except Exception as error:  # a user's class can raise anything
-        raise LabError(f"{name} cannot be built: {one_line(error)}") from None

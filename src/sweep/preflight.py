@@ -14,6 +14,7 @@ from torch import nn
 
 from src.config.classes import import_class
 from src.config.schema import Config
+from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.optim.build import build_optimizer
 from src.run.devices import check_devices
@@ -54,7 +55,10 @@ def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
     ):
         key = f"{group}._target_"
         yield (key, path), lambda path=path, key=key, base=base: import_class(path, key, base)  # type: ignore[misc]
-    for section, parts, kind in (("callbacks", config.callbacks, Callback), ("logger", config.logger, Logger)):
+    for section, parts, kind in (
+        ("callbacks", config.callbacks, (Callback, Watcher)),
+        ("logger", config.logger, Logger),
+    ):
         for name, part in parts.items():
             if part is not None and not part.target_.startswith(("src.", "lightning.")):
                 key, path = f"{section}.{name}._target_", part.target_

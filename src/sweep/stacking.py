@@ -21,6 +21,7 @@ from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.losses.build import build as build_loss
 from src.models.build import build as build_model
+from src.models.model import Model
 from src.optim.build import numbers_of
 from src.optim.rules import rule_of
 
@@ -28,7 +29,6 @@ CACHE = 2**22
 """Bytes that a step should not touch more of: beyond, it waits for memory."""
 MOST = 4096
 """Members of a stack, at most."""
-WATCHERS = frozenset(Watcher.__subclasses__())
 
 
 def _fixed(section: Section) -> dict[str, Any]:
@@ -91,16 +91,15 @@ class Size(NamedTuple):
 
 
 def size_of(config: Config) -> Size:
-    """How large a run is; its module is built on torch's meta device, where it has shapes and no numbers."""
+    """How large a run is."""
     parts, knobs = [part for part in config.callbacks.values() if part], config.trainer
     number = 4 if config.model.dtype == "float32" else 8
     try:
         sizes = _custom(config.data.model_dump_json(by_alias=True)) if not config.data.kind else config.data.sizes()
-        with torch.device("meta"):
-            model = build_model(config.model, *sizes[:2])
+        model = _model(config, *sizes[:2])
         loss = build_loss(config.loss, config.model.loss)
         kinds = [(import_class(part.target_, "callbacks", object), numbers_of(part.arguments())) for part in parts]
-        watchers = [built(kind, "callbacks", keys, {}) for kind, keys in kinds if kind in WATCHERS]
+        watchers = [built(kind, "callbacks", keys, {}) for kind, keys in kinds if _watches(kind)]
     except LabError:  # its run will tell
         return Size(number)
     shapes = [p.shape for p in model.parameters()]
@@ -110,6 +109,23 @@ def size_of(config: Config) -> Size:
         curves += watcher.curves_of(parameters) * (knobs.max_steps // watcher.every_n_steps + 2)
     condensed = model.linear and loss.least_squares and config.data.batch_size == "full"
     return Size(number, *sizes, parameters, sum(shape[-1:].numel() for shape in shapes), curves, condensed)
+
+
+def _model(config: Config, inputs: int, outputs: int) -> Model:
+    """Built on torch's meta device, where it has shapes and no numbers; in earnest where its class cannot do without.
+
+    Raises:
+        LabError: it cannot be built.
+    """
+    try:
+        with torch.device("meta"):
+            return build_model(config.model, inputs, outputs)
+    except LabError:
+        return build_model(config.model, inputs, outputs)
+
+
+def _watches(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Watcher)
 
 
 @lru_cache(maxsize=16)
