@@ -42,6 +42,9 @@ class Slope:
 def slope(turns):
     return Slope(0, turns).problem()
 
+def growing(turns, seed=0):
+    return Slope(seed, turns, 40 + 2 * (seed // 2)).problem()
+
 def flat(turns):
     rows = Rows(torch.ones(4), torch.ones(4, 1))
     return Problem(rows, None, None, ["a"], ["b"])
@@ -64,6 +67,10 @@ from src.losses.squared_error import SquaredError
 class Absolute(Loss):
     def each(self, predictions, targets):
         return (predictions - targets).abs()
+
+class Broken(Loss):
+    def each(self, predictions, targets):
+        return predictions / (1 // 0)
 
 class Worst(Loss):
     def each(self, predictions, targets):
@@ -263,11 +270,19 @@ def test_one_that_is_not_trains_run_by_run(
     ("words", "told"),
     [
         (("loss._target_=mine.loss.Absolut",), r"loss\._target_=mine\.loss\.Absolut cannot be imported"),
-        (("loss._target_=mine.loss.Absolute", "+loss.delta=1"), r"mine\.loss\.Absolute cannot be built: .*'delta'"),
+        (
+            ("loss._target_=mine.loss.Absolute", "+loss.delta=1"),
+            r"Absolute does not take delta \(it takes nothing\): .* ~loss",
+        ),
         (("loss._target_=mine.loss.several",), r"loss\._target_=mine\.loss\.several gives no number"),
         (
             ("loss._target_=mine.loss.absolute", "model.loss=sum"),
             r"model\.loss=sum: mine\.loss\.absolute has no argument",
+        ),
+        (("loss._target_=mine.loss.absolute", "+loss.time=2"), r"absolute does not take time .*; did you mean times\?"),
+        (
+            ("loss._target_=mine.loss.Broken",),
+            r"mine\.loss\.Broken cannot take predictions and .* \[1, 30, 1\]: ZeroDivisionError at loss\.py:\d+: ",
         ),
         (("loss._target_=mine.loss.Absolute", "model.gradient=by_hand"), r"by_hand: mine\.loss\.Absolute has no deriv"),
     ],
@@ -292,6 +307,14 @@ def test_a_stack_over_data_of_ones_own_is_planned_with_their_size(tmp_path: Path
     assert most_members(spec.config, 2**30) < 2**30 / (100_000 * 4 * 4)
 
 
+def test_data_whose_sizes_depend_on_the_seed_train_apart(multirun: Multirun, tmp_path: Path) -> None:
+    words = ["data=custom", "data._target_=mine.data.growing", "+data.turns=2.0"]
+    assert multirun("sweep", *words, "seed=0,1,2,3,4", "data.shuffle_seed=7") == 0
+    found = [json.loads((tmp_path / "sweep" / str(number) / "result.json").read_text()) for number in range(5)]
+    assert [one["stack_size"] for one in found] == [2, 2, 2, 2, 1]
+    assert {one["stepper"]["name"] for one in found} == {"rules"}
+
+
 def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:
     result = train(
         "run", "data=custom", "data._target_=mine.data.Slope", "+data.turns=2.0", "optimizer=adam", "optimizer.lr=0.1"
@@ -307,7 +330,11 @@ def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("data._target_=mine.data.Slope",), r"data\._target_=mine\.data\.Slope cannot be built: .*'turns'"),
+        (("data._target_=mine.data.Slope",), r"Slope needs turns: add \+data\.turns=\.\.\."),
+        (
+            ("data._target_=mine.data.Slope", "+data.turns=1", "+data.row=9"),
+            r"Slope does not take row \(it takes turns, rows\): drop them with ~data\.row; did you mean rows\?",
+        ),
         (("data._target_=mine.data.nothing",), r"mine\.data\.nothing gives int; it must give a src\.data\.problem"),
         (("data._target_=mine.data.Whole",), r"mine\.data\.Whole needs turns: add \+data\.turns="),
         (

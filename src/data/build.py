@@ -1,6 +1,6 @@
 """Data from the `data` section of a config: this project's kinds, or a class of the user's own."""
 
-from src.config.classes import building, built, import_class
+from src.config.classes import building, built, import_class, parameters_of
 from src.config.data import Data
 from src.data.kind import Kind
 from src.data.problem import Problem
@@ -41,3 +41,14 @@ def build(section: Data) -> Problem:
         if finite is not None and not bool(finite.all()):
             raise LabError(f"{name}: {part} row {int(finite.int().argmin())} (from 0) has a number that is not finite")
     return problem
+
+
+def takes_seed(section: Data) -> bool:
+    """Whether data of the user's own are handed their seed; a class of this project has one number of rows for all.
+
+    Raises:
+        LabError: it cannot be imported.
+    """
+    kind = import_class(section.target_, "data._target_", object)
+    whole = isinstance(kind, type) and issubclass(kind, Kind)
+    return not section.kind and (whole or any(one.name == "seed" for one in parameters_of(kind) or ()))

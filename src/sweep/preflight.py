@@ -17,6 +17,7 @@ from src.config.schema import Config
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.optim.build import build_optimizer
+from src.run.build import build_loss
 from src.run.devices import check_devices
 
 Attempt = Callable[[], Any]
@@ -45,13 +46,13 @@ def _mistake(attempt: Attempt) -> str | None:
 
 def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
     """Of one run: what is tried, and the attempt. Jobs share sections that do not differ, so these are told by `id`."""
-    trainer = config.trainer
+    trainer, model = config.trainer, config.model
     yield (id(config.optimizer), id(config.scheduler), trainer.create_graph), lambda: _optimizer(config)
     yield (trainer.accelerator, trainer.devices), lambda: check_devices(config)
+    yield ("loss", id(config.loss), model.loss, model.gradient), lambda: build_loss(config)
     for group, path, base in (
         ("data", config.data.target_, object),
-        ("model", config.model.target_, nn.Module),
-        ("loss", config.loss.target_, object),
+        ("model", model.target_, nn.Module),
     ):
         key = f"{group}._target_"
         yield (key, path), lambda path=path, key=key, base=base: import_class(path, key, base)  # type: ignore[misc]
@@ -66,7 +67,7 @@ def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
 
 
 def _optimizer(config: Config) -> None:
-    schedule = config.scheduler.arguments() if config.scheduler else None
+    schedule, optimizer = config.scheduler.arguments() if config.scheduler else None, config.optimizer
     build_optimizer(
-        config.optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph
+        optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph, optimizer.rule
     )

@@ -60,6 +60,10 @@ class SignDescent(torch.optim.SGD):
                 w.sub_(w.grad.sign(), alpha=group["lr"])
 
 
+class Short(Rule):
+    numbers = {"lr": POSITIVE}
+
+
 class OfAnother(HeavyBallRule):
     numbers = {**HeavyBallRule.numbers, "rho": FRACTION}
 """
@@ -145,6 +149,15 @@ def test_a_rule_that_changes_the_formula_of_another_states_its_linear_map_anew(
     assert (stacked["stack_size"], stacked["metrics"]) == (2, pytest.approx(alone.metrics, rel=1e-9))
     for exact in (alone.exact, stacked["exact"]):
         assert exact["not_applicable"] == {"path and steps": "SignDescent's steps are no linear map of the parameters"}
+
+
+def test_a_number_that_its_rule_lacks_is_named(
+    own: tuple[str, ...], multirun: Multirun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (own[0], "optimizer.rule=package_of_mine.Short", *DATA, "+optimizer.beta=0.5", "optimizer.lr=0.1,0.2")
+    assert multirun("sweep", *words) == 0
+    why = "2 runs train one by one: HeavyBall's rule Short does not take beta (it takes lr)"
+    assert why in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_rule_of_another_class_is_refused(

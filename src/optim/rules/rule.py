@@ -117,6 +117,10 @@ class Rule:
 
     def serves(self, arguments: Mapping[str, Any]) -> bool:
         """Whether members with such arguments can be trained in a stack."""
+        return not self.refused(arguments)
+
+    def refused(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Those of the arguments that members of a stack cannot have, or not with these values."""
 
         def fits(key: str, value: Any) -> bool:
             if key in self.numbers:
@@ -125,7 +129,7 @@ class Rule:
                 return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
             return key in IMPLEMENTATION or (key in self.options and isinstance(value, bool))
 
-        return all(fits(key, value) for key, value in arguments.items())
+        return [key for key, value in arguments.items() if not fits(key, value)]
 
     def program(self, arguments: Mapping[str, Any]) -> Hashable:
         """What is the same in all members of one stack: options, and which of the numbers act at all.
