@@ -256,6 +256,15 @@ def test_a_loss_written_per_member_stacks(train: Train, multirun: Multirun, tmp_
         assert member["exact"] == alone.exact
 
 
+def test_of_a_standardized_table_the_units_of_a_loss_of_ones_own_are_told(train: Train) -> None:
+    told = "losses are in standardized units (data.standardize=false: in those of the table)"
+    result = train("own", "data=diabetes", "loss=custom", "loss._target_=mine.loss.Absolute", "trainer.max_steps=5")
+    assert result.reason.endswith(f"; {told}")
+    assert "standardized" not in train("squares", "data=diabetes", "trainer.max_steps=5").reason
+    plain = train("plain", "data=diabetes", "data.standardize=false", *OWN, "trainer.max_steps=5", "optimizer.lr=1e-9")
+    assert "standardized" not in plain.reason
+
+
 def test_one_that_is_not_trains_run_by_run(
     multirun: Multirun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
