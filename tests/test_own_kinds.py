@@ -238,6 +238,8 @@ def test_a_subclass_of_a_model_states_its_facts_anew(
     words = [*LINE, "model.dtype=float64", f"model._target_=mine.model.{name}"]
     result = train("run", *words, "optimizer.lr=0.001")
     assert result.exact == {"not_applicable": {"exact answer": "only model=linear has one"}}
+    assert result.parameters == {}  # of no line: no page draws the way over the squared error of one
+    assert "way over the loss" not in report([result.directory])[0].read_text(encoding="utf-8")
     assert multirun("sweep", *words, "optimizer.lr=0.001,0.0001") == 0
     member = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
     assert (member["stack_size"], member["exact"]) == (stack_size, result.exact)

@@ -13,8 +13,8 @@ class Model(nn.Module):
     """A model of one member, from its section of the config; `src.models.member_axis` joins several.
 
     One that has a method `by_hand(inputs, targets, loss, rows)`, which gives losses `[P]` and the gradient of each
-    parameter in the order of `parameters()`, can be trained in a stack. A subclass with another `forward` has neither
-    `by_hand` nor `linear` of the class above it, and one with another `by_hand` says anew that it is linear.
+    parameter in the order of `parameters()`, can be trained in a stack. A subclass with another `forward` has
+    neither `by_hand`, `linear` nor `shown` of the class above it, and one with another `by_hand` neither of the two.
 
     Attributes:
         member_axis: parameters are `[P, I, O]`; a user's own module has any.
@@ -33,7 +33,7 @@ class Model(nn.Module):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         reset_facts(cls, Model, ("forward",), ("by_hand",))
-        reset_facts(cls, Model, ("forward", "by_hand"), ("linear",))
+        reset_facts(cls, Model, ("forward", "by_hand"), ("linear", "shown"))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Predictions `[P, B, O]` for inputs `[P, B, I]`."""
