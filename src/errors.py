@@ -11,6 +11,7 @@ from pathlib import Path
 
 # read before a command sets it for itself, to get Hydra's errors as exceptions
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"
+SOURCE = str(Path(__file__).resolve().parent)
 
 
 class LabError(Exception):
@@ -40,7 +41,11 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def raised(error: BaseException | None, hides: Callable[[str], bool]) -> str:
+def _not_the_users(path: str) -> bool:
+    return "site-packages" in path or path.startswith(SOURCE)
+
+
+def raised(error: BaseException | None, hides: Callable[[str], bool] = _not_the_users) -> str:
     """What was raised in a user's class, in one line, with the last line of theirs that it passed.
 
     Args:

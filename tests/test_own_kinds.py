@@ -26,6 +26,7 @@ Train = Callable[..., Result]
 
 DATA = """
 import torch
+from src.data.kind import Kind
 from src.data.problem import Problem, Rows
 
 class Slope:
@@ -41,23 +42,47 @@ class Slope:
 def slope(turns):
     return Slope(0, turns).problem()
 
+def growing(turns, seed=0):
+    return Slope(seed, turns, 40 + 2 * (seed // 2)).problem()
+
 def flat(turns):
     rows = Rows(torch.ones(4), torch.ones(4, 1))
     return Problem(rows, None, None, ["a"], ["b"])
+
+class Whole(Kind):
+    def problem(self):
+        return slope(self.section.turns)
+
+class Breaks(Kind):
+    def problem(self):
+        return 1 / 0
 
 def nothing():
     return 3
 """
 LOSS = """
 from src.losses.loss import Loss
+from src.losses.squared_error import SquaredError
 
 class Absolute(Loss):
     def each(self, predictions, targets):
         return (predictions - targets).abs()
 
+class Broken(Loss):
+    def each(self, predictions, targets):
+        return predictions / (1 // 0)
+
 class Worst(Loss):
     def each(self, predictions, targets):
         return (predictions - targets).abs().amax(2)
+
+class Quartic(SquaredError):
+    def value(self, predictions, targets, rows=None):
+        return (predictions - targets).pow(4).mean((1, 2))
+
+class QuarticOfEach(SquaredError):
+    def each(self, predictions, targets):
+        return (predictions - targets).pow(4)
 
 def absolute(predictions, targets, times=1.0):
     return times * (predictions - targets).abs().mean()
@@ -68,7 +93,23 @@ def several(predictions, targets):
 MODEL = """
 import torch
 from torch import nn
+from src.models.linear import Linear
 from src.models.model import Model
+
+class Cube(Linear):
+    def forward(self, inputs):
+        return super().forward(inputs) ** 3
+
+class CubeByHand(Cube):
+    def by_hand(self, inputs, targets, loss, rows=None):
+        losses, slopes = loss.derivative(self(inputs), targets, rows)
+        slopes = 3 * slopes * Linear.forward(self, inputs) ** 2
+        return losses, (inputs.mT @ slopes, slopes.sum(1, keepdim=True))
+
+class Scaled(Linear):
+    def __init__(self, section, inputs, outputs):
+        super().__init__(section, inputs, outputs)
+        self.largest = float(self.weight.detach().abs().max())
 
 class Net(nn.Module):
     def __init__(self, inputs, outputs):
@@ -90,6 +131,16 @@ class Factor(Model):
         losses, slopes = loss.derivative(self(inputs), targets, rows)
         return losses, ((slopes * inputs[..., :1]).sum(1, keepdim=True),)
 """
+WATCHER = """
+from src.engine.watchers import LearningRate
+
+class Halves(LearningRate):
+    def curves(self, loop):
+        return {name: value / 2 for name, value in super().curves(loop).items()}
+
+    def curves_of(self, parameters):
+        return 1000
+"""
 LINE = ["data.rows=30", "data.val=10", "trainer.max_steps=20", "trainer.val_every_n_steps=10"]
 OWN = "loss=custom", "loss._target_=mine.loss.Absolute"
 ALL = (
@@ -103,7 +154,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A package `mine`, where a command starts."""
     folder = tmp_path / "mine"
     folder.mkdir()
-    for name, text in {"__init__": "", "data": DATA, "loss": LOSS, "model": MODEL}.items():
+    for name, text in {"__init__": "", "data": DATA, "loss": LOSS, "model": MODEL, "watcher": WATCHER}.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
@@ -163,6 +214,38 @@ def test_a_linear_model_with_another_loss_is_not_least_squares(
     assert "way over the loss" not in page.read_text(encoding="utf-8")
 
 
+def test_a_subclass_of_a_loss_states_its_facts_anew(train: Train, multirun: Multirun, tmp_path: Path) -> None:
+    words = [*LINE, "model.dtype=float64", "loss=custom"]
+    for name in ("Quartic", "QuarticOfEach"):
+        own = [*words, f"loss._target_=mine.loss.{name}"]
+        result = train(name, *own, "optimizer.lr=0.001")
+        assert result.exact == {
+            "not_applicable": {"exact answer": f"only squared errors have one, and the loss is {name}"}
+        }
+        expected = bare(result, lambda p, y: (p - y).pow(4).mean(), 20, 0.001)
+        for key, value in parameters(result).items():
+            torch.testing.assert_close(value, expected[key], rtol=0, atol=1e-14)
+        assert multirun(f"{name}s", *own, "optimizer.lr=0.001,0.0001") == 0
+        member = json.loads((tmp_path / f"{name}s" / "0" / "result.json").read_text())
+        assert (member["stack_size"], member["exact"]) == (2, result.exact)
+        assert member["metrics"] == pytest.approx(result.metrics, rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "stack_size"), [("Cube", 1), ("CubeByHand", 2)])
+def test_a_subclass_of_a_model_states_its_facts_anew(
+    train: Train, multirun: Multirun, tmp_path: Path, name: str, stack_size: int
+) -> None:
+    words = [*LINE, "model.dtype=float64", f"model._target_=mine.model.{name}"]
+    result = train("run", *words, "optimizer.lr=0.001")
+    assert result.exact == {"not_applicable": {"exact answer": "only model=linear has one"}}
+    assert result.parameters == {}  # of no line: no page draws the way over the squared error of one
+    assert "way over the loss" not in report([result.directory])[0].read_text(encoding="utf-8")
+    assert multirun("sweep", *words, "optimizer.lr=0.001,0.0001") == 0
+    member = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
+    assert (member["stack_size"], member["exact"]) == (stack_size, result.exact)
+    assert member["metrics"] == pytest.approx(result.metrics, rel=1e-9)
+
+
 @pytest.mark.parametrize("size", ["full", "7"])
 def test_a_loss_written_per_member_stacks(train: Train, multirun: Multirun, tmp_path: Path, size: str) -> None:
     words = [*LINE, *OWN, "model.dtype=float64", f"data.batch_size={size}"]
@@ -173,6 +256,15 @@ def test_a_loss_written_per_member_stacks(train: Train, multirun: Multirun, tmp_
         assert member["stepper"]["name"] == "rules"
         assert member["metrics"] == pytest.approx(alone.metrics, rel=1e-9)
         assert member["exact"] == alone.exact
+
+
+def test_of_a_standardized_table_the_units_of_a_loss_of_ones_own_are_told(train: Train) -> None:
+    told = "losses are in standardized units (data.standardize=false: in those of the table)"
+    result = train("own", "data=diabetes", "loss=custom", "loss._target_=mine.loss.Absolute", "trainer.max_steps=5")
+    assert result.reason.endswith(f"; {told}")
+    assert "standardized" not in train("squares", "data=diabetes", "trainer.max_steps=5").reason
+    plain = train("plain", "data=diabetes", "data.standardize=false", *OWN, "trainer.max_steps=5", "optimizer.lr=1e-9")
+    assert "standardized" not in plain.reason
 
 
 def test_one_that_is_not_trains_run_by_run(
@@ -189,11 +281,19 @@ def test_one_that_is_not_trains_run_by_run(
     ("words", "told"),
     [
         (("loss._target_=mine.loss.Absolut",), r"loss\._target_=mine\.loss\.Absolut cannot be imported"),
-        (("loss._target_=mine.loss.Absolute", "+loss.delta=1"), r"mine\.loss\.Absolute cannot be built: .*'delta'"),
+        (
+            ("loss._target_=mine.loss.Absolute", "+loss.delta=1"),
+            r"Absolute does not take delta \(it takes nothing\): .* ~loss",
+        ),
         (("loss._target_=mine.loss.several",), r"loss\._target_=mine\.loss\.several gives no number"),
         (
             ("loss._target_=mine.loss.absolute", "model.loss=sum"),
             r"model\.loss=sum: mine\.loss\.absolute has no argument",
+        ),
+        (("loss._target_=mine.loss.absolute", "+loss.time=2"), r"absolute does not take time .*; did you mean times\?"),
+        (
+            ("loss._target_=mine.loss.Broken",),
+            r"mine\.loss\.Broken cannot take predictions and .* \[1, 30, 1\]: ZeroDivisionError at loss\.py:\d+: ",
         ),
         (("loss._target_=mine.loss.Absolute", "model.gradient=by_hand"), r"by_hand: mine\.loss\.Absolute has no deriv"),
     ],
@@ -218,6 +318,14 @@ def test_a_stack_over_data_of_ones_own_is_planned_with_their_size(tmp_path: Path
     assert most_members(spec.config, 2**30) < 2**30 / (100_000 * 4 * 4)
 
 
+def test_data_whose_sizes_depend_on_the_seed_train_apart(multirun: Multirun, tmp_path: Path) -> None:
+    words = ["data=custom", "data._target_=mine.data.growing", "+data.turns=2.0"]
+    assert multirun("sweep", *words, "seed=0,1,2,3,4", "data.shuffle_seed=7") == 0
+    found = [json.loads((tmp_path / "sweep" / str(number) / "result.json").read_text()) for number in range(5)]
+    assert [one["stack_size"] for one in found] == [2, 2, 2, 2, 1]
+    assert {one["stepper"]["name"] for one in found} == {"rules"}
+
+
 def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:
     result = train(
         "run", "data=custom", "data._target_=mine.data.Slope", "+data.turns=2.0", "optimizer=adam", "optimizer.lr=0.1"
@@ -233,8 +341,17 @@ def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("data._target_=mine.data.Slope",), r"data\._target_=mine\.data\.Slope cannot be built: .*'turns'"),
+        (("data._target_=mine.data.Slope",), r"Slope needs turns: add \+data\.turns=\.\.\."),
+        (
+            ("data._target_=mine.data.Slope", "+data.turns=1", "+data.row=9"),
+            r"Slope does not take row \(it takes turns, rows\): drop them with ~data\.row; did you mean rows\?",
+        ),
         (("data._target_=mine.data.nothing",), r"mine\.data\.nothing gives int; it must give a src\.data\.problem"),
+        (("data._target_=mine.data.Whole",), r"mine\.data\.Whole needs turns: add \+data\.turns="),
+        (
+            ("data._target_=mine.data.Breaks",),
+            r"Breaks cannot be built: ZeroDivisionError at data\.py:\d+: division by",
+        ),
         (
             ("data._target_=mine.data.flat", "+data.turns=1"),
             r"has train inputs \[4\] and targets \[4, 1\]; .* \[rows, 1\]",
@@ -244,6 +361,33 @@ def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:
 def test_what_cannot_be_data_is_refused(train: Train, words: tuple[str, ...], told: str) -> None:
     with pytest.raises(LabError, match=told):
         train("run", "data=custom", *words)
+
+
+def test_a_key_that_a_model_misses_in_its_section_is_named(train: Train) -> None:
+    with pytest.raises(LabError, match=r"model\._target_=mine\.model\.Cube needs bias: add \+model\.bias=\.\.\."):
+        train("run", "model=custom", "model._target_=mine.model.Cube")
+
+
+def test_a_model_that_looks_at_its_numbers_while_it_is_built_is_planned(multirun: Multirun, tmp_path: Path) -> None:
+    assert multirun("sweep", *LINE, "model._target_=mine.model.Scaled", "optimizer.lr=0.1,0.01") == 0
+    member = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
+    assert (member["status"], member["stack_size"]) == ("completed", 2)
+    (spec,) = members(tmp_path, ["model._target_=mine.model.Scaled"], [[]])
+    assert size_of(spec.config).parameters == 2
+
+
+# --- watchers ---
+
+
+def test_a_watcher_of_ones_own_stacks_and_is_planned_for(train: Train, multirun: Multirun, tmp_path: Path) -> None:
+    words = [*LINE, "+callbacks.mine._target_=mine.watcher.Halves", "+callbacks.mine.every_n_steps=5"]
+    train("alone", *words, "optimizer.lr=0.1")
+    assert multirun("sweep", *words, "optimizer.lr=0.1,0.01") == 0
+    with (tmp_path / "sweep" / "1" / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        curve = [float(row["lr"]) for row in csv.DictReader(file) if row["lr"]]
+    assert curve == [0.005] * 5
+    with_it, without = members(tmp_path, LINE, [words[-2:], []])
+    assert size_of(with_it.config).curves == size_of(without.config).curves + 1000 * (20 // 5 + 2)
 
 
 def test_all_three_together_train_sweep_and_report(train: Train, multirun: Multirun, tmp_path: Path) -> None:

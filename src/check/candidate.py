@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.config.classes import import_class
-from src.optim.build import BuiltOptimizer, build_optimizer, load_state, parameters_of, takes_member_axis
+from src.config.classes import import_class, parameters_of
+from src.optim.build import BuiltOptimizer, build_optimizer, load_state, takes_member_axis
 from src.seeds import stream
 
 

@@ -2,10 +2,11 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from src.errors import LabError, one_line
+from src.errors import LabError, nearest, one_line, raised
 
 
 def import_class(path: str, key: str, kind: type | tuple[type, ...]) -> Any:
@@ -30,6 +31,97 @@ def import_class(path: str, key: str, kind: type | tuple[type, ...]) -> Any:
     return found
 
 
+def reset_facts(kind: type, base: type, methods: Sequence[str], facts: Sequence[str]) -> None:
+    """Take back what classes above say of methods that `kind` has otherwise; `base`'s values hold again.
+
+    A fact counts where it is stated by the class that defines the method it speaks of, or by one below that class.
+
+    Args:
+        kind: a class that has just been made.
+        base: has every method and fact.
+        methods: what the facts speak of.
+        facts: attributes.
+    """
+
+    def depth(name: str) -> int:
+        return next(index for index, one in enumerate(kind.__mro__) if name in vars(one))
+
+    defined = min(map(depth, methods))
+    for fact in facts:
+        if depth(fact) > defined:
+            setattr(kind, fact, vars(base)[fact])
+
+
+@contextmanager
+def building(name: str, section: Any = None) -> Iterator[None]:
+    """Tell in a sentence what a class of the user's own raises while something is made of it.
+
+    Args:
+        name: what it is called in a sentence: `model._target_=mypackage.Net`.
+        section: that it is handed whole; a key that it wants and that is not there is named.
+
+    Raises:
+        LabError: it.
+    """
+    try:
+        yield
+    except LabError:
+        raise
+    except Exception as error:  # a user's class can raise anything
+        if section is not None and isinstance(error, AttributeError) and error.obj is section:
+            raise LabError(f"{name} needs {error.name}: add +{name.partition('.')[0]}.{error.name}=...") from None
+        raise LabError(f"{name} cannot be built: {raised(error)}") from None
+
+
+def parameters_of(factory: Any) -> list[inspect.Parameter] | None:
+    """What a class or function takes; None where it has no signature."""
+    try:
+        return list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
+def check_keys(
+    factory: Any, arguments: Mapping[str, Any], section: str, given: int, offered: Collection[str] = ()
+) -> None:
+    """Refuse keys that the class does not take, and missing ones, before it is built.
+
+    Args:
+        factory: the class or function.
+        arguments: the keys of its section.
+        section: how that section is called, for the sentence.
+        given: how many leading arguments the program itself gives (the parameters, the optimizer).
+        offered: arguments that the program gives by name, where they are taken.
+
+    Raises:
+        LabError: it names the keys.
+    """
+    parameters = parameters_of(factory)
+    if parameters is None:
+        return
+    parameters, name = parameters[given:], getattr(factory, "__name__", str(factory))
+    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    named = {key: p for key, p in named.items() if key not in offered}
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        extra = [key for key in arguments if key not in named]
+        if extra:
+            drop = " ".join(f"~{section}.{key}" for key in extra)
+            meant = nearest(extra[0], named) if len(extra) == 1 else ""
+            alone = (
+                "; the default group optimizer=sgd gives it only lr"
+                if section == "optimizer" and "lr" in named and extra != ["lr"]
+                else ""
+            )
+            raise LabError(
+                f"{name} does not take {', '.join(extra)} (it takes {', '.join(named) or 'nothing'}): "
+                f"drop them with {drop}{meant or alone}"
+            )
+    missing = [key for key, p in named.items() if p.default is p.empty and key not in arguments]
+    if missing:
+        add = " ".join(f"{'' if key == 'lr' else '+'}{section}.{key}=..." for key in missing)
+        raise LabError(f"{name} needs {', '.join(missing)}: add {add}")
+
+
 def built(factory: Any, name: str, keys: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:
     """What a class or function of the user's own makes of its keys, and of what is offered as far as it names it.
 
@@ -40,12 +132,9 @@ def built(factory: Any, name: str, keys: Mapping[str, Any], offered: Mapping[str
         offered: given where its signature has the name.
 
     Raises:
-        LabError: it cannot be built.
+        LabError: keys that it does not take or that are missing, or it cannot be built.
     """
-    try:
+    with building(name):
+        check_keys(factory, keys, name.partition("._target_")[0], 0, offered)
         taken = inspect.signature(factory).parameters
         return factory(**{key: value for key, value in offered.items() if key in taken}, **keys)
-    except LabError:
-        raise
-    except Exception as error:  # a user's class can raise anything
-        raise LabError(f"{name} cannot be built: {one_line(error)}") from None

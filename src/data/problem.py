@@ -111,6 +111,12 @@ class Problem:
         """How many targets."""
         return self.train.targets.shape[-1]
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """What a stack cannot mix: inputs, outputs and the training, validation and test rows."""
+        rows = (0 if part is None else len(part) for part in (self.train, self.val, self.test))
+        return self.inputs, self.outputs, *rows
+
     def describe(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, to predict from another table: names and units, plain values."""
         scaling = self.scaling or Scaling.identity(self.inputs, self.outputs)

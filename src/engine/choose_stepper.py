@@ -56,10 +56,15 @@ def _why_alone(config: Config) -> str | None:
     logger = next((part.target_.rpartition(".")[2] for part in loggers if part.target_ != TENSORBOARD), None)
     changed = any(_changed(part.arguments()) for part in loggers if part.runs != "best")
     given = numbers_of(config.optimizer.arguments())
+    taken = (*rule.numbers, *rule.pairs, *rule.options) if rule else ()
+    refused = [f"{key}={given[key]}" if key in taken else key for key in (rule.refused(given) if rule else ())]
     cycles = schedule is not None and not fits_stack(schedule.arguments())
     reasons = (
         (rule is None, f"{name} has no per-member rule"),
-        (rule is not None and not rule.serves(given), f"{name} has none for these arguments"),
+        (
+            bool(refused),
+            f"{name}'s rule {type(rule).__name__} does not take {', '.join(refused)} (it takes {', '.join(taken)})",
+        ),
         (cycles, "a schedule that turns momentum off leaves its buffer alone, as no stack does"),
         (not stacks(config.model), f"{config.model.target_} is a module of your own"),
         (not is_per_member(config.loss), f"{config.loss.target_} is a loss of your own that is not written per member"),

@@ -45,7 +45,7 @@ class Agreement:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.names = [name.removeprefix("module.") for name, p in model.named_parameters() if p.requires_grad]
         self.largest, self.where, self.kinks, self.drowned, self.compared = 0.0, "", 0, 0, 0
-        self.by_hand = hasattr(model, "by_hand")
+        self.by_hand = getattr(model, "by_hand", None) is not None
         self.point, self.here = "", targets
         self.gradients, self.scales = list[Tensor](), list[float]()
 

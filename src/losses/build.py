@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from src.config.classes import built, import_class
+from src.config.classes import built, check_keys, import_class
 from src.config.losses import Loss as Section
 from src.errors import LabError, one_line
 from src.losses.loss import Loss
@@ -55,6 +55,8 @@ def build(section: Section, reduction: str) -> Loss:
         section.model_extra or {},
         section.target_,
     )
+    if not isinstance(kind, type):
+        check_keys(kind, keys, "loss", 2)
     made = (
         built(kind, f"loss._target_={name}", keys, {"reduction": reduction})
         if isinstance(kind, type)

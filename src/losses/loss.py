@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from src.config.classes import reset_facts
 from src.errors import LabError
 
 
@@ -10,7 +11,8 @@ class Loss:
     """What is made small, of every member by itself: predictions and targets are `[P, B, O]`, losses `[P]`.
 
     A loss of one's own that is written so has `each`, and can be trained in a stack; autograd derives it where it has
-    no `derivative`.
+    no `derivative`. A subclass with another `value` or `each` has none of the facts of the class above it, and says
+    anew what holds: `least_squares`, `derivative`, `difference`, `unit`.
 
     Args:
         reduction: "mean" or "sum" over rows and outputs (`model.loss`); "value" of a surface.
@@ -22,6 +24,10 @@ class Loss:
 
     least_squares = False
     per_member = True
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        reset_facts(cls, Loss, ("value", "each"), ("least_squares", "derivative", "difference", "unit"))
 
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction

@@ -11,6 +11,11 @@ class SquaredError(Loss):
 
     least_squares = True
 
+    def __init_subclass__(cls) -> None:
+        if cls.value is SquaredError.value and cls.each is not Loss.each:
+            cls.value = Loss.value  # type: ignore[method-assign]  # the value here makes no use of `each`
+        super().__init_subclass__()
+
     def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
         """Losses `[P]`."""
         # the operator itself, without the checks around it: with a mean over two axes the cheapest way through autograd

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from src.config.classes import import_class
+from src.config.classes import building, import_class
 from src.config.models import Model as Section
 from src.models.custom import Custom
 from src.models.model import Model
@@ -16,7 +16,12 @@ def build(section: Section, inputs: int, outputs: int) -> Model:
     """
     kind = import_class(section.target_, "model._target_", nn.Module)
     own = isinstance(kind, type) and issubclass(kind, Model)
-    return kind(section, inputs, outputs) if own else Custom(kind, section, inputs, outputs)
+    if not own:
+        return Custom(kind, section, inputs, outputs)
+    if section.kind:
+        return kind(section, inputs, outputs)
+    with building(f"model._target_={section.target_}", section):
+        return kind(section, inputs, outputs)
 
 
 def stacks(section: Section) -> bool:
@@ -26,4 +31,4 @@ def stacks(section: Section) -> bool:
         LabError: it cannot be imported.
     """
     kind = import_class(section.target_, "model._target_", nn.Module)
-    return isinstance(kind, type) and issubclass(kind, Model) and hasattr(kind, "by_hand")
+    return isinstance(kind, type) and issubclass(kind, Model) and kind.by_hand is not None

@@ -1,9 +1,11 @@
 """What every model of this project is, and says of itself."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from src.config.classes import reset_facts
 from src.config.surfaces import Function
 
 
@@ -11,19 +13,27 @@ class Model(nn.Module):
     """A model of one member, from its section of the config; `src.models.member_axis` joins several.
 
     One that has a method `by_hand(inputs, targets, loss, rows)`, which gives losses `[P]` and the gradient of each
-    parameter in the order of `parameters()`, can be trained in a stack.
+    parameter in the order of `parameters()`, can be trained in a stack. A subclass with another `forward` has
+    neither `by_hand`, `linear` nor `shown` of the class above it, and one with another `by_hand` neither of the two.
 
     Attributes:
         member_axis: parameters are `[P, I, O]`; a user's own module has any.
+        by_hand: see above; None: autograd only.
         linear: predictions are `x W + b` with parameters `weight` and `bias` (None: without).
         shown: results tell its parameters.
         surface: what is gone down, where nothing is predicted.
     """
 
     member_axis: ClassVar[bool] = True
+    by_hand: ClassVar[Callable[..., Any] | None] = None
     linear: ClassVar[bool] = False
     shown: ClassVar[bool] = False
     surface: Function | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        reset_facts(cls, Model, ("forward",), ("by_hand",))
+        reset_facts(cls, Model, ("forward", "by_hand"), ("linear", "shown"))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Predictions `[P, B, O]` for inputs `[P, B, I]`."""

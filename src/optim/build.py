@@ -1,6 +1,5 @@
 """Any optimizer class from its section of a config: its keys checked, its needs found out, before anything trains."""
 
-import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from src.config.classes import import_class
-from src.errors import LabError, nearest, raised
+from src.config.classes import check_keys, import_class, parameters_of
+from src.errors import LabError, raised
 from src.optim.rules import Rule, rule_of
 
 
@@ -92,14 +91,6 @@ def takes_member_axis(path: str, rule: str | None = None) -> bool:
     return path == "torch.optim.LBFGS" or rule_of(path, rule) is not None
 
 
-def parameters_of(factory: Any) -> list[inspect.Parameter] | None:
-    """What a class or function takes; None where it has no signature."""
-    try:
-        return list(inspect.signature(factory).parameters.values())
-    except (TypeError, ValueError):
-        return None
-
-
 def with_defaults(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """These arguments of an optimizer's class, and those that it has by default.
 
@@ -113,43 +104,6 @@ def with_defaults(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _defaults(path: str) -> Mapping[str, Any]:
     taken = parameters_of(import_class(path, "optimizer._target_", Optimizer)) or []
     return {p.name: p.default for p in taken if p.default is not p.empty}
-
-
-def check_keys(factory: Any, arguments: Mapping[str, Any], section: str, given: int) -> None:
-    """Refuse keys that the class does not take, and missing ones, before it is built.
-
-    Args:
-        factory: the class or function.
-        arguments: the keys of its section.
-        section: how that section is called, for the sentence.
-        given: how many leading arguments the program itself gives (the parameters, the optimizer).
-
-    Raises:
-        LabError: it names the keys.
-    """
-    parameters = parameters_of(factory)
-    if parameters is None:
-        return
-    parameters, name = parameters[given:], getattr(factory, "__name__", str(factory))
-    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        extra = [key for key in arguments if key not in named]
-        if extra:
-            drop = " ".join(f"~{section}.{key}" for key in extra)
-            meant = nearest(extra[0], named) if len(extra) == 1 else ""
-            alone = (
-                "; the default group optimizer=sgd gives it only lr"
-                if section == "optimizer" and "lr" in named and extra != ["lr"]
-                else ""
-            )
-            raise LabError(
-                f"{name} does not take {', '.join(extra)} (it takes {', '.join(named) or 'nothing'}): "
-                f"drop them with {drop}{meant or alone}"
-            )
-    missing = [key for key, p in named.items() if p.default is p.empty and key not in arguments]
-    if missing:
-        add = " ".join(f"{'' if key == 'lr' else '+'}{section}.{key}=..." for key in missing)
-        raise LabError(f"{name} needs {', '.join(missing)}: add {add}")
 
 
 def build_optimizer(

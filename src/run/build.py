@@ -28,7 +28,7 @@ from src.engine.rule_stepper import RuleStepper
 from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.engine.watchers import Watcher
-from src.errors import LabError, one_line
+from src.errors import LabError, one_line, raised
 from src.losses.build import build as built_loss
 from src.losses.loss import Loss
 from src.models.build import build as built_model
@@ -121,7 +121,7 @@ def build_members(specs: Sequence[RunSpec], resume: Resume | None = None) -> lis
             built.append(_member(spec, problems, solved, resume))
         except LabError as error:
             built.append(error)
-    sizes = [None if isinstance(one, LabError) else _sizes(one.problem) for one in built]
+    sizes = [None if isinstance(one, LabError) else one.problem.sizes for one in built]
     first = next((size for size in sizes if size is not None), None)
     for index, size in enumerate(sizes):
         if size is not None and size != first:
@@ -149,6 +149,7 @@ def _member(
     check_batch_size(config.data.batch_size, len(problem.train))
     _check_watched(config, problem)
     model, loss = build_model(config, problem), build_loss(config)
+    _try_loss(config, problem, model, loss)
     before = lineage(config, resume.checkpoint if resume else None)
     about = {"problem": problem.describe(), "model": config.model.arguments(), **before}
     start = resume.start if resume else None
@@ -156,10 +157,27 @@ def _member(
     return Member(spec, problem, model, loss, exact, about, time.perf_counter() - began)
 
 
-def _sizes(problem: Problem) -> tuple[int, ...]:
-    """What a stack cannot mix: inputs, outputs and the rows of each part."""
-    parts = (problem.train, problem.val, problem.test)
-    return problem.inputs, problem.outputs, *(0 if part is None else len(part) for part in parts)
+def _try_loss(config: Config, problem: Problem, model: Model, loss: Loss) -> None:
+    """Take a loss of the user's own of the first rows, so that what it raises is told before anything trains.
+
+    Raises:
+        LabError: it.
+    """
+    if type(loss).__module__.startswith("src."):
+        return
+    rows, dtype = problem.train, getattr(torch, config.model.dtype)
+    number = 1000 if config.data.batch_size == "full" else min(1000, int(config.data.batch_size))
+    inputs, targets = (part[None, :number].to(dtype) for part in (rows.inputs, rows.targets))
+    with seeded(config.model.seed, "loss"), torch.no_grad():
+        predictions = model.eval()(inputs)
+        model.train()
+        try:
+            loss.value(predictions, targets)
+        except LabError:
+            raise
+        except Exception as error:  # a user's class can raise anything
+            shape = f"predictions and targets {list(targets.shape)}"
+            raise LabError(f"loss._target_={config.loss.target_} cannot take {shape}: {raised(error)}") from None
 
 
 def _check_watched(config: Config, problem: Problem) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from src.engine.choose_stepper import Choice
 from src.engine.loop import Loop
+from src.losses.loss import Loss
 from src.models.member_axis import member
 from src.run.build import Member
 from src.run.devices import device_name
@@ -49,7 +50,7 @@ def result(
     losses = {name: float(loss[index]) for name, loss in loop.final.items()}
     return Result(
         status="diverged" if ended.diverged else "completed",
-        reason=reason(ended, config, one.answer, loop.intervals.stopping),
+        reason=reason(ended, config, one.answer, loop.intervals.stopping) + _units(one),
         steps=ended.step,
         metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
         parameters={key: _nested(value, key) for key, value in own.items()},
@@ -67,6 +68,14 @@ def result(
         environment={**environment(), "device": device, "command": one.spec.command},
         directory=one.spec.directory,
     )
+
+
+def _units(one: Member) -> str:
+    """What to add where the losses of a standardized table are not in its units: a loss of the user's own."""
+    scaling, converts = one.problem.scaling, type(one.loss).unit is not Loss.unit
+    if scaling is None or converts or bool((scaling.target_scale == 1).all() and (scaling.target_mean == 0).all()):
+        return ""
+    return "; losses are in standardized units (data.standardize=false: in those of the table)"
 
 
 def _nested(value: Tensor, name: str) -> Any:

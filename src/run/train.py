@@ -32,7 +32,6 @@ from src.run.theory_files import write_fit, write_theory
 from src.run.trainer import build_loggers, build_parts, build_trainer, cuts, fit
 from src.run_directory import MetricsFile, Result, RunDirectory
 
-SOURCE = str(Path(__file__).resolve().parents[1])
 Tell = Callable[[int, int], None]
 """Takes how many runs have ended and how many run-steps were taken since it was last called."""
 
@@ -74,17 +73,12 @@ def train(
     except Exception as error:  # what a stack stumbles over must not take the sweep with it
         if not isinstance(error, LabError) and (training.alone or FULL_ERROR):
             raise
-        reason = error if isinstance(error, LabError) else LabError(f"the stack failed: {_raised(error)}")
+        reason = error if isinstance(error, LabError) else LabError(f"the stack failed: {raised(error)}")
     else:
         reason = LabError("it was not trained")
         if kept is not None:
             kept.unlink(missing_ok=True)
     return [training.outcomes.get(spec.directory, reason) for spec in specs]
-
-
-def _raised(error: Exception) -> str:
-    """What was raised, with the last line of the user's own code that it passed."""
-    return raised(error, lambda path: "site-packages" in path or path.startswith(SOURCE))
 
 
 class _Training:

@@ -13,12 +13,11 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from src.config.classes import import_class
+from src.config.classes import check_keys, import_class
 from src.config.schema import TENSORBOARD, Config
 from src.engine.early_stopping import EarlyStopping
 from src.engine.watchers import Watcher
 from src.errors import LabError, one_line
-from src.optim.build import check_keys
 from src.run.devices import on_gpu
 from src.seeds import seeded
 

@@ -14,8 +14,10 @@ from torch import nn
 
 from src.config.classes import import_class
 from src.config.schema import Config
+from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.optim.build import build_optimizer
+from src.run.build import build_loss
 from src.run.devices import check_devices
 
 Attempt = Callable[[], Any]
@@ -44,17 +46,20 @@ def _mistake(attempt: Attempt) -> str | None:
 
 def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
     """Of one run: what is tried, and the attempt. Jobs share sections that do not differ, so these are told by `id`."""
-    trainer = config.trainer
+    trainer, model = config.trainer, config.model
     yield (id(config.optimizer), id(config.scheduler), trainer.create_graph), lambda: _optimizer(config)
     yield (trainer.accelerator, trainer.devices), lambda: check_devices(config)
+    yield ("loss", id(config.loss), model.loss, model.gradient), lambda: build_loss(config)
     for group, path, base in (
         ("data", config.data.target_, object),
-        ("model", config.model.target_, nn.Module),
-        ("loss", config.loss.target_, object),
+        ("model", model.target_, nn.Module),
     ):
         key = f"{group}._target_"
         yield (key, path), lambda path=path, key=key, base=base: import_class(path, key, base)  # type: ignore[misc]
-    for section, parts, kind in (("callbacks", config.callbacks, Callback), ("logger", config.logger, Logger)):
+    for section, parts, kind in (
+        ("callbacks", config.callbacks, (Callback, Watcher)),
+        ("logger", config.logger, Logger),
+    ):
         for name, part in parts.items():
             if part is not None and not part.target_.startswith(("src.", "lightning.")):
                 key, path = f"{section}.{name}._target_", part.target_
@@ -62,7 +67,7 @@ def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
 
 
 def _optimizer(config: Config) -> None:
-    schedule = config.scheduler.arguments() if config.scheduler else None
+    schedule, optimizer = config.scheduler.arguments() if config.scheduler else None, config.optimizer
     build_optimizer(
-        config.optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph
+        optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph, optimizer.rule
     )

@@ -13,14 +13,16 @@ from typing import Any, NamedTuple
 import torch
 
 from src.config.classes import built, import_class
-from src.config.data import CustomData
+from src.config.data import CustomData, Data
 from src.config.schema import Config
 from src.config.section import Section
 from src.data.build import build as build_data
+from src.data.build import takes_seed
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.losses.build import build as build_loss
 from src.models.build import build as build_model
+from src.models.model import Model
 from src.optim.build import numbers_of
 from src.optim.rules import rule_of
 
@@ -28,7 +30,6 @@ CACHE = 2**22
 """Bytes that a step should not touch more of: beyond, it waits for memory."""
 MOST = 4096
 """Members of a stack, at most."""
-WATCHERS = frozenset(Watcher.__subclasses__())
 
 
 def _fixed(section: Section) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def program(config: Config) -> str:
     return json.dumps(
         {
             "data": _fixed(config.data),
-            "sizes": config.data.sizes(),
+            "sizes": _sizes_by_seed(config.data) or config.data.sizes(),
             "model": _fixed(config.model),
             "loss": _fixed(config.loss),
             "optimizer": [optimizer.target_, optimizer.rule, rule.program(numbers_of(optimizer.arguments()))],
@@ -91,16 +92,15 @@ class Size(NamedTuple):
 
 
 def size_of(config: Config) -> Size:
-    """How large a run is; its module is built on torch's meta device, where it has shapes and no numbers."""
+    """How large a run is."""
     parts, knobs = [part for part in config.callbacks.values() if part], config.trainer
     number = 4 if config.model.dtype == "float32" else 8
     try:
-        sizes = _custom(config.data.model_dump_json(by_alias=True)) if not config.data.kind else config.data.sizes()
-        with torch.device("meta"):
-            model = build_model(config.model, *sizes[:2])
+        inputs, outputs, rows, *_ = config.data.sizes() if config.data.kind else _measured(config.data)
+        model = _model(config, inputs, outputs)
         loss = build_loss(config.loss, config.model.loss)
         kinds = [(import_class(part.target_, "callbacks", object), numbers_of(part.arguments())) for part in parts]
-        watchers = [built(kind, "callbacks", keys, {}) for kind, keys in kinds if kind in WATCHERS]
+        watchers = [built(kind, "callbacks", keys, {}) for kind, keys in kinds if _watches(kind)]
     except LabError:  # its run will tell
         return Size(number)
     shapes = [p.shape for p in model.parameters()]
@@ -109,14 +109,44 @@ def size_of(config: Config) -> Size:
     for watcher in watchers:
         curves += watcher.curves_of(parameters) * (knobs.max_steps // watcher.every_n_steps + 2)
     condensed = model.linear and loss.least_squares and config.data.batch_size == "full"
-    return Size(number, *sizes, parameters, sum(shape[-1:].numel() for shape in shapes), curves, condensed)
+    made = sum(shape[-1:].numel() for shape in shapes)
+    return Size(number, inputs, outputs, rows, parameters, made, curves, condensed)
 
 
-@lru_cache(maxsize=16)
-def _custom(section: str) -> tuple[int, int, int]:
-    """Inputs, outputs and training rows of data of the user's own, which only they know."""
-    problem = build_data(CustomData.model_validate_json(section))
-    return problem.inputs, problem.outputs, len(problem.train)
+def _model(config: Config, inputs: int, outputs: int) -> Model:
+    """Built on torch's meta device, where it has shapes and no numbers; in earnest where its class cannot do without.
+
+    Raises:
+        LabError: it cannot be built.
+    """
+    try:
+        with torch.device("meta"):
+            return build_model(config.model, inputs, outputs)
+    except LabError:
+        return build_model(config.model, inputs, outputs)
+
+
+def _watches(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Watcher)
+
+
+def _sizes_by_seed(section: Data) -> tuple[int, ...] | None:
+    """The sizes of data of the user's own whose class takes the seed, on which they may depend; else None."""
+    try:
+        return _measured(section) if takes_seed(section) else None
+    except LabError:  # its run will tell
+        return None
+
+
+def _measured(section: Data) -> tuple[int, ...]:
+    """As `Problem.sizes` of data of the user's own, which only they know."""
+    same = section.model_copy(update={"batch_size": "full", "shuffle_seed": 0})
+    return _sizes(same.model_dump_json(by_alias=True))
+
+
+@lru_cache(maxsize=2**14)
+def _sizes(section: str) -> tuple[int, ...]:
+    return build_data(CustomData.model_validate_json(section)).sizes
 
 
 def most_members(config: Config, memory: int) -> int:

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from src.config.domains import FRACTION, POSITIVE
 from src.optim.rules import Rule
+from src.optim.rules.sgd import SGD
 
 
 class HeavyBall(Optimizer):
@@ -44,6 +45,23 @@ class HeavyBallRule(Rule):
 
 class Unforeseen(HeavyBallRule):
     linear_map = None
+
+
+class Sign(SGD):
+    def update(self, w, g, state, c, on):
+        w.addcmul_(g.sign(), c["lr"], value=-1)
+
+
+class SignDescent(torch.optim.SGD):
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for w in group["params"]:
+                w.sub_(w.grad.sign(), alpha=group["lr"])
+
+
+class Short(Rule):
+    numbers = {"lr": POSITIVE}
 
 
 class OfAnother(HeavyBallRule):
@@ -119,6 +137,27 @@ def test_a_rule_without_a_linear_map_leaves_theory_silent(own: tuple[str, ...], 
     assert train("foreseen", *words).exact["critical_lr_formula"] == "2(1 + 0.5)/λmax"
     exact = train("silent", *words, "optimizer.rule=package_of_mine.Unforeseen").exact
     assert exact["not_applicable"] == {"path and steps": "HeavyBall's steps are no linear map of the parameters"}
+
+
+def test_a_rule_that_changes_the_formula_of_another_states_its_linear_map_anew(
+    own: tuple[str, ...], multirun: Multirun, train: Train, tmp_path: Path
+) -> None:
+    target, rule = "optimizer._target_=package_of_mine.SignDescent", "optimizer.rule=package_of_mine.Sign"
+    alone = train("run", target, rule, *DATA, "optimizer.lr=0.01", "trainer.max_steps=20")
+    assert multirun("sweep", target, rule, *DATA, "optimizer.lr=0.01,0.02") == 0
+    stacked = _results(tmp_path / "sweep")[0]
+    assert (stacked["stack_size"], stacked["metrics"]) == (2, pytest.approx(alone.metrics, rel=1e-9))
+    for exact in (alone.exact, stacked["exact"]):
+        assert exact["not_applicable"] == {"path and steps": "SignDescent's steps are no linear map of the parameters"}
+
+
+def test_a_number_that_its_rule_lacks_is_named(
+    own: tuple[str, ...], multirun: Multirun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (own[0], "optimizer.rule=package_of_mine.Short", *DATA, "+optimizer.beta=0.5", "optimizer.lr=0.1,0.2")
+    assert multirun("sweep", *words) == 0
+    why = "2 runs train one by one: HeavyBall's rule Short does not take beta (it takes lr)"
+    assert why in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_rule_of_another_class_is_refused(

@@ -73,7 +73,6 @@ class Adamax(Adam):
     target = "torch.optim.Adamax"
     options = ("maximize",)
     slots = {"exp_avg": 0.0, "exp_inf": 0.0}
-    rests_as_adamw = False
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)
@@ -95,6 +94,7 @@ class NAdam(Adam):
     numbers = {**Adam.numbers, "momentum_decay": NOT_NEGATIVE}
     options = ("maximize", "decoupled_weight_decay")
     alone = ("step", "mu_product")
+    rests_as_adamw = True
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)
@@ -132,6 +132,7 @@ class RAdam(Adam):
 
     target = "torch.optim.RAdam"
     options = ("maximize", "decoupled_weight_decay")
+    rests_as_adamw = True
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         g = decayed(w, g, c, on)

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from src.config.classes import reset_facts
 from src.config.domains import Domain
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Rule:
 
     A rule in this package names its class in `target` and is found by standing here. A user's own is named beside the
     class, `optimizer._target_=mypackage.MyOptimizer optimizer.rule=mypackage.HeavyBall`: the class trains a run alone,
-    and is given parameters `[1, I, O]` then; the rule trains stacks.
+    and is given parameters `[1, I, O]` then; the rule trains stacks. A subclass with another formula (`update`,
+    `constants` or `rates`) has no `linear_map` and no `decay` of the rule above it, and states its own.
     """
 
     target: ClassVar[str]
@@ -75,6 +77,11 @@ class Rule:
     linear_map: ClassVar[Mapping[str, str | bool] | None] = None
     """Of gradient descent `v <- β v + (1 - τ) g;  w <- w - a v` which argument is `momentum` β, which `dampening` τ,
     and what else `src.theory.Method` has to know; a is `lr`. None where a step is no linear map of the parameters."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        formula = ("update", "constants", "rates")
+        reset_facts(cls, Rule, formula, ("linear_map", "decay", "rests_as_adamw"))
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
         """Change parameters and state in place.
@@ -110,6 +117,10 @@ class Rule:
 
     def serves(self, arguments: Mapping[str, Any]) -> bool:
         """Whether members with such arguments can be trained in a stack."""
+        return not self.refused(arguments)
+
+    def refused(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Those of the arguments that members of a stack cannot have, or not with these values."""
 
         def fits(key: str, value: Any) -> bool:
             if key in self.numbers:
@@ -118,7 +129,7 @@ class Rule:
                 return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
             return key in IMPLEMENTATION or (key in self.options and isinstance(value, bool))
 
-        return all(fits(key, value) for key, value in arguments.items())
+        return [key for key, value in arguments.items() if not fits(key, value)]
 
     def program(self, arguments: Mapping[str, Any]) -> Hashable:
         """What is the same in all members of one stack: options, and which of the numbers act at all.
