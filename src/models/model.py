@@ -13,8 +13,8 @@ class Model(nn.Module):
     """A model of one member, from its section of the config; `src.models.member_axis` joins several.
 
     One that has a method `by_hand(inputs, targets, loss, rows)`, which gives losses `[P]` and the gradient of each
-    parameter in the order of `parameters()`, can be trained in a stack. A subclass with another `forward` has
-    neither `by_hand`, `linear` nor `shown` of the class above it, and one with another `by_hand` neither of the two.
+    parameter in the order of `parameters()`, can be trained in a stack. A subclass with another `forward` loses
+    `by_hand`, `linear` and `shown` of the class above it, one with another `by_hand` the last two: it states them anew.
 
     Attributes:
         member_axis: parameters are `[P, I, O]`; a user's own module has any.
