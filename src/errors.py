@@ -18,6 +18,10 @@ class LabError(Exception):
     """A mistake that a user can make; the message says what was given, what is accepted and what to do."""
 
 
+class OwnCheckpointError(LabError):
+    """The checkpoint in a run's own directory cannot be read, or is of another run: without it the run begins anew."""
+
+
 def nearest(word: str, choices: Iterable[str], inside: str = "") -> str:
     """`"; did you mean adam?"` when one of `choices` is close to `word`, else an empty string.
 

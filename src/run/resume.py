@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from src.config.schema import Config
 from src.engine.checkpoint import FORMAT, KEY, read
 from src.engine.loop import Loop
-from src.errors import LabError
+from src.errors import LabError, OwnCheckpointError
 from src.run.theory_files import carry_histograms
 from src.run_directory import MetricsFile, RunDirectory
 
@@ -40,15 +41,17 @@ class Resume:
         """From the run's own checkpoint, else from the one that its config names; None: it begins.
 
         Raises:
-            LabError: it cannot be read, or is of a run with another config.
+            LabError: the one that its config names cannot be read.
+            OwnCheckpointError: its own cannot be read, or is of a run with another config.
         """
         own, named = RunDirectory(directory).last_checkpoint, config.ckpt_path
         before = read(named) if named else None
         if not own.is_file():
             return None if before is None else cls(str(named), before, False, before)
-        checkpoint = read(own)
+        with own_checkpoint():
+            checkpoint = read(own)
         if checkpoint[KEY]["any_length"] != config.fingerprint(length=False):
-            raise LabError(
+            raise OwnCheckpointError(
                 f"{directory} holds an unfinished run of another config, or on another table: choose another "
                 f"hydra.run.dir, or go on from it with ckpt_path={own}"
             )
@@ -94,8 +97,22 @@ class Resume:
         return Path(self.path).resolve().parent.parent
 
 
-def load_stack(loop: Loop, path: Path) -> None:
-    """Let a stack go on from its checkpoint; one that is cut short, or lacks one of these members, is deleted.
+@contextmanager
+def own_checkpoint() -> Iterator[None]:
+    """What is wrong here is wrong with the checkpoint in the run's own directory."""
+    try:
+        yield
+    except LabError as error:
+        raise OwnCheckpointError(str(error)) from None
+
+
+def load_stack(loop: Loop, path: Path, any_length: Mapping[str, str]) -> None:
+    """Let a stack go on from its checkpoint; one that is cut short, or not of these runs, is deleted.
+
+    Args:
+        loop: at its start.
+        path: of the checkpoint.
+        any_length: the fingerprint of each member without its length, by its id.
 
     Raises:
         Exception: it cannot go on from there; the checkpoint is deleted.
@@ -104,7 +121,8 @@ def load_stack(loop: Loop, path: Path) -> None:
         return
     try:
         kept = torch.load(path, map_location="cpu", weights_only=True)
-        whole = kept["format"] == FORMAT and set(loop.ids) <= set(kept["ids"])
+        whole = kept["format"] == FORMAT and any_length.items() <= kept["any_length"].items()
+        whole = whole and kept["step"] < loop.intervals.max_steps
     except Exception:  # cut short: the stack starts anew
         whole = False
     if not whole:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from src.run.member_directories import write_members
 from src.run.module import Descent, LabDataModule
 from src.run.processes import check_shared, first_process, launch, launched
 from src.run.result import result
-from src.run.resume import Resume, load_stack
+from src.run.resume import Resume, load_stack, own_checkpoint
 from src.run.tensorboard import hyperparameters
 from src.run.theory_files import write_fit, write_theory
 from src.run.trainer import build_loggers, build_parts, build_trainer, cuts, fit
@@ -48,7 +49,7 @@ def train(
     Args:
         specs: any number of runs for rules; one for torch's own class, which has Lightning's events.
         choice: of the stepper.
-        kept: where a stack keeps its checkpoint, to go on from after a kill or a failure; deleted at the end.
+        kept: where a stack keeps its checkpoint, to go on from after a kill or failure; deleted once all have a result.
         tell: of progress.
 
     Returns:
@@ -76,9 +77,10 @@ def train(
         reason = error if isinstance(error, LabError) else LabError(f"the stack failed: {raised(error)}")
     else:
         reason = LabError("it was not trained")
-        if kept is not None:
-            kept.unlink(missing_ok=True)
-    return [training.outcomes.get(spec.directory, reason) for spec in specs]
+    ends = [training.outcomes.get(spec.directory, reason) for spec in specs]
+    if kept is not None and not any(isinstance(end, LabError) for end in ends):
+        kept.unlink(missing_ok=True)
+    return ends
 
 
 class _Training:
@@ -113,7 +115,8 @@ class _Training:
         stepper = build_stepper(members, self.choice)
         if isinstance(stepper, TorchStepper):
             if resume := self.resume:
-                check_fits(resume.checkpoint, config, stepper.module, stepper.update, resume.path, resume.in_place)
+                with own_checkpoint() if resume.in_place else nullcontext():
+                    check_fits(resume.checkpoint, config, stepper.module, stepper.update, resume.path, resume.in_place)
             check_shared(members[0])
             if knobs.strategy == "ddp" and not launched():
                 launch(knobs.devices, self.specs[0])
@@ -141,8 +144,10 @@ class _Training:
     def _without_events(self, loop: Loop, parts: Sequence[Any]) -> tuple[Descent, L.Trainer]:
         callbacks = list[Callback]()
         if self.kept is not None:
-            load_stack(loop, self.kept)
-            callbacks = [StackCheckpoint(self.kept, one.every_n_steps) for one in parts if isinstance(one, Checkpoint)]
+            any_length = {name: str(member.about["any_length"]) for name, member in self.members.items()}
+            load_stack(loop, self.kept, any_length)
+            every = [one.every_n_steps for one in parts if isinstance(one, Checkpoint)]
+            callbacks = [StackCheckpoint(self.kept, steps, any_length) for steps in every]
         trainer = build_trainer(self.config, self.where.path.parent, callbacks)
         count(trainer, loop.step)
         return Descent(loop, events=False), trainer

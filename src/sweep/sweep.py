@@ -150,11 +150,12 @@ class Sweep:
         jobs, call = ask(words, self.typed, self.config.hydra.runtime.choices, self.composer)
         if self._call is None:
             self.ledger.check_same(call)
-        there = {entry.fingerprint for entry in self.ledger.entries}
-        if fresh := [job.config for job in jobs if job.fingerprint not in there]:
+        retry, there = self.options.retry_failed, self.ledger.entries
+        over = {one.fingerprint for one in there if self.ledger.run(one).finished or not one.is_left(retry)}
+        if left := [job.config for job in jobs if job.fingerprint not in over]:
             from src.sweep.preflight import mistakes  # it imports torch, which a finished sweep does without
 
-            if wrong := mistakes(fresh):
+            if wrong := mistakes(left):
                 raise LabError(all_wrong(wrong, len(jobs)))
         self.first = jobs[0].config_in(self.directory.absolute() / "0")
         return jobs, call

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from src.errors import FULL_ERROR, LabError, one_line, unwritable
+from src.errors import FULL_ERROR, LabError, OwnCheckpointError, one_line, unwritable
 from src.run_directory import RunDirectory
 from src.sweep.ledger import Outcome, outcome_of
 
@@ -162,9 +162,8 @@ def _train(task: StackTask, heartbeat: Tell) -> dict[Path, str]:
         kept.unlink(missing_ok=True)
         return {}
     alone = RunDirectory(specs[0].directory)
-    resumes = task.choice.stepper == "torch" and alone.last_checkpoint.is_file()
     found = train(specs, task.choice, kept=kept, tell=heartbeat)
-    if resumes and isinstance(found[0], LabError):  # its checkpoint is cut short, or not its own: it begins anew
+    if isinstance(found[0], OwnCheckpointError):  # of a run by itself, which begins anew
         for path in set(alone.path.iterdir()) - {alone.path / ".hydra"}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         found = train(specs, task.choice, kept=kept, tell=heartbeat)

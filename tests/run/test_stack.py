@@ -14,6 +14,7 @@ from src.engine.checkpoint import FORMAT
 from src.engine.choose_stepper import choose_stepper
 from src.errors import LabError
 from src.run import run
+from src.run.build import RunSpec
 from src.run.step_time import rehearse
 from src.run.train import train
 from src.run_directory import Result, RunDirectory, read_rows
@@ -129,6 +130,7 @@ def close(ours: float | None, lone: float | None, first: float) -> bool:
 
 SHARED = ["model.dtype=float64", "trainer.max_steps=300", "data.rows=40"]
 WATCHED = ["callbacks=[learning_rate,gradient_norm,parameters]", "callbacks.learning_rate.every_n_steps=25"]
+EVERY_50 = ["callbacks.checkpoint.every_n_steps=50", "logger=none"]
 # with SGD one diverges at once, one late, the others do not
 RUNS = [["optimizer.lr=0.1"], ["optimizer.lr=30", "seed=1"], ["optimizer.lr=0.9", "seed=2"], ["optimizer.lr=0.3"]]
 
@@ -260,7 +262,7 @@ def test_a_broken_stack_checkpoint_is_no_use_and_no_harm(tmp_path: Path) -> None
 
 def test_a_stack_that_fails_keeps_what_it_can_go_on_from(tmp_path: Path) -> None:
     """A passing lack of memory says nothing against the checkpoint."""
-    shared = [*SHARED, "callbacks.checkpoint.every_n_steps=50", "logger=none"]
+    shared = [*SHARED, *EVERY_50]
     stacked(tmp_path / "a", shared, [RUNS[0], RUNS[3]])
     some, state, taken = members(tmp_path / "b", shared, [RUNS[0], RUNS[3]]), tmp_path / "b" / "stack.ckpt", [0]
 
@@ -310,26 +312,62 @@ def test_a_lone_run_tells_of_every_step_once(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_a_stack_cannot_go_on_from_goes(tmp_path: Path) -> None:
     some, state = members(tmp_path, [*SHARED, "logger=none"], RUNS[:2]), tmp_path / "stack.ckpt"
-    torch.save({"format": FORMAT, "ids": ["0", "1"], "step": 50}, state)
+    any_length = {one.directory.name: one.config.fingerprint(length=False) for one in some}
+    torch.save({"format": FORMAT, "any_length": any_length, "step": 50}, state)
     assert all(isinstance(one, LabError) for one in train_stack(some, state))
     assert not state.exists()
 
 
-def test_finished_members_are_not_trained_again(tmp_path: Path) -> None:
-    """Those that are left go on from the stack's checkpoint, in which the finished ones are still."""
-    shared = [*SHARED, "callbacks.checkpoint.every_n_steps=50", "logger=none"]
-    stacked(tmp_path / "a", shared, RUNS[:3])
-    some, state = members(tmp_path / "b", shared, RUNS[:3]), tmp_path / "b" / "stack.ckpt"
+def killed(some: Sequence[RunSpec], state: Path, at: int) -> None:
+    """Train a stack until it is killed in this block, after its first checkpoint."""
     blocks = 0
 
     def stop(runs: int, steps: int) -> None:
         nonlocal blocks
         blocks += steps > 0
-        if blocks == 2:
+        if blocks == at:
             raise Kill
 
     with pytest.raises(Kill):
         train_stack(some, state, stop)
+    assert state.is_file()
+
+
+@pytest.mark.parametrize("other", [["data.noise=0.7"], ["trainer.max_steps=40"]])
+def test_a_stack_does_not_go_on_from_the_checkpoint_of_other_configs(tmp_path: Path, other: list[str]) -> None:
+    """Directories have the same names, but a file of options has changed since; nor from one past the new end."""
+    shared = [*SHARED, *EVERY_50]
+    stacked(tmp_path / "a", [*shared, *other], [RUNS[0], RUNS[3]])
+    state = tmp_path / "b" / "stack.ckpt"
+    killed(members(tmp_path / "b", shared, [RUNS[0], RUNS[3]]), state, 2)
+    train_stack(members(tmp_path / "b", [*shared, *other], [RUNS[0], RUNS[3]]), state)
+    assert not state.exists()
+    for number in range(2):
+        assert numbers(tmp_path / "a" / str(number)) == numbers(tmp_path / "b" / str(number))
+
+
+def test_a_stack_of_which_none_can_be_built_keeps_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some, state = members(tmp_path, [*SHARED, *EVERY_50], [RUNS[0], RUNS[3]]), tmp_path / "stack.ckpt"
+    killed(some, state, 2)
+    before = state.read_bytes()
+
+    def away(*rest: Any) -> Any:
+        raise LabError("it cannot be read now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("src.run.build.build_problem", away)
+        assert [str(one) for one in train_stack(some, state)] == ["it cannot be read now"] * 2
+    assert state.read_bytes() == before
+
+
+def test_finished_members_are_not_trained_again(tmp_path: Path) -> None:
+    """Those that are left go on from the stack's checkpoint, in which the finished ones are still."""
+    shared = [*SHARED, *EVERY_50]
+    stacked(tmp_path / "a", shared, RUNS[:3])
+    some, state = members(tmp_path / "b", shared, RUNS[:3]), tmp_path / "b" / "stack.ckpt"
+    killed(some, state, 2)
     taken = 0
 
     def count(runs: int, steps: int) -> None:

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,40 @@ def test_a_lone_run_goes_on_from_its_own_checkpoint(
     assert begun == [8]
     assert numbers(tmp_path / "sweep") == known
     assert not (tmp_path / "sweep" / ".stacks").exists()
+
+
+def stop_at_step(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Ctrl-C once so many run-steps were taken."""
+    left = [steps]
+
+    def interrupted(specs: Any, choice: Any, kept: Any, tell: Callable[[int, int], None]) -> Any:
+        def count(ended: int, steps: int) -> None:
+            tell(ended, steps)
+            left[0] -= steps
+            if left[0] <= 0:
+                raise KeyboardInterrupt
+
+        return trained(specs, choice, kept=kept, tell=count)
+
+    monkeypatch.setattr("src.run.train.train", interrupted)
+
+
+def test_what_cannot_be_imported_any_more_is_told_before_anything_is_written(
+    multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of runs that the directory has already, but not finished."""
+    (tmp_path / "gone_later.py").write_text("from torch.optim import SGD\n\n\nclass Mine(SGD):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["optimizer._target_=gone_later.Mine", "seed=1,2"]
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 10)
+        assert multirun("sweep", *words) == 130
+    before = snapshot(tmp_path / "sweep")
+    (tmp_path / "gone_later.py").unlink()
+    monkeypatch.delitem(sys.modules, "gone_later")
+    assert multirun("sweep", *words) == 1
+    assert "optimizer._target_=gone_later.Mine cannot be imported" in capfd.readouterr().err
+    assert snapshot(tmp_path / "sweep") == before
 
 
 # --- mistakes and failures ---

@@ -167,6 +167,35 @@ def test_what_a_dead_worker_has_finished_is_taken_as_it_is(tmp_path: Path) -> No
     assert not Path(one.kept).exists()
 
 
+def test_a_lone_run_begins_anew_only_where_its_checkpoint_is_no_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that is away for now says nothing against it."""
+    words = ["optimizer=lbfgs", "logger=none", "trainer.val_every_n_steps=10"]
+    (member,) = members(tmp_path, words, [["trainer.max_steps=8"]])
+    one, run = stack(tmp_path, [member], "torch"), RunDirectory(member.directory)
+    work(one, silent)
+    run.result_path.unlink()
+    before = run.last_checkpoint.read_bytes()
+
+    def away(*rest: Any) -> Any:
+        raise LabError("it cannot be read now")
+
+    (longer,) = members(tmp_path, words, [["trainer.max_steps=20"]])
+    with monkeypatch.context() as patch:
+        patch.setattr("src.run.build.build_problem", away)
+        assert work(replace(one, specs=(longer,)), silent) == ["it cannot be read now"]
+    assert run.last_checkpoint.read_bytes() == before
+    (other,) = members(tmp_path, words, [["trainer.max_steps=8", "seed=7"]])
+    (whole,) = members(tmp_path / "whole", words, [["trainer.max_steps=8", "seed=7"]])
+    ends = work(stack(tmp_path / "whole", [whole], "torch"), silent)
+    for content in (before, before[:100]):
+        run.result_path.unlink(missing_ok=True)
+        run.last_checkpoint.write_bytes(content)
+        assert work(replace(one, specs=(other,)), silent) == ends
+        assert numbers(run.path) == numbers(whole.directory)
+
+
 def test_a_lone_run_whose_worker_died_goes_on_from_its_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

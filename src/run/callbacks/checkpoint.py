@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,10 +81,11 @@ class StackCheckpoint(LightningCheckpoint):
     Args:
         path: of the file.
         every_n_steps: optimizer steps.
+        any_length: the fingerprint of each member without its length, by its id.
     """
 
-    def __init__(self, path: Path, every_n_steps: int) -> None:
-        self.path, self.every_n_steps = path, every_n_steps
+    def __init__(self, path: Path, every_n_steps: int, any_length: Mapping[str, str]) -> None:
+        self.path, self.every_n_steps, self.any_length = path, every_n_steps, any_length
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: L.Trainer, pl_module: Descent, outputs: Any, batch: Any, batch_idx: int
@@ -92,4 +94,5 @@ class StackCheckpoint(LightningCheckpoint):
         loop = pl_module.loop
         if not (loop.over or loop.step >= loop.intervals.max_steps or loop.step % self.every_n_steps):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            save(self.path, {"format": FORMAT, **loop.state_dict()})
+            any_length = {name: self.any_length[name] for name in loop.ids}
+            save(self.path, {"format": FORMAT, "any_length": any_length, **loop.state_dict()})
