@@ -6,7 +6,7 @@
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -145,8 +145,8 @@ class Ledger:
         return ledger
 
     def _find(self, finished: Mapping[int, Outcome]) -> None:
-        """Give every run its result, wherever its directory has been moved to."""
-        left = dict(finished)
+        """Give every run its result, wherever its directory was moved to; what names a run by its number follows."""
+        left, before = dict(finished), [entry.number for entry in self.entries]
         for entry in self.entries:
             if entry.number in left and left[entry.number].fingerprint == entry.expected:
                 entry.outcome = left.pop(entry.number)
@@ -160,6 +160,10 @@ class Ledger:
                 entry.outcome = left[entry.number]
             elif entry.outcome is None and entry.number in finished:
                 entry.number, free = free, free + 1  # another run lies there
+        now = {old: entry.number for old, entry in zip(before, self.entries, strict=True)}
+        for entry in self.entries:
+            entry.confirms = None if entry.confirms is None else now.get(entry.confirms, entry.confirms)
+        self.stacks = {stack: [now.get(run, run) for run in runs] for stack, runs in self.stacks.items()}
 
     def _next_number(self, there: Iterable[int] = ()) -> int:
         return max([-1, *there, *(entry.number for entry in self.entries)]) + 1
@@ -208,7 +212,8 @@ class Ledger:
     def enter(self, jobs: Sequence[Job], call: int, confirms: Sequence[int | None] = ()) -> list[Entry]:
         """Take in jobs; those that are there already keep their number, others get the next free ones.
 
-        Jobs with equal fingerprints, which differ in what decides no number, are matched in their order.
+        A job is the run of the same fingerprint and words, else one of the same fingerprint (`lr=0.1` is `lr=1e-1`),
+        else one of the same words, whose table or options have changed since.
 
         Args:
             jobs: what is asked for.
@@ -219,38 +224,57 @@ class Ledger:
             The run of each job.
 
         Raises:
-            LabError: a table has changed since a run was trained on it.
+            LabError: a table, or an option of the user's own, has changed since a run was trained with it.
         """
-        waiting: dict[str, list[Entry]] = {}
-        for entry in reversed(self.entries):
-            waiting.setdefault(entry.fingerprint, []).append(entry)
-        before = {(entry.call, entry.swept): entry for entry in self.entries}
-        found, free = list[Entry](), self._next_number(int(path.name) for path in numbered(self.directory))
-        for job, winner in zip(jobs, confirms or [None] * len(jobs), strict=True):
-            if waiting.get(job.fingerprint):
-                entry = waiting[job.fingerprint].pop()
-            elif (call, job.swept) in before:
-                entry = before[call, job.swept]
-                self._reread(entry, job)
-            else:
-                entry, free = Entry(free, job.fingerprint, job.swept, call), free + 1
-                self.entries.append(entry)
+        found = self._there(jobs)
+        free = self._next_number(int(path.name) for path in numbered(self.directory))
+        for index, (job, winner) in enumerate(zip(jobs, confirms or [None] * len(jobs), strict=True)):
+            if index not in found:
+                found[index], free = Entry(free, job.fingerprint, job.swept, call), free + 1
+                self.entries.append(found[index])
+            elif found[index].fingerprint != job.fingerprint:
+                self._reread(found[index], job)
+            entry = found[index]
             entry.confirms, entry.swept, entry.call = winner, job.swept, call
-            found.append(entry)
+        return [found[index] for index in range(len(jobs))]
+
+    def _there(self, jobs: Sequence[Job]) -> dict[int, Entry]:
+        """The run of each job that has one, by the job's position; no run is two jobs'."""
+        found, runs = dict[int, Entry](), list(enumerate(self.entries))
+        typed = [frozenset(self.words(entry)) for entry in self.entries]
+        keys: tuple[Callable[[str, frozenset[str]], Hashable], ...] = (
+            lambda fingerprint, words: (fingerprint, words),
+            lambda fingerprint, words: fingerprint,
+            lambda fingerprint, words: words,
+        )
+        for key in keys:
+            waiting: dict[Hashable, list[int]] = {}
+            for position, entry in reversed(runs):
+                waiting.setdefault(key(entry.fingerprint, typed[position]), []).append(position)
+            matched = set[int]()
+            for index, job in enumerate(jobs):
+                if index not in found and (same := waiting.get(key(job.fingerprint, frozenset(job.words)))):
+                    matched.add(same[-1])
+                    found[index] = self.entries[same.pop()]
+            runs = [run for run in runs if run[0] not in matched]
         return found
 
+    def words(self, entry: Entry) -> tuple[str, ...]:
+        """All words of a run."""
+        return (*self.calls[entry.call].shared, *entry.swept)
+
     def _reread(self, entry: Entry, job: Job) -> None:
-        """Take a job for the one that the same words have asked for before, though it reads another table by now.
+        """Take a job for the one that the same words have asked for before, though they say something else by now.
 
         Raises:
-            LabError: it has been trained on the old one.
+            LabError: it has been trained with what they said then.
         """
         if entry.outcome is not None:
             raise LabError(
-                f"{self.directory}: the table that run {entry.number} was trained on has changed since; "
-                "choose another hydra.sweep.dir"
+                f"{self.directory}: what run {entry.number} was trained with has changed since (the table, or an "
+                "option of your own); choose another hydra.sweep.dir"
             )
-        entry.fingerprint = job.fingerprint
+        entry.fingerprint, entry.alone = job.fingerprint, None
 
     def checkpoint(self, stack: int) -> Path:
         """What a stack goes on from."""

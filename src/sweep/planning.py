@@ -1,4 +1,4 @@
-"""From jobs to a plan: what is left to train, cut into stacks. Nothing is written here."""
+"""From jobs to a plan: what is left to train, cut into stacks. Nothing is written or changed here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +52,14 @@ class Plan:
         """How many runs have their result."""
         return sum(entry.outcome is not None for entry in self.entries)
 
+    def enter(self, ledger: Ledger) -> None:
+        """Let the ledger of the plan take in how it is cut, and why which runs go alone; nothing is written."""
+        for stack in self.stacks:
+            entries = [self.entries[index] for index in stack.runs]
+            ledger.stacks[stack.number] = [entry.number for entry in entries]
+            for entry in entries:
+                entry.alone = stack.choice.reason
+
 
 @dataclass(frozen=True)
 class _Program:
@@ -65,10 +73,11 @@ class _Program:
 
 
 def plan(jobs: Sequence[Job], entries: Sequence[Entry], ledger: Ledger, options: Launching, pieces: int) -> Plan:
-    """Cut what is left to train into stacks; the ledger takes them in, in memory.
+    """Cut what is left to train into stacks.
 
     A member's numbers do not depend on its stack, so what is unfinished is cut anew each time, but for stacks that have
-    a checkpoint to go on from: their members stay together.
+    a checkpoint to go on from: their members stay together. Where only some of them are asked for, these begin anew, as
+    the checkpoint would be lost to the others.
 
     Args:
         jobs: what is asked for.
@@ -80,10 +89,14 @@ def plan(jobs: Sequence[Job], entries: Sequence[Entry], ledger: Ledger, options:
     left = {entry.number: index for index, entry in enumerate(entries) if entry.is_left(options.retry_failed)}
     programs = _Programs(jobs, entries, options)
     kept = {number: runs for number, runs in ledger.stacks.items() if ledger.checkpoint(number).is_file()}
+    unfinished = {entry.number for entry in ledger.entries if entry.is_left(options.retry_failed)}
     stacks = []
     for number, runs in kept.items():
-        if together := [left.pop(run) for run in runs if run in left]:
-            stacks.append(programs.stack(number, together))
+        members = [run for run in runs if run in unfinished]
+        asked = [left[run] for run in members if run in left]
+        if asked and len(asked) == len(members) and len({programs.of(index).text for index in asked}) == 1:
+            stacks.append(programs.stack(number, asked))
+            left = {run: index for run, index in left.items() if run not in members}
     of_program: dict[str, list[int]] = {}
     for index in left.values():
         of_program.setdefault(programs.of(index).text, []).append(index)
@@ -92,7 +105,6 @@ def plan(jobs: Sequence[Job], entries: Sequence[Entry], ledger: Ledger, options:
         for part in programs.cut(runs, pieces):
             stacks.append(programs.stack(number, part))
             number += 1
-    ledger.stacks |= {one.number: [entries[index].number for index in one.runs] for one in stacks}
     return Plan(jobs, entries, sorted(stacks, key=lambda one: one.runs[0]))
 
 
@@ -114,12 +126,11 @@ class _Programs:
 
         if index not in self._of:
             config, entry = self.jobs[index].config, self.entries[index]
-            if entry.alone is None:
-                entry.alone = choose_stepper(config).reason
-            choice = Choice("torch", entry.alone) if entry.alone else Choice("rules")
-            text = f"{entry.alone}/{config.optimizer.target_}" if entry.alone else program(config)
+            reason = choose_stepper(config).reason if entry.alone is None else entry.alone
+            choice = Choice("torch", reason) if reason else Choice("rules")
+            text = f"{reason}/{config.optimizer.target_}" if reason else program(config)
             if text not in self._by_text:
-                most = 1 if entry.alone else most_members(config, self.memory)
+                most = 1 if reason else most_members(config, self.memory)
                 self._by_text[text] = _Program(choice, text, most, memory_of(config), disk_of(config))
             self._of[index] = self._by_text[text]
         return self._of[index]

@@ -175,6 +175,7 @@ class Sweep:
 
     def _train(self, planned: Plan) -> Sequence[Entry]:
         """Write the plan down, then train it."""
+        planned.enter(self.ledger)
         self.ledger.save()
         OmegaConf.save(self.config, self.directory / "multirun.yaml")
         for reason, number in alone(planned).items():
@@ -186,8 +187,7 @@ class Sweep:
 
     def words(self, number: int) -> tuple[str, ...]:
         """All words of the run of this number."""
-        entry = next(entry for entry in self.ledger.entries if entry.number == number)
-        return (*self.ledger.calls[entry.call].shared, *entry.swept)
+        return self.ledger.words(next(entry for entry in self.ledger.entries if entry.number == number))
 
 
 def check_number(number: int, most: int) -> None:

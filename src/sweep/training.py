@@ -135,7 +135,13 @@ class Training:
         self.ledger.save()
         self.ledger.write_results()
         self._show()
-        stacks = self.ledger.directory / STACKS
+        stacks, unfinished = (
+            self.ledger.directory / STACKS,
+            {e.number for e in self.ledger.entries if e.outcome is None},
+        )
+        for number, runs in self.ledger.stacks.items():
+            if unfinished.isdisjoint(runs):
+                self.ledger.checkpoint(number).unlink(missing_ok=True)
         if not any(stacks.glob("*.ckpt")):
             shutil.rmtree(stacks, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def test_a_finished_run_is_found_by_its_fingerprint(tmp_path: Path) -> None:
     )
 
 
+def test_what_names_a_run_by_its_number_follows_it(tmp_path: Path) -> None:
+    """A confirmation is of the same winner, and a stack has the same members, where their directory was moved to."""
+    ledger = begun(tmp_path, *map(job, range(3)))
+    ledger.entries[2].confirms = 0
+    ledger.save()
+    finish(tmp_path, 8, "of 0")
+    again = Ledger.read(tmp_path)
+    assert (again.entries[0].number, again.entries[2].confirms) == (8, 8)
+    assert again.stacks == {0: [8, 1, 2]}
+
+
 def test_new_jobs_get_the_next_free_numbers(tmp_path: Path) -> None:
     begun(tmp_path, job(0), job(1))
     finish(tmp_path, 5, "of nobody here")
@@ -84,6 +96,29 @@ def test_jobs_of_one_fingerprint_are_matched_in_their_order(tmp_path: Path) -> N
     assert [(entry.number, entry.status) for entry in entries] == [
         (0, "unfinished"), (1, "completed"), (2, "unfinished"),
     ]  # fmt: skip
+
+
+def test_jobs_of_one_fingerprint_are_matched_by_their_words_first(tmp_path: Path) -> None:
+    """Such as those of several `trainer.log_every_n_steps`, in whatever order they are typed."""
+    begun(tmp_path, job(0, "same"), job(1, "same"))
+    ledger = Ledger.read(tmp_path)
+    entries = ledger.enter([job(2, "same"), job(1, "same"), job(0, "same")], ledger.begin(call()))
+    assert [(entry.number, entry.swept) for entry in entries] == [(2, ("seed=2",)), (1, ("seed=1",)), (0, ("seed=0",))]
+
+
+def test_a_run_whose_words_say_something_else_by_now(tmp_path: Path) -> None:
+    """A table, or a file of options of one's own, has changed: what is unfinished is another run, no new row."""
+    begun(tmp_path, job(0), job(1))
+    finish(tmp_path, 0, "of 0")
+    ledger = Ledger.read(tmp_path)
+    ledger.entries[1].alone = "a reason"
+    later = call(**{"what is common": 1})  # as where the file that is swept has other keys
+    (entry,) = ledger.enter([job(1, "new")], ledger.begin(replace(later, swept=["experiment"])))
+    assert (entry.number, entry.fingerprint, entry.alone, len(ledger.entries)) == (1, "new", None, 2)
+    with pytest.raises(
+        LabError, match=r"what run 0 was trained with has changed since \(the table, or an option of your"
+    ):
+        ledger.enter([job(0, "new too")], 0)
 
 
 def test_what_is_not_swept_must_be_the_same(tmp_path: Path) -> None:

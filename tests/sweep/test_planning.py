@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ def outcome(seed: int) -> Outcome:
     return Outcome("completed", "all steps were taken", 7, {"train/loss": seed / 8}, f"of seed {seed}")
 
 
+def seed_of(directory: Path) -> int:
+    return int((directory / "seed").read_text())
+
+
 class NoFiles:
     """Hydra's files tell nothing here."""
 
@@ -63,17 +68,18 @@ class Workers:
             for spec in task.specs:
                 if self.left == 0:  # killed in the middle of a stack, which has a checkpoint by then
                     Path(task.kept).parent.mkdir(exist_ok=True)
-                    Path(task.kept).touch()
+                    Path(task.kept).write_text(json.dumps([seed_of(spec.directory) for spec in task.specs]))
                     raise KeyboardInterrupt
                 self.left -= 1
-                seed = int((spec.directory / "seed").read_text())
+                seed = seed_of(spec.directory)
                 if seed in BROKEN and not self.mended:
                     ends.append("it is broken")
                     continue
                 ends.append(outcome(seed))
                 (spec.directory / "result.json").write_text(json.dumps(vars(ends[-1])))
                 tell(task.number, 1, 7)
-            Path(task.kept).unlink(missing_ok=True)
+            if all(isinstance(end, Outcome) for end in ends):
+                Path(task.kept).unlink(missing_ok=True)
             yield task, ends
 
 
@@ -92,7 +98,10 @@ class SweepMachine(RuleBasedStateMachine):
         ledger, options = Ledger.read(self.directory), Launching.model_validate(OPTIONS | {"retry_failed": retry})
         jobs = [job(seed) for seed in seeds]
         entries = ledger.enter(jobs, ledger.begin(Call([], ["seed"], ["seed"], {}, [], {})))
+        before, kept = deepcopy(ledger), self._kept()
         planned = plan(jobs, entries, ledger, options, pieces=2)
+        assert ledger == before
+        planned.enter(ledger)
         stacked = [index for stack in planned.stacks for index in stack.runs]
         assert len(stacked) == len(set(stacked))
         assert all(entries[index].outcome is None for index in stacked)
@@ -101,6 +110,12 @@ class SweepMachine(RuleBasedStateMachine):
             patch.setattr("src.sweep.executors.spread", Workers(most, mended=retry))
             Training(planned, ledger, options, NoFiles(), "the command", None).train()  # type: ignore[arg-type]
         FAILED.clear()
+        finished = {seed_of(path.parent) for path in self.directory.glob("*/result.json")}
+        assert kept - finished - set(seeds) <= self._kept()  # what others have is left alone
+
+    def _kept(self) -> set[int]:
+        """Seeds that have a checkpoint to go on from."""
+        return {seed for path in (self.directory / STACKS).glob("*.ckpt") for seed in json.loads(path.read_text())}
 
     @rule(seeds=st.lists(st.integers(0, 15), min_size=1, max_size=9))
     def start(self, seeds: list[int]) -> None:
@@ -109,6 +124,10 @@ class SweepMachine(RuleBasedStateMachine):
     @rule(seeds=st.lists(st.integers(0, 15), min_size=1, max_size=9), most=st.integers(0, 6))
     def kill(self, seeds: list[int], most: int) -> None:
         self._command([*sorted(self.asked), *seeds], most)
+
+    @rule(seeds=st.lists(st.integers(0, 15), min_size=1, max_size=5), most=st.integers(0, 3))
+    def kill_a_smaller_grid(self, seeds: list[int], most: int) -> None:
+        self._command(seeds, most)
 
     @rule()
     def resume(self) -> None:
