@@ -32,6 +32,7 @@ class Call:
         varying: the keys of that part that are not.
         choices: what stands in for a group that a job does not choose.
         content: a hash of the table that all jobs read; None where there is none, or several are swept.
+        study: what decides which settings a sampler asks for, by key; None where the words alone do.
     """
 
     shared: list[str]
@@ -41,6 +42,7 @@ class Call:
     varying: list[str]
     choices: dict[str, str]
     content: str | None = field(default=None, compare=False)
+    study: Flat | None = None
 
     def leaves_open(self, key: str) -> bool:
         """Whether the sweep varies a key of the config."""
@@ -64,6 +66,14 @@ class Call:
         if self.content and other.content and self.content != other.content:
             found.append("the rows of its table, which has changed since")
         return found
+
+    def study_differences(self, other: "Call") -> list[str]:
+        """What makes a sampler ask for other settings: `sampler.seed (1 then, 2 now)`; this call is now."""
+        now, then = self.study, other.study
+        if now is None or then is None:
+            return []
+        keys = [key for key in {**then, **now} if now.get(key) != then.get(key)]
+        return [f"{key} ({shown(then.get(key))} then, {shown(now.get(key))} now)" for key in keys]
 
     def _shown(self, key: str) -> str:
         if key in self.common:

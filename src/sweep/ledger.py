@@ -174,9 +174,14 @@ class Ledger:
         """Refuse to mix two sweeps.
 
         Raises:
-            LabError: what is not swept is not the same as it was.
+            LabError: what is not swept is not the same as it was, or a sampler asks for other settings.
         """
         for before in self.calls:
+            if apart := call.study_differences(before):
+                raise LabError(
+                    f"{self.directory} holds a sweep whose sampler asks for other settings: {', '.join(apart[:5])}; "
+                    "choose another hydra.sweep.dir"
+                )
             if differences := call.differences(before):
                 which = ", ".join(differences[:5])
                 raise LabError(

@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.check_run import check_output_subdir
 from src.config.overrides import python_command
-from src.config.schema import Config
+from src.config.schema import Config, flat
 from src.errors import LabError, unwritable
-from src.sweep.call import Call, all_wrong, ask
+from src.sweep.call import Call, all_wrong, ask, swept_keys, without_sign
 from src.sweep.executors import check_backend, pieces
 from src.sweep.hydra_files import HydraFiles
 from src.sweep.jobs import Composer, Job
@@ -28,6 +28,8 @@ SUBDIR = ("${hydra.job.num}", "${hydra:job.num}")
 GRID = "hydra_plugins.descent_lab.GridSweeper"
 REPEATS = (GRID, "hydra._internal.core_plugins.basic_sweeper.BasicSweeper")
 """Sweepers that ask for the same jobs when they are given the same words."""
+LONGER = ("n_trials", "max_failure_rate", "params")
+"""Keys of a sweeper that change how long it asks, not for what; the words of `params` are looked at as if typed."""
 
 
 class Sweep:
@@ -76,7 +78,7 @@ class Sweep:
         if sweeper not in REPEATS and seed is None and (self.directory / NAME).is_file():
             raise LabError(
                 f"{self.directory} holds a sweep, and a sampler without a seed asks for other settings each time: "
-                "choose another hydra.sweep.dir (one with hydra.sweeper.sampler.seed=1 goes on)"
+                "choose another hydra.sweep.dir (a sweep that is begun with hydra.sweeper.sampler.seed=1 goes on)"
             )
 
     # --- what is typed ---
@@ -148,6 +150,7 @@ class Sweep:
         """
         check_number(len(words), self.options.max_runs)
         jobs, call = ask(words, self.typed, self.config.hydra.runtime.choices, self.composer)
+        call.study = self._study()
         if self._call is None:
             self.ledger.check_same(call)
         retry, there = self.options.retry_failed, self.ledger.entries
@@ -159,6 +162,19 @@ class Sweep:
                 raise LabError(all_wrong(wrong, len(jobs)))
         self.first = jobs[0].config_in(self.directory.absolute() / "0")
         return jobs, call
+
+    def _study(self) -> dict[str, Any] | None:
+        """What decides which settings the sweeper asks for; None: the words alone, of which it asks for all."""
+        sweeper = self.config.hydra.sweeper
+        if sweeper._target_ in REPEATS:
+            return None
+        several = swept_keys(self.typed)
+        words = {
+            key: value for key, _, value in (word.partition("=") for word in self.typed) if without_sign(key) in several
+        }
+        options = OmegaConf.create({key: sweeper[key] for key in sweeper if key not in LONGER})
+        plain = OmegaConf.to_container(options, resolve=True, enum_to_str=True)
+        return {f"hydra.sweeper.{key}": value for key, value in flat(plain).items()} | words
 
     def _planned(self, jobs: Sequence[Job], call: int, confirms: Sequence[int] = ()) -> Plan:
         """The plan of jobs, which the ledger takes in."""

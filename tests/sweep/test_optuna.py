@@ -41,5 +41,33 @@ def test_a_sampler_without_a_seed_does_not_go_on(
     assert multirun("s", *words) == 0
     before = (tmp_path / "s" / "results.csv").read_bytes()
     assert multirun("s", *words) == 1
-    assert "a sampler without a seed asks for other settings each time: choose another" in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert "a sampler without a seed asks for other settings each time: choose another" in told
+    assert "(a sweep that is begun with hydra.sweeper.sampler.seed=1 goes on)" in told
+    assert multirun("s", *words, "hydra.sweeper.sampler.seed=1") == 1
+    assert (
+        "whose sampler asks for other settings: hydra.sweeper.sampler.seed (null then, 1 now)" in capfd.readouterr().err
+    )
     assert (tmp_path / "s" / "results.csv").read_bytes() == before
+
+
+def test_another_study_is_refused_and_a_longer_one_goes_on(
+    multirun: Multirun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    begun = [word.replace("n_trials=6", "n_trials=3") for word in WORDS]
+    assert multirun("s", *begun) == 0
+    before = (tmp_path / "s" / "sweep.json").read_bytes()
+    others = {
+        "hydra.sweeper.sampler.seed=2": "hydra.sweeper.sampler.seed (1 then, 2 now)",
+        "hydra.sweeper.n_jobs=2": "hydra.sweeper.n_jobs (3 then, 2 now)",
+        "hydra/sweeper/sampler=random": "hydra.sweeper.sampler._target_ (optuna.samplers.TPESampler then, ",
+        "optimizer.lr=interval(1e-3,1)": "optimizer.lr (tag(log,interval(1e-3,1)) then, interval(1e-3,1) now)",
+    }
+    for word, told in others.items():
+        words = [one for one in begun if one.partition("=")[0] != word.partition("=")[0]]
+        assert multirun("s", *words, word) == 1
+        assert f"whose sampler asks for other settings: {told}" in capfd.readouterr().err
+        assert (tmp_path / "s" / "sweep.json").read_bytes() == before
+    assert multirun("s", *WORDS) == 0
+    with (tmp_path / "s" / "results.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["job"] for row in csv.DictReader(file)] == list("012345")
