@@ -218,6 +218,36 @@ def stop_at_step(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     monkeypatch.setattr("src.run.train.train", interrupted)
 
 
+def test_an_option_of_ones_own_that_changes_after_an_interruption_is_trained_from_the_start(
+    multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A stack had a checkpoint of the old slope; what is finished is not mixed with the new one."""
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+
+    def write(name: str, slope: int) -> None:
+        text = f"# @package _global_\ndata:\n  slope: {slope}\n"
+        (tmp_path / "mine" / "experiment" / f"{name}.yaml").write_text(text)
+
+    write("a", 1)
+    write("b", 2)
+    words = ["experiment=a,b", f"hydra.searchpath=[file://{tmp_path / 'mine'}]", "data.batch_size=100"]
+    words += ["callbacks.checkpoint.every_n_steps=10"]
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 30)
+        assert multirun("sweep", *words) == 130
+    assert (tmp_path / "sweep" / ".stacks" / "0.ckpt").is_file()
+    write("b", 5)
+    assert multirun("sweep", *words) == 0
+    assert multirun("straight", *words) == 0
+    assert numbers(tmp_path / "sweep") == numbers(tmp_path / "straight")
+    assert [row["status"] for row in table(tmp_path / "sweep")] == ["completed"] * 2
+    write("a", 7)
+    assert multirun("sweep", *words) == 1
+    assert "what run 0 was trained with has changed since (the table, or an option of your own)" in (
+        capfd.readouterr().err
+    )
+
+
 def test_what_cannot_be_imported_any_more_is_told_before_anything_is_written(
     multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
