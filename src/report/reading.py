@@ -13,7 +13,7 @@ from src.compare.rows import Row
 from src.errors import LabError
 from src.report.run_files import Run
 from src.sweep.call import EVERYTHING
-from src.sweep.ended_runs import ended_runs, is_sweep
+from src.sweep.report_rows import ended_runs, is_sweep
 
 
 @dataclass(frozen=True)

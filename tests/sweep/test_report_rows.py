@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from src.errors import LabError
-from src.sweep.ended_runs import ended_runs, is_sweep
 from src.sweep.ledger import FORMAT
+from src.sweep.report_rows import ended_runs, is_sweep
 from tests.report.sweeps import grid, run
 
 JOBS = grid({("sgd", 0.1): [1.0, 2.0], ("adam", 0.1): [3.0, None]})
