@@ -98,7 +98,7 @@ class Composer:
         Raises:
             LabError: an option or key that is not there.
         """
-        plain, chosen = _told_apart(job)
+        plain, chosen = _plain_and_chosen(job)
         if chosen not in self._bases:
             self._bases[chosen] = _by_hydra([*self.shared, *chosen])
         base = self._bases[chosen]
@@ -186,7 +186,7 @@ def _by_hydra(words: Sequence[str]) -> Tree | LabError:
     return {str(key): value for key, value in raw.items()}
 
 
-def _told_apart(job: Sequence[str]) -> tuple[list[tuple[str, Override]], tuple[str, ...]]:
+def _plain_and_chosen(job: Sequence[str]) -> tuple[list[tuple[str, Override]], tuple[str, ...]]:
     """The plain words, which are laid over what Hydra composes of the others, and the others.
 
     A word before one of the others that sets its key, one above or one below it, is Hydra's too: the later word wins.

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from src.compare.rows import Row
+from src.compare.rows import Row, without_plus
 from src.errors import LabError
 from src.run_directory import RunDirectory
 from src.sweep.call import Call, words_of
@@ -324,8 +324,9 @@ class Ledger:
         rows = self.rows()
         keys = list(dict.fromkeys(key for _, words in rows for key in words))
         metrics = list(dict.fromkeys(name for entry, _ in rows if entry.outcome for name in entry.outcome.metrics))
-        bare = (key.lstrip("+") for key in keys)
-        table: list[list[Any]] = [["job", "status", "reason", *bare, "steps", *metrics, "confirms", "fingerprint"]]
+        table: list[list[Any]] = [
+            ["job", "status", "reason", *map(without_plus, keys), "steps", *metrics, "confirms", "fingerprint"]
+        ]
         for entry, words in rows:
             one = entry.outcome
             table.append(
