@@ -55,16 +55,17 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
         raise LabError(f"output={output} is the table itself; choose another file")
     import polars as pl  # after the checks, like everything that takes long to import
 
-    from src.data.table import numbers, read
+    from src.tables.columns import numbers
+    from src.tables.reading import read_table
 
-    table = read(path)
+    table = read_table(path).frame
     targets, predicted = _predicted(source, table, path)
     names = ["prediction"] if len(targets) == 1 else [f"prediction_{target}" for target in targets]
     taken = [name for name in names if name in table.columns]
     if taken:
         raise LabError(f"{path} has a column {taken[0]} already; rename it, so that it is not replaced")
     losses = {
-        name: float((predicted[:, index] - numbers(table, [name], path)[:, 0]).square().mean())
+        name: float(((predicted[:, index].numpy() - numbers(table, [name], path)[:, 0]) ** 2).mean())
         for index, name in _target_columns(table, targets, asked.get("data.target")).items()
     }
     table = table.with_columns(pl.Series(name, predicted[:, index].numpy()) for index, name in enumerate(names))
@@ -102,8 +103,8 @@ def _predicted(source: Path, table: "pl.DataFrame", path: str) -> "tuple[list[st
     import torch
 
     from src.data.problem import Rows, Scaling
-    from src.data.table import numbers
     from src.engine import checkpoint as checkpoints
+    from src.tables.columns import numbers
 
     checkpoint = checkpoints.read(source)
     model = checkpoints.model_of(checkpoint)
@@ -111,7 +112,7 @@ def _predicted(source: Path, table: "pl.DataFrame", path: str) -> "tuple[list[st
         raise LabError(f"{source}: it went down a surface, which predicts nothing; its end is in result.json")
     about = checkpoint[checkpoints.KEY]["problem"]
     scaling, targets = Scaling.from_state(about["scaling"]), list(about["targets"])
-    inputs = numbers(table, about["features"], path)
+    inputs = torch.from_numpy(numbers(table, about["features"], path))
     scaled = scaling.forward(Rows(inputs, torch.zeros(len(inputs), len(targets), dtype=torch.float64))).inputs
     with torch.no_grad():
         predicted = scaling.predictions(model(scaled.to(next(model.parameters()).dtype)[None])[0])

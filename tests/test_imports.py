@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"errors", "seeds", "config", "run_directory", "plots", "autograd"},
+    {"tables"},
     {"data", "models", "losses", "optim", "compare"},
     {"theory"},
     {"engine"},
@@ -20,7 +21,7 @@ LAYERS = (
     {"train", "predict", "check", "scratch"},
 )
 """A package imports from the layers above its own line, and from its own."""
-WITHOUT_TORCH = ("config", "compare", "report", "plots")
+WITHOUT_TORCH = ("config", "tables", "compare", "report", "plots")
 NEVER = {"engine": {"lightning", "hydra"}, **{key: {"torch", "lightning", "src.run"} for key in WITHOUT_TORCH}}
 
 

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from src.config.section import (
     Activation,
@@ -32,6 +32,12 @@ def _batch_size(value: Any) -> int | Literal["full"]:
     if value == "full" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return value
     raise ValueError("must be 'full' or a number of rows above 0")
+
+
+def _decimal(value: str) -> str:
+    if value not in (".", ","):
+        raise ValueError("must be '.' or ','")
+    return value
 
 
 Share = Annotated[int | float, BeforeValidator(_share)]
@@ -231,14 +237,29 @@ class Table(Framed):
     kind = "src.data.table.Table"
 
     path: str
-    target: str
+    target: str | Annotated[list[str], Field(min_length=1)]
+    leave_out: list[str]
+    categories: NonNegativeInt
+    missing: Literal["drop", "mean", "median", "refuse"]
+    dates: Literal["days", "parts"]
+    log_target: bool
+    separator: str | None
+    decimal: Annotated[str, AfterValidator(_decimal)] | None
+    header: bool | None
+    encoding: str | None
+    write_split: bool
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns that are predicted."""
+        return [self.target] if isinstance(self.target, str) else self.target
 
     def sizes(self) -> tuple[int, int, int]:
         """Guessed from the size of the file."""
         columns = len(self.features or range(10))
         path = expanded(self.path)
         numbers = path.stat().st_size // 8 if path.is_file() else 0
-        return columns, 1, max(1, numbers // (columns + 1))
+        return columns, len(self.targets), max(1, numbers // (columns + 1))
 
 
 class Diabetes(Framed):

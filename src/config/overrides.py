@@ -12,7 +12,10 @@ from hydra.errors import HydraException
 
 from src.errors import LabError
 
-TEXTS = ("ckpt_path", "data.path", "data.target", "data.features")
+TEXTS = (
+    "ckpt_path",
+    *(f"data.{key}" for key in ("path", "target", "features", "leave_out", "separator", "decimal", "encoding")),
+)
 """Keys that are texts, or lists of texts, whatever is typed."""
 ELEMENT = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|[^][,'"]+""")
 """Of a value: what is in quotes, or a stretch without quotes, brackets and commas."""

@@ -203,7 +203,7 @@ class Config(Section):
         parts = {name: part for name, part in self.callbacks.items() if part and not WATCHING.match(part.target_)}
         indifferent = {"accelerator", "threads", "log_every_n_steps", "block_size", "profiler"}
         return {
-            "data": self.data.arguments(),
+            "data": self.data.model_dump(by_alias=True, exclude={"write_split"}),
             "model": self.model.arguments(),
             "loss": self.loss.arguments(),
             "optimizer": self.optimizer.arguments() | ({"rule": self.optimizer.rule} if self.optimizer.rule else {}),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from src.errors import LabError
+from src.tables.account import Account
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,13 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Problem:
-    """A data set, split. `truth` holds the weight `[I, O]` and bias `[O]` that made the targets, where they did."""
+    """A data set, split.
+
+    Attributes:
+        truth: the weight `[I, O]` and bias `[O]` that made the targets, where they did.
+        scaling: of a table, from its units to those of descent.
+        table: what was done to it.
+    """
 
     train: Rows
     val: Rows | None
@@ -100,6 +107,7 @@ class Problem:
     targets: Sequence[str]
     truth: Mapping[str, Tensor] = field(default_factory=dict)
     scaling: Scaling | None = None
+    table: Account | None = None
 
     @property
     def inputs(self) -> int:

@@ -18,8 +18,10 @@ from sklearn.datasets import load_diabetes
 
 from src.data.diabetes import Diabetes
 from src.data.points import Points
-from src.data.table import Table, numbers, read
+from src.data.table import Table
 from src.errors import LabError
+from src.tables.columns import numbers
+from src.tables.reading import read_table
 from tests.kinds import changed, data_of
 
 ALL: dict[str, Any] = {"seed": 0, "train": None, "val": 0, "test": 0}
@@ -577,7 +579,7 @@ def test_more_rows_than_the_table_has(write):
 
 
 def test_numbers_are_taken_from_the_columns_asked_for_only(write):
-    frame = read(write("name,b,a\nx,1,2\ny,3,4\n"))
+    frame = read_table(write("name,b,a\nx,1,2\ny,3,4\n")).frame
     assert numbers(frame, ["a", "b"], "new.csv").tolist() == [[2, 1], [4, 3]]
     with pytest.raises(LabError, match=r"new\.csv: column name must be numbers, but row 1 is x \(2 such rows\)"):
         numbers(frame, ["name"], "new.csv")

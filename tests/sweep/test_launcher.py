@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from src.config.compose import CONF
-from src.data.table import read
 from src.engine.checkpoint import read_member
 from src.engine.loop import Loop
 from src.errors import LabError
 from src.run.train import train as trained
 from src.run_directory import Result, read_rows
 from src.sweep.ledger import Ledger
+from src.tables.reading import read_table
 from tests.sweep.conftest import Multirun, snapshot
 
 Train = Callable[..., Result]
@@ -316,7 +316,7 @@ def test_what_fails_is_kept_and_tried_again_when_asked(
     def away(path: str) -> Any:
         if path == str(late):
             raise LabError(f"data.path={path}: it cannot be read")
-        return read(path)
+        return read_table(path).frame
 
     with monkeypatch.context() as patch:
         patch.setattr("src.data.table.read", away)
