@@ -313,13 +313,13 @@ def test_what_fails_is_kept_and_tried_again_when_asked(
         path.write_text("x,y\n" + "".join(f"{x},{2 * x + 1}\n" for x in range(20)))
     words = ["data=table", f"data.path={late},{good}", "data.target=y", "seed=0,1"]
 
-    def away(path: str) -> Any:
+    def away(path: str, *how: Any) -> Any:
         if path == str(late):
             raise LabError(f"data.path={path}: it cannot be read")
-        return read_table(path).frame
+        return read_table(path, *how)
 
     with monkeypatch.context() as patch:
-        patch.setattr("src.data.table.read", away)
+        patch.setattr("src.data.table.read_table", away)
         assert multirun("sweep", *words) == 1
     told = capfd.readouterr().err
     assert told.startswith("error: 2 of 4 runs failed: ")
