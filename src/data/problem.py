@@ -27,22 +27,27 @@ class Scaling:
     """How a table's units become those that descent sees: `(value - mean) / scale`, column by column.
 
     Means and scales are float64, of shape `[I]` for the inputs and `[O]` for the targets.
+
+    Attributes:
+        log_target: descent sees the targets' natural logarithm, scaled; means and scales are those of the logarithm.
     """
 
     input_mean: Tensor
     input_scale: Tensor
     target_mean: Tensor
     target_scale: Tensor
+    log_target: bool = False
 
     @classmethod
-    def identity(cls, inputs: int, outputs: int) -> "Scaling":
-        """Units as they are."""
+    def identity(cls, inputs: int, outputs: int, log_target: bool = False) -> "Scaling":
+        """Units as they are, but for the logarithm."""
         zeros, ones = torch.zeros(max(inputs, outputs)).double(), torch.ones(max(inputs, outputs)).double()
-        return cls(zeros[:inputs], ones[:inputs], zeros[:outputs], ones[:outputs])
+        return cls(zeros[:inputs], ones[:inputs], zeros[:outputs], ones[:outputs], log_target)
 
     @classmethod
-    def of(cls, inputs: Tensor, targets: Tensor) -> "Scaling":
+    def of(cls, inputs: Tensor, targets: Tensor, log_target: bool = False) -> "Scaling":
         """To mean 0 and deviation 1 over these rows `[N, I]`, `[N, O]`; a constant column keeps its scale."""
+        targets = targets.log() if log_target else targets
 
         def scale(columns: Tensor) -> Tensor:
             # divided by the largest first, so that squares of 1e±200 neither overflow nor vanish
@@ -56,16 +61,20 @@ class Scaling:
             constant = (columns == columns[:1]).all(0)
             return columns[0].where(constant, (columns / len(columns)).sum(0))
 
-        return cls(mean(inputs), scale(inputs - mean(inputs)), mean(targets), scale(targets - mean(targets)))
+        centres = mean(inputs), mean(targets)
+        scales = scale(inputs - centres[0]), scale(targets - centres[1])
+        return cls(centres[0], scales[0], centres[1], scales[1], log_target)
 
     def forward(self, rows: Rows) -> Rows:
         """From the table's units to those of descent."""
         inputs, targets = rows.inputs.double(), rows.targets.double()
+        targets = targets.log() if self.log_target else targets
         return Rows((inputs - self.input_mean) / self.input_scale, (targets - self.target_mean) / self.target_scale)
 
     def predictions(self, predictions: Tensor) -> Tensor:
         """Predictions `[..., O]` back in the table's units."""
-        return predictions.double() * self.target_scale + self.target_mean
+        own = predictions.double() * self.target_scale + self.target_mean
+        return own.exp() if self.log_target else own
 
     def weight(self, weight: Tensor) -> Tensor:
         """The weight `[I, O]` of a linear model, in the table's units."""
@@ -80,14 +89,16 @@ class Scaling:
         """What a squared error of each target `[O]` is multiplied by to be in the table's units."""
         return self.target_scale.square()
 
-    def state(self) -> dict[str, list[float]]:
-        """As plain lists, for a checkpoint."""
-        return {name: getattr(self, name).tolist() for name in self.__dataclass_fields__}
+    def state(self) -> dict[str, Any]:
+        """As plain values, for a checkpoint."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in values.items()}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Sequence[float]]) -> "Scaling":
+    def from_state(cls, state: Mapping[str, Any]) -> "Scaling":
         """From what `state` gave."""
-        return cls(**{name: torch.tensor(values, dtype=torch.float64) for name, values in state.items()})
+        lists = {name: value for name, value in state.items() if isinstance(value, list)}
+        return cls(**{**state, **{name: torch.tensor(value, dtype=torch.float64) for name, value in lists.items()}})
 
 
 @dataclass(frozen=True)

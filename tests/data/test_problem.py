@@ -104,6 +104,7 @@ def test_scaling_by_known_numbers():
         "input_scale": [1.0, 1.0],
         "target_mean": [20.0],
         "target_scale": [10.0],
+        "log_target": False,
     }
     # y = 10 (2 (x1 - 2) + 5 (x2 - 7) + 3) + 20
     weight, bias = torch.tensor([[2.0], [5.0]]), torch.tensor([3.0])
@@ -120,6 +121,15 @@ def test_columns_whose_squares_are_no_numbers_are_standardized_too(size):
     got = Scaling.of(size * column, size * column).forward(Rows(size * column, size * column))
     assert got.inputs.numpy() == pytest.approx(expected.inputs.numpy(), rel=1e-12)
     assert got.targets.numpy() == pytest.approx(expected.targets.numpy(), rel=1e-12)
+
+
+def test_a_logarithm_of_the_target_is_scaled_and_taken_back():
+    rows = Rows(torch.tensor([[1.0], [2.0], [4.0]]).double(), torch.tensor([[1.0], [10.0], [100.0]]).double())
+    scaling = Scaling.from_state(Scaling.of(rows.inputs, rows.targets, log_target=True).state())
+    assert scaling.target_mean.tolist() == pytest.approx([np.log(10)])
+    targets = scaling.forward(rows).targets
+    assert targets.flatten().tolist() == pytest.approx([-(1.5**0.5), 0, 1.5**0.5])
+    assert scaling.predictions(targets).flatten().tolist() == pytest.approx([1, 10, 100])
 
 
 def test_the_identity_changes_nothing():
