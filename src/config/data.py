@@ -1,6 +1,7 @@
 """The sections of `data`, one for each kind in `src/data`; never imports torch."""
 
 import math
+from encodings.aliases import aliases
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
@@ -17,7 +18,8 @@ from src.config.section import (
     Seed,
     shown,
 )
-from src.config.table_path import expanded
+from src.config.table_path import SEPARATORS, expanded
+from src.errors import nearest
 
 
 def _share(value: Any) -> int | float:
@@ -37,6 +39,23 @@ def _batch_size(value: Any) -> int | Literal["full"]:
 def _decimal(value: str) -> str:
     if value not in (".", ","):
         raise ValueError("must be '.' or ','")
+    return value
+
+
+def _separator(value: str) -> str:
+    if value not in SEPARATORS:
+        raise ValueError("must be ',', ';', '|', tab or space")
+    return value
+
+
+def _encoding(value: str) -> str:
+    try:
+        "".encode(value)
+    except LookupError:  # or it is of bytes, as base64 is
+        close = nearest(value.lower().replace("-", "_"), {*aliases, *aliases.values()})
+        raise ValueError(
+            f"there is no such encoding{close} (any that Python knows: utf-8, latin-1, cp1252, ...)"
+        ) from None
     return value
 
 
@@ -243,10 +262,10 @@ class Table(Framed):
     missing: Literal["drop", "mean", "median", "refuse"]
     dates: Literal["days", "parts"]
     log_target: bool
-    separator: str | None
+    separator: Annotated[str, AfterValidator(_separator)] | None
     decimal: Annotated[str, AfterValidator(_decimal)] | None
     header: bool | None
-    encoding: str | None
+    encoding: Annotated[str, AfterValidator(_encoding)] | None
     write_split: bool
 
     @property

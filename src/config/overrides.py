@@ -17,6 +17,8 @@ TEXTS = (
     *(f"data.{key}" for key in ("path", "target", "features", "leave_out", "separator", "decimal", "encoding")),
 )
 """Keys that are texts, or lists of texts, whatever is typed."""
+SIGNS = ("data.separator", "data.decimal")
+"""Keys whose values are signs, which Hydra's grammar takes for its own."""
 ELEMENT = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|[^][,'"]+""")
 """Of a value: what is in quotes, or a stretch without quotes, brackets and commas."""
 
@@ -50,8 +52,17 @@ def quoted(value: str) -> str:
 
 
 def quote_texts(words: Sequence[str]) -> list[str]:
-    """Put in quotes what is to be a text and would be read as a number: `data.target=1.50` is a column of that name."""
-    return [_quote_numbers(word) if word.lstrip("+").partition("=")[0] in TEXTS else word for word in words]
+    """Put in quotes what is to be a text and would be read as something else.
+
+    `data.target=1.50` is a column of that name, `data.separator=,` a comma.
+    """
+    return [_quote_text(word, *word.lstrip("+").partition("=")[::2]) for word in words]
+
+
+def _quote_text(word: str, key: str, value: str) -> str:
+    if key in SIGNS and re.fullmatch(r"""[^\w'"]|\\t""", value):
+        return f"{word[: -len(value)]}'{value}'"
+    return _quote_numbers(word) if key in TEXTS else word
 
 
 def _quote_numbers(word: str) -> str:

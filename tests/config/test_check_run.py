@@ -71,7 +71,7 @@ def test_a_table_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         refused(*TABLE, "data.path=house.csv") == "data.path=house.csv: there is no such file; did you mean houses.csv?"
     )
     assert "is a directory" in refused(*TABLE, f"data.path={tmp_path}")
-    assert "must be a .csv, .tsv or .parquet file" in refused(*TABLE, f"data.path={__file__}")
+    assert "must be a .csv, .tsv, .txt, .data, .parquet, " in refused(*TABLE, f"data.path={__file__}")
     assert check_run(compose([*TABLE, "data.path=houses.csv"])) is False
 
 

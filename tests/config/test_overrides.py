@@ -44,6 +44,18 @@ def test_of_a_multirun_every_value_is_what_was_typed() -> None:
     assert list(parsed(word).sweep_string_iterator()) == ["'1.50'", "'2'", "price"]
 
 
+@pytest.mark.parametrize("sign", [",", ";", "|", "tab", "\\t", "\t", " ", "';'", "space"])
+def test_a_separator_is_read_as_a_shell_hands_it_over(sign: str) -> None:
+    config = compose(["data=table", "data.path=houses.csv", "data.target=y", f"data.separator={sign}"])
+    assert config.data.separator == sign.strip("'")
+
+
+def test_a_decimal_point_is_read_as_a_shell_hands_it_over() -> None:
+    for sign in (".", ","):
+        config = compose(["data=table", "data.path=houses.csv", "data.target=y", f"data.decimal={sign}"])
+        assert config.data.decimal == sign
+
+
 @pytest.mark.parametrize(
     "word", ["data.rows=1.50", "optimizer.lr=2", "data.target=choice(1,2)", "data.features=null", "1"]
 )
