@@ -30,13 +30,17 @@ class Design:
             ones = torch.ones(len(inputs), int(self.bias), dtype=torch.float64)
             yield torch.cat([ones, inputs], 1), self.targets[start : start + CHUNK].double()
 
-    def gradient_scatter(self, solution: Tensor) -> Tensor:
-        """`Σ |r|² x xᵀ` over rows x with residuals r at `solution [d, O]`, `[d, d]`."""
-        total = torch.zeros(self.size, self.size, dtype=torch.float64)
+    def squares_along(self, directions: Tensor, solution: Tensor) -> tuple[Tensor, Tensor]:
+        """`Σ |r|² z²` and `Σ z² (z²)ᵀ`, `[d]` and `[d, d]`, over rows with coordinates z along `directions [d, d]`.
+
+        r are the residuals at `solution [d, O]`.
+        """
+        noise, fourth = torch.zeros(self.size).double(), torch.zeros(self.size, self.size).double()
         for design, targets in self.chunks():
-            squares = (design @ solution - targets).square().sum(1, keepdim=True)
-            total += (squares * design).mT @ design
-        return total
+            squares = (design @ directions).square()
+            noise += squares.mT @ (design @ solution - targets).square().sum(1)
+            fourth += squares.mT @ squares
+        return noise, fourth
 
     def factor(self) -> tuple[Tensor, Tensor, Tensor]:
         """R of the scaled design `[d, d]`, Qᵀy `[d, O]`, and the factor of what is left of y."""

@@ -37,14 +37,16 @@ def rows(count: int, outputs: int = 1) -> Rows:
         (60, 7, 0.01, 150, 1),
         (60, 50, 0.05, 500, 1),
         (60, 59, 0.002, 6000, 1),
+        (240, 2, 0.1, 20, 1),
     ],
     ids=[
         *("in between", "the noise of an epoch cancels", "batches as if independent", "two targets"),
         *("a shorter last batch", "two batches", "a last batch of one row"),
+        "small batches, whose noise grows with the distance",
     ],
 )
 def test_shuffled_batches_settle_there(count: int, batch: int, lr: float, epochs: int, outputs: int) -> None:
-    """To leading order: within 5 % of the excess, its statistical error included."""
+    """Within 5 % of the excess, its statistical error included."""
     data = rows(count, outputs)
     exact = solve(data)
     design = np.c_[np.ones(count), data.inputs.double().numpy()]
@@ -90,5 +92,6 @@ def test_there_is_none_past_the_critical_rate_and_the_exact_loss_without_noise()
     data = rows(60)
     exact = solve(data)
     assert noise_floor(data, exact, 1.01 * exact.critical_lr, 6) is None
+    assert noise_floor(data, exact, 0.9 * exact.critical_lr, 6) is None  # its noise grows with the distance
     assert noise_floor(data, exact, 0.1, 60) == exact.loss
     assert noise_floor(data, solve(data, reduction="sum"), 1e-4, 7, "sum") is None
