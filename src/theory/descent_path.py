@@ -1,5 +1,6 @@
 """How full-batch gradient descent goes: in every eigenvector's direction a linear map of its own, step after step."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from src.optim.rules import Rule
+from src.theory.last_passage import Swings, last_above
 from src.theory.least_squares import Exact
 
 
@@ -43,25 +45,40 @@ class Method:
         return cls(float(numbers["lr"]), **parts)
 
     @property
+    def stuck(self) -> str | None:
+        """Why no learning rate converges, in words; None where some do."""
+        if self.momentum >= 1 and not self.nesterov:
+            return f"momentum {self.momentum:g} is not below 1"
+        if self.momentum and self.dampening >= 1:
+            return f"dampening {self.dampening:g} is not below 1"
+        return None
+
+    @property
     def factor(self) -> float:
         """What the critical learning rate of plain gradient descent is multiplied by.
 
-        1 + β for the heavy ball (Polyak 1964), (1 + β)/(1 + 2 β) for Nesterov's form: the rate at which the map along
-        λmax gets the eigenvalue -1 (Jury's conditions on its characteristic polynomial). 0 from β = 1 on, where no
-        learning rate converges.
+        (1 + β)/(1 - τ) for the heavy ball (Polyak 1964), (1 + β)/(1 + 2 β) for Nesterov's form: the rate at which the
+        map along λmax gets the eigenvalue -1 (Jury's conditions on its characteristic polynomial). 0 where no learning
+        rate converges.
         """
-        if self.momentum >= 1:
+        if self.stuck:
             return 0.0
         if self.nesterov:
             return (1 + self.momentum) / (1 + 2 * self.momentum)
         return (1 + self.momentum) / (1 - self.dampening) if self.momentum else 1.0
 
     @property
+    def least(self) -> float:
+        """What aλ has to be above along every eigenvector: 0 but for Nesterov's form with β > 1, whose map has the
+        determinant β (1 - aλ)."""
+        return max(0.0, 1 - 1 / self.momentum) if self.nesterov and self.momentum else 0.0
+
+    @property
     def formula(self) -> str:
         """How the critical learning rate is written."""
         beta = f"{self.momentum:g}"
-        if self.momentum >= 1:
-            return f"0, for momentum {beta} is not below 1"
+        if self.stuck:
+            return f"0, for {self.stuck}"
         if not self.momentum:
             return "2/λmax"
         if self.nesterov:
@@ -69,15 +86,33 @@ class Method:
         damped = f"((1 - {self.dampening:g}) λmax)" if self.dampening else "λmax"
         return f"2(1 + {beta})/{damped}"
 
+    @property
+    def new(self) -> float:
+        """What a gradient is multiplied by in the velocity: 1 - τ, but without momentum all of it."""
+        return 1 - self.dampening if self.momentum else 1.0
+
     def maps(self, eigenvalues: Tensor) -> Tensor:
         """What a step does to (distance, a v) along each of `eigenvalues [d]`: `[d, 2, 2]`."""
         pull, beta = self.lr * eigenvalues, torch.full_like(eigenvalues, self.momentum)
         if self.nesterov:
             entries = [1 - pull * (1 + beta), -beta.square(), pull, beta]
         else:
-            pull = pull * (1 - self.dampening)
+            pull = pull * self.new
             entries = [1 - pull, -beta, pull, beta]
         return torch.stack(entries, 1).view(-1, 2, 2)
+
+    def after_one(self, eigenvalues: Tensor) -> tuple[Tensor, Tensor]:
+        """(distance, a v) after the first step from a distance of 1 along each of `eigenvalues [d]`, `[d]` each."""
+        velocity = self.lr * eigenvalues * (1 if self.first_whole else self.new)
+        return 1 - velocity * (1 + self.momentum if self.nesterov else 1), velocity
+
+    def swings(self, eigenvalues: Tensor) -> Swings:
+        """Distances along each of `eigenvalues [d]` from the first step on, of 1 at the start; where it converges."""
+        pull = self.lr * eigenvalues * self.new
+        twice = 1 - self.momentum + pull * (1 + self.momentum if self.nesterov else 1)  # 2 - trace of `maps`
+        maps, (first, velocity) = self.maps(eigenvalues), self.after_one(eigenvalues)
+        second = maps[:, 0, 0] * first + maps[:, 0, 1] * velocity
+        return Swings(*(part.numpy() for part in (first, second, pull, twice)))
 
 
 @dataclass(frozen=True)
@@ -90,7 +125,7 @@ class Path:
 
     @property
     def critical_lr(self) -> float:
-        """Descent by this method diverges above."""
+        """What the learning rate has to be below to converge."""
         return self.method.factor * self.exact.critical_lr
 
     def _modes(self, steps: Tensor) -> Tensor:
@@ -101,9 +136,7 @@ class Path:
         if not method.momentum:
             return (1 - method.lr * exact.eigenvalues)[None, :].pow(steps)[:, :, None] * start
         powers = _powers(method.maps(exact.eigenvalues), (steps[:, 0].long() - 1).clamp(min=0))
-        first = method.lr * exact.eigenvalues * (1 if method.first_whole else 1 - method.dampening)
-        kept = 1 - first * (1 + method.momentum if method.nesterov else 1)
-        after_one = torch.stack([kept, first], 1)
+        after_one = torch.stack(method.after_one(exact.eigenvalues), 1)
         later = (powers @ after_one[None, :, :, None])[:, :, 0]
         return torch.where(steps[:, :, None] > 0, later, 1.0) * start
 
@@ -115,38 +148,47 @@ class Path:
         """Squared errors `[K]` of the parameters after each of `steps [K]`."""
         return self.exact.loss_at(self._modes(steps))
 
+    @property
+    def converges(self) -> bool:
+        """Whether it comes to an exact answer from wherever it starts."""
+        return self.method.lr < self.critical_lr and self.method.lr * self.exact.smallest >= self.method.least
+
     def steps_within(self, tolerance: float = 0.01) -> int | None:
-        """Steps until the distance to where descent ends is `tolerance` of what it was at the start.
+        """Steps from which on the distance to where descent ends stays within `tolerance` of what it was at the start.
 
-        None where it never is: at or past the critical rate, or beyond 10¹² steps. Found by a search between powers of
-        two; with momentum the distance swings, and this is one of the steps at which it passes.
+        With momentum the distance swings, and this is its last passage. None where descent does not converge, or takes
+        more than 10¹² steps.
+
+        Args:
+            tolerance: below 1.
         """
-        moving = (self.exact.eigenvalues > 0)[:, None]
-
-        def first_within(steps: Tensor) -> int | None:
-            """The index of the first of `steps` at which it is."""
-            within = self._modes(steps).where(moving, 0.0).norm(dim=(1, 2)) <= limit
-            return int(within.int().argmax()) if bool(within.any()) else None
-
-        limit = tolerance * float(self._modes(torch.zeros(1))[0].where(moving, 0.0).norm())
-        if limit == 0 or tolerance >= 1:
+        moving = self.exact.eigenvalues > 0
+        weights = self._modes(torch.zeros(1))[0, moving].square().sum(1)
+        limit = tolerance * float(weights.sum().sqrt())
+        if limit == 0:
             return 0
-        if not self.method.lr < self.critical_lr:
+        if not self.converges:
             return None
-        for powers in (2 ** torch.arange(12), 2 ** torch.arange(12, 40)):  # most are there in the first thousands
-            if (index := first_within(powers)) is not None:
-                break
-        else:
-            return None
-        high = int(powers[index])
-        low = high // 2
-        while low + 1 < high:
-            between = torch.linspace(low, high, min(34, high - low + 1), dtype=torch.float64)[1:].long().unique()
-            found = first_within(between)
-            if found is None:  # rounding, where it passes right at `high`
-                return high
-            low, high = int(between[found - 1]) if found else low, int(between[found])
-        return high
+        last = last_above(self.method.swings(self.exact.eigenvalues[moving]), weights.numpy(), limit)
+        return None if last is None else last + 2  # the swings begin with step 1
+
+    def moved(self, share: float) -> "Path":
+        """From a start that rounding has moved, along every eigenvector by `share` of what is there or to be there."""
+        size = max(float(self.start.double().norm()), float(self.exact.solution.norm()))
+        modes = torch.full_like(self.exact.solution, share * size)
+        return Path(self.exact, self.method, self.start.double() + self.exact.eigenvectors @ modes)
+
+    def first_above(self, limit: float, steps: int) -> int | None:
+        """About the first of `steps` after which the loss is above `limit`, or not finite; None where it never is."""
+        tried = torch.linspace(0, math.log2(max(2, steps)), 256, dtype=torch.float64).exp2().round().clamp(max=steps)
+        for _ in range(2):  # among a few of all, then among all between two of those
+            above = ~(self.losses(tried) <= limit)
+            if not bool(above.any()):
+                return None
+            index = int(above.int().argmax())
+            first, before = int(tried[index]), int(tried[index - 1]) if index else 0
+            tried = torch.linspace(before + 1, first, min(first - before, 256), dtype=torch.float64).round()
+        return first
 
     @cached_property
     def steps_within_1_percent(self) -> int | None:
