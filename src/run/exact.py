@@ -1,14 +1,16 @@
 """What theory has to say of a run: the exact answer in the data's units, what to expect, and where it is silent."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from src.config.schema import Config
+from src.config.schema import WATCHING, Config
 from src.data.problem import Problem
+from src.engine.checkpoint import KEY, weights
 from src.losses.loss import Loss
 from src.models.member_axis import member
 from src.models.model import Model
@@ -76,9 +78,22 @@ def answer(
     judged = None if batches and loss.reduction == "sum" else steady
     solved_for = Answer(exact, problem.scaling, unique, method=judged, floor=floor)
     if steady is None or why is not None:
-        return dataclasses.replace(solved_for, silent={"path and steps": why or ""})
+        silent = {"path and steps": why or ""}
+        if plain and floor is None and judged:
+            silent["floor of mini-batches"] = "at this learning rate their noise grows with the distance"
+        return dataclasses.replace(solved_for, silent=silent)
     first, start = _start(model, resumed)
-    return dataclasses.replace(solved_for, path=Path(exact, steady, start), first=first)
+    path = Path(exact, steady, start)
+    limit = math.inf if path.converges else _limit(config, problem, loss, path, resumed)
+    return dataclasses.replace(
+        solved_for,
+        path=path,
+        first=first,
+        last=config.trainer.max_steps,
+        limit=limit,
+        stops=any(part is not None and not WATCHING.match(part.target_) for part in config.callbacks.values()),
+        rounding=max(1e-12, torch.finfo(getattr(torch, config.model.dtype)).eps),
+    )
 
 
 def rule_and_numbers(config: Config) -> tuple[Rule | None, dict[str, Any]]:
@@ -90,11 +105,19 @@ def rule_and_numbers(config: Config) -> tuple[Rule | None, dict[str, Any]]:
 
 def _start(model: Model, resumed: Mapping[str, Any] | None) -> tuple[int, Tensor]:
     """The step that a run starts at, and its parameters there, bias first, `[d, O]`."""
-    values = dict(model.named_parameters())
-    if resumed is not None:  # names in a checkpoint have the prefix of the module that hosts the model
-        values = {name.removeprefix("model."): value for name, value in resumed["state_dict"].items()}
+    values = weights(resumed) if resumed is not None else dict(model.state_dict())
     parts = [member(values[name].detach(), 0) for name in ("bias", "weight") if name in values]
     return 0 if resumed is None else int(resumed["global_step"]), torch.cat(parts).double().cpu()
+
+
+def _limit(config: Config, problem: Problem, loss: Loss, path: Path, resumed: Mapping[str, Any] | None) -> float:
+    """The loss above which the run has diverged, as `Divergence` has it, or at which its squares overflow."""
+    added = problem.train.targets.numel() if loss.reduction == "mean" else 1
+    largest, factor = torch.finfo(getattr(torch, config.model.dtype)).max / added, config.trainer.divergence_factor
+    kept = resumed[KEY]["first_loss"] if resumed else None
+    first = float(path.losses(torch.zeros(1))) if kept is None else float(kept)
+    scale = max(first, float(loss.spread(problem.train.targets.double())))
+    return min(factor * scale, largest) if factor and scale else largest
 
 
 def _moved(exact: Exact, solution: Tensor) -> Exact:

@@ -36,9 +36,12 @@ def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: Ea
 
 def _smaller_rate(config: Config, answer: Answer | None) -> str:
     """What to do about a learning rate at which it diverges."""
-    if answer and (why := answer.warning()):
-        return f": {why.replace('will diverge', 'diverges')}"
-    rate, method = config.optimizer.lr, Method.of(*rule_and_numbers(config))
+    if answer and answer.too_fast:
+        return f": gradient descent diverges: {answer.too_fast}"
+    rule, numbers = rule_and_numbers(config)
+    if numbers.get("maximize"):
+        return ", as maximize=true asks for: this loss has no largest value"
+    rate, method = config.optimizer.lr, Method.of(rule, numbers)
     if rate is not None and method is not None and answer is not None and answer.exact is not None:
         rate = min(rate, method.factor * answer.exact.critical_lr)
     return f"; try a learning rate below {rate:.4g}" if rate else ""

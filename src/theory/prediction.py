@@ -31,6 +31,10 @@ class Answer:
         method: of gradient descent with constant numbers, in mini-batches or not; of anything else None.
         path: of it on all rows, where theory knows where it starts.
         first: the step that the path starts at.
+        last: the run's last step, if nothing stops it.
+        limit: a loss above has diverged.
+        stops: whether something may stop the run before.
+        rounding: of the run's numbers, relative.
         floor: the loss at which mini-batches settle.
         silent: what theory has nothing to say of, and why.
         surface: what is gone down, where that is no model.
@@ -42,6 +46,10 @@ class Answer:
     method: Method | None = None
     path: Path | None = None
     first: int = 0
+    last: int = 0
+    limit: float = math.inf
+    stops: bool = False
+    rounding: float = 0.0
     floor: float | None = None
     silent: Mapping[str, str] = field(default_factory=dict)
     surface: Function | None = None
@@ -92,32 +100,58 @@ class Answer:
             **silent,
         }
 
-    def warning(self) -> str | None:
-        """Before a run: that its learning rate is past the critical one."""
-        if self.method is None or self.critical_lr is None or not self.method.lr > self.critical_lr:
+    @property
+    def too_fast(self) -> str | None:
+        """Why descent by these numbers converges from nowhere but an exact answer; None where it converges."""
+        method, exact = self.method, self.exact
+        if method is None or exact is None or self.critical_lr is None:
             return None
-        if self.method.momentum >= 1:
-            what = "diverge" if self.method.momentum > 1 else "not converge"
-            return f"gradient descent will {what}: momentum {self.method.momentum:g} is not below 1"
-        critical = f"{self.method.formula} = {self.critical_lr:.4g} of this data"
-        return f"gradient descent will diverge: {self.method.lr:g} is above {critical}"
+        if method.stuck:
+            return method.stuck
+        if method.lr > self.critical_lr:
+            return f"{method.lr:g} is above {method.formula} = {self.critical_lr:.4g} of this data"
+        if 0 < method.lr * exact.smallest < method.least:
+            low = f"(1 - 1/{method.momentum:g})/λmin = {method.least / exact.smallest:.4g}"
+            return f"{method.lr:g} is below {low} of this data, and momentum {method.momentum:g} above 1"
+        return None
+
+    def warning(self) -> str | None:
+        """Before a run: that its numbers do not converge, and what that comes to within its steps."""
+        why, path, stuck = self.too_fast, self.path, self.method is not None and self.method.stuck
+        if why is None:
+            return None
+        if path is None:
+            return f"gradient descent {'will not converge' if stuck else 'may diverge'}: {why}"
+        steps, rounded = self.last - self.first, path.moved(self.rounding)
+        at, also = path.first_above(self.limit, steps), rounded.first_above(self.limit, steps)
+        if at and also and abs(at - also) <= 1 + 0.02 * at:
+            unless = " unless something stops it before" if self.stops else ""
+            return f"gradient descent will diverge, after about {at + self.first:,} steps{unless}: {why}"
+        if at or also:  # what grows is no more than rounding now
+            return f"gradient descent may diverge: {why}"
+        first, last = (path.losses(torch.tensor([0, steps])) * self.unit).tolist()
+        if first == last:  # it starts at an exact answer
+            return None
+        off = abs(float(rounded.losses(torch.tensor([steps]))) * self.unit - last)
+        goes = f"goes from {first:.4g} to about {last:.2g} in {steps:,} steps" if off < 0.05 * last else "may grow"
+        return f"{'gradient descent will not converge: ' if stuck else ''}{why}; the loss {goes}"
 
     def outlook(self, steps: int) -> str | None:
-        """After a run: how many steps would have brought it within 1 % of its start's distance, if it took fewer."""
-        if self.path is None or self.first or not self.path.method.lr < self.path.critical_lr:
+        """After a run: from which step on it stays within 1 % of its start's distance, if it took fewer."""
+        if self.path is None or self.first or not self.path.converges:
             return None
         needed = self.path.steps_within_1_percent
         if needed is not None and needed <= steps:
             return None
         about = "more than 10¹²" if needed is None else f"about {needed:,}"
-        sentence = f"{steps:,} steps are not enough: at this learning rate it takes {about} to come within 1 % of "
+        sentence = f"{steps:,} steps are not enough: at this learning rate it takes {about} to stay within 1 % of "
         sentence += "the start's distance"
         best = Path(self.path.exact, Method(self.path.exact.optimal_lr), self.path.start)
         fewer = best.steps_within_1_percent
         if fewer is None or (needed is not None and fewer >= needed):
             return sentence
         plain = "the best fixed one" if not self.path.method.momentum else "the best without momentum"
-        return f"{sentence} ({fewer:,} at {best.method.lr:.4g}, {plain})"
+        return f"{sentence} ({fewer:,} at {best.method.lr:.4g}, {plain} whatever the start)"
 
 
 def _of_surface(surface: Function, point: Tensor | None) -> dict[str, Any]:
