@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +28,8 @@ class Result:
         status: "completed" or "diverged".
         reason: a sentence on why it ended there.
         steps: optimizer steps taken; of a diverged run, those before the loss that diverged.
-        metrics: "train/loss", "val/loss", "test/loss" of the final parameters; None where it is not finite.
+        metrics: "train/loss", "val/loss", "test/loss" of the final parameters, and of a table "train/rmse", "train/r2"
+            and so on, see `src.engine.scores`; None where it is not finite.
         parameters: of a linear model, "weight" `[I][O]` and "bias" `[O]` in the units of the data; of a surface "point"
             `[2]`.
         exact: of a linear model, what it should have been; of a surface its minima: see `src.run.exact.Answer.as_json`.
@@ -44,6 +45,9 @@ class Result:
         fingerprint: a hash of the config that decides the numbers.
         environment: versions, git commit, processor or card, command.
         directory: the run directory.
+        loss: what the losses are: "least_squares", whether squared errors; "reduction", "mean" or "sum"; "units",
+            "data" (a table's own, too) or "standardized"; "logarithm", whether they are of the targets' logarithm.
+        table: what was done to a table: see `src.tables.account.Account`.
     """
 
     status: Status
@@ -64,10 +68,29 @@ class Result:
     fingerprint: str
     environment: Mapping[str, Any]
     directory: Path
+    loss: Mapping[str, Any] = field(default_factory=dict)
+    table: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """What `result.json` holds: everything but where it is; what is not finite is null."""
         return _plain({name: getattr(self, name) for name in self.__dataclass_fields__ if name != "directory"})
+
+
+def units(loss: Mapping[str, Any], targets: Sequence[str]) -> str:
+    """A sentence on losses that are not in the units of the data; empty where they are.
+
+    Args:
+        loss: as `Result.loss`.
+        targets: what they are called.
+    """
+    log = loss.get("logarithm")
+    of = f"the logarithm of {' and '.join(targets)}" if log else "the target"
+    if loss.get("units", "data") == "data":
+        return f"losses and parameters are of {of}" if log else ""
+    if loss["least_squares"]:
+        return f"losses are over {len(targets)} standardized targets{f', {of}' if log else ''}: they have no unit"
+    whose = f" of {of}" if log else ""
+    return f"losses are in standardized units{whose} (data.standardize=false: in those of the table)"
 
 
 def _plain(value: Any) -> Any:
@@ -200,6 +223,11 @@ class RunDirectory:
     def fit_path(self) -> Path:
         """`fit.csv`: what is drawn of data with one feature and one target, of a run that was trained alone."""
         return self.path / "fit.csv"
+
+    @property
+    def split_path(self) -> Path:
+        """`split.csv`: which rows of a table were for what, with `data.write_split=true`."""
+        return self.path / "split.csv"
 
     @property
     def histograms_path(self) -> Path:

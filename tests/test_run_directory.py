@@ -25,7 +25,7 @@ Train = Callable[..., Result]
 
 CONTRACT = {
     *("status", "steps", "metrics", "parameters", "seconds", "device", "stack_size", "seed", "fingerprint"),
-    *("reason", "truth", "exact", "features", "targets", "environment", "stepper", "cause"),
+    *("reason", "truth", "exact", "features", "targets", "environment", "stepper", "cause", "loss", "table"),
 }
 
 

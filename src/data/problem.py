@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -136,6 +137,19 @@ class Problem:
         rows = (0 if part is None else len(part) for part in (self.train, self.val, self.test))
         return self.inputs, self.outputs, *rows
 
+    @cached_property
+    def variances(self) -> dict[str, Tensor]:
+        """Of the targets of each part, `[O]`, as descent sees them."""
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: variance(part.targets) for name, part in parts.items() if part is not None}
+
+    @cached_property
+    def variances_after_exp(self) -> dict[str, Tensor]:
+        """The same in the units of a table whose logarithm is fitted."""
+        assert self.scaling is not None
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: variance(self.scaling.predictions(part.targets)) for name, part in parts.items() if part}
+
     def describe(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, to predict from another table: names and units, plain values."""
         scaling = self.scaling or Scaling.identity(self.inputs, self.outputs)
@@ -152,6 +166,13 @@ def in_units(values: Mapping[str, Tensor], scalings: Sequence[Scaling | None]) -
         weights.append(weight if scaling is None else scaling.weight(weight))
         biases.append(own[0] if scaling is None else scaling.bias(weight, own[0]))
     return {"weight": torch.stack(weights), "bias": torch.stack(biases)[:, None]}
+
+
+def variance(targets: Tensor) -> Tensor:
+    """The mean squared deviation `[O]` of targets `[N, O]`, float64; exactly 0 where they are constant."""
+    deviations = targets.double() - targets.double().mean(0)
+    constant = (targets == targets[:1]).all(0)
+    return deviations.square().mean(0).where(~constant, 0.0)
 
 
 def count(share: int | float, total: int) -> int:

@@ -11,7 +11,8 @@ from src.data.given import Listed
 from src.data.problem import Problem, Rows, Scaling
 from src.errors import LabError
 from src.tables.columns import numbers
-from src.tables.reading import Reading, read_table
+from src.tables.once import read_table
+from src.tables.reading import Reading
 
 
 class Framed(Listed):

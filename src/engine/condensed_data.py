@@ -24,11 +24,13 @@ class Condensed:
         factor: R, `[P, d, d]`.
         offset: -z, `[P, d, O]`.
         rest: `[P]`.
+        rests: of each output, `[P, O]`.
     """
 
     factor: Tensor
     offset: Tensor
     rest: Tensor
+    rests: Tensor
 
     @classmethod
     def of(cls, rows: Rows, bias: bool, loss: Loss, dtype: torch.dtype) -> "Condensed":
@@ -41,8 +43,10 @@ class Condensed:
             factor = torch.cat([factor[:, 1:], factor[:, :1]], 1)
         # scaled before the squares: a float32 run must not overflow before its loss does
         unit = 1.0 if loss.reduction == "sum" else (targets.shape[0] * targets.shape[1]) ** -0.5
-        rest = (left * unit).square().sum()
-        return cls((factor * unit).to(dtype)[None], (-right * unit).to(dtype)[None], rest.to(dtype)[None])
+        rests = (left * unit).square()
+        rest, rests = rests.sum(), rests.sum(0)
+        pieces = (factor * unit, -right * unit, rest, rests)
+        return cls(*(piece.to(dtype)[None] for piece in pieces))
 
     @classmethod
     def joined(cls, parts: Sequence["Condensed"], device: torch.device) -> "Condensed":
@@ -52,8 +56,12 @@ class Condensed:
 
     def select(self, indices: Tensor) -> "Condensed":
         """Some members."""
-        return Condensed(self.factor[indices], self.offset[indices], self.rest[indices])
+        return Condensed(*(getattr(self, name)[indices] for name in self.__dataclass_fields__))
 
     def losses(self, residuals: Tensor) -> Tensor:
         """Losses `[K, P]` of residuals `[K, P, d, O]`."""
         return residuals.square().sum((2, 3)) + self.rest
+
+    def losses_of_each(self, residuals: Tensor) -> Tensor:
+        """The part of each output in the losses, `[P, O]`, of residuals `[P, d, O]`."""
+        return residuals.square().sum(1) + self.rests

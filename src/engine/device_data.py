@@ -1,7 +1,7 @@
 """What members see, on their device: every distinct data set once, who sees which; all rows, or batches in order."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -53,6 +53,7 @@ class DeviceData:
         self.number = len(problems[0].train)
         self.full_batch = batch_size >= self.number
         self.parts = [part for part in PARTS if getattr(problems[0], part) is not None]
+        self._problems, self._dtype = problems, dtype
         self._which, self._order_seeds = list(which), list(order_seeds)
         self._distinct: dict[str, Rows] = {}
         self._distinct_condensed: dict[str, Condensed] = {}
@@ -88,6 +89,11 @@ class DeviceData:
         some._look_up()
         return some
 
+    @property
+    def problems(self) -> list[Problem]:
+        """That of each member, `[P]`."""
+        return [self._problems[index] for index in self._which]
+
     def condensed(self, part: str) -> Condensed | None:
         """All rows of a part as a few numbers, where they are kept so."""
         if part in self._distinct_condensed and part not in self._condensed:
@@ -97,13 +103,24 @@ class DeviceData:
     def rows(self, part: str) -> Rows:
         """All rows of a part, `[P, N, I]` and `[P, N, O]`."""
         if part not in self._rows:
-            inputs, targets = self._distinct[part].inputs, self._distinct[part].targets
-            if len(inputs) == 1:  # seen by each, not copied
-                members = len(self._which)
-                self._rows[part] = Rows(inputs.expand(members, -1, -1), targets.expand(members, -1, -1))
-            else:
-                self._rows[part] = Rows(inputs[self._data], targets[self._data])
+            self._rows[part] = self._seen(self._distinct[part])
         return self._rows[part]
+
+    def _seen(self, distinct: Rows) -> Rows:
+        """Of each member its own; of one data set all see the same, not copied."""
+        inputs, targets, members = distinct.inputs, distinct.targets, len(self._which)
+        if len(inputs) == 1:
+            return Rows(inputs.expand(members, -1, -1), targets.expand(members, -1, -1))
+        return Rows(inputs[self._data], targets[self._data])
+
+    def pieces(self, part: str, number: int) -> Iterator[Rows]:
+        """All rows of a part, at most so many at a time; where they are kept as a few numbers, as they were before."""
+        each = [getattr(problem, part) for problem in self._problems]
+        for first in range(0, len(each[0]), number):
+            some = slice(first, first + number)
+            inputs = _stacked([rows.inputs[some].to(self.device, self._dtype) for rows in each])
+            targets = _stacked([rows.targets[some].to(self.device, self._dtype) for rows in each])
+            yield self._seen(Rows(inputs, targets))
 
     def batches(self, first: int, most: int) -> list[Batch]:
         """The batches of the steps from `first` on, of at most so many."""

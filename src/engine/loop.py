@@ -17,6 +17,7 @@ from src.engine.curves import Curves
 from src.engine.divergence import Divergence
 from src.engine.early_stopping import EarlyStopping, Patience
 from src.engine.outcome import Cause, Outcome
+from src.engine.scores import scores
 from src.engine.stepper import State, Stepper
 from src.engine.watchers import Watcher
 from src.errors import LabError
@@ -88,7 +89,8 @@ class Loop:
         metrics: of the last validation, in the data's units, each `[P]` float64.
         best: by `intervals.best_by`; None: not yet.
         ended: why these members have ended; None: they go on. `[P]`
-        final: losses over all rows of each part in the data's units, each `[P]`; empty until `finish`.
+        final: losses over all rows of each part in the data's units, and of a table `src.engine.scores`, each `[P]`;
+            empty until `finish`.
         seconds: each member's share of the time, `[P]`.
         over: nobody is left.
     """
@@ -300,6 +302,9 @@ class Loop:
         self.watch(always=True)
         losses = {part: self.stepper.losses(part) for part in self.stepper.data.parts}
         self.final = {f"{part}/loss": self._in_units(loss) for part, loss in losses.items()}
+        if all(scaling is not None for scaling in self.scalings):
+            for part, loss in losses.items():
+                self.final |= scores(self.stepper, part, loss)
         ended = self.ended or [Outcome("all_steps", self.step)] * len(self.ids)
         if not ended[0].diverged:
             if self.stepper.data.full_batch:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from src.data.problem import Rows
 from src.engine.condensed_data import Condensed
 from src.engine.device_data import DeviceData
 from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
@@ -17,6 +18,9 @@ from src.losses.loss import Loss
 from src.models.member_axis import point
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import chosen
+
+ROWS = 4096
+"""Rows whose predictions are in memory at once, of all members."""
 
 
 class RuleStepper(Stepper):
@@ -88,6 +92,21 @@ class RuleStepper(Stepper):
         if condensed is None:
             return super().losses(part)
         return condensed.losses(self._residuals(condensed)[None])[0][: self.size]
+
+    @torch.no_grad()
+    def squares(self, part: str, units: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Mean squared errors `[P, O]`, float64, over all rows of a part; see `Stepper.squares`."""
+        condensed = self.data.condensed(part)
+        if condensed is None or units is not None:
+            return super().squares(part, units)
+        each = condensed.losses_of_each(self._residuals(condensed))[: self.size].double()
+        return (
+            each / len(getattr(self.data.problems[0], part)) if self.loss.reduction == "sum" else each * each.shape[1]
+        )
+
+    def _pieces(self, part: str) -> Iterable[Rows]:
+        """As many at a time as do not depend on how many members there are, and so neither do the sums."""
+        return self.data.pieces(part, ROWS)
 
     @torch.no_grad()
     def gradients(self, part: str) -> list[Tensor | None]:

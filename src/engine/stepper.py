@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from src.data.problem import Rows
 from src.engine.device_data import DeviceData
 from src.losses.loss import Loss
 from src.optim.stacked_schedule import chosen
@@ -118,6 +119,27 @@ class Stepper:
         with self.without_noise():
             rows = self.data.rows(part)
             return self.loss.value(self.module(rows.inputs), rows.targets)[: self.size]
+
+    @torch.no_grad()
+    def squares(self, part: str, units: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Mean squared errors `[P, O]`, float64, over all rows of a part, in evaluation mode.
+
+        Args:
+            part: "train", "val" or "test".
+            units: from descent's to others, of predictions and targets `[P, N, O]`; None: as descent sees them.
+        """
+        total, number = torch.zeros((), dtype=torch.float64), 0
+        with self.without_noise():
+            for rows in self._pieces(part):
+                ends = self.module(rows.inputs), rows.targets
+                predictions, targets = (end.double() if units is None else units(end) for end in ends)
+                total = total.to(predictions.device) + (predictions - targets).square().sum(1)
+                number += len(rows)
+        return total[: self.size] / number
+
+    def _pieces(self, part: str) -> Iterable[Rows]:
+        """All rows of a part, `[P, N, I]` and `[P, N, O]`, one after another."""
+        return [self.data.rows(part)]
 
     def gradients(self, part: str) -> list[Tensor | None]:
         """The gradient over all rows of a part, before any clipping, each `[P, ...]`, in evaluation mode."""

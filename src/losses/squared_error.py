@@ -41,5 +41,6 @@ class SquaredError(Loss):
         return float(((above - below) * both).sum() / count), float(rounding)
 
     def unit(self, target_scale: Tensor) -> float:
-        """The square of the target's."""
-        return float(target_scale[0].square())
+        """The square of the targets', where all have the same; else 1: a mean over several units has none."""
+        same = bool((target_scale == target_scale[0]).all())
+        return float(target_scale[0].square()) if same else 1.0

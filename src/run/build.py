@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from src.config.schema import Config
-from src.data.build import build as drawn_or_read
+from src.data.kept import INDIFFERENT, problem_of
 from src.data.problem import Problem, check_batch_size
 from src.engine.checkpoint import lineage
 from src.engine.choose_stepper import Choice
@@ -25,6 +25,7 @@ from src.engine.early_stopping import EarlyStopping
 from src.engine.gradients import Treatment
 from src.engine.loop import Intervals, Loop
 from src.engine.rule_stepper import RuleStepper
+from src.engine.scores import exact_scores
 from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.engine.watchers import Watcher
@@ -43,9 +44,9 @@ from src.run.devices import device_of
 from src.run.exact import answer
 from src.run.resume import Resume
 from src.seeds import seeded
+from src.tables.account import Account
+from src.tables.once import reading_once
 from src.theory import Answer, Exact
-
-BATCHING = ("batch_size", "shuffle_seed")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Member:
         loss: as it trains.
         answer: what theory knows.
         about: what its checkpoints keep of it.
+        exact_scores: of the exact answer, see `src.engine.scores`.
         seconds: that building it took.
     """
 
@@ -83,12 +85,18 @@ class Member:
     loss: Loss
     answer: Answer
     about: Mapping[str, Any]
+    exact_scores: Mapping[str, float]
     seconds: float
 
     @property
     def config(self) -> Config:
         """The config of the run."""
         return self.spec.config
+
+    @property
+    def split(self) -> Account | None:
+        """What became of the rows of a table, where it is to be written."""
+        return self.problem.table if self.config.data.arguments().get("write_split") else None
 
 
 # --- members ---------------------------------------------------------------------------------------------------------
@@ -115,12 +123,14 @@ def build_members(specs: Sequence[RunSpec], resume: Resume | None = None) -> lis
     """
     problems: dict[str, Problem | LabError] = {}
     solved: dict[int, dict[Any, Exact]] = {}
+    scored: dict[int, tuple[Exact, Mapping[str, float]]] = {}
     built = list[Member | LabError]()
-    for spec in specs:
-        try:
-            built.append(_member(spec, problems, solved, resume))
-        except LabError as error:
-            built.append(error)
+    with reading_once() if len(specs) > 1 else nullcontext():
+        for spec in specs:
+            try:
+                built.append(_member(spec, problems, solved, scored, resume))
+            except LabError as error:
+                built.append(error)
     sizes = [None if isinstance(one, LabError) else one.problem.sizes for one in built]
     first = next((size for size in sizes if size is not None), None)
     for index, size in enumerate(sizes):
@@ -133,10 +143,11 @@ def _member(
     spec: RunSpec,
     problems: MutableMapping[str, Problem | LabError],
     solved: MutableMapping[int, dict[Any, Exact]],
+    scored: MutableMapping[int, tuple[Exact, Mapping[str, float]]],
     resume: Resume | None,
 ) -> Member:
     began, config = time.perf_counter(), spec.config
-    section = {key: value for key, value in config.data.arguments().items() if key not in BATCHING}
+    section = {key: value for key, value in config.data.arguments().items() if key not in INDIFFERENT}
     name = json.dumps([section, config.model.dtype], sort_keys=True)
     if name not in problems:
         try:
@@ -153,8 +164,13 @@ def _member(
     before = lineage(config, resume.checkpoint if resume else None)
     about = {"problem": problem.describe(), "model": config.model.arguments(), **before}
     start = resume.start if resume else None
-    exact = answer(config, problem, model, loss, start, solved.setdefault(id(problem), {}))
-    return Member(spec, problem, model, loss, exact, about, time.perf_counter() - began)
+    known = answer(config, problem, model, loss, start, solved.setdefault(id(problem), {}))
+    scores: Mapping[str, float] = {}
+    if known.exact is not None:
+        if id(known.exact) not in scored:  # it is kept beside them, so that no other has its id
+            scored[id(known.exact)] = known.exact, exact_scores(problem, known.exact, loss.reduction)
+        scores = scored[id(known.exact)][1]
+    return Member(spec, problem, model, loss, known, about, scores, time.perf_counter() - began)
 
 
 def _try_loss(config: Config, problem: Problem, model: Model, loss: Loss) -> None:
@@ -195,7 +211,7 @@ def build_problem(config: Config) -> Problem:
         LabError: they do not fit into memory or into the run's dtype, or a file cannot be read.
     """
     with _fitting_memory("data"):
-        problem = drawn_or_read(config.data)
+        problem = problem_of(config.data)
     unit = problem.scaling.loss_scale() if problem.scaling else torch.ones(1)
     if not bool((unit.isfinite() & (unit > 0)).all()):
         raise LabError("the target's numbers are so large or small that their squares overflow or vanish: rescale it")

@@ -16,7 +16,7 @@ from src.run.build import Member
 from src.run.callbacks.boards import TOGETHER
 from src.run.result import result, shown_parameters
 from src.run.tensorboard import Board, Clock, Curve, hyperparameters, hyperparameters_yaml, write_events
-from src.run.theory_files import write_lines
+from src.run.theory_files import write_lines, write_split
 from src.run_directory import Result, RunDirectory, write_rows
 from src.theory.prediction import Line, lines
 
@@ -42,6 +42,8 @@ def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: i
         own = {name: (steps, values[:, index].tolist()) for name, (steps, values) in columns.items()}
         write_rows(RunDirectory(one.spec.directory).curves_path, own)
         write_lines(one.spec.directory, found)
+        if (account := one.split) is not None:
+            write_split(one.spec.directory, account)
     _write_boards(loop, members, columns, foreseen)
     if members[0].config.callbacks.get("checkpoint") is not None:
         state = loop.stepper.state(loop.step)

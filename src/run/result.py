@@ -14,7 +14,7 @@ from src.run.build import Member
 from src.run.devices import device_name
 from src.run.environment import environment
 from src.run.reason import reason
-from src.run_directory import Result
+from src.run_directory import Result, units
 
 
 def shown_parameters(loop: Loop) -> dict[str, Tensor]:
@@ -43,21 +43,27 @@ def result(
         parameters: of all members, where they are at hand: see `shown_parameters`.
     """
     assert loop.ended is not None
-    config, ended = one.config, loop.ended[index]
+    config, ended, problem = one.config, loop.ended[index], one.problem
     values = shown_parameters(loop) if parameters is None else parameters
     own = {name: member(value, index) for name, value in values.items()}
     device = device_name(loop.stepper.data.device)
-    losses = {name: float(loss[index]) for name, loss in loop.final.items()}
+    final = {name: float(value[index]) for name, value in loop.final.items()}
+    losses = what_losses_are(one)
     return Result(
         status="diverged" if ended.diverged else "completed",
-        reason=reason(ended, config, one.answer, loop.intervals.stopping) + _units(one),
+        reason=reason(ended, config, one.answer, loop.intervals.stopping)
+        + (f"; {said}" if (said := units(losses, problem.targets)) else ""),
         steps=ended.step,
-        metrics={name: loss if math.isfinite(loss) else None for name, loss in losses.items()},
+        metrics={
+            name: value if math.isfinite(value) else None
+            for name, value in final.items()
+            if not _undefined(name, value, final)
+        },
         parameters={key: _nested(value, key) for key, value in own.items()},
-        exact=one.answer.as_json(own.get("point")),
-        features=list(one.problem.features),
-        targets=list(one.problem.targets),
-        truth={key: value.tolist() for key, value in one.problem.truth.items()} if own else {},
+        exact={**one.answer.as_json(own.get("point")), **one.exact_scores},
+        features=list(problem.features),
+        targets=list(problem.targets),
+        truth={key: value.tolist() for key, value in problem.truth.items()} if own else {},
         seconds=seconds,
         device=device,
         stack_size=stack_size,
@@ -67,15 +73,34 @@ def result(
         fingerprint=one.about["fingerprint"],
         environment={**environment(), "device": device, "command": one.spec.command},
         directory=one.spec.directory,
+        loss=losses,
+        table={} if problem.table is None else problem.table.as_json(),
     )
 
 
-def _units(one: Member) -> str:
-    """What to add where the losses of a standardized table are not in its units: a loss of the user's own."""
-    scaling, converts = one.problem.scaling, type(one.loss).unit is not Loss.unit
-    if scaling is None or converts or bool((scaling.target_scale == 1).all() and (scaling.target_mean == 0).all()):
-        return ""
-    return "; losses are in standardized units (data.standardize=false: in those of the table)"
+def what_losses_are(one: Member) -> dict[str, Any]:
+    """The facts that `Result.loss` holds."""
+    return {
+        "least_squares": one.loss.least_squares,
+        "reduction": one.loss.reduction,
+        "units": "data" if _in_units_of_the_data(one) else "standardized",
+        "logarithm": one.problem.scaling is not None and one.problem.scaling.log_target,
+    }
+
+
+def _in_units_of_the_data(one: Member) -> bool:
+    """Squared errors of targets that have one scale are, and so is whatever is standardized by nothing."""
+    scaling = one.problem.scaling
+    if scaling is None or bool((scaling.target_scale == 1).all() and (scaling.target_mean == 0).all()):
+        return True
+    same = bool((scaling.target_scale == scaling.target_scale[0]).all())
+    return type(one.loss).unit is not Loss.unit and (same or not one.loss.least_squares)
+
+
+def _undefined(name: str, value: float, final: Mapping[str, float]) -> bool:
+    """Whether it is an R² over targets that are constant."""
+    part, _, metric = name.partition("/")
+    return metric.startswith("r2") and math.isnan(value) and math.isfinite(final[f"{part}/loss"])
 
 
 def _nested(value: Tensor, name: str) -> Any:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from src.data.problem import Problem, Scaling
 from src.run_directory import FORESEEN, HISTOGRAM_COLUMNS, RunDirectory
+from src.tables.account import Account
 from src.theory.prediction import Answer, Line, lines
 
 Xy = tuple[list[float], list[float]]
@@ -145,6 +146,23 @@ def moments(x: Sequence[float], y: Sequence[float]) -> list[list[float]]:
 
 def _cell(value: float) -> str:
     return repr(value) if math.isfinite(value) else ""
+
+
+def write_split(directory: Path, account: Account) -> None:
+    """Write `split.csv`: a row `row,part` for every row of a table that was used, in the order of the file.
+
+    Args:
+        directory: of the run.
+        account: of the table.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    rows = np.concatenate(list(account.split.values()))
+    parts = np.repeat(list(account.split), [len(of_one) for of_one in account.split.values()])
+    order = np.argsort(rows)
+    lines = map("{},{}".format, rows[order].tolist(), parts[order].tolist())
+    _write(RunDirectory(directory).split_path, ["row,part", *lines])
 
 
 # --- histograms ------------------------------------------------------------------------------------------------------

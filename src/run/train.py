@@ -29,7 +29,7 @@ from src.run.processes import check_shared, first_process, launch, launched
 from src.run.result import result
 from src.run.resume import Resume, load_stack, own_checkpoint
 from src.run.tensorboard import hyperparameters
-from src.run.theory_files import write_fit, write_theory
+from src.run.theory_files import write_fit, write_split, write_theory
 from src.run.trainer import build_loggers, build_parts, build_trainer, cuts, fit
 from src.run_directory import MetricsFile, Result, RunDirectory
 
@@ -176,6 +176,8 @@ class _Training:
         if first:
             loggers = build_loggers(config, where.path, resume.step if resume and resume.in_place else None)
             file = resume.file(where.curves_path) if resume else MetricsFile(where.curves_path)
+            if self.kept is None and member.problem.table is not None:  # a sweep tells it once, of all its runs
+                print("\n".join(member.problem.table.lines()))
             print_price(slow)
             if resume:
                 resume.carry_over(where, file, loggers, loop.best_of)
@@ -205,4 +207,6 @@ class _Training:
                 print(trainer.profiler.summary())  # type: ignore[attr-defined]
             write_theory(self.where.path, member.answer, self.config.trainer.max_steps)
             write_fit(self.where.path, member.problem, module.predict_rows)
+            if (account := member.split) is not None:
+                write_split(self.where.path, account)
             self.where.write_result(found)

@@ -1,7 +1,7 @@
 """What was done to a table on its way to rows of numbers, as a value: told at the start, kept in `result.json`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class Account:
     columns_left_out: Mapping[str, str] = field(default_factory=dict)
     split: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    def lines(self) -> list[str]:
+        """In words."""
+        return [f"{self.name}: {self.rows:,} rows", *self.told]
+
     def as_json(self) -> dict[str, Any]:
         """What `result.json` holds of it: all but the split."""
-        return {key: value for key, value in asdict(self).items() if key != "split"}
+        return {key: value for key, value in asdict(replace(self, split={})).items() if key != "split"}

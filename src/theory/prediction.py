@@ -11,6 +11,7 @@ from torch import Tensor
 
 from src.config.surfaces import Function
 from src.data.problem import Scaling
+from src.losses.squared_error import SquaredError
 from src.theory.descent_path import Method, Path
 from src.theory.least_squares import Exact
 
@@ -57,7 +58,7 @@ class Answer:
     @property
     def unit(self) -> float:
         """What a loss of descent is multiplied by to be in the data's units."""
-        return 1.0 if self.scaling is None else float(self.scaling.loss_scale()[0])
+        return 1.0 if self.scaling is None else SquaredError().unit(self.scaling.target_scale)
 
     @property
     def critical_lr(self) -> float | None:

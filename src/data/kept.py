@@ -1,0 +1,49 @@
+"""Tables that are read already, for whoever trains on them in the same process."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from src.config.data import Data
+from src.data.build import build
+from src.data.problem import Problem, Rows
+from src.tables.once import stamp
+
+INDIFFERENT = ("batch_size", "shuffle_seed", "write_split")
+"""Keys of a section that do not change what is read."""
+MOST = 2**30
+"""Bytes of problems that are kept, unless it is one only."""
+
+_problems: dict[str, Problem] = {}
+
+
+def identity(section: Data, *, seed: bool = True) -> str:
+    """A text that is the same for sections that give the same problem; without `seed`, but for how rows are split."""
+    left_out = INDIFFERENT if seed else (*INDIFFERENT, "seed")
+    keys = {key: value for key, value in section.arguments().items() if key not in left_out}
+    file = stamp(Path(keys["path"])) if isinstance(keys.get("path"), str) else None
+    return json.dumps([keys, file], sort_keys=True, default=str)
+
+
+def problem_of(section: Data) -> Problem:
+    """The problem that was kept, or else drawn or read now: see `src.data.build`."""
+    found = _problems.get(identity(section)) if _problems else None
+    return build(section) if found is None else found
+
+
+def keep(section: Data, problem: Problem) -> None:
+    """Keep it, as far as there is room."""
+    if not _problems or sum(map(_bytes, [problem, *_problems.values()])) <= MOST:
+        _problems[identity(section)] = problem
+
+
+def forget() -> None:
+    """Keep nothing any more."""
+    _problems.clear()
+
+
+def _bytes(problem: Problem) -> int:
+    parts = [part for part in (problem.train, problem.val, problem.test) if isinstance(part, Rows)]
+    tensors: list[torch.Tensor] = [tensor for part in parts for tensor in (part.inputs, part.targets)]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
