@@ -4,7 +4,7 @@ from pydantic import Field
 
 from src.config.section import ClassPath, Open
 
-SQUARES, VALUE = "src.losses.squared_error.SquaredError", "src.losses.value.Value"
+VALUE = "src.losses.value.Value"
 
 
 class Loss(Open):

@@ -1,6 +1,7 @@
 """What sweeps say: every table, the data of every picture, and remarks on how far to trust them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import yaml
@@ -8,15 +9,17 @@ import yaml
 from src.compare.contest import Problem, contest, pairs, standings
 from src.compare.remarks import counted
 from src.compare.remarks import remarks as on_winners
+from src.compare.rows import number
 from src.config.overrides import python_command
+from src.errors import LabError
 from src.plots.chart import Picture
 from src.report import budget, curves, race, sensitivity, tables
 from src.report.merged import merged
 from src.report.opened_runs import Shown, opened
 from src.report.reading import Sweep
-from src.report.run_files import Run
 from src.report.tables import TableData
 from src.report.target import Reaches, reaches
+from src.run_directory import units
 
 FEW = 5
 MOST_SHOWN = 8
@@ -57,21 +60,29 @@ def findings(sweeps: Sequence[Sweep], heat: tuple[str, str] | None = None) -> Fi
     problems = contest(sweep.rows)
     shown, lost = opened(sweep, problems[:MOST_SHOWN])
     reached = {key: reach for one in shown for key, reach in reaches(one).items()}
-    races = race.races(shown)
+    races, chance = race.races(shown), _has_chance(sweep)
     first = [run.run for one in shown for runs in one.runs.values() for run in runs]
     return Findings(
         title=_title(sweep, problems),
         command="\n".join(filter(None, dict.fromkeys(map(_command, sweeps)))),
         environment=next((run.environment for run in first if run.environment), sweep.first.environment),
-        tables=list(_tables(problems, reached, races)),
+        tables=list(_tables(problems, reached, races, chance)),
         charts=list(_charts(problems, shown, races, heat)),
-        remarks=[*_on_sweep(sweep, problems), *sweep.remarks, *lost, *_on_seconds(shown, reached)],
+        remarks=[
+            *_on_sweep(sweep, problems, chance),
+            *_on_losses(sweep),
+            *sweep.remarks,
+            *lost,
+            *_on_seconds(shown, reached),
+        ],
         config="\n".join(map(_config, sweeps)),
     )
 
 
-def _tables(problems: Sequence[Problem], reached: Reaches, races: Sequence[race.Race]) -> Iterator[TableData]:
-    yield tables.headline(problems, reached)
+def _tables(
+    problems: Sequence[Problem], reached: Reaches, races: Sequence[race.Race], chance: bool
+) -> Iterator[TableData]:
+    yield tables.headline(problems, reached, chance)
     if races:
         yield race.table(races)
     over_all, number = standings(problems)
@@ -132,7 +143,7 @@ def _config(sweep: Sweep) -> str:
 # --- how far to trust it ---------------------------------------------------------------------------------------------
 
 
-def _on_sweep(sweep: Sweep, problems: Sequence[Problem]) -> Iterator[str]:
+def _on_sweep(sweep: Sweep, problems: Sequence[Problem], chance: bool) -> Iterator[str]:
     if sweep.unfinished:
         more = "one more run has" if sweep.unfinished == 1 else f"{sweep.unfinished:,} more runs have"
         yield f"{more} not ended: what is said here is of the settings that have, on every seed that any of them has"
@@ -140,7 +151,6 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem]) -> Iterator[str]:
     if any(lost.values()):
         yield f"of {len(sweep.rows):,} runs {counted(lost)}"
     contenders = [one for problem in problems for one in problem.contenders]
-    chance = _has_chance(sweep.first)
     alone = all(one.figure.interval is None for one in contenders)
     if chance and alone and any(one.came_through for one in contenders):
         yield "one seed only: there are no intervals, so it cannot be told what is due to chance"
@@ -156,9 +166,19 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem]) -> Iterator[str]:
         )
 
 
-def _has_chance(run: Run) -> bool:
+def _has_chance(sweep: Sweep) -> bool:
     """Whether other seeds would be other runs; the gradient of a surface is exact, unless noise was asked for."""
-    return not run.config.get("model._target_", "").endswith(".Surface") or float(run.config.get("data.noise", 0)) > 0
+    noise = [sweep.first.config.get("data.noise"), *(row.words.get("data.noise") for row in sweep.rows)]
+    drawn = any(number(word) for word in noise if word is not None)
+    return drawn or not sweep.first.config.get("model._target_", "").endswith(".Surface")
+
+
+def _on_losses(sweep: Sweep) -> Iterator[str]:
+    """What the losses are, where they are not in the units of the data."""
+    with suppress(LabError):
+        result = sweep.first.result
+        if sentence := units(result.get("loss") or {}, result.get("targets") or []):
+            yield sentence
 
 
 def _on_seconds(shown: Sequence[Shown], reached: Reaches) -> Iterator[str]:

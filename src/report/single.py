@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from src.compare.contest import contest
-from src.config.losses import SQUARES
 from src.errors import LabError
 from src.plots.chart import Picture
 from src.plots.one_run import Curve, Valley, fit, histograms, loss_surface, losses
@@ -19,6 +18,7 @@ from src.report.run_files import Line, Run, is_number, noted
 from src.report.run_summary import comparison, in_theory, shown
 from src.report.tables import Cell, TableData
 from src.run_directory import Result
+from src.tables.account import Account
 
 MOST_PARAMETERS, MOST_HISTOGRAMS = 1_000, 24
 
@@ -43,7 +43,7 @@ def findings_of(run: Run) -> Findings:
         title=f"One run: {run.name}",
         command=run.environment.get("command", ""),
         environment=run.environment | _circumstances(result),
-        tables=[_learned(result)],
+        tables=[_learned(result), *_of_the_table(result)],
         charts=pictures,
         remarks=[remark for remark in remarks if remark],
         config=run.config_text,
@@ -52,10 +52,12 @@ def findings_of(run: Run) -> Findings:
 
 def _result(run: Run) -> Result:
     fields = set(Result.__dataclass_fields__) - {"directory"}
+    later = {"loss", "table"}  # runs of before have none
     try:
-        return Result(**{name: run.result[name] for name in fields}, directory=run.directory)
+        there = {name: run.result[name] for name in fields if name not in later or name in run.result}
+        return Result(**there, directory=run.directory)
     except KeyError:
-        missing = sorted(fields - set(run.result))
+        missing = sorted(fields - later - set(run.result))
         raise LabError(f"{run.directory / 'result.json'} is broken ({', '.join(missing)} missing)") from None
 
 
@@ -74,6 +76,14 @@ def _learned(result: Result) -> TableData:
     if more := len(table.parameters[MOST_PARAMETERS:]):
         caption += f" {more} more parameters are in result.json."
     return TableData("What was learned", ["what", *table.columns], rows, caption)
+
+
+def _of_the_table(result: Result) -> list[TableData]:
+    """What was done to the table before the fit."""
+    if not result.table:
+        return []
+    lines = Account(**result.table).lines()
+    return [TableData("The table", ["what was done to it"], [[Cell.of(line)] for line in lines])]
 
 
 # --- losses ----------------------------------------------------------------------------------------------------------
@@ -114,10 +124,14 @@ def _of_the_data(run: Run, result: Result, remarks: list[str]) -> Iterator[Pictu
     learned = _pair(result.parameters)
     if learned is None:
         return
-    if "model.loss" not in run.config:
-        remarks.append("the way over the loss is not shown: .hydra/config.yaml, which tells the loss, cannot be read")
-    elif run.config.get("model.bias") == "true" and run.config.get("loss._target_") == SQUARES:
-        valley = Valley(*data.moments, unit=data.rows if run.config["model.loss"] == "sum" else 1)
+    loss = result.loss
+    if not loss or "model.bias" not in run.config:
+        missing = (
+            ".hydra/config.yaml, which tells the model, cannot be read" if loss else "result.json does not tell it"
+        )
+        remarks.append(f"the way over the loss is not shown: {missing}")
+    elif run.config["model.bias"] == "true" and loss["least_squares"] and not loss["logarithm"]:
+        valley = Valley(*data.moments, unit=data.rows if loss["reduction"] == "sum" else 1)
         steps, weight, bias = _path(run, result, learned, remarks)
         if np.isfinite(weight[:1]).all() and np.isfinite(bias[:1]).all():
             yield loss_surface(valley, steps, weight, bias)
@@ -126,11 +140,13 @@ def _of_the_data(run: Run, result: Result, remarks: list[str]) -> Iterator[Pictu
 def _other_lines(result: Result, x: np.ndarray) -> dict[str, Curve]:
     """The exact line and the true one over x `[N]`, by what the legend says of them."""
     pairs = {"exact": _pair(result.exact), "true": _pair(result.truth)}
-    return {
-        f"{name}: {pair[0]:.4g} x + {pair[1]:.4g}".replace("+ -", "- "): (x, pair[0] * x + pair[1])
-        for name, pair in pairs.items()
-        if pair is not None
-    }
+    curves = dict[str, Curve]()
+    for name, pair in pairs.items():
+        if pair is not None:
+            formula, y = f"{pair[0]:.4g} x + {pair[1]:.4g}".replace("+ -", "- "), pair[0] * x + pair[1]
+            log = result.loss.get("logarithm")
+            curves[f"{name}: exp({formula})" if log else f"{name}: {formula}"] = (x, np.exp(y) if log else y)
+    return curves
 
 
 def _pair(values: Mapping[str, Any]) -> tuple[float, float] | None:

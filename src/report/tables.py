@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from src.compare.contest import FEWEST, Pair, Problem, Standing
 from src.compare.remarks import counted
 from src.compare.rows import short
-from src.compare.selection import Contender
+from src.compare.selection import Contender, figure
 from src.compare.statistics import WITHIN, letters
 from src.report.target import Reach, Reaches
 
@@ -82,14 +82,17 @@ ON_ALIKE = (
 NEAR = f"{100 * (WITHIN - 1):.0f} %"
 
 
-def headline(problems: Sequence[Problem], reached: Reaches) -> TableData:
+def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True) -> TableData:
     """A row per optimizer and problem, the best of a problem first.
 
     Args:
         problems: of the sweep.
         reached: the target.
+        chance: whether anything of its runs is drawn.
     """
-    metrics = {one.figure.metric for problem in problems for one in problem.contenders}
+    contenders = [one for problem in problems for one in problem.contenders]
+    metrics = {one.figure.metric for one in contenders}
+    scores = list(dict.fromkeys(name for one in contenders for name in _scores(one)))
     rows = []
     for problem in problems:
         alike = letters([one.figure.interval if problem.comparable(one) else None for one in problem.contenders])
@@ -101,6 +104,7 @@ def headline(problems: Sequence[Problem], reached: Reaches) -> TableData:
                     "optimizer": Cell.of(one.label),
                     "best setting": Cell.of(best_setting(one)),
                     **_loss(one, len(metrics) > 1),
+                    **{name: Cell.of(_scores(one).get(name, math.nan)) for name in scores},
                     ALIKE: Cell.of(letter),
                     "seeds": Cell.of(one.figure.seeds),
                     "steps": Cell(f"{one.steps:,.10g}", one.steps) if one.came_through else NOTHING,
@@ -112,7 +116,7 @@ def headline(problems: Sequence[Problem], reached: Reaches) -> TableData:
                     "decades of good rates": _decades(one),
                 }
             )
-    return TableData.of(HEADLINE, rows, _on_headline(problems, reached))
+    return TableData.of(HEADLINE, rows, _on_headline(problems, reached, chance))
 
 
 def best_setting(one: Contender) -> str:
@@ -133,6 +137,14 @@ def _loss(one: Contender, several_metrics: bool) -> dict[str, Cell]:
             counted({"diverged": figure.diverged, "failed": figure.failed}, f" of {figure.seeds} seeds"), math.inf
         )
     return {"loss" if several_metrics else figure.metric: loss, "95 % interval": _interval(figure.interval)}
+
+
+def _scores(one: Contender) -> dict[str, float]:
+    """RMSE and R² over the rows of the loss that counts, where the data are a table: interquartile means over seeds."""
+    part, rows = one.figure.metric.partition("/")[0], one.counted
+    names = dict.fromkeys(name for row in rows for name in row.metrics)
+    found = (name for name in names if name.startswith((f"{part}/rmse", f"{part}/r2")))
+    return {name: figure(rows, name, resamples=0).value for name in found}
 
 
 def _interval(interval: tuple[float, float] | None, form: str = ".4g") -> Cell:
@@ -158,7 +170,7 @@ def _decades(one: Contender) -> Cell:
     return NOTHING if width is None else Cell(f"{'≥ ' if width.at_least else ''}{width.decades:.2f}", width.decades)
 
 
-def _on_headline(problems: Sequence[Problem], reached: Reaches) -> str:
+def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool) -> str:
     """What its columns mean."""
     contenders = [one for problem in problems for one in problem.contenders]
     confirmed = [one for one in contenders if one.confirmed]
@@ -174,6 +186,12 @@ def _on_headline(problems: Sequence[Problem], reached: Reaches) -> str:
     why = "there is one seed" if one_seed else "none came through on every seed"
     interval = "with its 95 % bootstrap interval" if intervals else f"without interval, for {why}"
     sentences = [f"The loss is the interquartile mean {how}; {interval}. "]
+    if not chance:
+        sentences = [
+            "The loss is that of the one best setting: nothing here is drawn, so another seed is the same run. "
+        ]
+    if any(_scores(one) for one in contenders):
+        sentences.append("RMSE and R² are those of the same runs, in the units of the table. ")
     if intervals > 1:
         sentences.append(ON_ALIKE)
     if reached:

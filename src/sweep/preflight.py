@@ -14,21 +14,28 @@ from torch import nn
 
 from src.config.classes import import_class
 from src.config.schema import Config
+from src.data.kept import identity
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.optim.build import build_optimizer
 from src.run.build import build_loss
 from src.run.devices import check_devices
+from src.sweep.tables import check, is_table
 
 Attempt = Callable[[], Any]
 
 
-def mistakes(configs: Iterable[Config]) -> Counter[str]:
-    """What would fail in these runs before their first step, each with how many of them it concerns."""
+def mistakes(configs: Iterable[Config], keep: bool = False) -> Counter[str]:
+    """What would fail in these runs before their first step, each with how many of them it concerns.
+
+    Args:
+        configs: of the runs.
+        keep: the rows of their tables, for the training in this process.
+    """
     tried: dict[Hashable, str | None] = {}
     found = Counter[str]()
     for config in configs:
-        for key, attempt in _attempts(config):
+        for key, attempt in _attempts(config, keep):
             if key not in tried:
                 tried[key] = _mistake(attempt)
             if sentence := tried[key]:
@@ -44,12 +51,14 @@ def _mistake(attempt: Attempt) -> str | None:
     return None
 
 
-def _attempts(config: Config) -> Iterator[tuple[Hashable, Attempt]]:
+def _attempts(config: Config, keep: bool) -> Iterator[tuple[Hashable, Attempt]]:
     """Of one run: what is tried, and the attempt. Jobs share sections that do not differ, so these are told by `id`."""
     trainer, model = config.trainer, config.model
     yield (id(config.optimizer), id(config.scheduler), trainer.create_graph), lambda: _optimizer(config)
     yield (trainer.accelerator, trainer.devices), lambda: check_devices(config)
     yield ("loss", id(config.loss), model.loss, model.gradient), lambda: build_loss(config)
+    if is_table(config):
+        yield ("table", identity(config.data), config.data.batch_size, model.dtype), lambda: check(config, keep)
     for group, path, base in (
         ("data", config.data.target_, object),
         ("model", model.target_, nn.Module),

@@ -25,6 +25,7 @@ from src.models.build import build as build_model
 from src.models.model import Model
 from src.optim.build import numbers_of
 from src.optim.rules import rule_of
+from src.sweep.tables import is_table, measured
 
 CACHE = 2**22
 """Bytes that a step should not touch more of: beyond, it waits for memory."""
@@ -46,7 +47,7 @@ def program(config: Config) -> str:
     return json.dumps(
         {
             "data": _fixed(config.data),
-            "sizes": _sizes_by_seed(config.data) or config.data.sizes(),
+            "sizes": _sizes_of(config),
             "model": _fixed(config.model),
             "loss": _fixed(config.loss),
             "optimizer": [optimizer.target_, optimizer.rule, rule.program(numbers_of(optimizer.arguments()))],
@@ -96,7 +97,7 @@ def size_of(config: Config) -> Size:
     parts, knobs = [part for part in config.callbacks.values() if part], config.trainer
     number = 4 if config.model.dtype == "float32" else 8
     try:
-        inputs, outputs, rows, *_ = config.data.sizes() if config.data.kind else _measured(config.data)
+        inputs, outputs, rows, *_ = _sizes_of(config) if config.data.kind else _measured(config.data)
         model = _model(config, inputs, outputs)
         loss = build_loss(config.loss, config.model.loss)
         kinds = [(import_class(part.target_, "callbacks", object), numbers_of(part.arguments())) for part in parts]
@@ -128,6 +129,16 @@ def _model(config: Config, inputs: int, outputs: int) -> Model:
 
 def _watches(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Watcher)
+
+
+def _sizes_of(config: Config) -> tuple[int, ...]:
+    """Inputs, outputs and rows: of tables and of data that depend on the seed as they are, else as the config says."""
+    if not is_table(config):
+        return _sizes_by_seed(config.data) or config.data.sizes()
+    try:
+        return measured(config).sizes
+    except LabError:  # its run will tell
+        return config.data.sizes()
 
 
 def _sizes_by_seed(section: Data) -> tuple[int, ...] | None:

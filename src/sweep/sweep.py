@@ -14,7 +14,7 @@ from src.config.overrides import python_command
 from src.config.schema import Config, flat
 from src.errors import LabError, unwritable
 from src.sweep.call import Call, all_wrong, ask, swept_keys, without_sign
-from src.sweep.executors import check_backend, pieces
+from src.sweep.executors import INLINE, check_backend, pieces
 from src.sweep.hydra_files import HydraFiles
 from src.sweep.jobs import Composer, Job
 from src.sweep.ledger import NAME, Entry, Ledger
@@ -23,6 +23,7 @@ from src.sweep.options import Launching
 from src.sweep.planning import Plan, plan
 from src.sweep.tensorboard import folder_of
 from src.sweep.training import Training, alone
+from src.tables.once import reading_once
 
 SUBDIR = ("${hydra.job.num}", "${hydra:job.num}")
 GRID = "hydra_plugins.descent_lab.GridSweeper"
@@ -55,6 +56,7 @@ class Sweep:
         self.first: Config | None = None
         self._call: int | None = None
         self._reasons: set[str] = set()
+        self._told: set[str] = set()
 
     def _check(self) -> None:
         """Refuse what cannot be, before anything is composed."""
@@ -133,8 +135,10 @@ class Sweep:
         call = self._call or 0
         shared = set(self.ledger.calls[call].shared)
         jobs = [replace(job, swept=tuple(word for word in job.words if word not in shared)) for job in jobs]
+        with reading_once():
+            planned = self._planned(jobs, call, confirms)
         with _writing():
-            self._train(self._planned(jobs, call, confirms))
+            self._train(planned)
 
     def plan(self, words: Sequence[Sequence[str]]) -> Plan:
         """What `train` would do; nothing is written."""
@@ -158,10 +162,25 @@ class Sweep:
         if left := [job.config for job in jobs if job.fingerprint not in over]:
             from src.sweep.preflight import mistakes  # it imports torch, which a finished sweep does without
 
-            if wrong := mistakes(left):
-                raise LabError(all_wrong(wrong, len(jobs)))
+            with reading_once():
+                if wrong := mistakes(left, keep=self.options.backend == INLINE and not self.options.dry_run):
+                    raise LabError(all_wrong(wrong, len(jobs)))
+            self._tell_tables(left)
         self.first = jobs[0].config_in(self.directory.absolute() / "0")
         return jobs, call
+
+    def _tell_tables(self, left: Sequence[Config]) -> None:
+        """Print what was done to the tables of these runs, each once a sweep."""
+        from src.sweep.tables import accounts
+
+        for account in accounts(left):
+            self._tell("\n".join(account.lines()))
+
+    def _tell(self, text: str) -> None:
+        """Print it, unless it was before."""
+        if text not in self._told:
+            print(text)
+            self._told.add(text)
 
     def _study(self) -> dict[str, Any] | None:
         """What decides which settings the sweeper asks for; None: the words alone, of which it asks for all."""
@@ -198,7 +217,13 @@ class Sweep:
             if reason not in self._reasons:
                 print(f"{number:,} {'runs train' if number > 1 else 'run trains'} one by one: {reason}")
                 self._reasons.add(reason)
-        Training(planned, self.ledger, self.options, self.files, self.command, self.tensorboard).train()
+        try:
+            Training(planned, self.ledger, self.options, self.files, self.command, self.tensorboard).train()
+        finally:
+            if planned.stacks:
+                from src.data.kept import forget
+
+                forget()
         return planned.entries
 
     def words(self, number: int) -> tuple[str, ...]:
