@@ -24,7 +24,8 @@ class Row:
         words: its swept overrides.
         status: "completed", "diverged" or "failed".
         steps: optimizer steps taken.
-        metrics: "train/loss", "val/loss" and "test/loss", as far as there are such rows; None where not finite.
+        metrics: "train/loss", "val/loss" and "test/loss", as far as there are such rows, and of tables "test/rmse" and
+            so on, by which nothing is compared; None where not finite.
         confirms: of a confirmation, the number of the winning setting's first job.
         name: of its directory, behind that of its sweep where several are compared.
     """
@@ -38,7 +39,7 @@ class Row:
     name: str = ""
 
     def loss(self, metric: str) -> float:
-        """A final loss; infinite where the run diverged or failed."""
+        """A final loss, or another metric; infinite where the run diverged or failed."""
         loss = self.metrics.get(metric) if self.status == "completed" else None
         return math.inf if loss is None else loss
 

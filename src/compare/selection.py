@@ -108,6 +108,14 @@ class Contender:
         """What counts: the loss on fresh seeds, once there are such runs, else the one it was selected by."""
         return figure(self.counted, _metric(self.counted, CONFIRMED_BY) if self.confirmed else self.metric)
 
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """RMSE and R² over the rows of the loss that counts, interquartile means, where the data are a table."""
+        part = self.figure.metric.partition("/")[0]
+        names = dict.fromkeys(name for row in self.counted for name in row.metrics)
+        found = (name for name in names if name.startswith((f"{part}/rmse", f"{part}/r2")))
+        return {name: figure(self.counted, name, resamples=0).value for name in found}
+
     @property
     def steps(self) -> float:
         """The median over the runs of the figure that counts."""

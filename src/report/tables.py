@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from src.compare.contest import FEWEST, Pair, Problem, Standing
 from src.compare.remarks import counted
 from src.compare.rows import short
-from src.compare.selection import Contender, figure
+from src.compare.selection import Contender
 from src.compare.statistics import WITHIN, letters
 from src.report.target import Reach, Reaches
 
@@ -92,7 +92,7 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
     """
     contenders = [one for problem in problems for one in problem.contenders]
     metrics = {one.figure.metric for one in contenders}
-    scores = list(dict.fromkeys(name for one in contenders for name in _scores(one)))
+    scores = list(dict.fromkeys(name for one in contenders for name in one.scores))
     rows = []
     for problem in problems:
         alike = letters([one.figure.interval if problem.comparable(one) else None for one in problem.contenders])
@@ -104,7 +104,7 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
                     "optimizer": Cell.of(one.label),
                     "best setting": Cell.of(best_setting(one)),
                     **_loss(one, len(metrics) > 1),
-                    **{name: Cell.of(_scores(one).get(name, math.nan)) for name in scores},
+                    **{name: Cell.of(one.scores.get(name, math.nan)) for name in scores},
                     ALIKE: Cell.of(letter),
                     "seeds": Cell.of(one.figure.seeds),
                     "steps": Cell(f"{one.steps:,.10g}", one.steps) if one.came_through else NOTHING,
@@ -137,14 +137,6 @@ def _loss(one: Contender, several_metrics: bool) -> dict[str, Cell]:
             counted({"diverged": figure.diverged, "failed": figure.failed}, f" of {figure.seeds} seeds"), math.inf
         )
     return {"loss" if several_metrics else figure.metric: loss, "95 % interval": _interval(figure.interval)}
-
-
-def _scores(one: Contender) -> dict[str, float]:
-    """RMSE and R² over the rows of the loss that counts, where the data are a table: interquartile means over seeds."""
-    part, rows = one.figure.metric.partition("/")[0], one.counted
-    names = dict.fromkeys(name for row in rows for name in row.metrics)
-    found = (name for name in names if name.startswith((f"{part}/rmse", f"{part}/r2")))
-    return {name: figure(rows, name, resamples=0).value for name in found}
 
 
 def _interval(interval: tuple[float, float] | None, form: str = ".4g") -> Cell:
@@ -190,7 +182,7 @@ def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool) ->
         sentences = [
             "The loss is that of the one best setting: nothing here is drawn, so another seed is the same run. "
         ]
-    if any(_scores(one) for one in contenders):
+    if any(one.scores for one in contenders):
         sentences.append("RMSE and R² are those of the same runs, in the units of the table. ")
     if intervals > 1:
         sentences.append(ON_ALIKE)

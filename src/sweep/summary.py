@@ -1,5 +1,6 @@
 """What a sweep says at its end: a table of its winners."""
 
+import math
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -8,6 +9,9 @@ from rich.text import Text
 
 from src.compare.rows import Row, short
 from src.compare.selection import Contender, Figure, short_names
+
+MOST_SCORES = 4
+"""RMSE and R² of one target, and of its logarithm."""
 
 
 def wide() -> Console:
@@ -38,24 +42,28 @@ def table(winners: Sequence[Contender], rows: Sequence[Row]) -> Table:
     several = len(problems) > 1
     for name in [*(["problem"] if several else []), *(["optimizer"] if optimizers else []), "best setting"]:
         drawn.add_column(name, overflow="fold", no_wrap=name == "optimizer")
-    for name in (metrics[0] if len(metrics) == 1 else "loss", "seeds", "steps", "diverged"):
+    scores = list(dict.fromkeys(name for winner in winners for name in winner.scores))
+    scores = scores if len(scores) <= MOST_SCORES else []  # of several targets the page has them
+    for name in (metrics[0] if len(metrics) == 1 else "loss", *scores, "seeds", "steps", "diverged"):
         drawn.add_column(name, justify="right", no_wrap=True)
     for one in sorted(winners, key=lambda one: (problems.index(short(one.problem)), one.figure.value)):
         cells = [*([short(one.problem)] if several else []), *([names[one.name]] if optimizers else [])]
-        drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1)]))
+        drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, scores)]))
     return drawn
 
 
-def _cells(winner: Contender, several_metrics: bool) -> list[str]:
-    """Best setting, loss, seeds, steps and what diverged."""
+def _cells(winner: Contender, several_metrics: bool, scores: Sequence[str]) -> list[str]:
+    """Best setting, loss, scores, seeds, steps and what diverged."""
     settings, figure = len(winner.settings), winner.figure
     lost = f"{winner.diverged} of {settings}"
     if not winner.came_through:
-        return [f"none of {settings} came through", "", str(figure.seeds), "", lost]
+        return [f"none of {settings} came through", "", *[""] * len(scores), str(figure.seeds), "", lost]
     metric = f"{figure.metric} " if several_metrics else ""
     # beside the optimizer's name, its own numbers need no more than theirs
     setting = short({key.removeprefix("optimizer."): value for key, value in winner.best.tuned.items()}) or "as it is"
-    return [setting, metric + _loss(figure), str(figure.seeds), f"{winner.steps:,.10g}", lost]
+    found = [winner.scores.get(name, math.nan) for name in scores]
+    beside = [f"{score:.4g}" if math.isfinite(score) else "" for score in found]
+    return [setting, metric + _loss(figure), *beside, str(figure.seeds), f"{winner.steps:,.10g}", lost]
 
 
 def _loss(figure: Figure) -> str:

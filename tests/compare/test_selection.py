@@ -181,3 +181,19 @@ def test_a_confirmation_that_diverged_is_no_figure() -> None:
     fresh = [run(1, "seed=1", 1.0, confirms=0, test=1.0), run(2, "seed=2", None, "diverged", confirms=0)]
     figure = only([run(0, "seed=0"), *fresh]).figure
     assert (figure.value, figure.diverged, figure.seeds, figure.interval) == (math.inf, 1, 2, None)
+
+
+def test_what_is_compared_is_the_loss_whatever_stands_beside_it() -> None:
+    def of(job: int, lr: str, losses: tuple[float, float], rmse: float, r2: float, confirms: int | None = None) -> Row:
+        scores = {"val/rmse[a, b]": rmse, "test/rmse[a, b]": rmse, "test/r2[a, b]": r2}
+        metrics = {"val/rmse[a, b]": rmse, "val/loss": losses[0], "test/loss": losses[1], **scores}
+        return Row(job, {"optimizer.lr": lr}, "completed", 10, metrics, confirms)
+
+    rows = [of(0, "0.1", (1.0, 4.0), 9.0, -2.0), of(1, "0.2", (2.0, 3.0), 1.0, 0.5)]
+    winner = only(rows)
+    assert (winner.metric, winner.best.tuned, winner.scores) == (
+        "val/loss", {"optimizer.lr": "0.1"}, {"val/rmse[a, b]": 9.0},
+    )  # fmt: skip
+    confirmed = only([*rows, of(2, "0.1", (1.0, 4.0), 8.0, -1.0, 0), of(3, "0.1", (1.0, 4.0), 6.0, 0.5, 0)])
+    assert confirmed.figure.metric == "test/loss"
+    assert confirmed.scores == {"test/rmse[a, b]": 7.0, "test/r2[a, b]": -0.25}

@@ -49,8 +49,8 @@ def table(targets: int, log: bool, seed: int) -> Problem:
     """`data._target_=`: those, standardized."""
     parts = split(seed, targets)
     scaling = Scaling.of(parts[0].inputs, parts[0].targets, log)
-    scaled = [scaling.forward(part) for part in parts]
-    return Problem(*scaled, ["a", "b"], ["price", "rent"][:targets], scaling=scaling)
+    train, val, test = (scaling.forward(part) for part in parts)
+    return Problem(train, val, test, ["a", "b"], ["price", "rent"][:targets], scaling=scaling)
 
 
 def data(targets: int, log: bool) -> list[str]:

@@ -124,6 +124,8 @@ def read(directory: Path) -> dict[str, Any]:
     if (directory / "result.json").is_file():
         result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         found["result"] = {key: result[key] for key in RESULT_KEYS}
+        for key in ("metrics", "exact"):  # what follows from the losses is no record of its own
+            found["result"][key] = {k: v for k, v in result[key].items() if "/rmse" not in k and "/r2" not in k}
     if (directory / "metrics.csv").is_file():
         found["curves"] = curves(directory / "metrics.csv")
     for path in sorted((directory / "checkpoints").glob("*.ckpt")):

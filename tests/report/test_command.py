@@ -15,6 +15,7 @@ from src.report.__main__ import main, report
 from src.report.run_files import Run
 from src.report.single import findings_of
 from src.run import run as train
+from src.tables.account import Account
 
 HEAVY = "torch", "lightning", "tensorboard", "src.run", "src.engine", "src.data"
 
@@ -99,6 +100,35 @@ def test_a_run_on_a_surface_is_a_race_of_one(tmp_path: Path) -> None:
     (end,) = result.parameters.values()
     assert (path.x[-1], path.y[-1]) == pytest.approx(np.ravel(end), rel=1e-6)
     assert path.steps[-1] == race.frames[-1] == 100
+
+
+def test_a_run_on_a_table_shows_what_was_done_to_it(copied: Path) -> None:
+    kept = json.loads((copied / "result.json").read_text(encoding="utf-8"))
+    account = Account("houses.csv", 40, told=["decimal commas"])
+    (copied / "result.json").write_text(json.dumps({**kept, "table": account.as_json()}), encoding="utf-8")
+    table = findings_of(Run(copied)).tables[1]
+    assert [row[0].text for row in table.rows] == account.lines()
+    assert "decimal commas" in account.lines()
+
+
+def test_of_a_logarithm_the_exact_line_is_a_curve_and_there_is_no_way_over_the_loss(copied: Path) -> None:
+    kept = json.loads((copied / "result.json").read_text(encoding="utf-8"))
+    loss = {**kept["loss"], "logarithm": True}
+    (copied / "result.json").write_text(json.dumps({**kept, "loss": loss}), encoding="utf-8")
+    found = findings_of(Run(copied))
+    (fit,) = [picture for picture in found.charts if picture.name == "fit"]
+    assert isinstance(fit, Chart)
+    (exact,) = [line for line in fit.lines if line.name.startswith("exact")]
+    assert exact.name == "exact: exp(1.988 x + 1.178)"
+    assert np.log(exact.y) == pytest.approx(1.98821 * np.asarray(exact.x) + 1.17848, abs=1e-4)
+    assert not [picture for picture in found.charts if isinstance(picture, Contours)]
+
+
+def test_a_run_of_an_earlier_version_is_a_page(copied: Path) -> None:
+    kept = json.loads((copied / "result.json").read_text(encoding="utf-8"))
+    (copied / "result.json").write_text(json.dumps({k: v for k, v in kept.items() if k not in ("loss", "table")}))
+    found = findings_of(Run(copied))
+    assert "the way over the loss is not shown: result.json does not tell it" in found.remarks
 
 
 def test_a_run_without_its_way_shows_its_end_and_says_so(copied: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -394,6 +395,55 @@ def test_race(tmp_path):
     assert heights.shape == (121, 121)
     assert heights[60, 60] == pytest.approx(0.5)  # the saddle point, in the middle
     assert heights[0, 60] == pytest.approx((1.5**2 - 1) ** 2 / 2)
+
+
+@pytest.mark.parametrize("noise", ["", "0.0", "0.5", "swept"])
+def test_only_what_is_drawn_flatters_itself(tmp_path, noise):
+    """Down a surface nothing is drawn, unless its gradient is noisy: another seed would be the same run."""
+    config = "model:\n  _target_: src.models.surface.Surface\n  function: saddle\n"
+    config += f"data:\n  noise: {noise}\n" if noise and noise != "swept" else ""
+    more = {"data.noise": "0.5"} if noise == "swept" else {}
+    words = [{"optimizer.lr": rate, **more} for rate in ("0.1", "0.2")]
+    found = _found(tmp_path, [{"words": one, "losses": [0.1], "config": config} for one in words])
+    drawn, said = noise in ("0.5", "swept"), " ".join([found.tables[0].caption, *found.remarks])
+    assert ("flatters itself" in said, "nothing here is drawn" in said) == (drawn, not drawn)
+    assert ("one seed" in said) == drawn
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def test_of_a_table_rmse_and_r2_of_the_winners_stand_beside_the_loss(tmp_path):
+    jobs = grid(_grid(sgd=[4.0, 1.0, 2.0, None], adam=[8.0, 4.0, 2.0, 3.0]))
+    one = read(sweep(tmp_path, jobs))
+    assert isinstance(one, Sweep)
+    rows = tuple(
+        replace(
+            row, metrics={**row.metrics, "val/rmse[a, b]": 3 * (row.metrics["val/loss"] or math.nan), "test/r2": 1.0}
+        )
+        for row in one.rows
+    )
+    table = findings([replace(one, rows=rows)]).tables[0]
+    assert [cell.value for cell in _column(table, "val/rmse[a, b]")] == pytest.approx(
+        [3 * cell.value for cell in _column(table, "val/loss")]
+    )
+    assert "test/r2" not in table.columns
+    assert "in the units of the table" in table.caption
+
+
+def test_what_losses_are_is_said_where_it_is_not_the_data_s_units(tmp_path):
+    def said(loss):
+        path = tmp_path / str(len(loss))
+        one = read(sweep(path, JOBS))
+        assert isinstance(one, Sweep)
+        result = json.loads((path / "0" / "result.json").read_text(encoding="utf-8"))
+        (path / "0" / "result.json").write_text(json.dumps({**result, "loss": loss, "targets": ["price"]}))
+        return [remark for remark in findings([one]).remarks if remark.startswith("losses")]
+
+    assert said({"least_squares": True, "units": "data", "logarithm": True}) == [
+        "losses and parameters are of the logarithm of price"
+    ]
+    assert said({"least_squares": True, "units": "data", "logarithm": False, "reduction": "mean"}) == said({}) == []
 
 
 # --- how far to trust it ---------------------------------------------------------------------------------------------

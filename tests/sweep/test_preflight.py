@@ -32,9 +32,11 @@ def test_each_mistake_is_told_with_how_many_jobs_it_concerns(tmp_path, words, to
     assert re.search(told, sentence)
 
 
-def test_a_file_that_is_not_there_is_no_mistake_of_the_grid(tmp_path):
-    some = members(tmp_path, ["data=table", "data.target=y"], [["data.path=gone.csv"]])
-    assert mistakes(one.config for one in some) == {}
+def test_a_table_is_a_mistake_once_whatever_its_rows_are_split_by(tmp_path):
+    some = members(
+        tmp_path, ["data=table", "data.target=y"], [["data.path=gone.csv"], ["data.path=gone.csv", "seed=3"]]
+    )
+    assert mistakes(one.config for one in some) == {"data.path=gone.csv: there is no such file": 2}
 
 
 def test_every_optimizer_of_conf_passes(tmp_path):

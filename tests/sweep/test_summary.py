@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -138,3 +139,21 @@ def test_where_nothing_is_drawn_nobody_is_sent_for_more_seeds() -> None:
     rows = [run(0, "optimizer=sgd optimizer.lr=0.1", 2.0), run(1, "optimizer=adam optimizer.lr=0.1", 1.0)]
     (told,) = remarks(contenders(rows), chance=False)
     assert told == "the losses are val/loss; nothing here is drawn, so they need no interval"
+
+
+def test_of_a_table_rmse_and_r2_stand_beside_the_loss() -> None:
+    def of(job: int, words: str, loss: float | None) -> Row:
+        one = run(job, words, loss)
+        scores = {"val/rmse": loss and loss**0.5, "val/r2": loss and 1 - loss / 8, "test/rmse": 1.0}
+        return replace(one, metrics={**one.metrics, **scores})
+
+    rows = [
+        of(0, "optimizer=sgd optimizer.lr=0.1", 4.0),
+        of(1, "optimizer=sgd optimizer.lr=0.2", 9.0),
+        of(2, "optimizer=adam", None),
+    ]
+    assert rendered(rows)[1:] == [
+        ["optimizer", "best setting", "val/loss", "val/rmse", "val/r2", "seeds", "steps", "diverged"],
+        ["sgd", "lr=0.1", "4", "2", "0.5", "1", "100", "0 of 2"],
+        ["adam", "none of 1 came through", "", "", "", "1", "", "1 of 1"],
+    ]
