@@ -1,29 +1,16 @@
 """Tables that are read already, for whoever trains on them in the same process."""
 
-import json
-from pathlib import Path
-
 import torch
 
 from src.config.data import Data
 from src.data.build import build
 from src.data.problem import Problem, Rows
-from src.tables.once import stamp
+from src.tables.once import identity
 
-INDIFFERENT = ("batch_size", "shuffle_seed", "write_split")
-"""Keys of a section that do not change what is read."""
 MOST = 2**30
 """Bytes of problems that are kept, unless it is one only."""
 
 _problems: dict[str, Problem] = {}
-
-
-def identity(section: Data, *, seed: bool = True) -> str:
-    """A text that is the same for sections that give the same problem; without `seed`, but for how rows are split."""
-    left_out = INDIFFERENT if seed else (*INDIFFERENT, "seed")
-    keys = {key: value for key, value in section.arguments().items() if key not in left_out}
-    file = stamp(Path(keys["path"])) if isinstance(keys.get("path"), str) else None
-    return json.dumps([keys, file], sort_keys=True, default=str)
 
 
 def problem_of(section: Data) -> Problem:

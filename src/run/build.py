@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from src.config.schema import Config
-from src.data.kept import INDIFFERENT, problem_of
+from src.data.kept import problem_of
 from src.data.problem import Problem, check_batch_size
 from src.engine.checkpoint import lineage
 from src.engine.choose_stepper import Choice
@@ -45,7 +45,7 @@ from src.run.exact import answer
 from src.run.resume import Resume
 from src.seeds import seeded
 from src.tables.account import Account
-from src.tables.once import reading_once
+from src.tables.once import INDIFFERENT, reading_once
 from src.theory import Answer, Exact
 
 
@@ -125,7 +125,7 @@ def build_members(specs: Sequence[RunSpec], resume: Resume | None = None) -> lis
     solved: dict[int, dict[Any, Exact]] = {}
     scored: dict[int, tuple[Exact, Mapping[str, float]]] = {}
     built = list[Member | LabError]()
-    with reading_once() if len(specs) > 1 else nullcontext():
+    with reading_once(spec.config.data for spec in specs):
         for spec in specs:
             try:
                 built.append(_member(spec, problems, solved, scored, resume))

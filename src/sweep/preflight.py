@@ -14,13 +14,13 @@ from torch import nn
 
 from src.config.classes import import_class
 from src.config.schema import Config
-from src.data.kept import identity
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.optim.build import build_optimizer
 from src.run.build import build_loss
 from src.run.devices import check_devices
 from src.sweep.tables import check, is_table
+from src.tables.once import identity
 
 Attempt = Callable[[], Any]
 

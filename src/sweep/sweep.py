@@ -135,7 +135,7 @@ class Sweep:
         call = self._call or 0
         shared = set(self.ledger.calls[call].shared)
         jobs = [replace(job, swept=tuple(word for word in job.words if word not in shared)) for job in jobs]
-        with reading_once():
+        with reading_once(job.config.data for job in jobs):
             planned = self._planned(jobs, call, confirms)
         with _writing():
             self._train(planned)
@@ -162,7 +162,7 @@ class Sweep:
         if left := [job.config for job in jobs if job.fingerprint not in over]:
             from src.sweep.preflight import mistakes  # it imports torch, which a finished sweep does without
 
-            with reading_once():
+            with reading_once(config.data for config in left):
                 if wrong := mistakes(left, keep=self.options.backend == INLINE and not self.options.dry_run):
                     raise LabError(all_wrong(wrong, len(jobs)))
             self._tell_tables(left)

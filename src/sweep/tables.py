@@ -13,6 +13,7 @@ from src.data import kept
 from src.data.problem import check_batch_size
 from src.run.build import build_problem
 from src.tables.account import Account
+from src.tables.once import identity
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def measured(config: Config, keep: bool = False) -> Measured:
         LabError: it cannot be read, or a column of it cannot be used.
     """
     section = config.data
-    whole, split = kept.identity(section), kept.identity(section, seed=False)
+    whole, split = identity(section), identity(section, seed=False)
     known = _measured.get(whole) or _measured.get(split)
     if known is None:
         problem = build_problem(config)
@@ -76,6 +77,6 @@ def accounts(configs: Iterable[Config]) -> list[Account]:
     first: dict[str, Config] = {}
     for config in configs:
         if is_table(config):
-            first.setdefault(kept.identity(config.data, seed=False), config)
+            first.setdefault(identity(config.data, seed=False), config)
     found = (measured(config).account for config in first.values())
     return [account for account in found if account is not None]
