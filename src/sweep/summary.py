@@ -10,9 +10,6 @@ from rich.text import Text
 from src.compare.rows import Row, short
 from src.compare.selection import Contender, Figure, short_names
 
-MOST_SCORES = 4
-"""RMSE and R² of one target, and of its logarithm."""
-
 
 def wide() -> Console:
     """The terminal; where there is none, a table may be wider than the 80 columns that would be taken for one."""
@@ -42,8 +39,8 @@ def table(winners: Sequence[Contender], rows: Sequence[Row]) -> Table:
     several = len(problems) > 1
     for name in [*(["problem"] if several else []), *(["optimizer"] if optimizers else []), "best setting"]:
         drawn.add_column(name, overflow="fold", no_wrap=name == "optimizer")
-    scores = list(dict.fromkeys(name for winner in winners for name in winner.scores))
-    scores = scores if len(scores) <= MOST_SCORES else []  # of several targets the page has them
+    found = dict.fromkeys(name for winner in winners for name in winner.scores)
+    scores = [name for name in found if name.endswith(("/rmse", "/r2"))]  # the page has those of several targets
     for name in (metrics[0] if len(metrics) == 1 else "loss", *scores, "seeds", "steps", "diverged"):
         drawn.add_column(name, justify="right", no_wrap=True)
     for one in sorted(winners, key=lambda one: (problems.index(short(one.problem)), one.figure.value)):

@@ -1,11 +1,14 @@
 """What comes after the jobs of a sweep: the winners' confirmation, and the table."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from src.compare.confirmation import fresh_jobs
 from src.compare.remarks import remarks
 from src.compare.selection import contenders
 from src.config.data import Noise
+from src.errors import LabError
+from src.run_directory import RunDirectory, units
 from src.sweep import tensorboard
 from src.sweep.call import key_of, without_sign
 from src.sweep.summary import table, wide
@@ -49,6 +52,10 @@ def tell(sweep: Sweep) -> None:
         drawn = not isinstance(data, Noise) or data.noise > 0
         for remark in remarks(best, drawn):
             console.print(remark, highlight=False, markup=False)
+        with suppress(LabError):  # a run that has failed has no result
+            result = RunDirectory(sweep.directory / str(ended[0].job)).read_result()
+            if what := units(result.get("loss", {}), result["targets"]):
+                console.print(what, highlight=False, markup=False)
         if sweep.tensorboard is not None and (left_out := tensorboard.remark(ended)):
             console.print(left_out, highlight=False, markup=False)
     where = sweep.directory.resolve()
