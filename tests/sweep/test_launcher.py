@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from src.config.compose import CONF
+from src.config.schema import Config
 from src.engine.checkpoint import read_member
 from src.engine.loop import Loop
 from src.errors import LabError
 from src.run.train import train as trained
 from src.run_directory import Result, read_rows
 from src.sweep.ledger import Ledger
-from src.tables.reading import read_table
 from tests.sweep.conftest import Multirun, snapshot
 
 Train = Callable[..., Result]
@@ -313,13 +313,14 @@ def test_what_fails_is_kept_and_tried_again_when_asked(
         path.write_text("x,y\n" + "".join(f"{x},{2 * x + 1}\n" for x in range(20)))
     words = ["data=table", f"data.path={late},{good}", "data.target=y", "seed=0,1"]
 
-    def away(path: str, *how: Any) -> Any:
+    def away(config: Config, problem: Any) -> None:
+        """The tables were there when the sweep began, and one is gone when its stack does."""
+        path = config.data.arguments()["path"]
         if path == str(late):
             raise LabError(f"data.path={path}: it cannot be read")
-        return read_table(path, *how)
 
     with monkeypatch.context() as patch:
-        patch.setattr("src.data.table.read_table", away)
+        patch.setattr("src.run.build._check_watched", away)
         assert multirun("sweep", *words) == 1
     told = capfd.readouterr().err
     assert told.startswith("error: 2 of 4 runs failed: ")
