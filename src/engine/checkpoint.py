@@ -199,7 +199,13 @@ def weights(checkpoint: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def check_fits(
-    checkpoint: Mapping[str, Any], config: Config, model: nn.Module, update: BuiltOptimizer, path: str, in_place: bool
+    checkpoint: Mapping[str, Any],
+    config: Config,
+    about: Mapping[str, Any],
+    model: nn.Module,
+    update: BuiltOptimizer,
+    path: str,
+    in_place: bool,
 ) -> None:
     """Refuse to go on from another model, other data, another optimizer, another schedule, or past the end.
 
@@ -220,6 +226,12 @@ def check_fits(
         raise LabError(
             f"ckpt_path={path}: the table {getattr(config.data, 'path', '')} has changed since; parameters are in the "
             "units of the rows they were trained on: put it back, or train from the start"
+        )
+    theirs, ours = (one["problem"]["features"] for one in (kept, about))
+    if theirs != ours:  # the categories of other training rows, say
+        raise LabError(
+            f"ckpt_path={path} was trained on other features: {', '.join(theirs)}, and this run has {', '.join(ours)}; "
+            "keep the data group and data.seed as they were, or train from the start"
         )
     if kept["optimizer"]["path"] != update.path:
         raise LabError(

@@ -116,7 +116,15 @@ class _Training:
         if isinstance(stepper, TorchStepper):
             if resume := self.resume:
                 with own_checkpoint() if resume.in_place else nullcontext():
-                    check_fits(resume.checkpoint, config, stepper.module, stepper.update, resume.path, resume.in_place)
+                    check_fits(
+                        resume.checkpoint,
+                        config,
+                        members[0].about,
+                        stepper.module,
+                        stepper.update,
+                        resume.path,
+                        resume.in_place,
+                    )
             check_shared(members[0])
             if knobs.strategy == "ddp" and not launched():
                 launch(knobs.devices, self.specs[0])
