@@ -2,9 +2,9 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.config.overrides import parsed
 from src.config.table_path import table_file
@@ -12,23 +12,62 @@ from src.errors import LabError, exit_on_error, nearest
 from src.run_directory import RunDirectory
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
-    from torch import Tensor
+
+    from src.tables.columns import Column
+    from src.tables.reading import ReadTable
 
 KEYS = {
-    "data.path": "the table to predict for: a .csv, .tsv or .parquet file with the run's features",
+    "data.path": "the table to predict for, a file of any kind that data=table reads, with the run's columns",
     "data.target": "the column to hold the predictions against (default: the run's, if it is there)",
+    "data.separator": "between fields (default: found out)",
+    "data.decimal": "the decimal point, . or , (default: found out)",
+    "data.header": "whether the first line has the names, true or false (default: found out)",
+    "data.encoding": "of the text (default: found out)",
     "output": "where the predictions go (default: RUN/predictions_TABLE.csv)",
     "checkpoint": "last or best (default: last)",
 }
+READING = {"separator", "decimal", "header", "encoding"}
+
+
+@dataclass(frozen=True)
+class Score:
+    """Predictions against a column of the table, in its units, over the rows that have both.
+
+    Attributes:
+        mean_squared: error.
+        r2: 1 less the squared errors by those around the mean; None: the column is constant there.
+        log_mean_squared: error of the logarithm, where the run fitted it.
+        rows: how many.
+    """
+
+    mean_squared: float
+    r2: float | None
+    log_mean_squared: float | None
+    rows: int
+
+    def __str__(self) -> str:
+        r2 = "" if self.r2 is None else f", R² {self.r2:.6g}"
+        log = "" if self.log_mean_squared is None else f"; of the logarithm: {self.log_mean_squared:.6g}"
+        return f"{self.mean_squared:.6g} (root: {self.mean_squared**0.5:.6g}{r2}){log}"
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """The table with a column per target added, the losses against target columns, and the file they are in."""
+    """The table with a column per target added.
+
+    Attributes:
+        table: as it was read; a prediction is empty in a row that cannot be encoded.
+        scores: by the column that predictions were held against.
+        told: what was found out, and which rows have no prediction, a line each.
+        output: the file it is in.
+        replaced: whether that was there before.
+    """
 
     table: "pl.DataFrame"
-    losses: dict[str, float]
+    scores: dict[str, Score]
+    told: list[str]
     output: Path
     replaced: bool
 
@@ -41,7 +80,7 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
         overrides: `key=value` words, see `KEYS`.
 
     Raises:
-        LabError: no such run, table or column; values that are missing or no numbers.
+        LabError: no such run, table or column; text where the run had numbers.
     """
     asked = _asked(overrides)
     directory, path = RunDirectory(Path(run)), asked["data.path"]
@@ -55,29 +94,31 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
         raise LabError(f"output={output} is the table itself; choose another file")
     import polars as pl  # after the checks, like everything that takes long to import
 
-    from src.tables.columns import numbers
-    from src.tables.reading import read_table
+    from src.tables.reading import Reading, read_table
 
-    table = read_table(path).frame
-    targets, predicted = _predicted(source, table, path)
-    names = ["prediction"] if len(targets) == 1 else [f"prediction_{target}" for target in targets]
-    taken = [name for name in names if name in table.columns]
+    how = Reading(**{key: asked.get(f"data.{key}") for key in READING})
+    read = read_table(path, how)
+    made = _predicted(source, read)
+    names = ["prediction"] if len(made.targets) == 1 else [f"prediction_{one.name}" for one in made.targets]
+    taken = [name for name in names if name in read.frame.columns]
     if taken:
         raise LabError(f"{path} has a column {taken[0]} already; rename it, so that it is not replaced")
-    losses = {
-        name: float(((predicted[:, index].numpy() - numbers(table, [name], path)[:, 0]) ** 2).mean())
-        for index, name in _target_columns(table, targets, asked.get("data.target")).items()
-    }
-    table = table.with_columns(pl.Series(name, predicted[:, index].numpy()) for index, name in enumerate(names))
+    scores = {}
+    for index, name in _target_columns(read, made.targets, asked.get("data.target")).items():
+        known = replace(made.targets[index], name=name).parse(read.frame[name], read.decimal, read.name)
+        if (score := _score(known.cast(pl.Float64).to_numpy(), made.values[:, index], made.log_target)) is not None:
+            scores[name] = score
+    predictions = (pl.Series(name, values, nan_to_null=True) for name, values in zip(names, made.values.T, strict=True))
+    table = read.frame.with_columns(predictions)
     replaced = output.exists()
     try:
         table.write_csv(output)
     except OSError as error:
         raise LabError(f"output={output} cannot be written ({error.strerror})") from None
-    return Predictions(table, losses, output, replaced)
+    return Predictions(table, scores, [*read.told, *made.told], output, replaced)
 
 
-def _asked(overrides: Sequence[str]) -> dict[str, str]:
+def _asked(overrides: Sequence[str]) -> dict[str, Any]:
     """What was said, by key; a value that is no text in Hydra's grammar (`1.50`) is taken as it was typed."""
     asked = {"checkpoint": "last"}
     for word in overrides:
@@ -95,44 +136,97 @@ def _asked(overrides: Sequence[str]) -> dict[str, str]:
         raise LabError("missing: data.path (say data.path=new.csv)")
     if asked["checkpoint"] not in ("last", "best"):
         raise LabError(f"checkpoint={asked['checkpoint']}: must be last or best")
+    for key in READING & {word.removeprefix("data.") for word in asked}:
+        asked[f"data.{key}"] = _checked(key, asked[f"data.{key}"])
     return asked
 
 
-def _predicted(source: Path, table: "pl.DataFrame", path: str) -> "tuple[list[str], Tensor]":
-    """The names of a checkpoint's targets, and their predictions `[N, targets]` for the rows of a table."""
+def _checked(key: str, typed: str) -> Any:
+    """How a file is to be read, as the config of a run has it."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from src.config.data import Table
+    from src.config.sentences import message
+
+    try:
+        return TypeAdapter(Table.model_fields[key].rebuild_annotation()).validate_python(typed)
+    except ValidationError as error:
+        raise LabError(f"data.{key}={typed}: {message(error.errors()[0])}") from None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Predictions `[N, O]`, nan in rows without one, of the columns that are targets."""
+
+    values: "np.ndarray"
+    targets: "Sequence[Column]"
+    log_target: bool
+    told: Sequence[str]
+
+
+def _predicted(source: Path, table: "ReadTable") -> _Made:
+    """The predictions of a checkpoint's model for the rows of a table."""
+    import numpy as np
     import torch
 
     from src.data.problem import Rows, Scaling
     from src.engine import checkpoint as checkpoints
-    from src.tables.columns import numbers
+    from src.tables.columns import Column
+    from src.tables.encoding import Encoding
 
     checkpoint = checkpoints.read(source)
     model = checkpoints.model_of(checkpoint)
     if model.surface is not None:
         raise LabError(f"{source}: it went down a surface, which predicts nothing; its end is in result.json")
     about = checkpoint[checkpoints.KEY]["problem"]
-    scaling, targets = Scaling.from_state(about["scaling"]), list(about["targets"])
-    inputs = torch.from_numpy(numbers(table, about["features"], path))
-    scaled = scaling.forward(Rows(inputs, torch.zeros(len(inputs), len(targets), dtype=torch.float64))).inputs
+    # a checkpoint without an encoding is of a run whose columns were all numbers
+    encoding = Encoding.from_state(about["encoding"]) if "encoding" in about else Encoding.of_numbers(about["features"])
+    targets = encoding.targets or [Column(name, "number") for name in about["targets"]]
+    encoded, scaling = encoding.apply(table), Scaling.from_state(about["scaling"])
+    inputs = torch.from_numpy(encoded.numbers[encoded.usable])
+    none = torch.ones(len(inputs), len(targets), dtype=torch.float64)
+    scaled = scaling.forward(Rows(inputs, none)).inputs
     with torch.no_grad():
         predicted = scaling.predictions(model(scaled.to(next(model.parameters()).dtype)[None])[0])
     if not bool(predicted.isfinite().all()):
         raise LabError(f"{source}: its predictions are not finite; did the run diverge?")
-    return targets, predicted
+    values = np.full((len(encoded.usable), len(targets)), np.nan)
+    values[encoded.usable] = predicted.numpy()
+    told = list(encoded.told)
+    for why, rows in encoded.why.items():
+        more = f" ({len(rows):,} such rows)" if len(rows) > 1 else ""
+        told.append(f"row {rows[0] + 1} has no prediction: {why}{more}")
+    return _Made(values, targets, scaling.log_target, told)
 
 
-def _target_columns(table: "pl.DataFrame", targets: Sequence[str], given: str | None) -> Mapping[int, str]:
+def _score(known: "np.ndarray", predicted: "np.ndarray", log_target: bool) -> Score | None:
+    """Predictions `[N]` of a target against what is known of it `[N]`; None where no row has both."""
+    import numpy as np
+
+    both = np.isfinite(known) & np.isfinite(predicted)
+    if not both.any():
+        return None
+    known, predicted = known[both], predicted[both]
+    error, spread = float(((known - predicted) ** 2).mean()), float(known.var())
+    logarithm = log_target and bool((known > 0).all())
+    return Score(
+        error,
+        1 - error / spread if bool((known != known[0]).any()) else None,
+        float(((np.log(known) - np.log(predicted)) ** 2).mean()) if logarithm else None,
+        len(known),
+    )
+
+
+def _target_columns(table: "ReadTable", targets: "Sequence[Column]", given: str | None) -> Mapping[int, str]:
     """The column of the table that each target is in."""
+    from src.tables.columns import find
+
+    names = [one.name for one in targets]
     if given is None:
-        return {index: name for index, name in enumerate(targets) if name in table.columns}
-    if len(targets) > 1:
-        raise LabError(f"data.target={given}: the run has {len(targets)} targets ({', '.join(targets)}), found by name")
-    if given not in table.columns:
-        raise LabError(
-            f"data.target={given}: the table has no such column{nearest(given, table.columns)} "
-            f"(columns: {', '.join(table.columns)})"
-        )
-    return {0: given}
+        return {index: name for index, name in enumerate(names) if name in table.frame.columns}
+    if len(names) > 1:
+        raise LabError(f"data.target={given}: the run has {len(names)} targets ({', '.join(names)}), found by name")
+    return {0: find(given, table.frame.columns, table.name)[0]}
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -149,9 +243,12 @@ def main(words: Sequence[str] | None = None) -> None:
     with exit_on_error():
         predictions = predict(arguments["run"], arguments["key=value"])
         instead = ", instead of what was there" if predictions.replaced else ""
-        print(f"{len(predictions.table):,} predictions in {predictions.output}{instead}")
-        for name, loss in predictions.losses.items():
-            print(f"mean squared error against {name}: {loss:.6g} (root: {loss**0.5:.6g})")
+        for line in predictions.told:
+            print(line)
+        rows = len(predictions.table.drop_nulls(predictions.table.columns[-1:]))
+        print(f"{rows:,} predictions in {predictions.output}{instead}")
+        for name, score in predictions.scores.items():
+            print(f"mean squared error against {name}: {score}")
 
 
 if __name__ == "__main__":

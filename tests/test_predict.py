@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from src.errors import LabError
 from src.predict import main, predict
@@ -39,7 +40,7 @@ def test_predictions_are_the_reported_line(result: Result, houses: Path) -> None
     # the run is float32, the line is reported in float64
     np.testing.assert_allclose(written["prediction"].to_numpy(), expected[:, 0], rtol=1e-5)
     residual = table["price"].to_numpy() - written["prediction"].to_numpy()
-    assert made.losses["price"] == pytest.approx(float((residual**2).mean()), rel=1e-9)
+    assert made.scores["price"].mean_squared == pytest.approx(float((residual**2).mean()), rel=1e-9)
 
 
 def test_columns_are_found_by_name_and_the_target_need_not_be_there(result: Result, tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_columns_are_found_by_name_and_the_target_need_not_be_there(result: Resu
     weight, bias = np.array(result.parameters["weight"]), np.array(result.parameters["bias"])
     expected = np.array([[100.0, 3.0], [120.0, 4.0]]) @ weight + bias
     np.testing.assert_allclose(pl.read_csv(tmp_path / "out.csv")["prediction"].to_numpy(), expected[:, 0], rtol=1e-5)
-    assert made.losses == {}
+    assert made.scores == {}
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
@@ -66,7 +67,7 @@ def test_a_network_predicts_what_its_validation_saw(train: Train, tmp_path: Path
     frame = pl.DataFrame(rows.inputs.numpy(), schema=[f"x{i}" for i in range(1, 11)])
     frame.with_columns(pl.Series("y", rows.targets[:, 0].numpy())).write_parquet(tmp_path / "val.parquet")
     made = predict(run.directory, [f"data.path={tmp_path / 'val.parquet'}"])
-    assert made.losses["y"] == pytest.approx(run.metrics["val/loss"], rel=1e-5)
+    assert made.scores["y"].mean_squared == pytest.approx(run.metrics["val/loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,9 @@ def test_a_network_predicts_what_its_validation_saw(train: Train, tmp_path: Path
         (["data.path=gone.csv"], "gone.csv: there is no such file"),
         (["data.pth=new.csv"], "did you mean data.path"),
         (["new.csv"], "not key=value"),
-        (["data.path={houses}", "data.target=prize"], "no such column; did you mean price"),
+        (["data.path={houses}", "data.target=prize"], "has no column prize; did you mean price"),
+        (["data.path={houses}", "data.decimal=x"], "data.decimal=x: must be '.' or ','"),
+        (["data.path={houses}", "data.header=maybe"], "data.header=maybe: must be"),
         (["data.path={houses}", "checkpoint=first"], "must be last or best"),
         (["data.path={houses}", "output={houses}"], "is the table itself"),
         (["data.path={houses}", "output=/nowhere/out.csv"], "cannot be written"),
@@ -85,6 +88,79 @@ def test_a_network_predicts_what_its_validation_saw(train: Train, tmp_path: Path
 def test_bad_input_is_told_in_a_sentence(result: Result, houses: Path, words: list[str], sentence: str) -> None:
     with pytest.raises(LabError, match=sentence):
         predict(result.directory, [word.replace("{houses}", str(houses)) for word in words])
+
+
+CARS = pl.DataFrame(
+    {
+        "colour": ["red", "blue", "blue", "red", "green", "blue"] * 2,
+        "mileage": [f"{n},000 mi." for n in range(1, 13)],
+        "price": [f"${900 - 20 * n + 7 * (n % 3)}" for n in range(12)],
+    }
+)
+
+
+@pytest.fixture
+def cars(train: Train, tmp_path: Path) -> Callable[..., Result]:
+    """A run on a table of text, of three steps."""
+    path = tmp_path / "cars.csv"
+    CARS.write_csv(path)
+
+    def _run(*words: str) -> Result:
+        given = ["data=table", f"data.path={path}", "data.target=price", "trainer.max_steps=3", "data.val=0"]
+        return train("run", *given, "data.test=0", "model.dtype=float64", "optimizer.lr=0.1", *words)
+
+    return _run
+
+
+def test_new_rows_are_encoded_as_those_that_were_trained_on(cars: Callable[..., Result], tmp_path: Path) -> None:
+    run = cars()
+    assert list(run.features) == ["colour=green", "colour=red", "mileage"]
+    made = predict(run.directory, [f"data.path={tmp_path / 'cars.csv'}"])
+    assert made.scores["price"].mean_squared == pytest.approx(run.metrics["train/loss"], rel=1e-12)
+    price = np.array([float(text[1:]) for text in CARS["price"]])
+    r2 = 1 - run.metrics["train/loss"] / price.var()
+    assert made.scores["price"].r2 == pytest.approx(r2, rel=1e-12)
+    # columns in another order, another one, numbers without a unit; a colour and a number that cannot be encoded
+    new = CARS.select("price", pl.lit("x").alias("note"), "mileage", "colour")
+    new = new.with_columns(mileage=pl.Series([*range(1000, 12000, 1000), None]))
+    new = new.with_columns(colour=pl.Series(["red", "blue", "pink", "pink", *CARS["colour"][4:]]))
+    new.write_csv(tmp_path / "new.csv")
+    again = predict(run.directory, [f"data.path={tmp_path / 'new.csv'}"])
+    expected = [None if n in (2, 3, 11) else value for n, value in enumerate(made.table["prediction"])]
+    assert again.table["prediction"].to_list() == expected
+    assert pl.read_csv(tmp_path / "run" / "predictions_new.csv")["prediction"].null_count() == 3
+    assert again.scores["price"].rows == 9
+    assert again.told[-2:] == [
+        "row 3 has no prediction: colour is pink, as in no training row (2 such rows)",
+        "row 12 has no prediction: mileage is missing",
+    ]
+
+
+def test_means_of_the_training_rows_are_kept(cars: Callable[..., Result], tmp_path: Path) -> None:
+    run = cars("data.missing=mean", "data.leave_out=[colour]", "data.log_target=true")
+    pl.DataFrame({"mileage": ["?", "6,500 mi."]}).write_csv(tmp_path / "new.csv")
+    both = predict(run.directory, [f"data.path={tmp_path / 'new.csv'}"]).table["prediction"].to_list()
+    assert both[0] == both[1]  # 6,500 is the mean of 1,000 to 12,000
+    made = predict(run.directory, [f"data.path={tmp_path / 'cars.csv'}"])
+    price = np.array([float(text[1:]) for text in CARS["price"]])
+    logarithms = np.log(price) - np.log(made.table["prediction"].to_numpy())
+    assert made.scores["price"].log_mean_squared == pytest.approx((logarithms**2).mean(), rel=1e-12)
+
+
+def test_text_where_numbers_were(cars: Callable[..., Result], tmp_path: Path) -> None:
+    run = cars()
+    CARS.with_columns(mileage=pl.lit("5 km")).write_csv(tmp_path / "new.csv")
+    with pytest.raises(LabError, match=r"column mileage must be numbers, but row 1 is 5 km \(12 such rows\)"):
+        predict(run.directory, [f"data.path={tmp_path / 'new.csv'}"])
+
+
+def test_a_checkpoint_from_before_there_were_encodings(result: Result, houses: Path) -> None:
+    path = result.directory / "checkpoints" / "last.ckpt"
+    kept = torch.load(path, weights_only=True)
+    made = predict(result.directory, [f"data.path={houses}"])
+    del kept["descent_lab"]["problem"]["encoding"]
+    torch.save(kept, path)
+    assert predict(result.directory, [f"data.path={houses}"]).table.equals(made.table)
 
 
 def test_a_table_without_a_feature(result: Result, tmp_path: Path) -> None:
@@ -113,7 +189,7 @@ def test_a_column_is_called_what_was_typed(result: Result, houses: Path, tmp_pat
     pl.read_csv(houses).rename({"price": name}).write_csv(tmp_path / "other.csv")
     for typed in (name, f"'{name}'"):
         made = predict(result.directory, [f"data.path={tmp_path / 'other.csv'}", f"data.target={typed}"])
-        assert list(made.losses) == [name]
+        assert list(made.scores) == [name]
 
 
 def test_the_command(result: Result, houses: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,10 +3,11 @@
 import math
 
 import torch
+from torch import Tensor
 
 from src.config import data as sections
 from src.data.kind import Kind
-from src.data.problem import Rows, count
+from src.data.problem import count
 from src.errors import LabError
 from src.seeds import stream
 
@@ -19,8 +20,9 @@ class Listed(Kind):
 
     section: sections.Listed
 
-    def _split(self, rows: Rows) -> tuple[Rows, Rows | None, Rows | None]:
-        total, section = len(rows), self.section
+    def _split(self, total: int) -> list[Tensor]:
+        """Which of `total` rows are for training, validation and test."""
+        section = self.section
         val, test = count(section.val, total), count(section.test, total)
         train = total - val - test if section.train is None else count(section.train, total)
         if isinstance(section.train, float) and math.isclose(section.train + section.val + section.test, 1):
@@ -36,7 +38,4 @@ class Listed(Kind):
                 "lower data.train, data.val or data.test"
             )
         shuffled = torch.randperm(total, generator=stream(section.seed, "data.split"))
-        parts = [part.sort().values for part in shuffled[: train + val + test].split([train, val, test])]
-        first, *others = (Rows(rows.inputs[part], rows.targets[part]) if len(part) else None for part in parts)
-        assert first is not None
-        return first, others[0], others[1]
+        return [part.sort().values for part in shuffled[: train + val + test].split([train, val, test])]

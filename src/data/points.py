@@ -20,7 +20,8 @@ class Points(Listed):
     def problem(self) -> Problem:
         """As they are written."""
         inputs, targets = _points("x", self.section.x), _points("y", self.section.y)
-        train, val, test = self._split(Rows(inputs, targets))
+        train, *others = (Rows(inputs[part], targets[part]) for part in self._split(len(inputs)))
+        val, test = (part if len(part) else None for part in others)
         return Problem(train, val, test, names("x", inputs.shape[1]), names("y", targets.shape[1]))
 
 

@@ -10,6 +10,10 @@ from torch import Tensor
 
 from src.errors import LabError
 from src.tables.account import Account
+from src.tables.encoding import Encoding
+
+LARGEST_BLOCK = 2**24
+"""Of so many numbers there may be copies; of more at once there may be no room for them."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,13 @@ class Scaling:
             constant = (columns == columns[:1]).all(0)
             return columns[0].where(constant, (columns / len(columns)).sum(0))
 
-        centres = mean(inputs), mean(targets)
-        scales = scale(inputs - centres[0]), scale(targets - centres[1])
-        return cls(centres[0], scales[0], centres[1], scales[1], log_target)
+        means, scales = [], []
+        for block in inputs.split(max(1, LARGEST_BLOCK // len(inputs)), 1):
+            block = block.contiguous()
+            means.append(mean(block))
+            scales.append(scale(block - means[-1]))
+        centre = mean(targets)
+        return cls(torch.cat(means), torch.cat(scales), centre, scale(targets - centre), log_target)
 
     def forward(self, rows: Rows) -> Rows:
         """From the table's units to those of descent."""
@@ -110,6 +118,7 @@ class Problem:
         truth: the weight `[I, O]` and bias `[O]` that made the targets, where they did.
         scaling: of a table, from its units to those of descent.
         table: what was done to it.
+        encoding: of its columns.
     """
 
     train: Rows
@@ -120,6 +129,7 @@ class Problem:
     truth: Mapping[str, Tensor] = field(default_factory=dict)
     scaling: Scaling | None = None
     table: Account | None = None
+    encoding: Encoding | None = None
 
     @property
     def inputs(self) -> int:
@@ -153,7 +163,13 @@ class Problem:
     def describe(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, to predict from another table: names and units, plain values."""
         scaling = self.scaling or Scaling.identity(self.inputs, self.outputs)
-        return {"features": list(self.features), "targets": list(self.targets), "scaling": scaling.state()}
+        encoding = self.encoding or Encoding.of_numbers(self.features)
+        return {
+            "features": list(self.features),
+            "targets": list(self.targets),
+            "scaling": scaling.state(),
+            "encoding": encoding.state(),
+        }
 
 
 def in_units(values: Mapping[str, Tensor], scalings: Sequence[Scaling | None]) -> dict[str, Tensor]:

@@ -1,18 +1,19 @@
-"""Tables: read, checked, and standardized by their training rows."""
+"""Tables: read, chosen from, split, encoded, and standardized by their training rows."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 
-import polars as pl
+import numpy as np
 import torch
 
 from src.config import data as sections
 from src.data.given import Listed
 from src.data.problem import Problem, Rows, Scaling
 from src.errors import LabError
-from src.tables.columns import numbers
+from src.tables.account import Account
+from src.tables.choosing import Asked, Chosen, choose, nothing_left
+from src.tables.encoding import Encoding
 from src.tables.once import read_table
-from src.tables.reading import Reading
+from src.tables.reading import Reading, ReadTable
 
 
 class Framed(Listed):
@@ -21,30 +22,56 @@ class Framed(Listed):
     section: sections.Framed
 
     @abstractmethod
-    def _frame(self) -> tuple[pl.DataFrame, Sequence[str], str]:
-        """The frame, the targets' columns and what to call the frame in a sentence."""
+    def _table(self) -> tuple[ReadTable, Asked]:
+        """The table, and what is asked of it."""
 
     def problem(self) -> Problem:
-        """Read, check, split and scale it."""
-        section, (frame, targets, name) = self.section, self._frame()
-        (target,) = targets
-        features = list(section.features) if section.features is not None else [c for c in frame.columns if c != target]
-        if target in features:
-            raise LabError(f"the target {target} is also among data.features: leave it out there")
-        twice = [feature for feature in features if features.count(feature) > 1]
-        if twice:
-            raise LabError(f"data.features names {twice[0]} {features.count(twice[0])} times: once is enough")
-        if section.features == []:
-            raise LabError("data.features=[] names no column: null takes every column but the target")
-        columns = torch.from_numpy(numbers(frame, [*features, target], name))
-        if not features:
-            raise LabError(f"{name} has no columns besides the target {target}: there is nothing to predict it from")
-        train, val, test = self._split(Rows(columns[:, :-1], columns[:, -1:]))
-        if bool((train.targets == train.targets[0]).all()):
-            raise LabError(f"{name}: the target {target} is constant in the training rows; there is nothing to learn")
-        scaling = Scaling.of(train.inputs, train.targets) if section.standardize else Scaling.identity(len(features), 1)
-        scaled_val, scaled_test = (scaling.forward(part) if part else None for part in (val, test))
-        return Problem(scaling.forward(train), scaled_val, scaled_test, features, [target], scaling=scaling)
+        """Read it, choose columns and rows, split, encode and scale."""
+        table, asked = self._table()
+        name, total, chosen = table.name, len(table.frame), choose(table, asked)
+        del table  # text that is parsed now may be most of the memory
+        targets = np.stack([chosen.parsed[one.name].to_numpy() for one in chosen.targets], 1).astype(np.float64)
+        if asked.log_target:
+            _check_positive(name, chosen, targets)
+        parts = [chosen.rows[part.numpy()] for part in self._split(len(chosen.rows))]
+        _check_varies(name, chosen, targets[parts[0]])
+        encoding = Encoding.fit(name, chosen, parts[0], asked.missing, asked.dates)
+        left_out = {**chosen.columns_left_out, **_constant(chosen, encoding)}
+        if not encoding.features:
+            raise LabError(nothing_left(name, asked.targets, left_out))
+        # a validation or test row may have a category that no training row has
+        usable, unseen = encoding.usable(chosen.parsed, total, chosen.rows)
+        parts = [part[usable[part]] for part in parts]
+        train, val, test = (
+            Rows(*(torch.from_numpy(part) for part in (encoding.numbers(chosen.parsed, rows), targets[rows])))
+            for rows in parts
+        )
+        if self.section.standardize:
+            scaling = Scaling.of(train.inputs, train.targets, asked.log_target)
+        else:
+            scaling = Scaling.identity(len(encoding.names), len(chosen.targets), asked.log_target)
+        used = encoding.features
+        account = Account(
+            name,
+            total,
+            chosen.told,
+            {**chosen.rows_left_out, **{why: len(rows) for why, rows in unseen.items()}},
+            [one.name for one in used if one.column.kind == "number"],
+            {one.name: one.levels for one in used if one.categorical},
+            [one.name for one in chosen.features if one.kind == "date"],
+            left_out,
+            {part: rows + 1 for part, rows in zip(("train", "val", "test"), parts, strict=True)},
+        )
+        return Problem(
+            _scaled(scaling, train),
+            _scaled(scaling, val) if len(val) else None,
+            _scaled(scaling, test) if len(test) else None,
+            encoding.names,
+            [one.name for one in chosen.targets],
+            scaling=scaling,
+            table=account,
+            encoding=encoding,
+        )
 
 
 class Table(Framed):
@@ -52,7 +79,48 @@ class Table(Framed):
 
     section: sections.Table
 
-    def _frame(self) -> tuple[pl.DataFrame, Sequence[str], str]:
+    def _table(self) -> tuple[ReadTable, Asked]:
         section = self.section
         how = Reading(section.separator, section.decimal, section.header, section.encoding)
-        return read_table(section.path, how).frame, section.targets, section.path
+        asked = Asked(
+            section.targets,
+            section.features,
+            section.leave_out,
+            section.categories,
+            section.missing,
+            section.dates,
+            section.log_target,
+        )
+        return read_table(section.path, how), asked
+
+
+def _scaled(scaling: Scaling, rows: Rows) -> Rows:
+    """In place for the inputs: there may be no room for another copy of them."""
+    inputs = rows.inputs.sub_(scaling.input_mean).div_(scaling.input_scale)
+    return Rows(inputs, scaling.forward(Rows(inputs[:0], rows.targets)).targets)
+
+
+def _check_varies(table: str, chosen: Chosen, targets: np.ndarray) -> None:
+    """Refuse a target that is constant in the training rows `[n, O]`."""
+    constant = (targets == targets[:1]).all(0)
+    if constant.any():
+        name = chosen.targets[int(constant.argmax())].name
+        raise LabError(f"{table}: the target {name} is constant in the training rows; there is nothing to learn")
+
+
+def _check_positive(table: str, chosen: Chosen, targets: np.ndarray) -> None:
+    """Refuse a target `[N, O]` that has no logarithm in a row that is used."""
+    wrong = np.argwhere(~(targets[chosen.rows] > 0))
+    if len(wrong):
+        place, column = wrong[0]
+        row, more = chosen.rows[place], f" ({len(wrong):,} such numbers)" if len(wrong) > 1 else ""
+        raise LabError(
+            f"data.log_target=true: {table}: the target {chosen.targets[column].name} must be above 0, but row "
+            f"{row + 1} is {targets[row, column]:g}{more}; say data.log_target=false"
+        )
+
+
+def _constant(chosen: Chosen, encoding: Encoding) -> dict[str, str]:
+    """Columns that the encoding left out, with the reason."""
+    used = {feature.column.name for feature in encoding.features}
+    return {one.name: "one value in the training rows" for one in chosen.features if one.name not in used}

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from src.tables.columns import some
+
 
 @dataclass(frozen=True)
 class Account:
@@ -34,9 +36,27 @@ class Account:
     split: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """In words."""
-        return [f"{self.name}: {self.rows:,} rows", *self.told]
+        """In words, a line a kind; of a table of numbers from which nothing was left out, one line."""
+        left = sum(self.rows_left_out.values())
+        lines = [f"{self.name}: {self.rows:,} rows{f', {self.rows - left:,} used' if left else ''}"]
+        kinds = [f"{_count(self.numbers, 'column')} of numbers ({some(self.numbers)})"] if self.numbers else []
+        kinds += [f"{_count(self.dates, 'column')} of dates ({some(self.dates)})"] if self.dates else []
+        if self.categories:
+            values = [f"{name}: {len(levels)} values, base {levels[0]}" for name, levels in self.categories.items()]
+            kinds += [f"{_count(values, 'column')} of categories ({some(values, 4)})"]
+        lines[0] += f"; {', '.join(kinds)}"
+        if self.columns_left_out:
+            reasons = [f"{name} ({why})" for name, why in self.columns_left_out.items()]
+            lines.append(f"{_count(reasons, 'column')} left out: {some(reasons)}")
+        if left:
+            reasons = [f"{number:,} as {why}" for why, number in self.rows_left_out.items()]
+            lines.append(f"{left:,} row{'s' if left > 1 else ''} left out: {some(reasons)}")
+        return [*lines, *self.told]
 
     def as_json(self) -> dict[str, Any]:
         """What `result.json` holds of it: all but the split."""
         return {key: value for key, value in asdict(replace(self, split={})).items() if key != "split"}
+
+
+def _count(things: Sequence[Any], what: str) -> str:
+    return f"{len(things):,} {what}{'' if len(things) == 1 else 's'}"

@@ -1,47 +1,341 @@
-"""Columns of a data frame: found by their names, and parsed as what they are."""
+"""What a column of a table is, numbers, dates or categories, found out of its cells; and columns found by their names.
 
-from collections.abc import Sequence
+All of it is done by polars on whole columns; no cell passes through Python.
+"""
 
-import numpy as np
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 import polars as pl
 
 from src.errors import LabError, nearest
 
+MISSING = (
+    "", "na", "n/a", "n.a.", "#n/a", "#na", "nan", "nat", "null", "none", "nil", "missing", "unknown", "?", "??", "-",
+    "--", "–", "—", ".", "..", "...", "…", "*", "#div/0!", "#value!", "#ref!", "#null!", "#num!", "#name?",
+)  # fmt: skip
+"""What a missing number or date may be written as, in lower case; `MISSING_FLAG` beside them."""
+MISSING_FLAG = r"^:\s*\p{L}?$"
+"""Eurostat's colon, alone or with a flag."""
 
-def numbers(frame: pl.DataFrame, columns: Sequence[str], name: str) -> np.ndarray:
-    """These columns as float64 `[N, len(columns)]`.
+SIGN = r"(?:\p{L}{1,3}\.?\s?)?\p{Sc}|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|Rs\.?|kr\.?|Fr\.?)"
+UNIT = r"[\p{L}\p{Sc}%‰°′″'\x22].*"
+POINTS = {".": (r"\.", r"[,'’\s]"), ",": (",", r"[.'’\s]")}
+"""By the decimal point: it, and what may separate thousands, as patterns."""
+
+DAYS = (
+    (r"\d{4}-\d{1,2}-\d{1,2}", ("%Y-%m-%d",)),
+    (r"\d{4}/\d{1,2}/\d{1,2}", ("%Y/%m/%d",)),
+    (r"\d{4}\.\d{1,2}\.\d{1,2}", ("%Y.%m.%d",)),
+    (r"\d{1,2}/\d{1,2}/\d{4}", ("%m/%d/%Y", "%d/%m/%Y")),
+    (r"\d{1,2}/\d{1,2}/\d{2}", ("%m/%d/%y", "%d/%m/%y")),
+    (r"\d{1,2}\.\d{1,2}\.\d{4}", ("%d.%m.%Y", "%m.%d.%Y")),
+    (r"\d{1,2}\.\d{1,2}\.\d{2}", ("%d.%m.%y", "%m.%d.%y")),
+    (r"\d{1,2}-\d{1,2}-\d{4}", ("%d-%m-%Y", "%m-%d-%Y")),
+    (r"\d{1,2}-\d{1,2}-\d{2}", ("%d-%m-%y", "%m-%d-%y")),
+    (r"\d{1,2} \p{L}{3,9} \d{4}", ("%d %B %Y",)),
+    (r"\d{1,2}\. \p{L}{3,9} \d{4}", ("%d. %B %Y",)),
+    (r"\d{1,2}-\p{L}{3,9}-\d{4}", ("%d-%B-%Y",)),
+    (r"\d{1,2}-\p{L}{3,9}-\d{2}", ("%d-%B-%y",)),
+    (r"\p{L}{3,9} \d{1,2}, \d{4}", ("%B %d, %Y",)),
+    (r"\d{4}-\d{1,2}", ("%Y-%m",)),
+)
+"""Patterns of a day, and its formats, the likelier first: behind a slash the day, else before a point or a dash."""
+TIMES = (
+    (r"", ""),
+    (r" \d{1,2}:\d{2}", " %H:%M"),
+    (r" \d{1,2}:\d{2}:\d{2}", " %H:%M:%S"),
+    (r" \d{1,2}:\d{2}:\d{2}\.\d+", " %H:%M:%S%.f"),
+    (r" \d{1,2}:\d{2} [AaPp][Mm]", " %I:%M %p"),
+    (r" \d{1,2}:\d{2}:\d{2} [AaPp][Mm]", " %I:%M:%S %p"),
+    (r" \d{1,2}:\d{2}:\d{2}[+-]\d{2}:?\d{2}", " %H:%M:%S%z"),
+    (r" \d{1,2}:\d{2}:\d{2}\.\d+[+-]\d{2}:?\d{2}", " %H:%M:%S%.f%z"),
+)
+"""Patterns and formats of a time behind a day."""
+FORMS = {
+    form + behind: (f"^{day}{time}$", tuple(one + behind for one in forms))
+    for day, forms in DAYS
+    for time, behind in TIMES
+    for form in forms
+}
+"""By the format: the pattern of its cells, and all formats that have this pattern."""
+
+FLAGS = {"true": 1.0, "false": 0.0}
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column is, and how its text is read.
+
+    Attributes:
+        name: of the column.
+        kind: numbers, dates or categories.
+        sign: before numbers in text, and not part of them.
+        unit: behind them.
+        form: of dates in text, as strptime has it.
+    """
+
+    name: str
+    kind: Literal["number", "date", "category"]
+    sign: str = ""
+    unit: str = ""
+    form: str = ""
+
+    def parse(self, column: pl.Series, decimal: str, table: str) -> pl.Series:
+        """Numbers, days since 1970-01-01 (with fractions for times), or text; what is missing is null, and never NaN.
+
+        Args:
+            column: as it was read.
+            decimal: the decimal point of numbers in its text.
+            table: what to call the table in a sentence.
+
+        Raises:
+            LabError: a cell that is neither such a value nor missing, or a number that is not finite.
+        """
+        values = _text(column)
+        if self.kind == "category":
+            return values.cast(pl.String).replace("", None)
+        parsed = self._days(values) if self.kind == "date" else self._numbers(values, decimal)
+        missing = _is_missing(values) if values.dtype == pl.String else values.is_null()
+        wrong = (parsed.is_null() & ~missing).arg_true()
+        if len(wrong):
+            what = f"dates{f' (as {_in_words(self.form)})' if self.form else ''}" if self.kind == "date" else "numbers"
+            raise LabError(
+                f"{table}: column {self.name} must be {what}, but row {wrong[0] + 1} is {_cell(values, wrong[0])}"
+                f"{f' ({len(wrong)} such rows)' if len(wrong) > 1 else ''}; correct it, or leave the column out with "
+                f"data.leave_out=[{self.name}]"
+            )
+        infinite = [] if math.isfinite(float(parsed.sum() or 0)) else parsed.is_infinite().arg_true().to_list()
+        if infinite:
+            rows = ", ".join(str(row + 1) for row in infinite[:5]) + (", ..." if len(infinite) > 5 else "")
+            raise LabError(f"{table}: column {self.name} is not finite in row {rows}; fill or drop such rows first")
+        return parsed
+
+    def _numbers(self, values: pl.Series, decimal: str) -> pl.Series:
+        if values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null):
+            return values if values.dtype.is_integer() else values.cast(pl.Float64)  # a copy takes memory
+        if values.dtype != pl.String:
+            return _nothing(values)
+        flags = values.str.to_lowercase().replace_strict(FLAGS, default=None, return_dtype=pl.Float64)
+        if flags.null_count() == _is_missing(values).sum():
+            return flags
+        parts = _parts(values, decimal)
+        ours = parts.struct.field("sign").is_in(["", self.sign]) & parts.struct.field("unit").is_in(["", self.unit])
+        return _value(parts, decimal).set(~ours.fill_null(True), None)
+
+    def _days(self, values: pl.Series) -> pl.Series:
+        if values.dtype == pl.Null:
+            return values.cast(pl.Float64)
+        if values.dtype == pl.String:
+            form = self.form or _form(values)
+            if form is None:
+                return _nothing(values)
+            values = _moments(values, form)
+        if values.dtype == pl.Date:
+            return values.cast(pl.Int32).cast(pl.Float64)
+        return (
+            values.dt.timestamp("us").cast(pl.Float64) / 86_400e6 if values.dtype == pl.Datetime else _nothing(values)
+        )
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def find(asked: str, columns: Sequence[str], table: str) -> tuple[str, str | None]:
+    """The column of this name, or the only one that is called so but for case and spaces, and what to tell of that.
+
+    Args:
+        asked: the name as it was typed.
+        columns: of the table.
+        table: what to call the table in a sentence.
 
     Raises:
-        LabError: a column that is not there, text, missing or infinite values. Rows are counted from 1.
+        LabError: there is none, or there are several.
     """
-    for column in columns:
-        if column not in frame.columns:
-            columns = ", ".join(frame.columns)
-            raise LabError(f"{name} has no column {column}{nearest(column, frame.columns)} (columns: {columns})")
-    return np.stack([_numbers(frame[column], name) for column in columns], axis=1)
+    if asked in columns:
+        return asked, None
+    alike = [column for column in columns if _plain(column) == _plain(asked)]
+    if len(alike) == 1:
+        return alike[0], f"{asked} is taken for {alike[0]}"
+    if alike:
+        raise LabError(f"{table} has no column {asked}, but {' and '.join(alike)}: say which of them")
+    raise LabError(f"{table} has no column {asked}{nearest(asked, columns)} (columns: {some(columns, 20)})")
 
 
-def _numbers(column: pl.Series, name: str) -> np.ndarray:
+def _plain(name: str) -> str:
+    return "".join(name.split()).casefold()
+
+
+# --- what a column is ------------------------------------------------------------------------------------------------
+
+
+def recognize(column: pl.Series, decimal: str) -> Column | str:
+    """What a column is: numbers, dates or text; what it is instead where it can be none of them ("lists", say).
+
+    Args:
+        column: as it was read.
+        decimal: the decimal point of numbers in its text.
+    """
+    name = column.name
+    if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
+        return Column(name, "number")
+    values = _text(column)
+    if values.dtype in (pl.Date, pl.Datetime):
+        return Column(name, "date")
+    if values.dtype != pl.String:
+        return f"values of type {str(values.dtype).split('(')[0]}"
+    for text in (values.head(1000), values):  # long text need not be looked through
+        kind = _of_text(name, text.filter(~_is_missing(text)), decimal)
+        if kind.kind == "category":
+            break
+    return kind
+
+
+def _of_text(name: str, there: pl.Series, decimal: str) -> Column:
+    """What a column of text is, by its cells that are not missing."""
+    if there.is_empty():
+        return Column(name, "number")
+    if (form := _form(there)) is not None:
+        return Column(name, "date", form=form)
+    if bool(there.str.to_lowercase().is_in(list(FLAGS)).all()):
+        return Column(name, "number")
+    parts = _parts(there, decimal)
+    signs, units = (parts.struct.field(field).unique().to_list() for field in ("sign", "unit"))
+    signs, units = [one for one in signs if one], [one for one in units if one]
+    if _value(parts, decimal).null_count() or len(signs) > 1 or len(units) > 1:
+        return Column(name, "category")
+    return Column(name, "number", sign="".join(signs), unit="".join(units))
+
+
+def mostly_numbers(column: pl.Series, decimal: str) -> str | None:
+    """Of text of which more than half is numbers: the first cell that is none, in words; None of other text."""
+    values = _text(column)
+    missing = _is_missing(values)
+    plain = values if decimal == "." else values.str.replace(",", ".", literal=True)
+    number = plain.cast(pl.Float64, strict=False).is_not_null() & ~missing
+    wrong = (~number & ~missing).arg_true()
+    if 2 * number.sum() <= len(values) - missing.sum() or not len(wrong):
+        return None
+    more = f" ({len(wrong):,} such rows)" if len(wrong) > 1 else ""
+    return f"numbers, but row {wrong[0] + 1} is {_cell(values, wrong[0])}{more}"
+
+
+def told(columns: Mapping[Column, pl.Series], decimal: str) -> list[str]:
+    """What was taken away from numbers and found out of dates, a line a kind.
+
+    Args:
+        columns: as they were read, by what they are.
+        decimal: the decimal point of numbers in text.
+    """
+    thousands, markers, orders = [], dict[str, list[str]](), []
+    for column, values in columns.items():
+        if column.kind == "category" or values.dtype not in (pl.String, pl.Categorical, pl.Enum):
+            continue
+        values = _text(values)
+        text = values.filter(_is_missing(values) & (values != ""))
+        for marker in sorted(text.unique().to_list()):
+            markers.setdefault(marker, []).append(column.name)
+        if column.kind == "number":
+            separator = rf"\d{POINTS[decimal][1]}\d"
+            thousands += [column.name] if values.str.contains(separator).any() else []
+        elif (other := _other_order(column.form)) and _moments(values, other).null_count() == _is_missing(values).sum():
+            orders.append(f"{column.name}: dates are read as {_in_words(column.form)}; no cell says which is the month")
+    lines = [f"{c.name}: the sign {c.sign} is left out" for c in columns if c.sign]
+    lines += [f"{c.name}: the unit '{c.unit}' is left out" for c in columns if c.unit not in ("", "%")]
+    percent = [c.name for c in columns if c.unit == "%"]
+    lines += [f"{some(percent)}: percent signs are left out (5% is 5)"] if percent else []
+    lines += [f"{some(thousands)}: separators of thousands are left out"] if thousands else []
+    lines += [f"{some(names)}: '{marker}' is a missing value" for marker, names in markers.items()]
+    return lines + orders
+
+
+def some(names: Collection[str], most: int = 6) -> str:
+    """Names in a line: the first ones, and how many more."""
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+# --- text to values --------------------------------------------------------------------------------------------------
+
+
+def _text(column: pl.Series) -> pl.Series:
+    """Text without the spaces around it, an empty cell for none; other types as they are, but that NaN is missing."""
     values = column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column
     if values.dtype == pl.String:
-        values = values.str.strip_chars().replace("", None)
-    if values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.String, pl.Null):
-        parsed = values.cast(pl.Float64, strict=False)
-    else:  # dates, lists and the like
-        parsed = pl.Series([None] * len(values), dtype=pl.Float64)
-    text = (parsed.is_null() & values.is_not_null()).arg_true()
-    if len(text):
-        raise LabError(
-            f"{name}: column {column.name} must be numbers, but row {text[0] + 1} is {_cell(values, text[0])}"
-            f"{f' ({len(text)} such rows)' if len(text) > 1 else ''}; "
-            "correct it, or leave the column out with data.features=[...]"
-        )
-    bad = (parsed.is_null() | parsed.is_nan() | parsed.is_infinite()).fill_null(True).arg_true()
-    if len(bad):
-        rows = ", ".join(str(row + 1) for row in bad[:5]) + (", ..." if len(bad) > 5 else "")
-        what = "missing" if parsed[bad[0]] is None else "not finite"
-        raise LabError(f"{name}: column {column.name} is {what} in row {rows}; fill or drop such rows first")
-    return parsed.to_numpy()
+        return values.str.strip_chars().fill_null("")
+    return values.fill_nan(None) if values.dtype.is_float() and values.is_nan().any() else values
+
+
+def _is_missing(text: pl.Series) -> pl.Series:
+    return text.str.to_lowercase().is_in(list(MISSING)) | text.str.contains(MISSING_FLAG)
+
+
+def _parts(text: pl.Series, decimal: str) -> pl.Series:
+    """A struct of what a number in text is made of: "minus", "sign", "digits" and "unit"; nulls where it is none."""
+    point, thousand = POINTS[decimal]
+    whole = rf"\d{{1,3}}(?:{thousand}\d{{2,3}})*{thousand}\d{{3}}|\d+"
+    digits = rf"(?:(?:{whole})(?:{point}\d*)?|{point}\d+)(?:[eE][-+]?\d+)?"
+    pattern = rf"^(?P<minus>[-+−]?)\s*(?P<sign>{SIGN})?\s*(?P<inner>[-+−]?)(?P<digits>{digits})\s*(?P<unit>{UNIT})?$"
+    parts = text.str.extract_groups(pattern).struct.unnest()
+    minus = pl.col("minus") + pl.col("inner")
+    there = pl.col("digits").is_not_null() & (minus.str.len_chars() < 2)
+    return parts.select(
+        pl.struct(
+            minus=minus.str.replace("−", "-"),
+            sign=pl.col("sign").fill_null("").str.strip_chars(),
+            digits=pl.when(there).then("digits"),
+            unit=pl.col("unit").fill_null(""),
+        ).alias("parts")
+    )["parts"]
+
+
+def _value(parts: pl.Series, decimal: str) -> pl.Series:
+    digits = parts.struct.field("digits").str.replace_all(POINTS[decimal][1], "")
+    plain = digits if decimal == "." else digits.str.replace(",", ".", literal=True)
+    return (parts.struct.field("minus") + plain).cast(pl.Float64, strict=False)
+
+
+def _form(text: pl.Series) -> str | None:
+    """The format of dates in text, by the first cell; None where not all cells have one."""
+    there = text.filter(~_is_missing(text))
+    if there.is_empty():
+        return None
+    first = _tidy(there.head(1))
+    for pattern, forms in FORMS.values():
+        if first.str.contains(pattern).all():
+            fits = bool(_tidy(there).str.contains(pattern).all())
+            return next((form for form in forms if fits and not _moments(there, form).null_count()), None)
+    return None
+
+
+def _moments(text: pl.Series, form: str) -> pl.Series:
+    """Dates in text of this format, in UTC; null where a cell is none, or has other digits than the format."""
+    tidy, kind = _tidy(text), pl.Datetime("us", "UTC") if "%z" in form else pl.Datetime("us")
+    own = tidy.set(~tidy.str.contains(FORMS[form][0]), None)
+    return own.str.strptime(kind, form, strict=False).dt.replace_time_zone(None)
+
+
+def _tidy(text: pl.Series) -> pl.Series:
+    """With a space between day and time, and before AM, and no Z for UTC."""
+    spaced = text.str.replace(r"(\d)T(\d)", "${1} ${2}").str.replace(r"(?i)(\d)\s*([ap]m)$", "${1} ${2}")
+    return spaced.str.replace(r"(?:Z| ?UTC)$", "").str.replace_all(r"\s+", " ")
+
+
+def _other_order(form: str) -> str | None:
+    """The format with days for months, where there is one."""
+    return next((one for one in FORMS[form][1] if one != form), None) if form else None
+
+
+def _in_words(form: str) -> str:
+    day = re.split(" %[HI]", form)[0]
+    return day.replace("%m", "month").replace("%d", "day").replace("%Y", "year").replace("%y", "year")
+
+
+def _nothing(values: pl.Series) -> pl.Series:
+    return pl.Series(values.name, [None], dtype=pl.Float64).new_from_index(0, len(values))
 
 
 def _cell(values: pl.Series, row: int) -> str:

@@ -1,6 +1,5 @@
 """Listed data: splits, tables of every kind, units, and a sentence for every table that cannot be used."""
 
-import datetime as dt
 import io
 import math
 import sys
@@ -20,8 +19,6 @@ from src.data.diabetes import Diabetes
 from src.data.points import Points
 from src.data.table import Table
 from src.errors import LabError
-from src.tables.columns import numbers
-from src.tables.reading import read_table
 from tests.kinds import changed, data_of
 
 ALL: dict[str, Any] = {"seed": 0, "train": None, "val": 0, "test": 0}
@@ -421,7 +418,6 @@ def test_a_parquet_file_at_which_the_reader_panics(write, monkeypatch):
 RAGGED = {
     "one field too many": ("a,price\n1,2\n1,3,4\n", "row 2 has 3 fields and the header 2"),
     "after a quoted line end": ('a,price\n"1\n",2\n1,3,4\n', "row 2 has 3 fields and the header 2"),
-    "one field too few": ("a,b,price\n1,2,3\n1,2\n", "column price is missing in row 2"),
 }
 
 
@@ -456,60 +452,6 @@ def test_a_table_of_one_column_that_is_not_the_target(write):
     assert "has no column price (columns: a)" in refusal(table(write("a\n1\n2\n")))
 
 
-VALUES = {
-    "text": ("1,3\ntwo,4\n", "column a must be numbers, but row 2 is two; correct it, or leave the column out"),
-    "more text": ("1,3\ntwo,4\nthree,5\n", "row 2 is two (2 such rows)"),
-    "text in the target": ("1,3\n2,n/a\n", "column price must be numbers, but row 2 is n/a"),
-    "dates": ("2020-01-31,3\n2020-02-01,4\n", "column a must be numbers, but row 1 is 2020-01-31 (2 such rows)"),
-    "booleans and numbers": ("1,3\ntrue,4\n", "column a must be numbers, but row 2 is true"),
-    "text far down": ("1,3\n" * 5000 + "x,3\n", "column a must be numbers, but row 5001 is x"),
-    "a missing value": ("1,3\n,4\n3,5\n", "column a is missing in row 2; fill or drop such rows first"),
-    "missing targets": ("1,\n2,4\n3,\n", "column price is missing in row 1, 3; fill or drop such rows first"),
-    "many missing values": (",1\n" * 7, "column a is missing in row 1, 2, 3, 4, 5, ...; fill or drop"),
-    "quoted nothing": ('"",3\n2,4\n', "column a is missing in row 1;"),
-    "spaces only": ("1,3\n  ,4\n", "column a is missing in row 2;"),
-    "nan": ("1,3\nnan,4\n", "column a is not finite in row 2;"),
-    "NaN in the target": ("1,3\n2,NaN\n", "column price is not finite in row 2;"),
-    "inf": ("inf,3\n2,4\n", "column a is not finite in row 1;"),
-    "-Infinity": ("1,3\n2,4\n-Infinity,5\n", "column a is not finite in row 3;"),
-    "a number beyond float64": ("1,3\n1e999,4\n", "column a is not finite in row 2;"),
-}
-
-
-@pytest.mark.parametrize(("rows", "told"), VALUES.values(), ids=VALUES.keys())
-def test_values_that_are_not_numbers_are_named_with_their_row(write, rows, told):
-    path = write(f"a,price\n{rows}")
-    sentence = refusal(table(path))
-    assert told in sentence
-    assert sentence.startswith(path)
-
-
-DAY = dt.date(2020, 1, 31)
-TYPES = {
-    "date": (pl.Series([DAY, None]), "row 1 is 2020-01-31;"),
-    "datetime": (pl.Series([dt.datetime(2020, 1, 31, 1, 2)] * 2), "row 1 is 2020-01-31 01:02:00 (2 such rows)"),
-    "time": (pl.Series([dt.time(1)] * 2), "row 1 is 01:00:00"),
-    "duration": (pl.Series([dt.timedelta(1)] * 2), "row 1 is 1 day"),
-    "dates that are all missing": (pl.Series([None, None], dtype=pl.Date), "missing in row 1, 2"),
-    "categories": (pl.Series(["1", "b"], dtype=pl.Categorical), "row 2 is b;"),
-    "an enumeration": (pl.Series(["a", "b"], dtype=pl.Enum(["a", "b"])), "row 1 is a (2 such rows)"),
-    "lists": (pl.Series([[1.0], [2.0]]), "row 1 is [1.0] (2 such rows)"),
-    "structs": (pl.Series([{"b": 1}, {"b": 2}]), "row 1 is {'b': 1} (2 such rows)"),
-    "bytes": (pl.Series([b"1", b"2"]), "row 1 is b'1' (2 such rows)"),
-    "nothing at all": (pl.Series([None, None]), "missing in row 1, 2"),
-    "booleans, one missing": (pl.Series([True, None]), "missing in row 2"),
-    "text of two lines": (pl.Series(["one\ntwo", "1"]), "row 1 is one two;"),
-}
-
-
-@pytest.mark.parametrize(("column", "told"), TYPES.values(), ids=TYPES.keys())
-def test_columns_of_other_types_are_told_as_text_is(write, column, told):
-    path = write(pl.DataFrame({"a": column, "price": [3.0, 4.0]}), "houses.parquet")
-    sentence = refusal(table(path))
-    assert told in sentence
-    assert "column a " in sentence
-
-
 def test_a_bad_column_that_is_left_out_does_not_matter(write):
     path = write("name,a,price\nx,1,2\n,3,4\n")
     assert table(path, features=["a"]).problem().train.inputs.tolist() == [[1], [3]]
@@ -537,13 +479,6 @@ def test_more_rows_than_the_table_has(write):
 
 
 # --- as prediction uses them -----------------------------------------------------------------------------------------
-
-
-def test_numbers_are_taken_from_the_columns_asked_for_only(write):
-    frame = read_table(write("name,b,a\nx,1,2\ny,3,4\n")).frame
-    assert numbers(frame, ["a", "b"], "new.csv").tolist() == [[2, 1], [4, 3]]
-    with pytest.raises(LabError, match=r"new\.csv: column name must be numbers, but row 1 is x \(2 such rows\)"):
-        numbers(frame, ["name"], "new.csv")
 
 
 def test_a_table_of_other_rows_keeps_the_same_parts(write):

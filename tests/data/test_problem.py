@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from src.data.problem import Problem, Rows, Scaling, check_batch_size, count, names
 from src.errors import LabError
+from src.tables.encoding import Encoding
 
 EPSILON = np.finfo(float).eps
 
@@ -156,7 +157,8 @@ def test_a_problem_describes_its_columns_and_units():
     plain = Problem(rows, None, None, ["a", "b"], ["y"])
     assert plain.describe()["scaling"] == Scaling.identity(2, 1).state()
     described = Problem(rows, None, None, ["a", "b"], ["y"], scaling=scaling).describe()
-    assert described == {"features": ["a", "b"], "targets": ["y"], "scaling": scaling.state()}
+    encoding = Encoding.of_numbers(["a", "b"]).state()
+    assert described == {"features": ["a", "b"], "targets": ["y"], "scaling": scaling.state(), "encoding": encoding}
 
 
 @pytest.mark.parametrize(
