@@ -139,8 +139,9 @@ class TorchStepper(Stepper):
         return [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Parameters and buffers, those that the module does not keep in a checkpoint included."""
-        return {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+        """Parameters and buffers, those that the module does not keep in a checkpoint included, by every name."""
+        parameters = self.module.named_parameters(remove_duplicate=False)  # one that layers share has several
+        return {**dict(parameters), **dict(self.module.named_buffers(remove_duplicate=False))}
 
     def parameters(self) -> dict[str, Tensor]:
         """Those that are trained, `[1, ...]` float64 on the CPU."""
