@@ -11,7 +11,7 @@ from pathlib import Path
 
 # read before a command sets it for itself, to get Hydra's errors as exceptions
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"
-SOURCE = str(Path(__file__).resolve().parent)
+SOURCE, STANDARD = str(Path(__file__).resolve().parent), str(Path(os.__file__).parent)
 
 
 class LabError(Exception):
@@ -46,7 +46,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _not_the_users(path: str) -> bool:
-    return "site-packages" in path or path.startswith(SOURCE)
+    return "site-packages" in path or path.startswith((SOURCE, STANDARD, "<"))
 
 
 def raised(error: BaseException | None, hides: Callable[[str], bool] = _not_the_users) -> str:
@@ -89,13 +89,11 @@ def exit_on_error() -> Iterator[None]:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Tell a full disk, or a run directory that cannot be written, in a sentence."""
+    """Tell a full disk, a run directory that cannot be written, or a file that a user's class misses, in a sentence."""
     try:
         yield
     except OSError as error:
-        if not _of_the_run(error):
-            raise
-        raise LabError(unwritable(error)) from error
+        raise LabError(unwritable(error) if _of_the_run(error) else raised(error)) from error
 
 
 def _of_the_run(error: OSError) -> bool:

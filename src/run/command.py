@@ -70,7 +70,8 @@ def task(composed: DictConfig) -> Result | LabError:
     words = [*hydra.overrides.hydra, *hydra.overrides.task]
     command = python_command([word for word in words if not word.startswith("hydra.mode=")])
     try:
-        spec = RunSpec(check(composed), Path(hydra.runtime.output_dir), command)
-        return train([spec], choose_stepper(spec.config, alone=True))[0]
+        with writing():
+            spec = RunSpec(check(composed), Path(hydra.runtime.output_dir), command)
+            return train([spec], choose_stepper(spec.config, alone=True))[0]
     except LabError as error:
         return error

@@ -58,7 +58,7 @@ def train(
     Raises:
         OSError: nothing can be written any more.
         KeyboardInterrupt: it was interrupted; it says how to go on.
-        Exception: what a stack stumbled over, under HYDRA_FULL_ERROR=1.
+        Exception: what was raised in a run or stack, under HYDRA_FULL_ERROR=1.
     """
     training = _Training(specs, choice, kept, tell)
     try:
@@ -71,10 +71,10 @@ def train(
             raise
         how = training.where.how_to_go_on(specs[0].command)
         raise KeyboardInterrupt(f"{str(interrupt) or 'interrupted'}{how}") from None
-    except Exception as error:  # what a stack stumbles over must not take the sweep with it
-        if not isinstance(error, LabError) and (training.alone or FULL_ERROR):
+    except Exception as error:  # a user's class can raise anything, and it must not take a sweep with it
+        if not isinstance(error, LabError) and FULL_ERROR:
             raise
-        reason = error if isinstance(error, LabError) else LabError(f"the stack failed: {raised(error)}")
+        reason = error if isinstance(error, LabError) else training.failed(error)
     else:
         reason = LabError("it was not trained")
     ends = [training.outcomes.get(spec.directory, reason) for spec in specs]
@@ -146,6 +146,13 @@ class _Training:
             fit(trainer, module, data, self.resume.path if self.resume else None, config.model.seed)
         if self.alone:
             self._write(module, trainer, time.perf_counter() - started)
+
+    def failed(self, error: Exception) -> LabError:
+        """What a user's class, or a bug, has raised, as the reason of the runs; Python shows where it comes from."""
+        more = " (HYDRA_FULL_ERROR=1 shows all of the way there)" if self.alone else ""
+        reason = LabError(f"the {'run' if self.alone else 'stack'} failed: {raised(error)}{more}")
+        reason.__cause__ = error
+        return reason
 
     # --- many: nobody listens, and whoever ends is written at once ---
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from src.errors import FULL_ERROR, LabError, OwnCheckpointError, one_line, unwritable
+from src.errors import FULL_ERROR, LabError, OwnCheckpointError, raised, unwritable
 from src.run_directory import RunDirectory
 from src.sweep.ledger import Outcome, outcome_of
 
@@ -144,7 +144,7 @@ def work(task: StackTask, heartbeat: Tell) -> list[End]:
                 raise LabError(unwritable(error)) from None
         if FULL_ERROR or isinstance(error, LabError):
             raise
-        return ends(task, {}, f"{type(error).__name__}: {one_line(error)}")
+        return ends(task, {}, raised(error))
 
 
 def ends(task: StackTask, reasons: Mapping[Path, str], otherwise: str = "it was not trained") -> list[End]:

@@ -57,7 +57,7 @@ def test_a_run_that_crashed_ends_in_the_same_bits(train: Train, tmp_path: Path, 
     words = [*SMALL, *KINDS[kind], "trainer.max_steps=90", f"callbacks.checkpoint.every_n_steps={validation}"]
     whole = train("whole", *words)
     crash = ["+callbacks.crash._target_=tests.own.Crash", f"+callbacks.crash.at={validation + 9}"]
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         train("crashed", *words, *crash)
     assert not RunDirectory(tmp_path / "crashed").finished
     assert state(tmp_path / "crashed")["global_step"] == validation

@@ -22,6 +22,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from src import train
+from src.errors import LabError
 from src.run import run
 from tests.golden.cases import Case, all_cases
 from tests.golden.hooks import FILE as HOOKS
@@ -69,7 +70,7 @@ def _before(words: Sequence[str], directory: Path) -> Path:
     """The checkpoint of a run that is gone on from, whether it crashed or not."""
     try:
         run([*QUIET, *words, f"hydra.run.dir={directory}"])
-    except RuntimeError as error:
+    except LabError as error:
         if "power cut" not in str(error):
             raise
     return directory / "checkpoints" / "last.ckpt"

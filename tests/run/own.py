@@ -28,6 +28,33 @@ class CrashOnce(Crash):
             super().on_train_batch_end(trainer, pl_module, *rest)
 
 
+class Stumbles(Callback):
+    """Raises in one of Lightning's hooks."""
+
+    counts_steps = True
+
+    def __init__(self, hook: str, missing: bool = False) -> None:
+        self.missing = missing
+        setattr(self, hook, self.stumble)
+
+    def stumble(self, *rest: Any) -> None:
+        if self.missing:
+            Path("no such file").read_text(encoding="utf-8")
+        raise ArithmeticError("no such number")
+
+
+class Falls(torch.optim.SGD):
+    """Raises in its third step."""
+
+    taken = 0
+
+    def step(self, closure: Any = None) -> Any:
+        self.taken += 1
+        if self.taken == 3:
+            raise ArithmeticError("no such step")
+        return super().step(closure)
+
+
 class Batches(Callback):
     """Writes down which optimizer step it sees at the end of a batch, a line each."""
 

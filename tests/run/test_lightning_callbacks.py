@@ -107,7 +107,7 @@ def test_an_average_of_weights_goes_on_from_a_checkpoint(train: Train, tmp_path:
     words = [*POINTS, *average, "trainer.block_size=7", "trainer.val_every_n_steps=10"]
     train("whole", *words, "trainer.max_steps=40")
     crash = ["+callbacks.crash._target_=tests.own.Crash", "+callbacks.crash.at=30"]
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         train("crashed", *words, "callbacks.checkpoint.every_n_steps=24", "trainer.max_steps=40", *crash)
     last = tmp_path / "crashed" / "checkpoints" / "last.ckpt"
     assert kept(tmp_path / "crashed")["global_step"] == 24

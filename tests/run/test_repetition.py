@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from src.errors import LabError
 from tests.run.reading import assert_same, kept, rows, state
 
 Train = Callable[..., Any]
@@ -87,7 +88,7 @@ def test_a_resume_goes_on_in_the_same_noise(
     train("whole", *words)
     crash = ["+callbacks.crash._target_=tests.own.Crash", f"+callbacks.crash.at={validation + 9}"]
     stir(2)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         train("crashed", *words, f"callbacks.checkpoint.every_n_steps={validation}", *crash)
     stir(3)
     train("resumed", f"ckpt_path={tmp_path / 'crashed' / 'checkpoints' / 'last.ckpt'}", "callbacks.crash=null")

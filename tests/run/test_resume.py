@@ -379,7 +379,7 @@ def assert_same_run(a: Path, b: Path) -> None:
 def test_a_command_typed_again_goes_on_in_place(train: Train, tmp_path: Path, kind: str, every: int) -> None:
     # what has crashed wrote rows of later steps than its checkpoint's
     words = crashing(tmp_path, *KINDS[kind], every=every)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         train("run", *words)
     assert kept(tmp_path / "run")["global_step"] == every
     assert not (tmp_path / "run" / "result.json").exists()
@@ -390,7 +390,7 @@ def test_a_command_typed_again_goes_on_in_place(train: Train, tmp_path: Path, ki
 
 def test_a_logger_has_every_step_once_after_going_on_in_place(train: Train, tmp_path: Path) -> None:
     words = crashing(tmp_path, "logger=csv", every=35)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         train("run", *words)
     train("run", *words)
     logged = rows(tmp_path / "run" / "csv" / "metrics.csv")
@@ -401,7 +401,7 @@ def test_a_logger_has_every_step_once_after_going_on_in_place(train: Train, tmp_
 def test_it_goes_on_and_does_not_begin_anew(train: Train, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     words = crashing(tmp_path, "+callbacks.seen._target_=tests.run.own.Batches", f"+callbacks.seen.path={seen}")
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         train("run", *words)
     seen.unlink()
     train("run", *words)
@@ -412,7 +412,7 @@ def test_a_run_that_crashes_twice_goes_on_twice(train: Train, tmp_path: Path) ->
     again = ["+callbacks.again._target_=tests.run.own.CrashOnce", "+callbacks.again.at=65"]
     words = [*crashing(tmp_path), *again, f"+callbacks.again.marker={tmp_path / 'crashed.twice'}"]
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="power cut"):
+        with pytest.raises(LabError, match="power cut"):
             train("run", *words)
     assert kept(tmp_path / "run")["global_step"] == 60
     train("run", *words)
@@ -422,7 +422,7 @@ def test_a_run_that_crashes_twice_goes_on_twice(train: Train, tmp_path: Path) ->
 
 def test_a_run_that_crashed_before_its_first_checkpoint_begins_anew(train: Train, tmp_path: Path) -> None:
     words = crashing(tmp_path, at=25)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         train("run", *words)
     assert not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
     train("run", *words)
@@ -435,7 +435,7 @@ def test_a_run_that_went_on_from_another_goes_on_in_place(train: Train, tmp_path
     train("first", *SMALL, "trainer.max_steps=15")
     last = tmp_path / "first" / "checkpoints" / "last.ckpt"
     words = [f"ckpt_path={last}", *crashing(tmp_path)]
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         train("run", *words)
     train("run", *words)
     train("whole", *words)
@@ -454,7 +454,7 @@ def test_a_finished_directory_is_refused(train: Train, tmp_path: Path) -> None:
 
 def test_another_config_in_place_is_refused_or_has_a_fingerprint_of_its_own(train: Train, tmp_path: Path) -> None:
     words = crashing(tmp_path)
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         train("run", *words, "optimizer.lr=0.1")
     old = train("old", *words, "optimizer.lr=0.1")
     new = train("new", *words, "optimizer.lr=0.05")
@@ -470,7 +470,7 @@ def test_another_config_in_place_is_refused_or_has_a_fingerprint_of_its_own(trai
 
 def test_run_goes_on_in_place_as_the_command_does(tmp_path: Path) -> None:
     words = [*crashing(tmp_path), "logger=none", "callbacks.progress_bar=null", f"hydra.run.dir={tmp_path / 'run'}"]
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(LabError, match="power cut"):
         run(words)
     assert run(words).steps == 70
 
@@ -539,7 +539,7 @@ def test_histograms_have_every_step_once(train: Train, tmp_path: Path) -> None:
     whole = train("whole", *words)
     crash = ["+callbacks.crash._target_=tests.run.own.CrashOnce", "+callbacks.crash.at=50"]
     crash.append(f"+callbacks.crash.marker={tmp_path / 'crashed'}")
-    with pytest.raises(RuntimeError):
+    with pytest.raises(LabError, match="power cut"):
         train("run", *words, *crash)
     train("run", *words, *crash)
     texts = [(tmp_path / name / "histograms.csv").read_text() for name in ("whole", "run")]
