@@ -285,7 +285,10 @@ def test_one_that_is_not_trains_run_by_run(
             ("loss._target_=mine.loss.Absolute", "+loss.delta=1"),
             r"Absolute does not take delta \(it takes nothing\): .* ~loss",
         ),
-        (("loss._target_=mine.loss.several",), r"loss\._target_=mine\.loss\.several gives no number"),
+        (
+            ("loss._target_=mine.loss.several",),
+            r"mine\.loss\.several gives \[30, 1\] of predictions and .*, not one number",
+        ),
         (
             ("loss._target_=mine.loss.absolute", "model.loss=sum"),
             r"model\.loss=sum: mine\.loss\.absolute has no argument",

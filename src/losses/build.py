@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from src.config.classes import built, check_keys, import_class
 from src.config.losses import Loss as Section
-from src.errors import LabError, one_line
+from src.errors import LabError
 from src.losses.loss import Loss
 
 
@@ -22,12 +22,17 @@ class Custom(Loss):
         self.function, self.name = function, name
 
     def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
-        """Losses `[1]`."""
-        try:
-            made: Any = self.function(predictions[0], targets[0])
-            return made.reshape(1)
-        except Exception as error:  # a user's class can raise anything
-            raise LabError(f"{self.name} gives no number of {list(targets[0].shape)} ({one_line(error)})") from None
+        """Losses `[1]`.
+
+        Raises:
+            LabError: the function gives something else than one number.
+        """
+        made: Any = self.function(predictions[0], targets[0])
+        if not isinstance(made, Tensor) or made.numel() != 1:
+            given = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
+            shape, do = list(targets[0].shape), "average or add up its numbers, in torch"
+            raise LabError(f"{self.name} gives {given} of predictions and targets {shape}, not one number: {do}")
+        return made.reshape(1)
 
 
 def is_per_member(section: Section) -> bool:
@@ -65,5 +70,9 @@ def build(section: Section, reduction: str) -> Loss:
     if getattr(made, "reduction", "mean") != reduction:
         raise LabError(
             f"model.loss={reduction}: {name} has no argument reduction, so it is what it is: say model.loss=mean"
+        )
+    if isinstance(made, nn.Module) and (own := [key for key, p in made.named_parameters() if p.requires_grad]):
+        raise LabError(
+            f"loss._target_={name} has parameters ({', '.join(own)}), which nothing trains: give a model them"
         )
     return made if isinstance(made, Loss) else Custom(made, f"loss._target_={name}", reduction)

@@ -1,5 +1,9 @@
 """What every loss is, and says of itself."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -7,8 +11,23 @@ from src.config.classes import reset_facts
 from src.errors import LabError
 
 
+def _of_one_shape(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of a loss that takes predictions and targets of the same shape only: torch would stretch one of them."""
+
+    @wraps(method)
+    def checked(self: "Loss", predictions: Tensor, targets: Tensor, rows: int | None = None) -> Any:
+        if predictions.shape != targets.shape:
+            shapes = f"predictions {list(predictions.shape)} and targets {list(targets.shape)}"
+            raise LabError(f"{type(self).__name__} is given {shapes}: a model must make what the targets are")
+        return method(self, predictions, targets) if rows is None else method(self, predictions, targets, rows)
+
+    return checked
+
+
 class Loss:
     """What is made small, of every member by itself: predictions and targets are `[P, B, O]`, losses `[P]`.
+
+    They are of the same shape, in a subclass too: else `value` and `derivative` raise a `LabError`.
 
     A loss of one's own that is written so has `each`, and can be trained in a stack; autograd derives it where it has
     no `derivative`. A subclass with another `value` or `each` has none of the facts of the class above it, and says
@@ -27,6 +46,8 @@ class Loss:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        for name in vars(cls).keys() & {"value", "derivative"}:
+            setattr(cls, name, _of_one_shape(vars(cls)[name]))
         reset_facts(cls, Loss, ("value", "each"), ("least_squares", "derivative", "difference", "unit"))
 
     def __init__(self, reduction: str = "mean") -> None:
@@ -36,6 +57,7 @@ class Loss:
         """What is averaged or added up: `[P, B, O]`, or one number a row, `[P, B]`."""
         raise NotImplementedError
 
+    @_of_one_shape
     def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
         """Losses `[P]`.
 
@@ -49,6 +71,7 @@ class Loss:
         total = each.flatten(1).sum(1)
         return total if self.reduction == "sum" else total / numbers(each, rows)
 
+    @_of_one_shape
     def derivative(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> tuple[Tensor, Tensor]:
         """Losses `[P]` and their derivatives `[P, B, O]` by the predictions; here by autograd."""
         with torch.enable_grad():

@@ -29,7 +29,7 @@ from src.engine.scores import exact_scores
 from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.engine.watchers import Watcher
-from src.errors import LabError, one_line, raised
+from src.errors import LabError, one_line
 from src.losses.build import build as built_loss
 from src.losses.loss import Loss
 from src.models.build import build as built_model
@@ -43,6 +43,7 @@ from src.optim.stacked_schedule import StackedSchedule
 from src.run.devices import device_of
 from src.run.exact import answer
 from src.run.resume import Resume
+from src.run.trial import try_a_step
 from src.seeds import seeded
 from src.tables.account import Account
 from src.tables.once import INDIFFERENT, reading_once
@@ -160,7 +161,7 @@ def _member(
     check_batch_size(config.data.batch_size, len(problem.train))
     _check_watched(config, problem)
     model, loss = build_model(config, problem), build_loss(config)
-    _try_loss(config, problem, model, loss)
+    try_a_step(config, problem, model, loss)
     before = lineage(config, resume.checkpoint if resume else None)
     about = {"problem": problem.describe(), "model": config.model.arguments(), **before}
     start = resume.start if resume else None
@@ -171,29 +172,6 @@ def _member(
             scored[id(known.exact)] = known.exact, exact_scores(problem, known.exact, loss.reduction)
         scores = scored[id(known.exact)][1]
     return Member(spec, problem, model, loss, known, about, scores, time.perf_counter() - began)
-
-
-def _try_loss(config: Config, problem: Problem, model: Model, loss: Loss) -> None:
-    """Take a loss of the user's own of the first rows, so that what it raises is told before anything trains.
-
-    Raises:
-        LabError: it.
-    """
-    if type(loss).__module__.startswith("src."):
-        return
-    rows, dtype = problem.train, getattr(torch, config.model.dtype)
-    number = 1000 if config.data.batch_size == "full" else min(1000, int(config.data.batch_size))
-    inputs, targets = (part[None, :number].to(dtype) for part in (rows.inputs, rows.targets))
-    with seeded(config.model.seed, "loss"), torch.no_grad():
-        predictions = model.eval()(inputs)
-        model.train()
-        try:
-            loss.value(predictions, targets)
-        except LabError:
-            raise
-        except Exception as error:  # a user's class can raise anything
-            shape = f"predictions and targets {list(targets.shape)}"
-            raise LabError(f"loss._target_={config.loss.target_} cannot take {shape}: {raised(error)}") from None
 
 
 def _check_watched(config: Config, problem: Problem) -> None:

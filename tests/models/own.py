@@ -93,3 +93,127 @@ class Dropping(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         return self.layers(rows)
+
+
+class Squeezing(Net):
+    """Its predictions have no axis of outputs while it trains, or from a number of steps on."""
+
+    def __init__(self, inputs: int, outputs: int, after: int = 0) -> None:
+        super().__init__(inputs, outputs)
+        self.after, self.taken = after, 0
+
+    def forward(self, rows: Tensor) -> Tensor:
+        self.taken += self.training
+        made = super().forward(rows)
+        return made.squeeze(1) if self.training and self.taken > self.after else made
+
+
+class Uncopied(Squeezing):
+    """Cannot be copied, and so cannot be tried."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError("there is one of me")
+
+
+class Normed(Net):
+    """Batch normalization, which cannot train on one row."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.norm = nn.BatchNorm1d(outputs)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.norm(super().forward(rows))
+
+
+class Counting(Normed):
+    """Draws, and counts what it sees in a buffer and in a plain number."""
+
+    steps: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.seen = 0
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        self.seen += len(rows)
+        self.steps += self.training
+        return super().forward(rows + torch.randn_like(rows) * self.training)
+
+
+class Tied(nn.Module):
+    """Two layers with one weight, which has two names."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(inputs, inputs), nn.Linear(inputs, inputs)
+        self.second.weight = self.first.weight
+        self.last = nn.Linear(inputs, outputs)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.second(torch.tanh(self.first(rows)))))
+
+
+class Handed(nn.Module):
+    """Hands on what a function makes of the predictions and the inputs while it trains."""
+
+    def __init__(self, inputs: int, outputs: int, how: str) -> None:
+        super().__init__()
+        self.layer, self.how = nn.Linear(inputs, outputs), how
+
+    def forward(self, rows: Tensor) -> Any:
+        made = self.layer(rows)
+        if not self.training:
+            return made
+        if self.how == "parameter":
+            self.layer.weight = nn.Parameter(self.layer.weight.detach().clone())
+        if self.how == "in place":
+            rows += 1.0
+        return {
+            "tuple": lambda: (made, made),
+            "detached": made.detach,
+            "long": made.long,
+            "complex": lambda: made.to(torch.complex64),
+            "meta": lambda: made.to("meta"),
+            "few": lambda: made[:2],
+            "backward": lambda: _NoSlope.apply(made),
+        }.get(self.how, lambda: made)()
+
+
+class _NoSlope(torch.autograd.Function):
+    """Cannot go backward."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(context: Any, *slopes: Tensor) -> Tensor:
+        raise ArithmeticError("no way back")
+
+
+class Extra(Fixed):
+    """Has state that is no tensor."""
+
+    def get_extra_state(self) -> Any:
+        return {"seen": 3}
+
+
+class Unseen(Fixed):
+    """Uses a lazy layer only while it trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = nn.LazyLinear(1)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        made = super().forward(rows)
+        return self.more(made) if self.training else made
+
+
+class Quiet(Fixed):
+    """Its `train` gives nothing back."""
+
+    def train(self, mode: bool = True) -> Any:
+        super().train(mode)

@@ -76,6 +76,10 @@ def test_trying_it_out_leaves_nothing_in_its_running_statistics() -> None:
     assert all(part.training for part in module.modules())
 
 
+def test_its_train_need_not_give_it_back() -> None:
+    assert custom(own.Quiet)(torch.zeros(1, 7, 3)).shape == (1, 7, 1)
+
+
 def test_it_has_the_dtype_of_the_run() -> None:
     assert {p.dtype for p in custom(own.Net, dtype=torch.float64).parameters()} == {torch.float64}
 
@@ -96,8 +100,8 @@ def test_it_is_told_only_the_sizes_that_it_asks_for() -> None:
         (own.Net, {"hidden": "wide"}, r"own\.Net cannot be built: "),
         (own.Raises, {}, r"own\.Raises cannot be built: ValueError at own\.py:\d+: seven is not eight"),
         (own.Wide, {}, r"own\.Wide cannot take inputs \[2, 3\]: .*shapes cannot be multiplied"),
-        (own.Flat, {}, r"own\.Flat makes \[2\] of \[2, 3\]; it must make \[2, 1\]"),
-        (own.Several, {}, r"own\.Several makes tuple of \[2, 3\]; it must make \[2, 1\]"),
+        (own.Flat, {}, r"own\.Flat makes \[2\] of \[2, 3\] in evaluation mode; it must make \[2, 1\]"),
+        (own.Several, {}, r"own\.Several makes tuple of \[2, 3\] in evaluation mode; it must make \[2, 1\]"),
         (own.Untrained, {}, r"own\.Untrained has no parameters to train"),
         (own.net, {}, r"is not a torch\.nn\.Module"),
     ],

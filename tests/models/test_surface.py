@@ -66,7 +66,10 @@ def test_shards_add_up_to_the_batch() -> None:
             model.by_hand(inputs[:, start:stop], targets[:, start:stop], loss, 5)
             for start, stop in pairwise([0, 2, 2, 5])
         ]
-        values = [loss.value(model(inputs[:, start:stop]), targets, 5) for start, stop in pairwise([0, 2, 2, 5])]
+        values = [
+            loss.value(model(inputs[:, start:stop]), targets[:, start:stop], 5)
+            for start, stop in pairwise([0, 2, 2, 5])
+        ]
     torch.testing.assert_close(sum(losses for losses, _ in shards), whole[0], rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(sum(values), whole[0], rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(sum(parts[0] for _, parts in shards), whole[1][0], rtol=1e-12, atol=1e-12)
