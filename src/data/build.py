@@ -1,10 +1,17 @@
 """Data from the `data` section of a config: this project's kinds, or a class of the user's own."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
 from src.config.classes import building, built, import_class, parameters_of
 from src.config.data import Data
 from src.data.kind import Kind
-from src.data.problem import Problem
-from src.errors import LabError
+from src.data.problem import Problem, Rows
+from src.errors import LabError, one_line
 from src.seeds import seeded
 
 
@@ -28,19 +35,48 @@ def build(section: Data) -> Problem:
         problem = made.problem() if hasattr(made, "problem") else made
     if not isinstance(problem, Problem):
         raise LabError(f"{name} gives {type(problem).__name__}; it must give a src.data.problem.Problem")
-    sizes = [len(problem.features), len(problem.targets)]
-    for part in ("train", "val", "test"):
-        rows = getattr(problem, part)
-        shapes = [] if rows is None else [list(rows.inputs.shape), list(rows.targets.shape)]
-        if rows is not None and shapes != [[*shapes[0][:1], size] for size in sizes]:
-            wanted = (
-                f"{shapes[0]} and targets {shapes[1]}; for its features and targets they must be [rows, {sizes[0]}]"
-            )
-            raise LabError(f"{name} has {part} inputs {wanted} and [rows, {sizes[1]}]")
-        finite = None if rows is None else rows.inputs.isfinite().all(1) & rows.targets.isfinite().all(1)
-        if finite is not None and not bool(finite.all()):
-            raise LabError(f"{name}: {part} row {int(finite.int().argmin())} (from 0) has a number that is not finite")
-    return problem
+    try:
+        sizes = len(problem.features), len(problem.targets)
+    except TypeError:
+        raise LabError(f"{name} names no features or no targets: each is a list of names") from None
+    train, val, test = (_checked(name, part, getattr(problem, part), *sizes) for part in ("train", "val", "test"))
+    if train is None or 0 in sizes:
+        raise LabError(f"{name} has no training rows, features or targets: each must be there")
+    return replace(problem, train=train, val=val, test=test, truth=_truth(name, problem.truth, *sizes))
+
+
+def _checked(name: str, part: str, rows: Any, inputs: int, outputs: int) -> Rows | None:
+    """Rows of a user's own, as plain tensors; None where there are none.
+
+    Raises:
+        LabError: they are of other shapes, or no finite numbers.
+    """
+    if rows is None:
+        return None
+    try:  # arrays of NumPy, lists, and tensors that are somebody's gradient's or of another layout
+        values = [torch.as_tensor(value).detach().to_dense().cpu() for value in (rows.inputs, rows.targets)]
+    except Exception as error:  # a user's class can give anything
+        raise LabError(f"{name}: its {part} rows are no src.data.problem.Rows of tensors ({one_line(error)})") from None
+    shapes = [list(value.shape) for value in values]
+    if shapes != [[*shapes[0][:1], size] for size in (inputs, outputs)]:
+        wanted = f"for its features and targets they must be [rows, {inputs}] and [rows, {outputs}]"
+        raise LabError(f"{name} has {part} inputs {shapes[0]} and targets {shapes[1]}; {wanted}")
+    if any(value.is_complex() for value in values):
+        raise LabError(f"{name}: its {part} rows have complex numbers, which are not learned from here")
+    finite = values[0].isfinite().all(1) & values[1].isfinite().all(1)
+    if not bool(finite.all()):
+        raise LabError(f"{name}: {part} row {int(finite.int().argmin())} (from 0) has a number that is not finite")
+    return Rows(*values) if len(finite) else None
+
+
+def _truth(name: str, truth: Mapping[str, Any], inputs: int, outputs: int) -> dict[str, Tensor]:
+    """What made the targets, as tensors that fit them."""
+    shapes = {"weight": [inputs, outputs], "bias": [outputs]}
+    found = {key: torch.as_tensor(value) for key, value in truth.items()}
+    for key, value in found.items():
+        if list(value.shape) != shapes.get(key, list(value.shape)):
+            raise LabError(f"{name}: its truth has {key} {list(value.shape)}; it must be {shapes[key]}")
+    return found
 
 
 def takes_seed(section: Data) -> bool:
