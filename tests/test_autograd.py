@@ -162,7 +162,7 @@ def test_central_differences_agree_with_autograd(text, x, y):
 def test_at_a_kink_the_difference_is_explained(capsys):
     main(["relu(x) + 2", "x=0"])
     out = " ".join(capsys.readouterr().out.split())
-    assert "relu(x) (#1): at a kink there is no derivative" in out
+    assert "relu(x) (#1): at a kink the step has no derivative" in out
     assert "0.5" in out
 
 
@@ -180,6 +180,42 @@ def test_a_value_that_is_not_finite_is_shown_and_explained(capsys):
     out = capsys.readouterr().out
     assert "nan" in out
     assert "the logarithm of a negative number" in out
+
+
+def notes(capsys, *words: str) -> list[str]:
+    main(words)
+    told = capsys.readouterr().out.replace("\n", " ").split("note: ")[1:]
+    return [note.partition("  ")[0] for note in told]
+
+
+# truth by hand: e^1000 = 1.97007e434
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["exp(x)", "x=1000"], ["exp(x) (#1) is not finite: it is about 1.97007e+434, more than a float64 can hold",
+                                "The gradient of x is about 1.97007e+434, more than a float64 can hold."]),
+        (["log(exp(-x))", "x=1000"], ["in mathematics it is about -1000", "In mathematics the gradient of x is -1;"]),
+        (["exp(x) exp(-x)", "x=1000"], ["about 1.97007e+434", "In mathematics the gradient of x is 0;"]),
+        (["1/x", "x=1e-320"], ["about 1.00001e+320, more", "gradient of x is about -1.00002e+640, more"]),
+        (["norm(x)", "x=[3e200, 4e200]"], ["in mathematics it is about 5e+200"]),
+        (["x sqrt(x)", "x=0"], ["In mathematics the gradient of x is 0;"]),
+        (["sqrt(x)", "x=0"], ["The gradient of x is not finite: the slope has no end or no value there."]),
+        (["1/x", "x=0"], ["(#1) is not finite: division by zero.", "the slope has no end or no value there"]),
+        (["sqrt(x)^2", "x=-1"], ["the square root of a negative number", "the slope has no end or no value there"]),
+        (["x/y", "x=0", "y=0"], ["division by zero", "gradient of x, y is not finite: the slope has no end or no"]),
+        (["abs(exp(-x))", "x=1000"], []),
+        (["x + y", "x=1e20", "y=1"], ["At y the two disagree: the values that the central difference subtracts"]),
+        (["relu(x)", "x=1e-9"], ["step(x) is", "At x the two disagree: the step of the central difference is too"]),
+        (["log(x)", "x=1e-9"], ["At x the two disagree: a step of the central difference away, the formula has no"]),
+        (["x^x^x^x", "x=9"], ["(#2) is not finite", "The gradient of x, #1, #2 is not finite in float64."]),
+    ],
+)  # fmt: skip
+def test_a_note_says_what_is_so_in_mathematics(capsys, monkeypatch, words, said):
+    monkeypatch.setenv("COLUMNS", "300")
+    told = notes(capsys, *words)
+    assert bool(told) is bool(said)
+    for part in said:
+        assert any(part in note for note in told), told
 
 
 def test_without_a_vector_the_forward_table_is_shown_and_the_vector_explained(capsys):

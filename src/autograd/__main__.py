@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from src.autograd import facts
+from src.autograd import facts, notes
 from src.autograd.draw import check_path, draw, write
+from src.autograd.exact import Exact
 from src.autograd.formula import (
     CONSTANTS,
     FUNCTIONS,
@@ -25,7 +26,7 @@ from src.autograd.formula import (
     shape,
 )
 from src.autograd.symbolic import Derivative, derivatives
-from src.autograd.tape import Backward, Edge, Values, backward, detached, forward, kinks, trouble
+from src.autograd.tape import Backward, Edge, Values, backward, detached, forward
 from src.autograd.text import number_text, tensor_text
 
 USAGE = f"""\
@@ -90,16 +91,18 @@ def _formula(console: Console, words: Sequence[str]) -> None:
     console.print(_heading(formula, given), soft_wrap=True)
     _print(console, "Forward, from the variables to the result", _forward_table(console, formula, values))
     plain = detached(values)
-    found = trouble(formula, plain)
+    truth = Exact(formula, plain, vector)
+    found = notes.of_values(formula, plain, truth)
     if found:
-        _note(console, f"{found[0].made} ({found[0].name}) is not finite: {found[1]}. Nothing after it means much.")
+        _note(console, found)
     if result.dim() and vector is None:
         raise FormulaError(_why_a_vector(formula, values))
     back = backward(formula, values, vector)
     what = "the result" if vector is None else "v · result"
     title = f"Backward, the derivative of {what} by every node (g: the one of the node where an edge comes from)"
     _print(console, title, _backward_table(console, formula, values, back, vector is not None))
-    _remarks(console, formula, plain, back)
+    for note in notes.of_gradients(formula, plain, back, truth):
+        _note(console, note)
     of = "" if vector is None else " of v · result"
     title = f"As a formula{of}, by sympy, and its value here, which is autograd's too"
     _print(console, title, _symbolic_table(console, derivatives(formula, plain, back.gradients, vector)))
@@ -206,30 +209,6 @@ def _edge(edge: Edge, back: Backward) -> str:
     slope = number_text(edge.slope, 4)
     arrived = number_text(float(back.gradients[edge.step]), 4)
     return f"{text} = {arrived}*{f'({slope})' if slope.startswith('-') else slope}"
-
-
-def _remarks(console: Console, formula: Formula, values: Values, back: Backward) -> None:
-    """What the tables cannot say: kinks, slopes that are not finite."""
-    at_kinks = [f"{node.made} ({node.name})" for node in kinks(formula, values)]
-    if at_kinks:
-        _note(
-            console,
-            f"{', '.join(at_kinks)}: at a kink there is no derivative; torch takes one value between the slopes of the "
-            "two sides, the central difference their mean, so the two may disagree.",
-        )
-    for meaning in ("step(x) is 1 for x > 0, else 0.", "Heaviside(x) is 1 for x > 0, 1/2 at 0, else 0."):
-        if any(meaning.partition("(")[0] in edge.rule for edge in back.edges):
-            _note(console, meaning)
-    apart = [node.name for node in formula.nodes if not back.agree(node)]
-    endless = [node.name for node in formula.nodes if not bool(back.gradients[node].isfinite().all())]
-    if endless:
-        _note(console, f"The gradient of {', '.join(endless)} is not finite: the slope has no end or no value there.")
-    elif apart and not at_kinks:
-        _note(
-            console,
-            f"At {', '.join(apart)} the two disagree: the step of the central difference is too long for how "
-            "strongly the formula bends there, or leaves where it is defined.",
-        )
 
 
 def _note(console: Console, text: str) -> None:

@@ -1,7 +1,7 @@
 """The derivative as a formula, by sympy; vectors and matrices are written out element by element."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,10 +35,10 @@ def derivatives(formula: Formula, values: Values, gradients: Values, vector: Ten
     A formula whose value at the point is not that of autograd is not shown.
     """
     try:
-        symbols = {node: _symbols(node, values[node]) for node in formula.variables}
+        symbols = {node: symbols_of(node, values[node]) for node in formula.variables}
         if values[formula.result].numel() * _size(formula.result, values) > LARGEST:
             raise _TooLargeError("written out element by element, it is too long")
-        result = _meaning(formula.result, symbols)
+        result = meaning(formula.result, symbols)
         total = result[()] if vector is None else np.sum(np.vectorize(_number)(vector.numpy()) * result)
         return [row for node in formula.variables for row in _by(node, total, symbols, values, gradients)]
     except _TooLargeError as reason:
@@ -52,13 +52,24 @@ class _TooLargeError(Exception):
     pass
 
 
-def _own(name: str, *slopes: Callable[..., Any]) -> Any:
-    """A function that sympy has not, or not as a function of real numbers with torch's choice at the kink."""
-    return type(name, (sympy.Function,), {"fdiff": lambda self, argindex=1: slopes[argindex - 1](*self.args)})
+def _own(name: str, value: Callable[..., Any], *slopes: Callable[..., Any]) -> Any:
+    """A function that sympy has not, or not as a function of real numbers with torch's choice at the kink.
+
+    Args:
+        name: as it is shown.
+        value: of numbers.
+        slopes: by each argument.
+    """
+
+    def evaluated(_: Any, *arguments: Any) -> Any:
+        return value(*arguments) if all(argument.is_number for argument in arguments) else None
+
+    members = {"fdiff": lambda self, argindex=1: slopes[argindex - 1](*self.args), "eval": classmethod(evaluated)}
+    return type(name, (sympy.Function,), members)
 
 
-_step = _own("step", lambda a: sympy.Integer(0))
-_sigmoid: Any = _own("sigmoid", lambda a: _sigmoid(a) * (1 - _sigmoid(a)))
+_step = _own("step", lambda a: sympy.Integer(int(a > 0)), lambda a: sympy.Integer(0))
+_sigmoid: Any = _own("sigmoid", lambda a: 1 / (1 + sympy.exp(-a)), lambda a: _sigmoid(a) * (1 - _sigmoid(a)))
 _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "negative": lambda a: -a,
     "+": lambda a, b: a + b,
@@ -68,10 +79,10 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "**": lambda a, b: a**b,
     **{name: getattr(sympy, name) for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "tanh")},
     "sigmoid": _sigmoid,
-    "relu": _own("relu", _step),
-    "abs": _own("abs", sympy.sign),
-    "max": _own("max", lambda a, b: sympy.Heaviside(a - b), lambda a, b: sympy.Heaviside(b - a)),
-    "min": _own("min", lambda a, b: sympy.Heaviside(b - a), lambda a, b: sympy.Heaviside(a - b)),
+    "relu": _own("relu", lambda a: sympy.Max(a, 0), _step),
+    "abs": _own("abs", sympy.Abs, sympy.sign),
+    "max": _own("max", sympy.Max, lambda a, b: sympy.Heaviside(a - b), lambda a, b: sympy.Heaviside(b - a)),
+    "min": _own("min", sympy.Min, lambda a, b: sympy.Heaviside(b - a), lambda a, b: sympy.Heaviside(a - b)),
 }
 MEANINGS: dict[str, Callable[..., Any]] = {
     **{name: np.vectorize(function, otypes=[object]) for name, function in _ELEMENTWISE.items()},
@@ -94,9 +105,11 @@ def _number(value: float) -> Any:
     return sympy.Integer(int(value)) if value.is_integer() and abs(value) < 1e15 else sympy.Float(value)
 
 
-def _symbols(node: Node, value: Tensor) -> Any:
-    if value.numel() > MOST_ELEMENTS:
-        raise _TooLargeError(f"{node.name} has {value.numel()} elements; up to {MOST_ELEMENTS} are written out")
+def symbols_of(node: Node, value: Tensor | np.ndarray) -> Any:
+    """An array of symbols for the elements of a node whose value this is."""
+    elements = math.prod(value.shape)
+    if elements > MOST_ELEMENTS:
+        raise _TooLargeError(f"{node.name} has {elements} elements; up to {MOST_ELEMENTS} are written out")
     symbols = [sympy.Symbol(_element(node.name, index), real=True) for index in np.ndindex(*value.shape)]
     return np.array(symbols, dtype=object).reshape(tuple(value.shape))
 
@@ -114,12 +127,20 @@ def _element(name: str, index: Sequence[int | str]) -> str:
     return f"{name}[{', '.join(map(str, index))}]" if len(index) else name
 
 
-def _meaning(node: Node, symbols: dict[Node, Any]) -> Any:
-    """An array of sympy's expressions, of the shape of the node."""
+def meaning(node: Node, symbols: Mapping[Node, Any], after: Callable[[Any], Any] | None = None) -> Any:
+    """An array of sympy's expressions, of the shape of the node.
+
+    Args:
+        node: whose.
+        symbols: what stands for variables or steps, of their shape.
+        after: what is made of every expression on the way.
+    """
     if node in symbols:
         return symbols[node]
     if node.inputs:
-        return np.asarray(MEANINGS[node.operation](*(_meaning(entry, symbols) for entry in node.inputs)), dtype=object)
+        inputs = [meaning(entry, symbols, after) for entry in node.inputs]
+        value = np.asarray(MEANINGS[node.operation](*inputs), dtype=object)
+        return np.asarray(np.vectorize(after, otypes=[object])(value), dtype=object) if after else value
     if node.value is None or node.name in ("pi", "e"):
         return np.asarray(sympy.pi if node.name == "pi" else sympy.E, dtype=object)
     return np.asarray(np.vectorize(_number, otypes=[object])(node.value.numpy()), dtype=object)

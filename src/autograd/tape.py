@@ -1,6 +1,5 @@
 """A formula run by torch node by node, forward and backward, with a central difference beside every gradient."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -50,7 +49,7 @@ def forward(formula: Formula, given: Mapping[str, Tensor]) -> dict[Node, Tensor]
     """
     values = {node: given[node.name].clone().requires_grad_() for node in formula.variables}
     for node in formula.steps:
-        values[node] = evaluate(node, _inputs(node, values))
+        values[node] = evaluate(node, inputs_of(node, values))
         values[node].retain_grad()
     return values
 
@@ -73,24 +72,19 @@ def backward(formula: Formula, values: Values, vector: Tensor | None = None) -> 
     return Backward(gradients, differences, tuple(edges))
 
 
-def kinks(formula: Formula, values: Values) -> list[Node]:
-    """The steps that are evaluated where their slope jumps."""
-    slopes = [(node, OPERATIONS[node.operation].kink) for node in formula.steps]
-    return [node for node, kink in slopes if kink and bool(kink(*_inputs(node, values)).any())]
-
-
 def detached(values: Values) -> dict[Node, Tensor]:
     """The same numbers, outside of torch's graph."""
     return {node: value.detach() for node, value in values.items()}
 
 
-def _inputs(node: Node, values: Values) -> list[Tensor]:
+def inputs_of(node: Node, values: Values) -> list[Tensor]:
+    """The values that a step takes."""
     return [values[entry] if entry.value is None else entry.value for entry in node.inputs]
 
 
 def _edges(node: Node, values: Values, gradient: Tensor) -> list[Edge]:
     """What a step sends to each of its inputs; torch only keeps the sum that arrives there."""
-    copies = [value.detach().clone().requires_grad_() for value in _inputs(node, values)]
+    copies = [value.detach().clone().requires_grad_() for value in inputs_of(node, values)]
     # an exponent that is a constant stays one: its own gradient is the logarithm of what may be negative
     wanted = [copy for copy, entry in zip(copies, node.inputs, strict=True) if entry.value is None]
     sent = iter(torch.autograd.grad(evaluate(node, copies), wanted, gradient, retain_graph=True))
@@ -123,7 +117,7 @@ def _rule(node: Node, index: int, values: Values, entry: Tensor) -> str:
 def _matmul_rule(node: Node, index: int, values: Values, names: Mapping[str, str]) -> str:
     """With a vector on either side."""
     other = names["ba"[index]]
-    left, right = (value.dim() for value in _inputs(node, values))
+    left, right = (value.dim() for value in inputs_of(node, values))
     if left == right:
         return f"g*{other}"
     if index == (0 if left == 1 else 1):
@@ -134,13 +128,13 @@ def _matmul_rule(node: Node, index: int, values: Values, names: Mapping[str, str
 def _central(formula: Formula, values: Values, node: Node, seed: Tensor) -> Tensor:
     """(f(x + h) - f(x - h)) / 2h for every element of a node, all of them in one batch."""
     value = values[node]
-    steps = torch.finfo(value.dtype).eps ** (1 / 3) * value.abs().clamp_min(1e-2)
+    steps = difference_steps(value)
     directions = torch.diag(steps.flatten()).reshape(-1, *value.shape)
 
     def after(replaced: Tensor) -> Tensor:
         changed = {**values, node: replaced}
         for step in formula.steps[formula.steps.index(node) + 1 if node in formula.steps else 0 :]:
-            changed[step] = evaluate(step, _inputs(step, changed))
+            changed[step] = evaluate(step, inputs_of(step, changed))
         return (seed * changed[formula.result]).sum()
 
     up, down = (torch.vmap(after)(value + sign * directions) for sign in (1, -1))
@@ -149,25 +143,6 @@ def _central(formula: Formula, values: Values, node: Node, seed: Tensor) -> Tens
     return ((up - down) / taken).reshape(value.shape)
 
 
-def trouble(formula: Formula, values: Values) -> tuple[Node, str] | None:
-    """The step where a value stops being finite, and why."""
-    for node in formula.steps:
-        inputs = _inputs(node, values)
-        if not bool(values[node].isfinite().all()) and all(bool(value.isfinite().all()) for value in inputs):
-            return node, _why(node, inputs)
-    return None
-
-
-def _why(node: Node, inputs: list[Tensor]) -> str:
-    lowest = float(inputs[0].min())
-    if node.operation == "/" and bool((inputs[1] == 0).any()):
-        return "division by zero"
-    if node.operation == "log":
-        return "the logarithm of a negative number" if lowest < 0 else "the logarithm of zero"
-    if node.operation == "sqrt":
-        return "the square root of a negative number"
-    if node.operation == "**" and lowest < 0 and not math.isinf(lowest) and bool((inputs[1] % 1 != 0).any()):
-        return "a negative number to a power that is not whole"
-    if node.operation == "**" and bool((inputs[0] == 0).any()):
-        return "zero to a negative power"
-    return "more than a float64 can hold"
+def difference_steps(value: Tensor) -> Tensor:
+    """How far a central difference steps to either side of every element."""
+    return torch.finfo(value.dtype).eps ** (1 / 3) * value.abs().clamp_min(1e-2)
