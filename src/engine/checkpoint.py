@@ -106,11 +106,16 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         OSError: it cannot be written; `torch.save` itself makes a RuntimeError of a full disk.
     """
+    half = path.with_suffix(".part")
+    half.write_bytes(written(content))
+    half.replace(path)
+
+
+def written(content: Mapping[str, Any]) -> bytes:
+    """A checkpoint as it stands in its file."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    half = path.with_suffix(".part")
-    half.write_bytes(buffer.getbuffer())
-    half.replace(path)
+    return buffer.getvalue()
 
 
 def lineage(config: Config, resumed: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -152,11 +157,7 @@ def read(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise LabError(f"ckpt_path={path}: there is no such file")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a file cut short raises whatever the unpickler stumbles over
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise LabError(f"ckpt_path={path}: it is cut short or no checkpoint ({reason})") from None
+    checkpoint = loaded(path.read_bytes(), f"ckpt_path={path}")
     if not isinstance(checkpoint, dict) or KEY not in checkpoint:
         raise LabError(f"ckpt_path={path}: it is not a checkpoint of Descent Lab")
     if checkpoint[KEY].get("format") != FORMAT:
@@ -165,6 +166,33 @@ def read(path: str | Path) -> dict[str, Any]:
             f"not {FORMAT}): train again"
         )
     return checkpoint
+
+
+def loaded(content: bytes, name: str) -> Any:
+    """What `written` wrote, on the CPU; only tensors and plain values are loaded, never code.
+
+    Raises:
+        LabError: it is cut short, or holds objects of other classes.
+    """
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # a file cut short raises whatever the unpickler stumbles over
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    try:
+        classes = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content)))
+    except Exception:
+        classes = []
+    if classes:
+        raise LabError(f"{name}: it holds objects ({', '.join(classes)}), and only tensors and plain values are read")
+    raise LabError(f"{name}: it is cut short or no checkpoint ({reason})")
+
+
+def not_read_again(update: BuiltOptimizer) -> str:
+    """That a run's checkpoints will not be read, which is to be told before it trains."""
+    return (
+        f"{update.path} keeps objects in its state ({', '.join(update.unreadable)}), and of a checkpoint only tensors "
+        "and plain values are read: this run cannot be resumed, nor predicted with"
+    )
 
 
 def read_member(loop: Loop, kept: Mapping[str, Any], in_place: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Any optimizer class from its section of a config: its keys checked, its needs found out, before anything trains."""
 
+import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from src.config.classes import check_keys, import_class, parameters_of
-from src.errors import LabError, raised
+from src.errors import LabError, one_line, raised
 from src.optim.rules import Rule, rule_of
 
 
@@ -29,6 +30,7 @@ class BuiltOptimizer:
         arguments: the numbers it was built with.
         schedule: the class and the numbers of the schedule.
         rule: of its class, if it has one.
+        unreadable: classes of objects that it keeps, with which a checkpoint is not read.
     """
 
     optimizer: Optimizer
@@ -39,6 +41,7 @@ class BuiltOptimizer:
     arguments: Mapping[str, Any]
     schedule: Mapping[str, Any] | None
     rule: Rule | None = None
+    unreadable: tuple[str, ...] = ()
 
     def train(self) -> None:
         """Switch to the parameters that are trained."""
@@ -52,6 +55,18 @@ class BuiltOptimizer:
         """Where the optimizer has others to evaluate than to train (Schedule-Free, Defazio et al. 2024)."""
         if all(callable(getattr(self.optimizer, name, None)) for name in ("train", "eval")):
             getattr(self.optimizer, mode)()
+
+
+def unreadable(state: Any) -> tuple[str, ...]:
+    """The classes of what is kept beside tensors and plain values: they are code, which no checkpoint is read with.
+
+    Raises:
+        Exception: it cannot be written either; whatever the pickler raises.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return tuple(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(buffer)))
 
 
 def load_state(optimizer: Optimizer, kept: Mapping[str, Any]) -> None:
@@ -140,15 +155,16 @@ def build_optimizer(
             raise LabError(f"optimizer._target_={path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
         return optimizer
 
+    objects: tuple[str, ...] = ()
     if takes_member_axis(path):
         closure, gradient_first = path == "torch.optim.LBFGS", False
     else:
-        closure, gradient_first = _probe(path, build, parameters, create_graph)
+        closure, gradient_first, objects = _probe(path, build, parameters, create_graph)
     optimizer = build(parameters)
     spare = build([nn.Parameter(p.detach().clone()) for p in parameters]) if schedule else optimizer
     return BuiltOptimizer(
         optimizer, _schedule(schedule, optimizer, spare), closure, gradient_first, path, arguments,
-        dict(schedule) if schedule else None, rule_of(path, rule),
+        dict(schedule) if schedule else None, rule_of(path, rule), objects,
     )  # fmt: skip
 
 
@@ -185,11 +201,13 @@ def _probe(
     build: Callable[[Sequence[nn.Parameter]], Optimizer],
     parameters: Sequence[nn.Parameter],
     create_graph: bool,
-) -> tuple[bool, bool]:
-    """Whether a step of this class needs a closure, found out on throwaway copies of the parameters.
+) -> tuple[bool, bool, tuple[str, ...]]:
+    """Whether a step needs a closure, and the gradients before; and the classes in its state that are not read.
 
-    Tried are a plain step and, where that raises, one with a closure, the gradients being there in both cases.
+    Found out on throwaway copies of the parameters: tried are a plain step and, where that raises, one with a closure,
+    the gradients being there in both cases.
     """
+    stepped: list[Optimizer] = []
 
     def attempt(with_closure: bool) -> Exception | None:
         copies = [nn.Parameter(p.detach().clone()) for p in parameters]
@@ -210,15 +228,17 @@ def _probe(
             optimizer.step(cast(Any, closure)) if with_closure else optimizer.step()
         except Exception as error:  # a user's class can raise anything
             return error
+        stepped.append(optimizer)
         return None
 
     with torch.random.fork_rng(devices=[]):
         plain = attempt(False)
-        if plain is None:
-            return False, False
-        closed = attempt(True)
-        if closed is None:
-            return True, True
+        closed = None if plain is None else attempt(True)
+    if plain is None or closed is None:
+        try:
+            return plain is not None, plain is not None, unreadable(stepped[0].state_dict())
+        except Exception as error:  # a user's class can keep anything
+            raise LabError(f"{path} keeps in its state what no checkpoint can hold: {one_line(error)}") from None
     hint = ""
     if not create_graph and any(
         word in f"{plain} {closed}" for word in ("create_graph", "grad_fn", "does not require grad")

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from src.config.check_run import check_free
-from src.engine.checkpoint import check_fits
+from src.engine.checkpoint import check_fits, not_read_again
 from src.engine.choose_stepper import Choice
 from src.engine.gradient_check import check_gradients
 from src.engine.loop import Loop
@@ -126,6 +126,8 @@ class _Training:
                         resume.in_place,
                     )
             check_shared(members[0])
+            if stepper.update.unreadable and first_process():
+                print(f"warning: {not_read_again(stepper.update)}", file=sys.stderr)
             if knobs.strategy == "ddp" and not launched():
                 launch(knobs.devices, self.specs[0])
                 self.outcomes[self.where.path] = self.where.result()

@@ -151,3 +151,14 @@ def test_a_checkpoint_of_something_else(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     with pytest.raises(LabError, match="not a checkpoint of Descent Lab"):
         checkpoints.read(tmp_path / "other.ckpt")
+
+
+def test_a_run_whose_checkpoint_will_not_be_read_is_told_before(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("run", *SMALL, "optimizer._target_=tests.check.test_checks.Keeps", "trainer.max_steps=20")
+    warning = "Keeps keeps objects in its state (collections.deque), and of a checkpoint only tensors and plain values"
+    assert warning in capsys.readouterr().err
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    with pytest.raises(LabError, match=r"it holds objects \(collections.deque\), and only tensors"):
+        train("next", f"ckpt_path={last}", "trainer.max_steps=40")
