@@ -31,10 +31,10 @@ def candidate_of(overrides: Sequence[str]) -> "Candidate":
     for word in overrides:
         _check_word(word)
     checked = schema.check(compose([*overrides, "logger=none"]))  # a logger would ask for the run directory
-    from src.check.candidate import Candidate, Steps, starts  # after the check, as it imports torch
+    from src.check.candidate import Candidate  # after the check, as it imports torch
 
     candidate = Candidate(checked.optimizer.arguments(), checked.trainer.create_graph, checked.optimizer.rule)
-    Steps(candidate, starts())  # a class that no run would take is no matter of one check
+    _ = candidate.refusal  # a class that takes no step at all is refused here
     return candidate
 
 

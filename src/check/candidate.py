@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from src.config.classes import import_class, parameters_of
+from src.errors import LabError
 from src.optim.build import BuiltOptimizer, build_optimizer, load_state, takes_member_axis
 from src.seeds import stream
 
@@ -37,7 +38,7 @@ class Candidate:
         """Of the class, with its module."""
         return self.section["_target_"]
 
-    def giving(self, **numbers: float) -> "Candidate":
+    def giving(self, **numbers: float | tuple[float, ...]) -> "Candidate":
         """The same class with other numbers."""
         return replace(self, section={**self.section, **numbers})
 
@@ -77,9 +78,51 @@ class Candidate:
         return None if rate is None else float(rate)
 
     @cached_property
+    def refusal(self) -> LabError | None:
+        """Why it takes no step in float64, where it takes one in float32."""
+        try:
+            Steps(self, starts(torch.float64))
+        except LabError as error:
+            Steps(self, starts(torch.float32))  # a class that no run would take is no matter of one check
+            return error
+        return None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it is checked in: float64, but for a class that takes no step there."""
+        return torch.float32 if self.refusal else torch.float64
+
+    @property
+    def dtype_name(self) -> Literal["float32", "float64"]:
+        """The same in a config."""
+        return "float32" if self.refusal else "float64"
+
+    @property
+    def dtypes(self) -> tuple[torch.dtype, ...]:
+        """Those that it takes a step in."""
+        return (torch.float32,) if self.refusal else (torch.float32, torch.float64)
+
+    @property
+    def tolerance(self) -> float:
+        """As near as rounding allows, as a share of numbers about as large as where parameters start."""
+        return 1e-5 if self.refusal else 1e-12
+
+    def starts(self) -> list[Tensor]:
+        """Where parameters start, in `dtype`."""
+        return starts(self.dtype)
+
+    def gradients(self, steps: int) -> list[list[Tensor]]:
+        """Gradients for so many steps, in `dtype`."""
+        return gradients(steps, self.dtype)
+
+    def close(self, left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
+        """As near as rounding allows, for numbers about as large as `starts`."""
+        return apart(left, right) <= self.tolerance * max(1.0, *(float(one.abs().max()) for one in right))
+
+    @cached_property
     def apart_from_itself(self) -> float:
         """How far two runs of a few steps from the same start and the same seed end apart; 0: the same bits."""
-        for dtype in (torch.float32, torch.float64):
+        for dtype in self.dtypes:
             first, second = (Steps(self, starts(dtype)).take(gradients(10, dtype)).values for _ in range(2))
             if not same(first, second):
                 return apart(first, second)
@@ -122,6 +165,9 @@ class Steps:
         at: where the parameters start; `[I, O]` becomes `[1, I, O]` for a class that a run gives a member axis.
         kept: a `state_dict()` to go on from.
         rates: learning rates of a group for each parameter; None: one group.
+
+    Attributes:
+        changed_gradients: a step has changed in place the gradients that it was given.
     """
 
     def __init__(
@@ -139,6 +185,7 @@ class Steps:
         self.optimizer = self.built.optimizer
         if kept is not None:
             load_state(self.optimizer, kept)
+        self.changed_gradients = False
         self.built.train()
 
     def _shaped(self, value: Tensor) -> Tensor:
@@ -191,11 +238,14 @@ class Steps:
                 found = torch.autograd.grad(value, self.parameters, create_graph=self.create_graph, allow_unused=True)
             for p, gradient in zip(self.parameters, found, strict=True):
                 p.grad = gradient
+            given[:] = [(gradient, gradient.detach().clone()) for gradient in found if gradient is not None]
             return value.detach()
 
+        given: list[tuple[Tensor, Tensor]] = []
         if self.built.gradient_first or not self.built.closure:
             closure()
         self.optimizer.step(*[cast(Any, closure)] * self.built.closure)
+        self.changed_gradients |= not same(*zip(*given, strict=True)) if given else False
 
 
 def _quadratic(terms: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> Tensor:
@@ -222,8 +272,3 @@ def apart(left: Sequence[Tensor], right: Sequence[Tensor]) -> float:
     """The largest distance of two numbers; NaN where one is NaN."""
     pairs = zip(left, right, strict=True)
     return float(torch.stack([(one.cpu().double() - other.cpu().double()).abs().max() for one, other in pairs]).max())
-
-
-def close(left: Sequence[Tensor], right: Sequence[Tensor], tolerance: float = 1e-12) -> bool:
-    """As near as rounding allows, for numbers about as large as `starts`."""
-    return apart(left, right) <= tolerance * max(1.0, *(float(one.abs().max()) for one in right))

@@ -1,16 +1,18 @@
 """The checks of an optimizer, each a function from a candidate to what was found, in the order of the table."""
 
-import io
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from src.check.candidate import CPU, Candidate, DoesNotApply, Steps, apart, close, gradients, same, starts
+from src.check.candidate import CPU, Candidate, DoesNotApply, Steps, apart, gradients, same, starts
 from src.check.convergence import BOWL, NOISY, RAVINE, Finding, converges
+from src.engine.checkpoint import loaded, written
 from src.errors import LabError, one_line, raised
 from src.optim.build import numbers_of
 from src.optim.rules import rule_of
@@ -33,7 +35,7 @@ def _repeats(candidate: Candidate) -> Finding:
 def _saved(candidate: Candidate) -> Finding:
     """A run is cut in two, with a checkpoint between the halves; in both dtypes, because loading may change one."""
     candidate.must_repeat()
-    for dtype in (torch.float32, torch.float64):
+    for dtype in candidate.dtypes:
         whole, resumed = _cut_in_two(candidate, dtype)
         if not same(resumed, whole):
             return "failed", (
@@ -44,19 +46,22 @@ def _saved(candidate: Candidate) -> Finding:
 
 
 def _cut_in_two(candidate: Candidate, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
-    """Where a run ends, and where it ends with a checkpoint on the way."""
+    """Where a run ends, and where it ends with a checkpoint on the way, written and read as those of runs are.
+
+    Raises:
+        LabError: it is not read.
+    """
     first, second = gradients(10, dtype)[:5], gradients(10, dtype)[5:]
     whole = Steps(candidate, starts(dtype)).take(first)
     whole.built.eval()  # a checkpoint is taken of the parameters that are evaluated
     whole.built.train()
     whole.take(second)
-    half, file = Steps(candidate, starts(dtype)).take(first), io.BytesIO()
+    half = Steps(candidate, starts(dtype)).take(first)
     half.built.eval()
-    torch.save((half.optimizer.state_dict(), half.values, torch.get_rng_state()), file)
-    file.seek(0)
-    state, values, random = torch.load(file, weights_only=True)
-    resumed = Steps(candidate, values, kept=state)
-    torch.set_rng_state(random)
+    kept = {"optimizer": half.optimizer.state_dict(), "values": half.values, "random": torch.get_rng_state()}
+    read = loaded(written(kept), "a run's checkpoint cannot be read again")
+    resumed = Steps(candidate, read["values"], kept=read["optimizer"])
+    torch.set_rng_state(read["random"])
     resumed.take(second)
     return whole.values, resumed.values
 
@@ -64,7 +69,7 @@ def _cut_in_two(candidate: Candidate, dtype: torch.dtype) -> tuple[list[Tensor],
 def _elementwise(candidate: Candidate) -> Finding:
     """Two members in one parameter `[2, I, O]`, against every single number alone."""
     generator = stream(0, "check.elementwise")
-    start, *given = torch.randn(7, 2, 3, 2, generator=generator, dtype=torch.float64)
+    start, *given = torch.randn(7, 2, 3, 2, generator=generator, dtype=candidate.dtype)
     alone = [
         Steps(candidate, [number.view(1, 1)]).take([[g.view(1, 1)] for g in own]).values[0].view(())
         for number, *own in zip(start.flatten(), *(g.flatten() for g in given), strict=True)
@@ -73,7 +78,7 @@ def _elementwise(candidate: Candidate) -> Finding:
         stacked = Steps(candidate, [start]).take([[g] for g in given]).parameters
     except Exception:  # a user's class can raise anything
         return "no", "it takes no parameter [P, I, O]: runs go one by one"
-    if close([torch.stack(alone)], [stacked[0].detach().flatten()]):
+    if candidate.close([torch.stack(alone)], [stacked[0].detach().flatten()]):
         return "yes", "every number by its own gradient alone: by a rule of it, runs would stack"
     return "no", "a number's step depends on the others: runs go one by one"
 
@@ -83,13 +88,18 @@ def _rule(candidate: Candidate) -> Finding:
     rule, numbers = rule_of(candidate.path, candidate.rule), numbers_of(candidate.section)
     if rule is None or not rule.serves(numbers):
         raise DoesNotApply("it has none for these numbers: runs go one by one")
-    start, *given = (torch.cat([part.flatten() for part in parts]).repeat(2, 1) for parts in [starts(), *gradients(10)])
+    start, *given = (
+        torch.cat([part.flatten() for part in parts]).repeat(2, 1)
+        for parts in [candidate.starts(), *candidate.gradients(10)]
+    )
     stack = StackedRule(start, candidate.path, [numbers] * 2, rule=rule)
     for step, gradient in enumerate(given):
         stack.start(step, 1)
         stack(0, gradient)
-    alone = torch.cat([value.flatten() for value in Steps(candidate, starts()).take(gradients(10)).values])
-    if close(list(stack.flat), [alone] * 2):
+    alone = torch.cat(
+        [value.flatten() for value in Steps(candidate, candidate.starts()).take(candidate.gradients(10)).values]
+    )
+    if candidate.close(list(stack.flat), [alone] * 2):
         return "held", "a stack's steps are those of the class"
     return "failed", f"a stack ends {apart(list(stack.flat), [alone] * 2):.2g} apart from the class after 10 steps"
 
@@ -127,20 +137,92 @@ def _huge(candidate: Candidate) -> Finding:
     return "held", "finite after a gradient of 1e15, and from then on"
 
 
+def _gradients(candidate: Candidate) -> Finding:
+    """Whether a step leaves them as they are: they may be there to add up, or to be watched."""
+    decaying = candidate.giving(weight_decay=0.1) if candidate.takes("weight_decay") else candidate
+    for which, what in ((candidate, ""), (decaying, ", with weight_decay=0.1")):
+        if Steps(which, candidate.starts()).take(candidate.gradients(3)).changed_gradients:
+            return "failed", f"a step changes p.grad in place{what}: gradients that add up, or are drawn, are others"
+    return "held", "a step leaves p.grad as it is"
+
+
 def _missing(candidate: Candidate) -> Finding:
     """The second parameter has no gradient (`p.grad is None`), as one that the loss does not depend on."""
     candidate.must_repeat()
-    at, given = starts(), gradients(6)
+    at, given = candidate.starts(), candidate.gradients(6)
     steps = Steps(candidate, at).take([[weight, None] for weight, _ in given[:3]])
     alone = Steps(candidate, at[:1]).take([[weight] for weight, _ in given[:3]])
     if not torch.equal(steps.values[1], at[1]):
         return "failed", f"a parameter without a gradient moves by {apart(steps.values[1:], at[1:]):.2g}"
-    if not close(steps.values[:1], alone.values):
+    if not candidate.close(steps.values[:1], alone.values):
         return "failed", "beside one without a gradient, a parameter does not move as if it were alone"
     steps.take([*given[3:5], [given[5][0], None]])
     if not steps.finite:
         return "failed", "not finite when a gradient is missing after a few steps"
     return "held", "its parameter stays, another moves as if it were alone"
+
+
+BETAS = (0.5, 0.9)
+
+
+def _first(candidate: Candidate) -> Finding:
+    """Whether a mean of gradients is corrected by the decay that it is made with.
+
+    An exponential mean with decay b that starts at 0 holds 1 - b of the first gradient. A class like Adam divides by
+    that (Kingma & Ba 2015, section 3), or not: so its first step goes like (1 - b1)^0 or (1 - b1)^1, and like
+    (1 - b2)^0 or (1 - b2)^(-1/2). Divided by the other's share instead, it goes like a power of (1 - b1) / (1 - b2).
+    """
+    if not candidate.takes("betas") or not _two(candidate.defaults.get("betas")):
+        return _length(candidate)
+    rest: tuple[float, ...] = tuple(candidate.defaults["betas"])[2:]
+
+    def length(first: float, second: float) -> float:
+        at = candidate.starts()
+        taken = Steps(candidate.giving(betas=(first, second, *rest)), at).take(_constant(candidate, 1)).values
+        return max(apart(taken, at), 1e-300)
+
+    low, high = BETAS
+    from_first = math.log(length(high, high) / length(low, high)) / math.log((1 - high) / (1 - low))
+    from_second = math.log(length(low, high) / length(low, low)) / math.log((1 - high) / (1 - low))
+    for own, other in SWAPPED:
+        if abs(from_first - own) < 0.02 and abs(from_second - other) < 0.02:
+            return "failed", (
+                f"the first step goes like (1 - b1)^{own:g} (1 - b2)^{other:g} of its betas: is a mean divided by "
+                "1 - b^t of the other one's b?"
+            )
+    return _length(candidate)
+
+
+SWAPPED = ((1.5, -1.5), (1.0, -1.0), (0.5, -0.5), (1.5, -0.5))
+"""Powers of 1 - b1 and 1 - b2 where both means, the first, the second, or both by b1 alone are divided so."""
+
+
+def _two(betas: Any) -> bool:
+    return isinstance(betas, list | tuple) and len(betas) >= 2 and all(isinstance(beta, float) for beta in betas[:2])
+
+
+def _constant(candidate: Candidate, steps: int, size: float = 1.0) -> list[list[Tensor]]:
+    """The same gradient for so many steps, every number of this size."""
+    return [[size * gradient.sign() for gradient in candidate.gradients(1)[0]]] * steps
+
+
+def _length(candidate: Candidate) -> Finding:
+    """Of the first step, in learning rates, where it does not depend on how large the gradient is."""
+    at = candidate.starts()
+    moved = [apart(Steps(candidate, at).take(_constant(candidate, 1, size)).values, at) for size in (1.0, 100.0)]
+    if candidate.rate is None or not moved[0] or abs(moved[1] / moved[0] - 1) > 0.01:
+        return "held", f"moves by {moved[0]:.3g} where every gradient is 1"
+    times = moved[0] / candidate.rate
+    if times > LONGEST:
+        return (
+            "failed",
+            f"{times:.3g} times the lr, however small the gradient: is a mean divided by too small a number?",
+        )
+    return "held", f"{times:.3g} times the lr, however large the gradient"
+
+
+LONGEST = 50
+"""Learning rates: RMSprop's first step is 10, with a decay of 0.999 it is 32."""
 
 
 # --- does it listen? -------------------------------------------------------------------------------------------------
@@ -149,7 +231,7 @@ def _missing(candidate: Candidate) -> Finding:
 def _groups(candidate: Candidate) -> Finding:
     """A group for each parameter, the second with a tenth of the learning rate where there is one."""
     candidate.must_repeat()
-    at, given = starts(), gradients(5)
+    at, given = candidate.starts(), candidate.gradients(5)
     slower = candidate if candidate.rate is None else candidate.giving(lr=candidate.rate / 10)
     # over both parameters, for a class in which one's step depends on the other's gradient
     expected = [Steps(candidate, at).take(given).values[0], Steps(slower, at).take(given).values[1]]
@@ -159,7 +241,7 @@ def _groups(candidate: Candidate) -> Finding:
         rates = [None, 0.1 * float(candidate.defaults.get("lr", candidate.rate))]
     found = Steps(candidate, at, rates=rates).take(given).values
     for which, one, other in zip(("first", "second"), found, expected, strict=True):
-        if not close([one], [other]):
+        if not candidate.close([one], [other]):
             at_its_own = "" if candidate.rate is None else " at the group's own lr"
             return "failed", f"the {which} of two groups does not move as it would{at_its_own}"
     return "held", "two groups move each" + (" as it would alone" if candidate.rate is None else " at its own lr")
@@ -170,14 +252,14 @@ def _scheduled(candidate: Candidate) -> Finding:
     if candidate.rate is None:
         raise DoesNotApply("it takes no lr")
     candidate.must_repeat()
-    at, given = starts(), gradients(8)
+    at, given = candidate.starts(), candidate.gradients(8)
     early = Steps(candidate, at)
     if not all("lr" in group for group in early.optimizer.param_groups):
         return "failed", 'its groups have no "lr" for a schedule to change'
     early.scale_lr(0.1)
     early.take(given)
     built = Steps(candidate.giving(lr=candidate.rate / 10), at).take(given)
-    if not close(early.values, built.values):
+    if not candidate.close(early.values, built.values):
         return "failed", 'a change of group["lr"] before the first step is not the lr that it then moves at'
     late = Steps(candidate, at).take(given[:4])
     late.scale_lr(0.1)
@@ -192,7 +274,7 @@ def _decays(candidate: Candidate) -> Finding:
         raise DoesNotApply("it takes no weight_decay")
     decay, lr = 0.1, None if candidate.rate is None else 0.01  # too little to step across 0
     plain = candidate.giving(weight_decay=0.0) if lr is None else candidate.giving(weight_decay=0.0, lr=lr)
-    decaying, at, given = plain.giving(weight_decay=decay), starts(), gradients(5)
+    decaying, at, given = plain.giving(weight_decay=decay), candidate.starts(), candidate.gradients(5)
     steps = Steps(decaying, at).take([[torch.zeros_like(start) for start in at]] * 10)
     if not all(float(v.norm()) < float(s.norm()) * (1 - 1e-12) for v, s in zip(steps.values, at, strict=True)):
         grow = all(float(v.norm()) > float(s.norm()) for v, s in zip(steps.values, at, strict=True))
@@ -201,11 +283,11 @@ def _decays(candidate: Candidate) -> Finding:
     inside = Steps(plain, at)
     for gradient in given:
         inside.take([[g + decay * value for g, value in zip(gradient, inside.values, strict=True)]])
-    if close(Steps(decaying, at).take(given).values, inside.values):
+    if candidate.close(Steps(decaying, at).take(given).values, inside.values):
         return "held", "in the gradient, as a penalty in the loss would be"
     first = [Steps(one, at).take(given[:1]).values for one in (decaying, plain)]
     move = [one - other for one, other in zip(*first, strict=True)]
-    if lr is not None and close(move, [-lr * decay * start for start in at]):
+    if lr is not None and candidate.close(move, [-lr * decay * start for start in at]):
         return "held", "beside the gradient (decoupled), lr * weight_decay"
     return "held", "the parameters shrink"
 
@@ -215,6 +297,8 @@ def _decays(candidate: Candidate) -> Finding:
 
 def _double(candidate: Candidate) -> Finding:
     """Whether a step in float64 has the digits of one."""
+    if candidate.refusal:
+        return "failed", f"it takes no step there; the other checks are in float32: {one_line(candidate.refusal)}"
     given = gradients(5)
     steps = Steps(candidate, starts()).take(given)
     kept = {
@@ -223,15 +307,20 @@ def _double(candidate: Candidate) -> Finding:
     if kept != {torch.float64}:
         return "failed", f"parameters or state become {' and '.join(map(_name, kept - {torch.float64}))}"
     candidate.must_repeat()
-    single, double = (Steps(candidate, starts(dtype)).downhill(5).values for dtype in (torch.float32, torch.float64))
-    if not _agree(single, double):
-        return "failed", f"{apart(single, double):.2g} apart from the same steps in float32"
     # gradients without the digits that float32 does not have; then ones that differ by about a percent
     rounded = Steps(candidate, starts()).take([[g.float().double() for g in step] for step in given])
     coarse = Steps(candidate, starts()).take([[(g * 128).round() / 128 for g in step] for step in given])
     if not same(coarse.values, steps.values) and same(rounded.values, steps.values):
         return "failed", "parameters stay float64, but the step is computed with fewer digits than float32 has"
-    return "held", "parameters, state and arithmetic; near to float32"
+    try:
+        single, double = (
+            Steps(candidate, starts(dtype)).downhill(5).values for dtype in (torch.float32, torch.float64)
+        )
+    except Exception as error:  # in float32: float64 has taken steps
+        return "held", f"parameters, state and arithmetic; in float32 it raises {type(error).__name__}"
+    # no failure where they are apart: a class may enlarge any rounding (Prodigy), and float64 has its digits
+    near = "near to float32" if _agree(single, double) else f"float32 ends {apart(single, double):.2g} apart"
+    return "held", f"parameters, state and arithmetic; {near}"
 
 
 def _agree(left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
@@ -297,6 +386,8 @@ CHECKS: tuple[tuple[str, Callable[[Candidate], Finding]], ...] = (
     ("zero gradient", _zero),
     ("huge gradient", _huge),
     ("no gradient", _missing),
+    ("gradients", _gradients),
+    ("first step", _first),
     ("groups", _groups),
     ("schedule", _scheduled),
     ("weight decay", _decays),

@@ -1,6 +1,7 @@
 """Whether an optimizer converges: on a bowl, a ravine, and mini-batches of noisy rows."""
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -84,30 +85,49 @@ NOISY = LeastSquares(condition_number=10, budget=1000, goal=0.1, noise=1.0, batc
 FACTORS = tuple(10**power for power in (0, -1, 1, -2, 2, -3, 3, -0.5, 0.5, -1.5, 1.5, -2.5, 2.5))
 """Times the learning rate given: what is tried in turn."""
 
-Ending = int | Literal["slow", "diverged"]
+ROUNDS = 5
+"""Of the search between those: a fourth of a decade to either side of the best so far, then half of that each time."""
+
+NEAR = 0.5
+"""Of the excess loss at the start: where no rate has come below this, nothing is searched for between them."""
+
 Finding = tuple[Literal["held", "another lr", "failed", "yes", "no"], str]
 """What came of a check, and a sentence."""
 
 
+@dataclass(frozen=True)
+class Ending:
+    """Of a descent.
+
+    Attributes:
+        how: "there", "slow" or "diverged".
+        taken: gradients until then.
+        least: the smallest excess loss that was measured, as a share of that at the start.
+    """
+
+    how: Literal["there", "slow", "diverged"]
+    taken: int = 0
+    least: float = math.inf
+
+
 def attempt(candidate: Candidate, problem: LeastSquares, patient: bool = True) -> Ending:
-    """How many gradients it takes to meet the goal, in the slowest of the orders.
+    """Descend in each of the orders until one does not meet the goal; the slowest, or that one.
 
     Without patience it is given up at half the budget, where the second quarter has not brought the loss down by 1 %.
     """
-    most = 0
+    endings = []
     for order in (0, 1) if problem.noise else (0,):
-        ended = _attempt(candidate, problem, order, patient)
-        if not isinstance(ended, int):
-            return ended
-        most = max(most, ended)
-    return most
+        endings.append(_attempt(candidate, problem, order, patient))
+        if endings[-1].how != "there":
+            return endings[-1]
+    return max(endings, key=lambda ending: ending.taken)
 
 
 def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: bool) -> Ending:
     """Descend as a run does, and measure the parameters that are kept (Schedule-Free trains others)."""
     section = model_sections.Linear(
-        target_=model_sections.Linear.kind, seed=0, loss="mean", dtype="float64", gradient="autograd", bias=True,
-        start="zeros", scale=1.0, values=problem.start,
+        target_=model_sections.Linear.kind, seed=0, loss="mean", dtype=candidate.dtype_name, gradient="autograd",
+        bias=True, start="zeros", scale=1.0, values=problem.start,
     )  # fmt: skip
     model: Model = Linear(section, 5, 1)
     if not takes_member_axis(candidate.path, candidate.rule):
@@ -122,8 +142,8 @@ def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: b
 
     model.forward = counted  # type: ignore[method-assign]
     built, train = candidate.build(list(model.parameters())), problem.data.train
-    rows = Rows(train.inputs.double()[None], train.targets.double()[None])
-    data = DeviceData([problem.data], [0], [order], problem.batch_size, SquaredError(), torch.float64, CPU)
+    rows = Rows(train.inputs.to(candidate.dtype)[None], train.targets.to(candidate.dtype)[None])
+    data = DeviceData([problem.data], [0], [order], problem.batch_size, SquaredError(), candidate.dtype, CPU)
     stepper = TorchStepper(model, built, SquaredError(), data, create_graph=candidate.create_graph)
 
     def excess() -> float:
@@ -140,7 +160,7 @@ def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: b
         if stepper.raised is not None:  # a user's class can raise anything once it has diverged
             if math.isfinite(excess()):
                 raise stepper.raised
-            return "diverged"
+            return Ending("diverged")
         if taken > problem.budget:
             break
         if taken - measured < (10 if problem.noise or taken > 20 else 1):
@@ -148,42 +168,59 @@ def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: b
         measured = taken
         seen.append(excess())
         if not seen[-1] <= 1e8 * first:
-            return "diverged"
+            return Ending("diverged")
         last = seen[-measurements:]
         if len(last) == measurements and sum(last) / len(last) <= goal:
-            return taken
+            return Ending("there", taken, min(seen) / first)
         if taken <= problem.budget / 4:
             quarter = min(seen)
         elif taken > problem.budget / 2 and not patient and min(seen) > 0.99 * quarter:
             break
-    return "slow"
+    return Ending("slow", taken, min(seen, default=math.inf) / first)
 
 
 def converges(candidate: Candidate, problem: LeastSquares) -> Finding:
-    """Whether some learning rate converges: a sound optimizer at a bad rate is not unsound."""
+    """Whether some learning rate converges: a sound optimizer at a bad rate is not unsound.
+
+    Decades around the rate given, then half decades, then ever finer around the one that came nearest: some classes
+    (LAMB) have a window of a few percent.
+    """
     budget, rate = f"{problem.budget:,} gradients", candidate.rate
     given = attempt(candidate, problem)
-    if isinstance(given, int):
-        return "held", f"{problem.asked} in {given:,} of {budget}{'' if rate is None else f', lr {rate:g}'}"
-    why = "it diverges" if given == "diverged" else "it does not"
+    if given.how == "there":
+        at = "" if rate is None else f", lr {rate:g}"
+        return "held", f"{problem.asked} in {given.taken:,} of {budget}{at}"
+    why = "it diverges" if given.how == "diverged" else "it does not"
     if rate is None:
         return "failed", f"{problem.asked} in {budget}: {why}"
-    highest = rate if given == "diverged" else math.inf
-    for factor in FACTORS[1:]:
-        lr = rate * factor
-        if lr < highest:
-            try:
-                ended = attempt(candidate.giving(lr=lr), problem, patient=False)
-            except Exception:  # at a rate that nobody asked for it may be refused, or overflow in any way
-                ended = "slow"
-            if isinstance(ended, int):
-                return (
-                    "another lr",
-                    f"{problem.asked} in {ended:,} of {budget}, lr {lr:.3g}; at the {rate:g} given {why}",
-                )
-            highest = min(highest, lr if ended == "diverged" else math.inf)
-    lowest, most = rate * min(FACTORS), rate * max(FACTORS)
-    return (
-        "failed",
-        f"{problem.asked} in {budget}: {why} at lr {rate:g}, and at none from {lowest:.3g} to {most:.3g} is it met",
-    )
+    tried = {rate: given}
+    for lr, patient in _rates(rate, tried):
+        if lr in tried or lr >= min((r for r, ending in tried.items() if ending.how == "diverged"), default=math.inf):
+            continue
+        try:
+            tried[lr] = attempt(candidate.giving(lr=lr), problem, patient)
+        except Exception:  # at a rate that nobody asked for it may be refused, or overflow in any way
+            tried[lr] = Ending("slow")
+        if tried[lr].how == "there":
+            return "another lr", (
+                f"{problem.asked} in {tried[lr].taken:,} of {budget}, lr {lr:.3g}; at the {rate:g} given {why}"
+            )
+    others = f"at none of {len(tried) - 1} others tried, {min(tried):.3g} to {max(tried):.3g}, is it met"
+    nearest = min(tried, key=lambda lr: tried[lr].least)
+    came = f" (nearest at {nearest:.3g})" if tried[nearest].least < 1 else ""
+    return "failed", f"{problem.asked} in {budget}: {why} at lr {rate:g}, and {others}{came}"
+
+
+def _rates(rate: float, tried: Mapping[float, Ending]) -> Iterator[tuple[float, bool]]:
+    """What to try in turn, by what came of those before; and whether patiently."""
+    yield from ((rate * factor, False) for factor in FACTORS[1:])
+    width = 10**0.25
+    for _ in range(ROUNDS):
+        nearest = min(tried, key=lambda lr: tried[lr].least)
+        if not tried[nearest].least < NEAR:
+            return  # it comes nowhere near at any
+        if nearest == max(tried):  # further still
+            yield 10 * nearest, True
+            continue
+        yield from ((nearest / width, True), (nearest * width, True))
+        width = math.sqrt(width)

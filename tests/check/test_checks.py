@@ -1,6 +1,7 @@
 """Sound optimizers against closed forms and torch's own documentation; broken ones, each for what is broken."""
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -258,6 +259,81 @@ class Clips(Sound):
         super().step()
 
 
+class Keeps(Sound):
+    """Objects in its state, which a checkpoint is not read with (as AdaShift's deque)."""
+
+    def move(self, w: Tensor, g: Tensor, group: dict[str, Any]) -> Tensor:
+        last = self.state[w].setdefault("last", deque(maxlen=2))
+        last.append(g.clone())
+        return group["lr"] * (last[0] + last[-1])
+
+
+class KeepsCode(Sound):
+    def move(self, w: Tensor, g: Tensor, group: dict[str, Any]) -> Tensor:
+        self.state[w]["schedule"] = lambda lr: lr / 2
+        return super().move(w, g, group)
+
+
+class DecaysInTheGradient(Sound):
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for w in group["params"]:
+                if w.grad is not None:
+                    w.sub_(self.move(w, w.grad.add_(w, alpha=group["weight_decay"]), group))
+
+
+class OnlySingle(Sound):
+    def move(self, w: Tensor, g: Tensor, group: dict[str, Any]) -> Tensor:
+        return super().move(w, g.lerp(torch.ones_like(g, dtype=torch.float32), 0.0), group)
+
+
+class Chaotic(Sound):
+    """float64 has all of its digits, and float32's rounding is enlarged beyond all bounds."""
+
+    def move(self, w: Tensor, g: Tensor, group: dict[str, Any]) -> Tensor:
+        return super().move(w, g * (1 + 0.5 * torch.sin(1e7 * g)), group)
+
+
+class OwnAdam(Sound):
+    """Adam (Kingma & Ba 2015, algorithm 1), whose means are corrected by the b at these places."""
+
+    corrected: ClassVar = (0, 1)
+
+    def __init__(self, params: Iterable[Any], lr: float = 0.1, betas: tuple[float, float] = (0.9, 0.999)) -> None:
+        super(Sound, self).__init__(params, {"lr": lr, "betas": betas, "weight_decay": 0.0})
+
+    def move(self, w: Tensor, g: Tensor, group: dict[str, Any]) -> Tensor:
+        state, betas = self.state[w], group["betas"]
+        if not state:
+            state.update(k=0, means=[torch.zeros_like(w), torch.zeros_like(w)])
+        state["k"] += 1
+        for mean, b, what in zip(state["means"], betas, (g, g * g), strict=True):
+            mean.lerp_(what, 1 - b)
+        shares = [1.0 if at is None else 1 - betas[at] ** state["k"] for at in self.corrected]
+        first, second = (mean / share for mean, share in zip(state["means"], shares, strict=True))
+        return group["lr"] * first / (second.sqrt() + 1e-8)
+
+
+class Narrow(Sound):
+    """A window of a few percent of learning rates around 0.12, as LAMB's."""
+
+    def move(self, w: Tensor, g: Tensor, group: dict[str, Any]) -> Tensor:
+        return super().move(w, g, {"lr": 0.12 * (group["lr"] / 0.12) ** 30})
+
+
+class Hidden(OwnAdam):
+    """Corrected by the wrong b, and no betas that could be changed."""
+
+    corrected: ClassVar = (1, 0)
+
+    def __init__(self, params: Iterable[Any], lr: float = 0.1) -> None:
+        super(Sound, self).__init__(params, {"lr": lr, "weight_decay": 0.0})
+
+    def move(self, w: Tensor, g: Tensor, group: dict[str, Any]) -> Tensor:
+        return super().move(w, g, {**group, "betas": (0.9, 0.999)})
+
+
 class Raises(Sound):
     def move(self, w: Tensor, g: Tensor, group: dict[str, Any]) -> Tensor:
         if self.state[w].setdefault("k", 0) == 2:
@@ -269,7 +345,11 @@ class Raises(Sound):
 ITS_FAULT = {
     Sound: {},
     Noisy: {},  # torch's generator is seeded, and kept with a checkpoint
-    Clips: {},
+    Chaotic: {},
+    Clips: {"gradients": "a step changes p.grad in place: gradients that add up"},
+    DecaysInTheGradient: {"gradients": "changes p.grad in place, with weight_decay=0.1"},
+    OnlySingle: {"float64": "it takes no step there; the other checks are in float32: tests.check.test_checks.Only"},
+    Keeps: {"save and load": "it holds objects (collections.deque), and only tensors and plain values are read"},
     Forgetful: {"save and load": "apart from a run without a break, in float32: not all that it keeps comes back"},
     FirstGroup: {"groups": "the second of two groups does not move as it would at the group's own lr"},
     NoGroups: {"groups": "ValueError at test_checks.py:"},
@@ -279,7 +359,9 @@ ITS_FAULT = {
     TakesMissingForZero: {"no gradient": "a parameter without a gradient moves by", "weight decay": "do not shrink"},
     Single: {"float64": "computed with fewer digits"},
     SingleState: {"float64": "become float32"},  # what is loaded keeps the dtype that it was saved with
-    Uphill: dict.fromkeys(["bowl", "ravine", "noisy rows"], "it diverges at lr 0.1, and at none from 0.0001"),
+    Uphill: dict.fromkeys(
+        ["bowl", "ravine", "noisy rows"], "it diverges at lr 0.1, and at none of 5 others tried, 0.0001"
+    ),
     Wanders: {"repetition": "a generator that torch.manual_seed does not seed"},
     NoEpsilon: {"zero gradient": "not finite after the first gradient is 0"},
     FourthPower: {"huge gradient": "not finite after the first gradient is 1e15"},
@@ -293,6 +375,29 @@ def test_what_is_broken_is_found_and_nothing_else(kind: type[Sound]) -> None:
     assert failed(found).keys() == expected.keys(), failed(found)
     for name, part in expected.items():
         assert part in found[name].sentence
+
+
+CORRECTED = {(0, 1): True, (None, None): True, (0, None): True, (None, 1): True,
+             (1, 0): False, (1, 1): False, (0, 0): False, (None, 0): False}  # fmt: skip
+
+
+@pytest.mark.parametrize("corrected", CORRECTED)
+def test_a_mean_that_is_corrected_by_the_decay_of_another_is_found(
+    corrected: tuple[int | None, int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OwnAdam, "corrected", corrected)
+    found = outcome("first step", dict(CHECKS)["first step"], candidate_of(own("OwnAdam")))
+    assert found.held is CORRECTED[corrected], found
+
+
+def test_a_first_step_of_a_thousand_learning_rates_is_found() -> None:
+    found = outcome("first step", dict(CHECKS)["first step"], candidate_of(own("Hidden")))
+    assert found.sentence.startswith("1e+03 times the lr, however small the gradient")  # (0.1 / 0.001)^1.5
+
+
+def test_a_narrow_window_of_learning_rates_is_found() -> None:
+    found = outcome(*CHECKS[0], candidate_of(own("Narrow", "optimizer.lr=0.001")))
+    assert "lr 0.115; at the 0.001 given it does not" in found.sentence
 
 
 def test_what_is_not_element_wise_is_no_fault() -> None:
@@ -364,7 +469,7 @@ def test_the_command_on_a_sound_one(command: Callable[..., tuple[int, str, str]]
     code, out, err = command()
     assert (code, err) == (0, "")
     assert out.startswith("torch.optim.SGD (lr 0.1)\n")
-    assert "sound: all 13 checks that apply held" in out or torch.cuda.is_available()
+    assert "sound: all 15 checks that apply held" in out or torch.cuda.is_available()
     lines = out.splitlines()
     assert all(len(line) <= 80 for line in lines)
     names = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
@@ -397,6 +502,7 @@ def test_the_command_on_one_that_raises(command: Callable[..., tuple[int, str, s
         (["optimizer._target_=tests.nowhere.X"], "cannot be imported"),
         (["optimizer._target_=tests.optim.own.Rho"], "Rho needs rho: add +optimizer.rho=..."),
         (["optimizer._target_=tests.optim.own.Broken"], "Broken cannot take a step: ArithmeticError at own.py:"),
+        ([own("KeepsCode")[0]], "KeepsCode keeps in its state what no checkpoint can hold: "),
         (["optimizer._target_=tests.optim.own.Newton"], "trainer.create_graph=true"),
     ],
 )
