@@ -40,10 +40,13 @@ class Exact:
         constants = {entry: entry.value for step in formula.steps for entry in step.inputs if entry.value is not None}
         points = {**constants, **{node: values[node] for node in formula.variables}}
         self.given = {node: _floats(value) for node, value in points.items()}
+        self._known = dict(self.given)
 
     def value(self, node: Node) -> Any:
         """An array of sympy's numbers, of the shape of the node."""
-        return self._evaluate(node, self.given)
+        if node not in self._known:
+            self._known[node] = self._evaluate(node, self._known)
+        return self._known[node]
 
     def defined(self) -> bool:
         """Whether every step is a real number."""
