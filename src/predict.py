@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from src.tables.reading import ReadTable
 
 KEYS = {
-    "data.path": "the table to predict for, a file of any kind that data=table reads, with the run's columns",
+    "data.path": "the table to predict for, a file that data=table reads, with the run's columns",
     "data.target": "the column to hold the predictions against (default: the run's, if it is there)",
     "data.separator": "between fields (default: found out)",
     "data.decimal": "the decimal point, . or , (default: found out)",
