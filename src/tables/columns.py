@@ -63,6 +63,10 @@ FORMS = {
 }
 """By the format: the pattern of its cells, and all formats that have this pattern."""
 
+MONEY = r"[^\W\d_]{0,3}\.?\s?[$€£¥₹₩₽]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|Rs\.?|kr\.?|Fr\.?"
+THOUSANDS = {".": r"^\d{1,3}(?:\.\d{3})+$", ",": r"^\d{1,3}(?:,\d{3})+$"}
+"""What looks like a fraction with this decimal point, and may be thousands."""
+
 FLAGS = {"true": 1.0, "false": 0.0}
 
 
@@ -75,6 +79,7 @@ class Column:
         kind: numbers, dates or categories.
         sign: before numbers in text, and not part of them.
         unit: behind them.
+        decimal: the decimal point of numbers in text, where it is not that of the table.
         form: of dates in text, as strptime has it.
     """
 
@@ -82,6 +87,7 @@ class Column:
     kind: Literal["number", "date", "category"]
     sign: str = ""
     unit: str = ""
+    decimal: str = ""
     form: str = ""
 
     def parse(self, column: pl.Series, decimal: str, table: str) -> pl.Series:
@@ -98,7 +104,7 @@ class Column:
         values = _text(column)
         if self.kind == "category":
             return values.cast(pl.String).replace("", None)
-        parsed = self._days(values) if self.kind == "date" else self._numbers(values, decimal)
+        parsed = self._days(values) if self.kind == "date" else self._numbers(values, self.decimal or decimal)
         missing = _is_missing(values) if values.dtype == pl.String else values.is_null()
         wrong = (parsed.is_null() & ~missing).arg_true()
         if len(wrong):
@@ -202,12 +208,19 @@ def _of_text(name: str, there: pl.Series, decimal: str) -> Column:
         return Column(name, "date", form=form)
     if bool(there.str.to_lowercase().is_in(list(FLAGS)).all()):
         return Column(name, "number")
-    parts = _parts(there, decimal)
-    signs, units = (parts.struct.field(field).unique().to_list() for field in ("sign", "unit"))
-    signs, units = [one for one in signs if one], [one for one in units if one]
-    if _value(parts, decimal).null_count() or len(signs) > 1 or len(units) > 1:
-        return Column(name, "category")
-    return Column(name, "number", sign="".join(signs), unit="".join(units))
+    other = {".": ",", ",": "."}[decimal]
+    for point in (decimal, other):
+        parts = _parts(there, point)
+        signs, units = (parts.struct.field(field).unique().to_list() for field in ("sign", "unit"))
+        signs, units = [one for one in signs if one], [one for one in units if one]
+        if _value(parts, point).null_count() or len(signs) > 1 or len(units) > 1:
+            continue
+        # no money has three digits behind the point: there the point separates thousands
+        money = any(re.fullmatch(MONEY, one) for one in (*signs, *units))
+        if point == decimal and money and parts.struct.field("digits").str.contains(THOUSANDS[decimal]).all():
+            continue
+        return Column(name, "number", "".join(signs), "".join(units), "" if point == decimal else point)
+    return Column(name, "category")
 
 
 def mostly_numbers(column: pl.Series, decimal: str) -> str | None:
@@ -239,7 +252,7 @@ def told(columns: Mapping[Column, pl.Series], decimal: str) -> list[str]:
         for marker in sorted(text.unique().to_list()):
             markers.setdefault(marker, []).append(column.name)
         if column.kind == "number":
-            separator = rf"\d{POINTS[decimal][1]}\d"
+            separator = rf"\d{POINTS[column.decimal or decimal][1]}\d"
             thousands += [column.name] if values.str.contains(separator).any() else []
         elif (other := _other_order(column.form)) and _moments(values, other).null_count() == _is_missing(values).sum():
             orders.append(f"{column.name}: dates are read as {_in_words(column.form)}; no cell says which is the month")
@@ -303,9 +316,9 @@ def _form(text: pl.Series) -> str | None:
     there = text.filter(~_is_missing(text))
     if there.is_empty():
         return None
-    first = _tidy(there.head(1))
+    first = str(_tidy(there.head(1)).item())  # by Python, for polars takes a millisecond for each of a hundred patterns
     for pattern, forms in FORMS.values():
-        if first.str.contains(pattern).all():
+        if re.match(pattern.replace(r"\p{L}", r"[^\W\d_]"), first):
             fits = bool(_tidy(there).str.contains(pattern).all())
             return next((form for form in forms if fits and not _moments(there, form).null_count()), None)
     return None

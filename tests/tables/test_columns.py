@@ -31,6 +31,10 @@ NUMBERS = {
     "percent": (["5%", "7.5 %"], [5, 7.5], "", "%"),
     "groups of two": (["1,00,000", "5"], [100000, 5], "", ""),
     "spaces of thousands": (["12 345", "1\u202f000"], [12345, 1000], "", ""),
+    "money has no three digits behind a point": (["99.623 EUR", "1.250 EUR"], [99623, 1250], "", "EUR"),
+    "weights may": (["99.623 kg", "1.250 kg"], [99.623, 1.25], "", "kg"),
+    "points of thousands": (["1.234.567", "2.345.678", "3.456"], [1234567, 2345678, 3456], "", ""),
+    "a decimal comma among points": (["1,5", "2", "1.234,5"], [1.5, 2, 1234.5], "", ""),
     "another minus": (["−5", "6"], [-5, 6], "", ""),
     "exponents": (["1e5", "2.5E-3", "$.5"], [1e5, 2.5e-3, 0.5], "$", ""),
     "booleans": (["TRUE", "false", ""], [1, 0, None], "", ""),
@@ -49,6 +53,7 @@ def test_a_column_of_numbers(cells, values, sign, unit):
 
 def test_a_decimal_comma():
     assert column("1.234,5", "€ 3", "-0,25", decimal=",")[1] == [1234.5, 3, -0.25]
+    assert column("$1,234", "$12,000", decimal=",")[1] == [1234, 12000]
 
 
 DATES = {
@@ -80,7 +85,7 @@ def test_a_column_of_dates_is_day_numbers(cells, values):
     "cells",
     [
         ["yes", "no"], ["5 kg", "3 lb"], ["$5", "€5"], ["0", "1", "3+"], ["info", "inf"], ["1.2.3", "1.2.4"],
-        ["12:30", "12:40"], ["1,5", "2"], ["13/13/2020"], ["2020-01-31", "soon"], ["31/1/2020", "1/31/2020"],
+        ["12:30", "12:40"], ["13/13/2020"], ["2020-01-31", "soon"], ["31/1/2020", "1/31/2020"],
         ["true", "1"], ["NA", "?", "red"],
     ],
     ids=lambda cells: " ".join(cells),
