@@ -108,11 +108,14 @@ class MetricsFile:
         path: of the file.
         carried: a run's file whose rows up to and including step `until` come first.
         until: the step it was gone on from.
+        columns: that come first.
     """
 
-    def __init__(self, path: Path, carried: Path | None = None, until: int = -1) -> None:
+    def __init__(
+        self, path: Path, carried: Path | None = None, until: int = -1, columns: Sequence[str] = ("train/loss",)
+    ) -> None:
         self.path = path
-        self.columns = ["step", "train/loss"]
+        self.columns = ["step", *columns]
         self._rows: dict[int, dict[str, float]] = {}
         self._begun, self._until = False, -1
         if carried is not None and carried.is_file():
@@ -228,6 +231,11 @@ class RunDirectory:
     def split_path(self) -> Path:
         """`split.csv`: which rows of a table were for what, with `data.write_split=true`."""
         return self.path / "split.csv"
+
+    @property
+    def way_path(self) -> Path:
+        """`way.csv`: both parameters of a model that has two, of a run that was trained alone."""
+        return self.path / "way.csv"
 
     @property
     def histograms_path(self) -> Path:

@@ -46,6 +46,7 @@ def images(contours: Contours, looks: Looks) -> Iterator[NDArray[np.uint8]]:
         drawn.set_dpi(90)
         move = draw_paths(axes, contours, looks)
         label = axes.text(0.99, 0.98, "", ha="right", va="top", transform=axes.transAxes)
+        speed = (contours.frames[-1] - contours.frames[0]) / max(1, len(contours.frames) - 1) / FRAME_SECONDS
         legend(axes)
         canvas = drawn.canvas
         assert isinstance(canvas, FigureCanvasAgg)
@@ -54,7 +55,7 @@ def images(contours: Contours, looks: Looks) -> Iterator[NDArray[np.uint8]]:
         behind = canvas.copy_from_bbox(drawn.bbox)
         for step in contours.frames:
             canvas.restore_region(behind)
-            label.set_text(f"step {step:,}")
+            label.set_text(f"step {step:,}, {speed:,.0f} a second")
             for artist in (*move(step), label):
                 axes.draw_artist(artist)
             image = np.asarray(canvas.buffer_rgba())[..., :3]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = Sequence[float] | NDArray[np.float64]
+Role = Literal["series", "data", "star", "start", "saddle"]
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,15 @@ class Points:
         x: `[N]`.
         y: `[N]`.
         hover: `[N]`, what names a point; or one text for all.
-        role: "series" in the name's colour, "data" for a grey cloud in the background, "star" for a black star.
+        role: "series" in the name's colour, "data" for a grey cloud in the background, "star" for a black star, "start"
+            for a ring, "saddle" for a cross.
     """
 
     name: str
     x: Numbers
     y: Numbers
     hover: Sequence[str] | str = ""
-    role: Literal["series", "data", "star"] = "series"
+    role: Role = "series"
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,8 @@ class Path:
 class Contours:
     """A surface over two numbers from above, with the paths taken over it; with frames, an animation.
 
+    Both axes have one scale: a circle is round, and the steepest way is at right angles to the contour lines.
+
     Attributes:
         name: as of a `Chart`.
         title: a short one.
@@ -226,8 +230,8 @@ class Contours:
         points: minima, saddle points, the exact answer.
         axes: straight lines in the background, such as a valley's axes.
         caption: as of a `Chart`.
-        frames: of an animation the step of each frame, ascending, up to which a frame shows the paths; 60 to 150 of
-            them play well.
+        frames: of an animation the step of each frame, ascending and evenly spaced, up to which a frame shows the
+            paths; 60 to 150 of them play well. A page shows the steps between them too.
     """
 
     name: str

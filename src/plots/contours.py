@@ -8,12 +8,12 @@ from src.plots.chart import Contours, Path
 NUMBER = 22
 
 
-def levels(contours: Contours) -> NDArray[np.float64]:
+def levels(heights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ascending heights of the contour lines, evenly spaced in the logarithm of the height above the lowest point.
 
     A surface that is level has a single one.
     """
-    heights = contours.heights[np.isfinite(contours.heights)]
+    heights = heights[np.isfinite(heights)]
     if not len(heights):
         return np.zeros(1)
     low, high = float(heights.min()), float(heights.max())

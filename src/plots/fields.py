@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from src.plots.chart import Contours, Heat, Path, are_texts
 from src.plots.contours import levels, visible
 from src.plots.palette import CLOUD, FAINT, MISSING, NEUTRAL, PAPER, REFERENCE_DASHES, TERRAIN, Looks
-from src.plots.theme import Plotly, axis, hover, layout, plain, points_of, still, texts
+from src.plots.theme import DIGITS, Plotly, axis, hover, layout, plain, points_of, still, texts
 
 
 def heat_map(heat: Heat) -> Plotly:
@@ -67,7 +67,7 @@ def _log_ticks(scaled: NDArray[np.float64]) -> Plotly:
 
 
 def surface(contours: Contours, looks: Looks) -> Plotly:
-    """A surface from above with its paths; of an animation `layout.meta` holds the frames and each path's traces."""
+    """A surface from above with its paths; of an animation `layout.meta` holds the last step and each path's traces."""
     drawn = [_ground(contours), *_axes(contours)]
     paths: list[Plotly] = []
     for path in contours.paths:
@@ -77,8 +77,11 @@ def surface(contours: Contours, looks: Looks) -> Plotly:
     drawn += [points_of(contours, points, {}) for points in contours.points]
     window = zip(("xaxis", "yaxis"), (contours.x, contours.y), contours.window, strict=True)
     axes = {name: axis(own.label, range=list(ends), showgrid=False) for name, own, ends in window}
-    meta = {"paths": paths, "frames": list(contours.frames)} if contours.frames else {}
-    return {"data": drawn, "layout": layout(**axes, height=480, meta=meta)}
+    axes["yaxis"] |= {"scaleanchor": "x"}
+    for one in axes.values():
+        one["constrain"] = "domain"
+    meta = {"paths": paths, "last": contours.frames[-1]} if contours.frames else {}
+    return {"data": drawn, "layout": layout(**axes, height=560, meta=meta)}
 
 
 def _path(contours: Contours, path: Path, looks: Looks) -> tuple[list[Plotly], list[int]]:
@@ -103,20 +106,27 @@ def _path(contours: Contours, path: Path, looks: Looks) -> tuple[list[Plotly], l
         "line": {"color": PAPER, "width": 1.2},
     }
     whole: Plotly = {"mode": "lines", "line": {"color": look.colour, "width": 2.2, "dash": look.dash[0]}}
-    whole |= {"x": plain(x), "y": plain(y), "text": text}
-    end: Plotly = {"mode": "markers", "marker": marker, "x": plain(x[-1:]), "y": plain(y[-1:]), "text": text[-1:]}
+    whole |= {"x": plain(x, DIGITS), "y": plain(y, DIGITS), "text": text}
+    end: Plotly = {
+        "mode": "markers",
+        "marker": marker,
+        "x": plain(x[-1:], DIGITS),
+        "y": plain(y[-1:], DIGITS),
+        "text": text[-1:],
+    }
     return [common | whole, common | end], steps.tolist()
 
 
 def _ground(contours: Contours) -> Plotly:
     """Heights by the number of the level they lie between, so that levels need not be evenly spaced."""
-    heights, edges = np.asarray(contours.heights, dtype=np.float64), levels(contours)
+    heights = np.asarray(contours.heights, dtype=np.float64)
+    edges = levels(heights)
     between = np.interp(np.clip(heights, edges[0], edges[-1]), edges, np.arange(len(edges)))
     top = max(len(edges) - 1, 1)
     return {
         "type": "contour",
-        "x": plain(contours.grid_x, 5),
-        "y": plain(contours.grid_y, 5),
+        "x": plain(contours.grid_x, 12),
+        "y": plain(contours.grid_y, 12),
         "z": [plain(row, 4) for row in np.where(np.isfinite(heights), between, np.nan)],
         "customdata": [plain(row, 4) for row in heights],
         "hovertemplate": f"{still(contours.height_label)} %{{customdata:.4~g}}<extra></extra>",
@@ -126,7 +136,7 @@ def _ground(contours: Contours) -> Plotly:
         "zmax": top,
         "autocontour": False,
         "contours": {"start": 0, "end": top, "size": 1},
-        "line": {"color": f"{CLOUD}66", "width": 0.6},
+        "line": {"color": f"{CLOUD}a0", "width": 0.8},
     }
 
 
@@ -136,8 +146,8 @@ def _axes(contours: Contours) -> list[Plotly]:
             "type": "scatter",
             "mode": "lines",
             "name": html.escape(line.name),
-            "x": plain(line.x),
-            "y": plain(line.y),
+            "x": plain(line.x, DIGITS),
+            "y": plain(line.y, DIGITS),
             "line": {"color": FAINT, "width": 1.2, "dash": dash},
             "hovertemplate": f"{still(line.name)}<extra></extra>",
         }

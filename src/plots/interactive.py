@@ -2,7 +2,7 @@
 
 Every trace and shape of a series has the series' name as its `legendgroup`, by which the page hides it; colours are
 those on white, and the page puts `palette.DARK` in their place where it is dark. `layout.meta` holds what plotly
-has no word for: `extents` of both scales of each axis, and `paths` and `frames` of an animation.
+has no word for: `extents` of both scales of each axis, and of an animation its `paths` and its `last` step.
 """
 
 import html

@@ -116,11 +116,12 @@ def loss_surface(valley: Valley, steps: Sequence[int], weight: Numbers, bias: Nu
         along = lowest[:, None] + vector[:, None] * [-reach, reach]
         axes.append(Line(f"{label} axis (λ = {value:.4g})", along[0], along[1], role="reference"))
     exact = Points("exact", lowest[:1], lowest[1:], f"loss {float(valley.losses(*lowest)):.4g}", role="star")
+    start = [Points("start", weight[:1], bias[:1], role="start")] if len(steps) > 1 else []
     path = Path("path", steps, weight, bias, values=valley.losses(weight, bias))
     caption = "Loss on the training rows over weight and bias. The axes of the valley are the Hessian's eigenvectors."
     across, upwards = Axis("weight", limits=ends[0]), Axis("bias", limits=ends[1])
     return Contours(
-        "way", "The way over the loss", across, upwards, x, y, heights, "loss", [path], [exact], axes, caption
+        "way", "The way over the loss", across, upwards, x, y, heights, "loss", [path], [exact, *start], axes, caption
     )
 
 

@@ -52,9 +52,9 @@ _NEUTRALS = {
 
 # heights seen from above, low to high: pale, so that paths stand out on them
 TERRAIN = ("#c3d4e6", "#d3dfea", "#e2e8ee", "#eeeeec", "#f3ecdf", "#f2e3cb")
-_TERRAIN_ON_BLACK = ("#16324a", "#1c3143", "#22303b", "#2a2f33", "#35312b", "#443727")
+TERRAIN_ON_BLACK = ("#16324a", "#1c3143", "#22303b", "#2a2f33", "#35312b", "#443727")
 
-DARK = dict(COLOURS) | _NEUTRALS | dict(zip(TERRAIN, _TERRAIN_ON_BLACK, strict=True))
+DARK = dict(COLOURS) | _NEUTRALS | dict(zip(TERRAIN, TERRAIN_ON_BLACK, strict=True))
 """What each colour becomes on a dark page; those that are not in it stay."""
 
 

@@ -142,6 +142,10 @@ def _points(axes: Axes, points: Points, looks: Looks) -> None:
         axes.scatter(x, y, s=14, color=CLOUD, alpha=0.7, linewidths=0, label=plain(points.name))
     elif points.role == "star":
         axes.scatter(x, y, s=90, color=INK, marker="*", zorder=5, label=plain(points.name))
+    elif points.role == "start":
+        axes.scatter(x, y, s=60, facecolors="none", edgecolors=INK, linewidths=1.5, zorder=5, label=plain(points.name))
+    elif points.role == "saddle":
+        axes.scatter(x, y, s=45, color=INK, marker="x", linewidths=1.5, zorder=5, label=plain(points.name))
     else:
         look = looks.get(points.name, NEUTRAL)
         axes.scatter(x, y, s=26, color=look.colour, marker=look.marker[1], zorder=4, label=plain(points.name))
@@ -217,7 +221,7 @@ def ground(contours: Contours) -> tuple[Figure, Axes]:
     """A surface without its paths, and without a legend."""
     drawn, axes = _figure(contours.title, 7.6, 5.4)
     x, y = np.asarray(contours.grid_x), np.asarray(contours.grid_y)
-    edges = levels(contours)
+    edges = levels(contours.heights)
     heights = np.clip(np.nan_to_num(contours.heights, nan=edges[-1]), edges[0], edges[-1])
     if edges[-1] > edges[0]:
         shades = LinearSegmentedColormap.from_list("terrain", list(TERRAIN), len(edges) - 1)
@@ -225,6 +229,7 @@ def ground(contours: Contours) -> tuple[Figure, Axes]:
         axes.contourf(x, y, heights, edges, cmap=shades, norm=norm)
         axes.contour(x, y, heights, edges, colors=CLOUD, linewidths=0.4)
     ends_x, ends_y = contours.window
+    axes.set_aspect("equal")
     axes.set_xlim(ends_x)
     axes.set_ylim(ends_y)
     axes.set_xlabel(plain(contours.x.label))

@@ -11,6 +11,8 @@ from src.plots.chart import Chart, Contours, Line, Numbers, Points
 from src.plots.palette import CLOUD, GRID, INK, NEUTRAL, PAPER, Looks
 
 Plotly = dict[str, Any]
+DIGITS = 10
+"""Of places on a surface, whose window may be as small as the last bit of a way."""
 
 
 def plain(values: Numbers, digits: int = 6) -> list[float | None]:
@@ -67,11 +69,12 @@ def layout(**others: Any) -> Plotly:
 
 def trace(chart: Chart | Contours, of: Line | Points) -> Plotly:
     """What a line and points have in common: numbers, and the text that is shown at each."""
+    digits = DIGITS if isinstance(chart, Contours) else 6
     return {
         "type": "scatter",
         "name": html.escape(of.name),
-        "x": plain(of.x),
-        "y": plain(of.y),
+        "x": plain(of.x, digits),
+        "y": plain(of.y, digits),
         "text": texts(of.hover),
         "hovertemplate": hover(of.name, chart.x.label, chart.y.label, bool(of.hover)),
     }
@@ -83,6 +86,8 @@ def points_of(chart: Chart | Contours, points: Points, looks: Looks) -> Plotly:
     marker = {
         "data": {"color": f"{CLOUD}b0", "size": 5},
         "star": {"color": INK, "symbol": "star", "size": 13},
+        "start": {"color": INK, "symbol": "circle-open", "size": 12, "line": {"width": 2}},
+        "saddle": {"color": INK, "symbol": "x-thin", "size": 9, "line": {"color": INK, "width": 2}},
         "series": {"color": look.colour, "symbol": look.marker[0], "size": 8},
     }[points.role]
     drawn = trace(chart, points) | {"mode": "markers", "marker": marker}

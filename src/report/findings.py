@@ -16,6 +16,7 @@ from src.plots.chart import Picture
 from src.report import budget, curves, race, sensitivity, tables
 from src.report.merged import merged
 from src.report.opened_runs import Shown, opened
+from src.report.play import Play, of_race
 from src.report.reading import Sweep
 from src.report.tables import TableData
 from src.report.target import Reaches, reaches
@@ -38,6 +39,7 @@ class Findings:
         charts: in order.
         remarks: sentences on how far to trust the figures.
         config: as YAML.
+        plays: to play with, after the pictures.
     """
 
     title: str
@@ -47,6 +49,7 @@ class Findings:
     charts: list[Picture]
     remarks: list[str]
     config: str
+    plays: Sequence[Play] = ()
 
 
 def findings(sweeps: Sequence[Sweep], heat: tuple[str, str] | None = None) -> Findings:
@@ -76,6 +79,7 @@ def findings(sweeps: Sequence[Sweep], heat: tuple[str, str] | None = None) -> Fi
             *_on_seconds(shown, reached),
         ],
         config="\n".join(map(_config, sweeps)),
+        plays=list(map(of_race, races)),
     )
 
 

@@ -39,6 +39,7 @@
   function drawn(name) {
     const figure = themed(figures[name]);
     rescale(figure, name);
+    if (figure.layout.meta?.paths) lay(figure);
     for (const trace of figure.data) trace.visible = !hidden.has(trace.legendgroup);
     for (const shape of figure.layout.shapes ?? []) {
       shape.visible = !hidden.has(shape.legendgroup);
@@ -55,6 +56,51 @@
     return figure;
   }
 
+  // the ground of an animation is a picture of its own, for plotly takes contours away while it moves what is over them
+  function lay(figure) {
+    const ground = figure.data.find((trace) => trace.type === "contour");
+    const { x, y } = ground;
+    const image = { source: landscape(ground), xref: "x", yref: "y", sizing: "stretch", layer: "below" };
+    Object.assign(image, { x: x[0], y: y.at(-1), sizex: x.at(-1) - x[0], sizey: y.at(-1) - y[0] });
+    figure.layout.images = [image];
+    Object.assign(ground, { type: "heatmap", opacity: 0, contours: undefined, line: undefined }); // tells heights
+  }
+
+  function landscape({ z, zmax, colorscale, line }) {
+    const [rows, columns, side] = [z.length, z[0].length, 720];
+    const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
+    const pen = canvas.getContext("2d");
+    const pixels = pen.createImageData(side, side);
+    const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    const edge = channels(line.color);
+    const colours = Array.from({ length: zmax + 1 }, (_, band) => {
+      const at = (Math.min(band + 0.5, zmax) / zmax) * (colorscale.length - 1);
+      const [one, other] = [Math.floor(at), Math.ceil(at)].map((index) => channels(colorscale[index][1]));
+      return one.map((value, index) => value + (other[index] - value) * (at % 1));
+    });
+    // heights between four points of the grid are bilinear; a line is where the pixel before lies in another band
+    const bands = new Float64Array(side * side);
+    for (let row = 0; row < side; row++) {
+      const down = ((side - 1 - row) / (side - 1)) * (rows - 1);
+      const [low, up] = [Math.floor(down), down % 1];
+      const [below, above] = [z[low], z[Math.min(low + 1, rows - 1)]];
+      for (let column = 0; column < side; column++) {
+        const across = (column / (side - 1)) * (columns - 1);
+        const [left, on] = [Math.floor(across), across % 1];
+        const right = Math.min(left + 1, columns - 1);
+        const one = below[left] + (below[right] - below[left]) * on;
+        const other = above[left] + (above[right] - above[left]) * on;
+        const at = row * side + column;
+        const band = (bands[at] = Math.floor(one + (other - one) * up));
+        const crosses = (column && bands[at - 1] !== band) || (row && bands[at - side] !== band);
+        const colour = colours[band].map((value, index) => (crosses ? value + 0.65 * (edge[index] - value) : value));
+        pixels.data.set([...colour, 255], 4 * at);
+      }
+    }
+    pen.putImageData(pixels, 0, 0);
+    return canvas.toDataURL();
+  }
+
   const config = {
     responsive: true,
     displaylogo: false,
@@ -66,7 +112,7 @@
     const name = plot.dataset.name;
     const { data, layout } = drawn(name);
     return Plotly.react(plot, data, layout, { ...config, toImageButtonOptions: { filename: name, scale: 2 } }).then(() => {
-      if (figures[name].layout.meta?.frames) players[name].show();
+      if (figures[name].layout.meta?.paths) players[name].show();
     });
   }
 
@@ -109,17 +155,21 @@
 
   // --- animations
 
-  const FRAME = 60; // milliseconds
+  const SECONDS = 8; // of the whole race, as it is played at first
 
   function player(element) {
     const name = element.dataset.name;
     const plot = plots.find((one) => one.dataset.name === name);
-    const { frames, paths } = figures[name].layout.meta;
-    const [button, slider, output] = ["button", "input", "output"].map((tag) => element.querySelector(tag));
+    const { last, paths } = figures[name].layout.meta;
+    const [button, slider, output, speed] = ["button", "input", "output", "select"].map((tag) => element.querySelector(tag));
     let playing = false;
+    for (const times of [1 / 8, 1 / 2, 1, 2]) {
+      const rate = Number(((last / SECONDS) * times).toPrecision(2));
+      speed.add(new Option(rate.toLocaleString("en") + " steps a second", rate, times === 1, times === 1));
+    }
 
     function show() {
-      const step = frames[slider.value];
+      const step = Number(slider.value);
       const data = [];
       for (const { traces, steps } of paths) {
         let until = steps.findIndex((one) => one > step);
@@ -132,8 +182,7 @@
       }
       output.textContent = "step " + step.toLocaleString("en");
       slider.setAttribute("aria-valuetext", output.textContent);
-      // without a redraw plotly takes the contours away
-      const still = { mode: "immediate", frame: { duration: 0, redraw: true }, transition: { duration: 0 } };
+      const still = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
       return Plotly.animate(plot, { data, traces: paths.flatMap(({ traces }) => traces) }, still).catch(() => {});
     }
 
@@ -143,15 +192,15 @@
     }
 
     function start() {
-      const last = frames.length - 1;
       if (Number(slider.value) === last) slider.value = 0;
-      const began = performance.now() - slider.value * FRAME;
+      let [first, began] = [Number(slider.value), performance.now()];
+      speed.onchange = () => ([first, began] = [Number(slider.value), performance.now()]);
       playing = true;
       button.textContent = "❚❚ Pause";
       // by the clock: a slow machine leaves frames out, it does not play slower
       const next = async () => {
         if (!playing) return;
-        slider.value = Math.min(last, Math.floor((performance.now() - began) / FRAME));
+        slider.value = Math.min(last, Math.floor(first + ((performance.now() - began) / 1000) * speed.value));
         await show();
         if (Number(slider.value) === last) stop();
         else requestAnimationFrame(next);

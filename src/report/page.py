@@ -9,7 +9,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from src.errors import LabError, unwritable
 from src.plots.chart import Chart, Contours, Heat, Picture, series
@@ -30,6 +30,8 @@ _MARKERS = {
     "cross": "M-1.4 -4.6h2.8v3.2h3.2v2.8h-3.2v3.2h-2.8v-3.2h-3.2v-2.8h3.2z",
     "pentagon": "M0 -4.6L4.6 -1.2L2.9 4H-2.9L-4.6 -1.2z",
     "star": "M0 -5.4L1.5 -1.7L5.2 -1.7L2.2 0.6L3.3 4.4L0 2.2L-3.3 4.4L-2.2 0.6L-5.2 -1.7L-1.5 -1.7z",
+    "ring": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0M-3.4 0a3.4 3.4 0 1 1 6.8 0a3.4 3.4 0 1 1 -6.8 0",
+    "cross-thin": "M-4.5 -3.4L-3.4 -4.5L0 -1.1L3.4 -4.5L4.5 -3.4L1.1 0L4.5 3.4L3.4 4.5L0 1.1L-3.4 4.5L-4.5 3.4L-1.1 0z",
 }
 _DASHES = {"solid": "", "dash": "9 5", "dot": "3 3", "dashdot": "8 3 3 3"}
 
@@ -85,17 +87,23 @@ def html(findings: Findings) -> str:
     colours = assign_looks(series(findings.charts))
     listed = [(f"table-{index}", table.name) for index, table in enumerate(findings.tables)]
     pictures = [(f"picture-{picture.name}", picture.title) for picture in findings.charts]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(_file("page.html.j2")).render(
+    plays = findings.plays
+    environment = Environment(
+        loader=FunctionLoader(_file), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.get_template("page.html.j2").render(
         findings=findings,
-        sections=[*listed[:1], *pictures, *listed[1:]],
+        sections=[*listed[:1], *pictures, *((play.name, play.title) for play in plays), *listed[1:]],
         legend=partial(_legend, colours=colours),
         folder=f"{FOLDER}/",
         figures=_json({picture.name: figure(picture, colours) for picture in findings.charts}),
         dark=_json(DARK),
         plotly=_plotly() if findings.charts else "",
-        style=_file("page.css"),
+        style=_file("page.css") + (_file("play.css") if plays else ""),
         script=_file("page.js"),
+        plays=_json({play.name: play.data for play in plays}),
+        surfaces=", ".join(dict.fromkeys(play.script for play in plays if play.script)),
+        play_script=_file("play.js"),
     )
 
 
@@ -139,6 +147,8 @@ def _entries(picture: Picture, colours: Looks) -> Iterator[Entry]:
             yield Entry(one.name, False, CLOUD, DARK[CLOUD], marker=_MARKERS["circle"])
         elif one.role == "star":
             yield Entry(one.name, False, marker=_MARKERS["star"])
+        elif one.role != "series":
+            yield Entry(one.name, False, marker=_MARKERS[{"start": "ring", "saddle": "cross-thin"}[one.role]])
     if isinstance(picture, Chart):
         for level in picture.levels:
             colour = (colours[level.of].colour, colours[level.of].dark) if level.of in colours else ("", "")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -77,9 +76,9 @@ def animation(race: Race) -> chart.Contours:
     grid_x, grid_y = np.linspace(*ends_x, GRID), np.linspace(*ends_y, GRID)
     paths = [_path(function, *racer) for racer in race.racers]
     points = [_points("minimum", function.minima, "star")]
-    points += [_points("saddle point", function.saddles, "data")] if function.saddles else []
+    points += [_points("saddle point", function.saddles, "saddle")] if function.saddles else []
     starts = dict.fromkeys((float(path.x[0]), float(path.y[0])) for path in paths)
-    points.append(_points("start", list(starts), "data"))
+    points.append(_points("start", list(starts), "start"))
     seeds = max(len(runs) for _, runs in race.racers)
     return chart.Contours(
         race.problem.named("race"),
@@ -99,10 +98,8 @@ def animation(race: Race) -> chart.Contours:
 
 
 def frames(last: int) -> list[int]:
-    """The steps that are shown, dense at first: getting away from a saddle takes a dozen steps of some hundred."""
-    spaced = np.geomspace(1, max(1, last), FRAMES) if last > FRAMES else np.arange(last + 1)
-    early = np.arange(min(last, 20) + 1)
-    return [int(step) for step in np.unique(np.concatenate([early, spaced.round()]))]
+    """The steps of a film's frames, evenly spaced: who is ahead in it was ahead by as many steps."""
+    return [int(step) for step in np.unique(np.linspace(0, last, min(last, FRAMES) + 1).round())]
 
 
 def _path(function: Function, one: Contender, runs: Sequence[OpenRun]) -> chart.Path:
@@ -114,7 +111,7 @@ def _path(function: Function, one: Contender, runs: Sequence[OpenRun]) -> chart.
     )
 
 
-def _points(name: str, positions: Sequence[tuple[float, float]], role: Literal["data", "star"]) -> chart.Points:
+def _points(name: str, positions: Sequence[tuple[float, float]], role: chart.Role) -> chart.Points:
     x, y = zip(*positions, strict=True)
     return chart.Points(name, x, y, hover=name, role=role)
 

@@ -70,12 +70,16 @@ class Run:
 
     @cached_property
     def curves(self) -> dict[str, Line]:
-        """The columns of `metrics.csv`, each without its empty cells.
+        """The columns of `metrics.csv`, each without its empty cells, and of `way.csv` where it has more.
 
         Raises:
             LabError: it is not there, or not such a file.
         """
-        return _lines(RunDirectory(self.directory).curves_path, "the curves of a run")
+        run = RunDirectory(self.directory)
+        lines = _lines(run.curves_path, "the curves of a run")
+        way = _lines(run.way_path, "the way of a run") if run.way_path.is_file() else {}
+        more = {name: line for name, line in way.items() if name not in lines or len(lines[name][0]) < len(line[0])}
+        return lines | more
 
     @cached_property
     def foreseen(self) -> dict[str, Line]:

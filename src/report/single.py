@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from src.compare.contest import contest
 from src.errors import LabError
 from src.plots.chart import Picture
 from src.plots.one_run import Curve, Valley, fit, histograms, loss_surface, losses
-from src.report import race
+from src.report import play, race
 from src.report.findings import Findings
 from src.report.opened_runs import opened
+from src.report.play import Play
 from src.report.reading import gather
 from src.report.run_files import Line, Run, is_number, noted
 from src.report.run_summary import comparison, in_theory, shown
@@ -34,9 +36,19 @@ def findings_of(run: Run) -> Findings:
     pictures = list[Picture]()
     with noted(remarks):
         pictures += _losses(run, result, remarks)
+    plays = list[Play]()
     with noted(remarks):
         pictures += _of_the_data(run, result, remarks)
-    pictures += _surface(run)
+    with noted(remarks):
+        if (way := _way(run, result, remarks)) is not None:
+            pictures.append(loss_surface(*way))
+            valley, steps, weight, bias = way
+            # of a run that left only its end the start is not known
+            places = np.stack([weight, bias], 1) if len(steps) > 1 else np.zeros((1, 2))
+            plays += filter(None, [play.of_line(run, valley, places)])
+    for one in _surface(run):
+        pictures.append(race.animation(one))
+        plays.append(play.of_race(one))
     with noted(remarks):
         pictures += _histograms(run)
     return Findings(
@@ -47,6 +59,7 @@ def findings_of(run: Run) -> Findings:
         charts=pictures,
         remarks=[remark for remark in remarks if remark],
         config=run.config_text,
+        plays=plays,
     )
 
 
@@ -100,19 +113,19 @@ def _losses(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
         yield chart
 
 
-def _surface(run: Run) -> list[Picture]:
+def _surface(run: Run) -> list[race.Race]:
     """The path over a surface, as a race of one."""
     if run.config.get("model._target_") != "src.models.surface.Surface":
         return []
     (sweep,) = gather([run])
-    return list(map(race.animation, race.races(opened(sweep, contest(sweep.rows))[0])))
+    return race.races(opened(sweep, contest(sweep.rows))[0])
 
 
 # --- data with one feature -------------------------------------------------------------------------------------------
 
 
 def _of_the_data(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
-    """The lines through the data, and the way over the loss of a linear model."""
+    """The lines through the data."""
     if len(result.features) != 1 or len(result.targets) != 1:
         return
     data = run.fit
@@ -121,9 +134,16 @@ def _of_the_data(run: Run, result: Result, remarks: list[str]) -> Iterator[Pictu
         return
     others = _other_lines(result, np.asarray(data.fitted[0]))
     yield fit(data.train, data.fitted, others, (result.features[0], result.targets[0]))
-    learned = _pair(result.parameters)
-    if learned is None:
-        return
+
+
+def _way(
+    run: Run, result: Result, remarks: list[str]
+) -> tuple[Valley, list[int], NDArray[np.float64], NDArray[np.float64]] | None:
+    """The loss of a line over weight and bias, and steps, weights and biases of the way over it."""
+    one = len(result.features) == 1 == len(result.targets)
+    data, learned = run.fit if one else None, _pair(result.parameters) if one else None
+    if data is None or learned is None:
+        return None
     loss = result.loss
     if not loss or "model.bias" not in run.config:
         missing = (
@@ -134,7 +154,8 @@ def _of_the_data(run: Run, result: Result, remarks: list[str]) -> Iterator[Pictu
         valley = Valley(*data.moments, unit=data.rows if loss["reduction"] == "sum" else 1)
         steps, weight, bias = _path(run, result, learned, remarks)
         if np.isfinite(weight[:1]).all() and np.isfinite(bias[:1]).all():
-            yield loss_surface(valley, steps, weight, bias)
+            return valley, steps, weight, bias
+    return None
 
 
 def _other_lines(result: Result, x: np.ndarray) -> dict[str, Curve]:

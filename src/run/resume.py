@@ -69,10 +69,14 @@ class Resume:
 
     def file(self, path: Path) -> MetricsFile:
         """The curves so far, to go on in this file: what was written then, and what the checkpoint kept."""
-        file = MetricsFile(path, carried=self._directory / path.name, until=self.step)
+        file = self.rows(path)
         for step, values in self.checkpoint[KEY]["pending"].items():
             file.record(step, values)
         return file
+
+    def rows(self, path: Path, columns: Sequence[str] = ("train/loss",)) -> MetricsFile:
+        """The rows so far of a file of this name, to go on in this one."""
+        return MetricsFile(path, self._directory / path.name, self.step, columns)
 
     def carry_over(
         self, where: RunDirectory, file: MetricsFile, loggers: Sequence[Logger], best_of: Sequence[str]

@@ -22,6 +22,7 @@ from src.run.build import Member, RunSpec, build_intervals, build_loop, build_me
 from src.run.callbacks.checkpoint import Checkpoint, StackCheckpoint
 from src.run.callbacks.compatibility import check_callbacks, print_price
 from src.run.callbacks.theory import Theory
+from src.run.callbacks.way import Way
 from src.run.lightning_private import count
 from src.run.member_directories import write_members
 from src.run.module import Descent, LabDataModule
@@ -200,6 +201,8 @@ class _Training:
                 resume.carry_over(where, file, loggers, loop.best_of)
             if member.answer.exact is not None:
                 callbacks.append(Theory(member.answer))
+            rows = resume.rows(where.way_path, ()) if resume else MetricsFile(where.way_path, columns=())
+            callbacks.append(Way(rows, config.trainer.max_steps))
             if warning := member.answer.warning():
                 print(f"warning: {warning}", file=sys.stderr)
         module = Descent(

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+COLOURS = "prefers-color-scheme"
 MARKS = "return document.querySelectorAll('.plot .scatterlayer .trace').length"
 
 
@@ -125,6 +127,32 @@ def test_a_click_hides_an_optimizer_in_every_picture(browser: Chrome, sweep: Pat
     assert complaints(browser) == []
 
 
+INSIDE = """
+const { x, y, width, height } = document.querySelector(".plot .imagelayer image").getBoundingClientRect();
+return [x, y, width, height];
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_landscape_stays_while_the_race_is_on(browser: Chrome, race: Path, scheme: str) -> None:
+    """Hardly a pixel of what the window holds of the surface is the page's own paper, in motion as at rest."""
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": COLOURS, "value": scheme}]})
+    opened(browser, race)
+    player = browser.find_element(By.CSS_SELECTOR, ".player")
+    press(browser, player.find_element(By.TAG_NAME, "button"))
+    slider = player.find_element(By.TAG_NAME, "input")
+    until(browser, lambda: int(str(slider.get_attribute("value"))) in range(3, 39))
+    shot = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
+    assert int(str(slider.get_attribute("value"))) < 40
+    left, top, width, height = map(int, browser.execute_script(INSIDE))
+    paper = {"light": (255, 255, 255), "dark": (18, 22, 27)}[scheme]
+    places = [(left + width * i // 12, top + height * j // 12) for i in range(1, 12) for j in range(1, 12)]
+    pixels = [shot.getpixel(place) for place in places if place[1] < shot.height]
+    assert len(pixels) > 30
+    assert sum(pixel == paper for pixel in pixels) < 0.05 * len(pixels)
+    assert "steps a second" in Select(player.find_element(By.TAG_NAME, "select")).first_selected_option.text
+
+
 WATCH = """
 const [player] = arguments, told = player.querySelector("output");
 window.steps = [];
@@ -195,7 +223,7 @@ def test_logarithmic_axes_are_a_switch(browser: Chrome, sweep: Path) -> None:
 def test_on_a_phone_nothing_is_wider_than_the_screen(
     browser: Chrome, name: str, scheme: str, request: pytest.FixtureRequest
 ) -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    features = [{"name": COLOURS, "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     opened(browser, request.getfixturevalue(name))

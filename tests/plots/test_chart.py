@@ -123,7 +123,7 @@ def _bowl() -> Contours:
 
 
 def test_levels_ascend_from_the_lowest_to_the_highest() -> None:
-    edges = levels(_bowl())
+    edges = levels(_bowl().heights)
     assert (np.diff(edges) > 0).all()
     assert (edges[0], edges[-1]) == pytest.approx((0, 2))
     ratio = np.diff(np.log(edges[1:]))

@@ -134,6 +134,7 @@ def test_a_run_of_an_earlier_version_is_a_page(copied: Path) -> None:
 def test_a_run_without_its_way_shows_its_end_and_says_so(copied: Path) -> None:
     text = (copied / "metrics.csv").read_text(encoding="utf-8").splitlines()
     (copied / "metrics.csv").write_text("\n".join(",".join(line.split(",")[:2]) for line in text), encoding="utf-8")
+    (copied / "way.csv").unlink()
     found = findings_of(Run(copied))
     (way,) = [picture for picture in found.charts if isinstance(picture, Contours)]
     assert list(way.paths[0].steps) == [100]
