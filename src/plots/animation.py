@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from src.plots.chart import Contours
-from src.plots.palette import Looks
+from src.plots.palette import PAPER, Looks
 from src.plots.static import STYLE, draw_paths, ground, legend
 
 FRAME_SECONDS = 0.06
 LAST_SECONDS = 2.5
+BEHIND = {"facecolor": PAPER, "alpha": 0.8, "edgecolor": "none", "pad": 2}
 
 
 def save_animation(contours: Contours, folder: Path, looks: Looks) -> list[Path]:
@@ -45,7 +46,7 @@ def images(contours: Contours, looks: Looks) -> Iterator[NDArray[np.uint8]]:
         drawn, axes = ground(contours)
         drawn.set_dpi(90)
         move = draw_paths(axes, contours, looks)
-        label = axes.text(0.99, 0.98, "", ha="right", va="top", transform=axes.transAxes)
+        label = axes.text(0.99, 0.98, "", ha="right", va="top", transform=axes.transAxes, bbox=BEHIND)
         speed = (contours.frames[-1] - contours.frames[0]) / max(1, len(contours.frames) - 1) / FRAME_SECONDS
         legend(axes)
         canvas = drawn.canvas

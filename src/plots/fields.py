@@ -81,7 +81,9 @@ def surface(contours: Contours, looks: Looks) -> Plotly:
     for one in axes.values():
         one["constrain"] = "domain"
     meta = {"paths": paths, "last": contours.frames[-1]} if contours.frames else {}
-    return {"data": drawn, "layout": layout(**axes, height=560, meta=meta)}
+    (left, right), (low, high) = contours.window
+    height = round(min(560, 120 + 1100 * (high - low) / (right - left)))
+    return {"data": drawn, "layout": layout(**axes, height=height, meta=meta)}
 
 
 def _path(contours: Contours, path: Path, looks: Looks) -> tuple[list[Plotly], list[int]]:

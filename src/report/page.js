@@ -49,6 +49,9 @@
     if (narrow.matches) {
       figure.layout.font.size = 11;
       figure.layout.xaxis.nticks = 6;
+      const { xaxis, yaxis } = figure.layout;
+      const tall = (yaxis.range?.[1] - yaxis.range?.[0]) / (xaxis.range?.[1] - xaxis.range?.[0]);
+      if (yaxis.scaleanchor) figure.layout.height = Math.min(400, 110 + 300 * tall);
       // the legend has them too
       for (const shape of figure.layout.shapes ?? []) if (shape.x0 === shape.x1 && shape.label) shape.label.text = "";
     }
@@ -60,17 +63,18 @@
   function lay(figure) {
     const ground = figure.data.find((trace) => trace.type === "contour");
     const { x, y } = ground;
-    const image = { source: landscape(ground), xref: "x", yref: "y", sizing: "stretch", layer: "below" };
+    const image = { source: landscape(ground, (y.at(-1) - y[0]) / (x.at(-1) - x[0])), xref: "x", yref: "y", sizing: "stretch", layer: "below" };
     Object.assign(image, { x: x[0], y: y.at(-1), sizex: x.at(-1) - x[0], sizey: y.at(-1) - y[0] });
     figure.layout.images = [image];
     Object.assign(ground, { type: "heatmap", opacity: 0, contours: undefined, line: undefined }); // tells heights
   }
 
-  function landscape({ z, zmax, colorscale, line }) {
-    const [rows, columns, side] = [z.length, z[0].length, 720];
-    const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
+  function landscape({ z, zmax, colorscale, line }, tall) {
+    const [rows, columns] = [z.length, z[0].length];
+    const [width, height] = [Math.round(720 / Math.sqrt(tall)), Math.round(720 * Math.sqrt(tall))];
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const pen = canvas.getContext("2d");
-    const pixels = pen.createImageData(side, side);
+    const pixels = pen.createImageData(width, height);
     const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
     const edge = channels(line.color);
     const colours = Array.from({ length: zmax + 1 }, (_, band) => {
@@ -79,20 +83,20 @@
       return one.map((value, index) => value + (other[index] - value) * (at % 1));
     });
     // heights between four points of the grid are bilinear; a line is where the pixel before lies in another band
-    const bands = new Float64Array(side * side);
-    for (let row = 0; row < side; row++) {
-      const down = ((side - 1 - row) / (side - 1)) * (rows - 1);
+    const bands = new Float64Array(width * height);
+    for (let row = 0; row < height; row++) {
+      const down = ((height - 1 - row) / (height - 1)) * (rows - 1);
       const [low, up] = [Math.floor(down), down % 1];
       const [below, above] = [z[low], z[Math.min(low + 1, rows - 1)]];
-      for (let column = 0; column < side; column++) {
-        const across = (column / (side - 1)) * (columns - 1);
+      for (let column = 0; column < width; column++) {
+        const across = (column / (width - 1)) * (columns - 1);
         const [left, on] = [Math.floor(across), across % 1];
         const right = Math.min(left + 1, columns - 1);
         const one = below[left] + (below[right] - below[left]) * on;
         const other = above[left] + (above[right] - above[left]) * on;
-        const at = row * side + column;
+        const at = row * width + column;
         const band = (bands[at] = Math.floor(one + (other - one) * up));
-        const crosses = (column && bands[at - 1] !== band) || (row && bands[at - side] !== band);
+        const crosses = (column && bands[at - 1] !== band) || (row && bands[at - width] !== band);
         const colour = colours[band].map((value, index) => (crosses ? value + 0.65 * (edge[index] - value) : value));
         pixels.data.set([...colour, 255], 4 * at);
       }

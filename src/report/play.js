@@ -139,7 +139,7 @@ function verdict(play, optimizer, numbers, path) {
   const linear = LINEAR.includes(optimizer);
   const { eigenvalues } = nearestMinimum(play, path.places.at(-1));
   const critical = linear ? criticalRate(optimizer, numbers, eigenvalues) : Infinity;
-  return play.quadratic && linear
+  return play.constant && linear
     ? foreseen(optimizer, numbers, eigenvalues, critical, path.places.length - 1)
     : seen(play, optimizer, numbers, critical, path);
 }

@@ -74,6 +74,7 @@ def of_line(run: Run, valley: Valley, places: NDArray[np.float64]) -> Play | Non
         "labels": [f"weight{units}", f"bias{units}"],
         "height": "loss above the exact one",
         "spread": valley.unit * float(np.var(valley.y)),
+        "constant": True,
         "quadratic": {"hessian": valley.hessian.tolist(), "lowest": lowest.tolist(), "least": least},
         "minima": [{"at": lowest.tolist(), "eigenvalues": moving}],
         "saddles": [],
@@ -118,6 +119,7 @@ def of_race(race: Race) -> Play:
         "labels": ["x", "y"],
         "height": "f(x, y)",
         "spread": 1.0,
+        "constant": not _hessian(function).free_symbols,
         "quadratic": None,
         "surface": race.name,
         "minima": [{"at": list(at), "eigenvalues": _curvatures(function, at)} for at in function.minima],
@@ -209,12 +211,19 @@ def _number(value: Any) -> Any:
 # --- surfaces --------------------------------------------------------------------------------------------------------
 
 
+def _symbols() -> tuple[Any, Any]:
+    import sympy
+
+    x, y = sympy.symbols("x y", real=True)
+    return x, y
+
+
 def javascript(name: str) -> str:
     """`NAME: {value, gradient}`: the formulas of `src.config.surfaces`, by way of SymPy, as JavaScript."""
     import sympy
     from sympy.printing.jscode import jscode
 
-    function, (x, y) = FUNCTIONS[name], sympy.symbols("x y", real=True)
+    function, (x, y) = FUNCTIONS[name], _symbols()
 
     def code(formula: Any) -> str:
         formula = sympy.sympify(formula)  # of 15 digits, as SymPy writes a float, 2π is not the same number
@@ -225,12 +234,16 @@ def javascript(name: str) -> str:
     return f"{name}: {{ value: ([x, y]) => {value}, gradient: ([x, y]) => [{gradient}] }}"
 
 
-def _curvatures(function: Function, at: tuple[float, float]) -> list[float]:
-    """The eigenvalues of the Hessian at a place, ascending; those that are 0 left out."""
+def _hessian(function: Function) -> Any:
+    """A SymPy matrix of x and y."""
     import sympy
 
-    x, y = sympy.symbols("x y", real=True)
-    gradient = sympy.Matrix([sympy.sympify(one) for one in function.gradient(x, y, sympy)])
-    hessian = gradient.jacobian([x, y]).subs({x: at[0], y: at[1]}).evalf().tolist()
-    values = np.linalg.eigvalsh(np.array(hessian, dtype=np.float64)).tolist()
+    x, y = _symbols()
+    return sympy.Matrix([sympy.sympify(one) for one in function.gradient(x, y, sympy)]).jacobian([x, y])
+
+
+def _curvatures(function: Function, at: tuple[float, float]) -> list[float]:
+    """The eigenvalues of the Hessian at a place, ascending; those that are 0 left out."""
+    hessian = _hessian(function).subs(dict(zip(_symbols(), at, strict=True))).evalf()
+    values = np.linalg.eigvalsh(np.array(hessian.tolist(), dtype=np.float64)).tolist()
     return [value for value in values if value > 1e-9 * max(map(math.fabs, values))]
