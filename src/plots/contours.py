@@ -26,11 +26,19 @@ def levels(heights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def visible(path: Path, contours: Contours) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Steps, x and y of a path, `[K]` each, up to the first point that is not finite or far out of the window."""
-    x, y = np.asarray(path.x, dtype=np.float64), np.asarray(path.y, dtype=np.float64)
-    gone = np.zeros(len(x), dtype=bool)
-    for positions, (low, high) in zip((x, y), contours.window, strict=True):
-        span = high - low
-        gone |= ~((positions > low - 3 * span) & (positions < high + 3 * span))
-    until = int(gone.argmax()) if gone.any() else len(x)
-    return np.asarray(path.steps, dtype=np.int64)[:until], x[:until], y[:until]
+    """Steps, x and y of a path, `[K]` each, until it is not finite or far out of the window.
+
+    Where it leaves, the last point is on its way there, three windows out: libraries draw none that is much further.
+    """
+    places = np.array([path.x, path.y], dtype=np.float64)
+    ends = np.array(contours.window)
+    middle, reach = ends.mean(1)[:, None], 3.5 * np.ptp(ends, axis=1)[:, None]
+    gone = ~(np.abs(places - middle) < reach).all(0)
+    until = int(gone.argmax()) if gone.any() else len(gone)
+    if 0 < until < len(gone) and np.isfinite(places[:, until]).all():
+        inside, step = places[:, until - 1], places[:, until] - places[:, until - 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = (middle[:, 0] + np.sign(step) * reach[:, 0] - inside) / step
+        places[:, until] = inside + np.nanmin(shares) * step
+        until += 1
+    return np.asarray(path.steps, dtype=np.int64)[:until], places[0, :until], places[1, :until]

@@ -162,7 +162,7 @@ function seen(play, optimizer, numbers, critical, { places, losses, diverged }) 
   const minimum = nearestMinimum(play, places.at(-1));
   const steps = places.length - 1;
   const what = LINEAR.includes(optimizer)
-    ? numbers.lr > critical ? ` Theory: above ${said(critical)} no minimum like this one holds it.` : ""
+    ? numbers.lr > critical ? ` Theory: at a rate above ${said(critical)} it cannot stay at this minimum.` : ""
     : ` Theory has no critical rate of ${optimizer}; this is what is seen.`;
   if (diverged) return ["diverges", `the loss is out of all bounds after ${said(steps)} steps.${what}`];
   const left = distance(places.at(-1), minimum.at) / (distance(places[0], minimum.at) || 1);
@@ -259,13 +259,13 @@ function seen(play, optimizer, numbers, critical, { places, losses, diverged }) 
       const pen = prepared(ground, view.width, view.height);
       paint(pen, width, tall);
       const most = clamp(Math.round(width / 90), 2, 8);
-      const [across, upwards] = view.ends.map(([low, high]) => ticks(low, high, most).map((one) => [one, said2(one)]));
+      const [across, upwards] = view.ends.map(([low, high]) => ticks(low, high, most).map((one) => [one, written(one)]));
       axes(pen, view.width, view.height, view, across, upwards, play.labels);
       for (const { at } of play.minima) star(pen, view.x(at[0]), view.y(at[1]));
       for (const at of play.saddles) cross(pen, view.x(at[0]), view.y(at[1]));
     }
 
-    const said2 = (value) => (Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? value.toExponential() : String(value)).replace("-", "−");
+    const written = (value) => (Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? value.toExponential() : String(value)).replace("-", "−");
 
     // Bands between the levels, and a line where one begins
     function paint(pen, width, height) {
@@ -352,7 +352,7 @@ function seen(play, optimizer, numbers, critical, { places, losses, diverged }) 
       for (const [x, y] of apart(play.recorded.map(shown))) pen.fillRect(x - 1, y - 1, 2, 2);
       handle.style.left = view.x(start[0]) + "px";
       handle.style.top = view.y(start[1]) + "px";
-      handle.setAttribute("aria-label", `start: ${play.labels[0]} ${said2(Number(start[0].toPrecision(3)))}, ${play.labels[1]} ${said2(Number(start[1].toPrecision(3)))}; arrow keys move it`);
+      handle.setAttribute("aria-label", `start: ${play.labels[0]} ${written(Number(start[0].toPrecision(3)))}, ${play.labels[1]} ${written(Number(start[1].toPrecision(3)))}; arrow keys move it`);
     }
 
     // Those that can be told from the one before them
@@ -362,6 +362,7 @@ function seen(play, optimizer, numbers, critical, { places, losses, diverged }) 
     }
 
     function drawLosses(path) {
+      const last = path.diverged ? Math.max(10, path.losses.length - 1) : count;
       const width = find(".curve").clientWidth;
       const height = width < view.width ? view.height : 300; // beside the map, or below it
       const pen = prepared(losses, width, height);
@@ -371,10 +372,10 @@ function seen(play, optimizer, numbers, critical, { places, losses, diverged }) 
       const top = Math.ceil(Math.log10(clamp(Math.max(first, ...finite), first, 1e6 * first)) + 0.05);
       const bottom = Math.floor(Math.log10(clamp(Math.min(first, ...finite), 1e-14 * first, first)) - 0.05);
       const at = {
-        x: (step) => LEFT + (step / count) * (width - LEFT - RIGHT),
+        x: (step) => LEFT + (step / last) * (width - LEFT - RIGHT),
         y: (power) => TOP + ((top - power) / (top - bottom)) * (height - TOP - BOTTOM),
       };
-      const across = ticks(0, count, width > 400 ? 6 : 4).map((one) => [one, one.toLocaleString("en")]);
+      const across = ticks(0, last, width > 400 ? 6 : 4).map((one) => [one, one.toLocaleString("en")]);
       const upwards = ticks(bottom, top, Math.min(8, top - bottom)).filter(Number.isInteger).map((one) => [one, power(one)]);
       axes(pen, width, height, at, across, upwards, ["step", play.height]);
       pen.beginPath();

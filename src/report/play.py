@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from src.config.compose import CONF
 from src.config.surfaces import FUNCTIONS, Function
 from src.plots.contours import levels
 from src.plots.one_run import Valley
@@ -20,7 +20,6 @@ from src.report.run_files import Run
 GRID, MOST_STEPS = 121, 3000
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam")
 """Those of `conf/optimizer` that `play.js` knows."""
-_CONF = Path(__file__).resolve().parents[2] / "conf" / "optimizer"
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _grid(window: Sequence[tuple[float, float]]) -> tuple[NDArray[np.float64], N
 
 
 def _of_conf(name: str) -> dict[str, Any]:
-    said: dict[str, Any] = yaml.safe_load((_CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    said: dict[str, Any] = yaml.safe_load((CONF / "optimizer" / f"{name}.yaml").read_text(encoding="utf-8"))
     return said
 
 
@@ -193,7 +192,7 @@ def _chosen(config: Mapping[str, str]) -> tuple[str, dict[str, float]] | None:
     }
     kind = str(said.get("_target_", "")).removeprefix("torch.optim.")
     off = {"_target_", "_partial_", "lr", "rule"} | {key for key, value in said.items() if value in (None, False, 0)}
-    if kind not in _KEYS or said.keys() - off - _KEYS[kind] or config.get("scheduler", "null") != "null":
+    if kind not in _KEYS or said.keys() - off - _KEYS[kind] or any(key.startswith("scheduler.") for key in config):
         return None
     plain = "nesterov" if said.get("nesterov") else "momentum" if said.get("momentum") else "sgd"
     name = plain if kind == "SGD" else kind.lower()

@@ -80,9 +80,11 @@ def animation(race: Race) -> chart.Contours:
     starts = dict.fromkeys((float(path.x[0]), float(path.y[0])) for path in paths)
     points.append(_points("start", list(starts), "start"))
     seeds = max(len(runs) for _, runs in race.racers)
+    alone = len(race.racers) == 1 == seeds
+    best = ", each optimizer at its best setting" + (", the first of its seeds" if seeds > 1 else "")
     return chart.Contours(
         race.problem.named("race"),
-        f"Race on {race.name}{race.problem.suffix}",
+        f"{'The way down' if alone else 'Race on'} {race.name}{race.problem.suffix}",
         chart.Axis("x", limits=ends_x),
         chart.Axis("y", limits=ends_y),
         grid_x,
@@ -91,8 +93,7 @@ def animation(race: Race) -> chart.Contours:
         "f(x, y)",
         paths=paths,
         points=points,
-        caption=f"f(x, y) = {function.formula} ({function.source}), each optimizer at its best setting"
-        + (", the first of its seeds." if seeds > 1 else "."),
+        caption=f"f(x, y) = {function.formula} ({function.source}){'' if alone else best}.",
         frames=frames(max(path.steps[-1] for path in paths)),
     )
 

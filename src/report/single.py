@@ -13,7 +13,7 @@ from src.plots.chart import Picture
 from src.plots.one_run import Curve, Valley, fit, histograms, loss_surface, losses
 from src.report import play, race
 from src.report.findings import Findings
-from src.report.opened_runs import opened
+from src.report.opened_runs import OpenRun, Shown
 from src.report.play import Play
 from src.report.reading import gather
 from src.report.run_files import Line, Run, is_number, noted
@@ -114,11 +114,12 @@ def _losses(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
 
 
 def _surface(run: Run) -> list[race.Race]:
-    """The path over a surface, as a race of one."""
+    """The path over a surface, as a race of one, which takes part though it may have diverged."""
     if run.config.get("model._target_") != "src.models.surface.Surface":
         return []
     (sweep,) = gather([run])
-    return race.races(opened(sweep, contest(sweep.rows))[0])
+    (problem,), (row,) = contest(sweep.rows), sweep.rows
+    return race.races([Shown(problem, {problem.contenders[0].label: [OpenRun(row, run, run.curves, run.result, {})]})])
 
 
 # --- data with one feature -------------------------------------------------------------------------------------------

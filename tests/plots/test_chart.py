@@ -135,4 +135,8 @@ def test_path_ends_where_it_leaves_or_breaks() -> None:
     steps, seen, _ = visible(Path("a", [0, 1, 2, 3, 4], x, [0.0] * 5), _bowl())
     assert steps.tolist() == [0, 1]
     assert seen.tolist() == [0, 1]
-    assert visible(Path("a", [0, 1], [0, 1e30], [0, 0]), _bowl())[0].tolist() == [0]
+    for far in (1e3, 1e30):  # 3.5 times as far from the middle as the window is wide
+        steps, across, upwards = visible(Path("a", [0, 1, 2], [0, far, 0], [0, far / 2, 0]), _bowl())
+        assert steps.tolist() == [0, 1]
+        assert [*across, *upwards] == pytest.approx([0, 7, 0, 3.5])
+    assert visible(Path("a", [0, 1], [0, np.inf], [0, 0]), _bowl())[0].tolist() == [0]
