@@ -166,9 +166,11 @@ function seen(play, optimizer, numbers, critical, { places, losses, diverged }) 
     : ` Theory has no critical rate of ${optimizer}; this is what is seen.`;
   if (diverged) return ["diverges", `the loss is out of all bounds after ${said(steps)} steps.${what}`];
   const left = distance(places.at(-1), minimum.at) / (distance(places[0], minimum.at) || 1);
-  const rest = losses.slice(losses.length >> 1);
+  // how often the loss rises once it is half-way, but for what is rounding
+  const above = losses.map((loss) => loss - play.least).filter((loss, _, all) => loss > 1e-12 * all[0]);
+  const rest = above.slice(above.length >> 1);
   const rises = rest.filter((loss, index) => index && loss > rest[index - 1]).length / Math.max(1, rest.length - 1);
-  const word = left <= 0.01 ? "converges" : rises > 0.25 ? "rings" : "crawls";
+  const word = rises > 0.25 ? "rings" : left <= 0.01 ? "converges" : "crawls";
   return [word, `after ${said(steps)} steps ${share(left)} of the distance to the nearest minimum is left.${what}`];
 }
 
