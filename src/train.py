@@ -135,7 +135,7 @@ def _report(directory: Path) -> None:
     from src.report.__main__ import report
 
     try:
-        print(report([directory])[0])
+        print(report([directory], tell=print)[0])
     except Exception as error:  # the sweep is done, and whatever this is can be had again
         if FULL_ERROR:
             raise

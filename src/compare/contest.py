@@ -2,19 +2,20 @@
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from src.compare.grid_edges import by_logarithm
+from src.compare.pairs import EQUAL_WITHIN, Pair, corrected, differences, letters, ordered
 from src.compare.rows import Row, Words, number, short
 from src.compare.selection import RATE, Contender, contenders
-from src.compare.statistics import Estimate, Numbers, improvement, stratified
+from src.compare.statistics import Estimate, Numbers, stratified
 
-FEWEST = 6
-"""Pairs that can tell two apart: 2 * 0.5 ** 6 is below 0.05 (the sign test)."""
+Exact = Callable[[Row], float | None]
+"""The exact training loss of a run, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,37 @@ class Problem:
         words: that make it, by key.
         contenders: the best one first; those that are not confirmed come after those that are.
         number: from 1; 0 where there is but one problem.
+        pairs: of every two contenders that can be compared, the better one first.
     """
 
     label: str
     words: Words
     contenders: tuple[Contender, ...]
     number: int = 0
+    pairs: tuple[Pair, ...] = ()
 
     def comparable(self, one: Contender) -> bool:
         """Whether a contender's figure can be held against the best one's: both confirmed, neither, or lost."""
         return not one.came_through or one.confirmed == self.contenders[0].confirmed
+
+    @cached_property
+    def _by_two(self) -> Mapping[frozenset[str], Pair]:
+        return {frozenset((one.first, one.second)): one for one in self.pairs}
+
+    def pair(self, one: str, other: str) -> Pair | None:
+        """How two contenders compare, by their labels; None where they cannot."""
+        return self._by_two.get(frozenset((one, other)))
+
+    @property
+    def letters(self) -> Mapping[str, str]:
+        """Which contenders are not told apart, by label: those share a letter."""
+        return letters([one.label for one in self.contenders], self.pairs)
+
+    def unbeaten(self, among: Container[str]) -> list[Contender]:
+        """Those of these than which none of them is better, the best one first."""
+        beaten = {one.second for one in self.pairs if one.relation == "better" and one.first in among}
+        there = [one for one in self.contenders if one.came_through and self.comparable(one)]
+        return [one for one in there if one.label in among and one.label not in beaten]
 
     @property
     def metric(self) -> str:
@@ -63,25 +85,36 @@ class Problem:
         return len(numbers) > 1 and by_logarithm(numbers)
 
 
-def contest(rows: Sequence[Row]) -> list[Problem]:
+def contest(
+    rows: Sequence[Row], within: float = EQUAL_WITHIN, drawn: bool = True, exact: Exact = lambda row: None
+) -> list[Problem]:
     """The problems of a sweep, in the order of the first jobs of the settings that won on them.
 
     Args:
         rows: the runs of a sweep, in any order.
+        within: the share of a loss within which two are practically equal.
+        drawn: whether anything of the runs is, so that other seeds would be other runs.
+        exact: what a run's training loss is counted above, where the settings were judged by that.
     """
     problems: dict[tuple[tuple[str, str], ...], list[Contender]] = {}
     for one in contenders(rows):
         problems.setdefault(tuple(one.problem.items()), []).append(one)
     labels = _labels([dict(words) for words in problems])
     several = len(problems) > 1
-    return [
+    found = [
         Problem(label, dict(words), tuple(sorted(of_one, key=_rank)), number if several else 0)
         for number, (label, (words, of_one)) in enumerate(zip(labels, problems.items(), strict=True), 1)
     ]
+    pairs = [_pairs(problem, math.log1p(within), drawn, exact) for problem in found]
+    of_all = iter(corrected([pair for of_one in pairs for pair in of_one]))
+    return [
+        replace(problem, pairs=tuple(itertools.islice(of_all, len(of_one))))
+        for problem, of_one in zip(found, pairs, strict=True)
+    ]
 
 
-def _rank(one: Contender) -> tuple[bool, float]:
-    return one.came_through and not one.confirmed, one.figure.value
+def _rank(one: Contender) -> tuple[bool, bool, float]:
+    return not one.came_through, not one.confirmed, one.figure.value
 
 
 def _labels(problems: Sequence[Words]) -> list[str]:
@@ -105,58 +138,33 @@ def _without_section(words: Words) -> str:
 # --- two of them -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Pair:
-    """How probably one optimizer ends in a lower loss than another on the same seed.
-
-    Attributes:
-        first: label of the better one.
-        second: of the other.
-        estimate: the probability.
-        seeds: pairs of runs.
-        problems: on which there are such.
-    """
-
-    first: str
-    second: str
-    estimate: Estimate
-    seeds: int
-    problems: int
-
-    @property
-    def apart(self) -> bool | None:
-        """Whether the first is better beyond chance; None where there is no interval."""
-        interval = self.estimate.interval
-        return None if interval is None else interval[0] > 0.5 and self.seeds >= FEWEST
-
-
-def pairs(problems: Sequence[Problem]) -> list[Pair]:
-    """Of every two contenders that share two seeds or more; the better one first."""
-    by_label = [{one.label: one for one in problem.contenders} for problem in problems]
+def _pairs(problem: Problem, margin: float, drawn: bool, exact: Exact) -> list[Pair]:
+    """Of every two that came through, both confirmed or neither, and that share a seed."""
+    finite = [setting.losses[np.isfinite(setting.losses)] for one in problem.contenders for setting in one.settings]
+    largest = float(max((np.abs(one).max() for one in finite if len(one)), default=0.0))
+    there = [one for one in problem.contenders if one.came_through]
+    known = {one.label: _known(one, exact) for one in there}
     found = []
-    for first, second in itertools.combinations(_ranked(problems), 2):
-        both = [_paired(one[first], one[second]) for one in by_label if first in one and second in one]
-        shared = [pair for pair in both if len(pair[0]) > 1]
-        if not shared:
-            continue
-        estimate, labels = improvement(shared), (first, second)
-        if estimate.value < 0.5:
-            estimate, labels = improvement([(theirs, ours) for ours, theirs in shared]), (second, first)
-        found.append(Pair(*labels, estimate, sum(len(ours) for ours, _ in shared), len(shared)))
+    for first, second in itertools.combinations(there, 2):
+        ours, theirs = _by_seed(first), _by_seed(second)
+        seeds = [seed for seed in ours if seed in theirs]
+        if seeds and first.confirmed == second.confirmed:
+            one, other = (np.array([of_one[seed] for seed in seeds]) for of_one in (ours, theirs))
+            # a penalty moves the answer: both are held against the lower one
+            lower = np.array([np.fmin(known[first.label][seed], known[second.label][seed]) for seed in seeds])
+            found.append(ordered(first.label, second.label, differences(one, other, lower, largest), margin, drawn))
     return found
+
+
+def _known(one: Contender, exact: Exact) -> dict[tuple[str | None, ...], float]:
+    """The exact loss of each seed; NaN where it is not known."""
+    values = {row.seed: exact(row) if one.figure.metric == "train/loss" else None for row in one.counted}
+    return {seed: math.nan if value is None else value for seed, value in values.items()}
 
 
 def _by_seed(one: Contender) -> dict[tuple[str | None, ...], float]:
     """The losses that count."""
     return {row.seed: row.loss(one.figure.metric) for row in one.counted}
-
-
-def _paired(first: Contender, second: Contender) -> tuple[Numbers, Numbers]:
-    """Losses of both on the seeds that both have; none where one is confirmed and the other is not, or one is lost."""
-    ours, theirs = _by_seed(first), _by_seed(second)
-    alike = first.confirmed == second.confirmed and first.came_through and second.came_through
-    seeds = [seed for seed in ours if alike and seed in theirs]
-    return np.array([ours[seed] for seed in seeds]), np.array([theirs[seed] for seed in seeds])
 
 
 # --- all problems together -------------------------------------------------------------------------------------------
@@ -169,12 +177,14 @@ class Standing:
     Attributes:
         label: of it.
         ratio: its runs' losses over the best one of their problem.
-        won: on how many problems it was the best.
+        alone: on how many problems it was better than all others.
+        shared: on how many more none was better.
     """
 
     label: str
     ratio: Estimate
-    won: int
+    alone: int
+    shared: int
 
 
 def standings(problems: Sequence[Problem]) -> tuple[list[Standing], int]:
@@ -185,18 +195,20 @@ def standings(problems: Sequence[Problem]) -> tuple[list[Standing], int]:
     """
     usable = [problem for problem in problems if 0 < problem.contenders[0].figure.value < math.inf]
     labels = everywhere(usable)
-    of_all = [[one for one in problem.contenders if one.label in labels] for problem in usable]
-    of_all = [of_one for of_one in of_all if any(one.came_through for one in of_one)]
-    if len(of_all) < 2 or len(labels) < 2:
-        return [], len(of_all)
-    won, ratios = dict.fromkeys(labels, 0), {label: list[Numbers]() for label in labels}
-    for of_one in of_all:
-        best = min(one.figure.value for one in of_one)
-        for one in of_one:
-            ratios[one.label].append(np.array(list(_by_seed(one).values())) / best)
-            won[one.label] += one.figure.value == best
-    found = [Standing(label, stratified(ratios[label]), won[label]) for label in labels]
-    return sorted(found, key=lambda one: one.ratio.value), len(of_all)
+    usable = [one for one in usable if any(each.came_through for each in one.contenders if each.label in labels)]
+    if len(usable) < 2 or len(labels) < 2:
+        return [], len(usable)
+    found = []
+    for label in labels:
+        ratios, unbeaten = list[Numbers](), list[int]()
+        for problem in usable:
+            (one,) = (each for each in problem.contenders if each.label == label)
+            best = min(each.figure.value for each in problem.contenders if each.label in labels)
+            ratios.append(np.array(list(_by_seed(one).values())) / best)
+            there = [each.label for each in problem.unbeaten(labels)]
+            unbeaten += [len(there)] if label in there else []
+        found.append(Standing(label, stratified(ratios), unbeaten.count(1), len(unbeaten) - unbeaten.count(1)))
+    return sorted(found, key=lambda one: one.ratio.value), len(usable)
 
 
 def everywhere(problems: Sequence[Problem]) -> list[str]:

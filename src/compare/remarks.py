@@ -30,9 +30,10 @@ def _on_losses(winners: Sequence[Contender], chance: bool) -> list[str]:
         return []
     confirmed = [winner for winner in winners if winner.confirmed]
     several = any(winner.figure.interval is not None for winner in winners)
-    how = "of one seed, so without interval"
+    seeds = max(winner.figure.seeds for winner in winners)
+    how = f"of {'one seed' if seeds == 1 else f'{seeds} seeds'}, so without interval"
     if several:
-        how = "interquartile mean over seeds, with its 95 % bootstrap interval"
+        how = "geometric mean over seeds, with its 95 % interval"
     selected = " or ".join(dict.fromkeys(winner.metric for winner in winners))
     if not chance:
         return [f"the losses are {selected}; nothing here is drawn, so they need no interval"]
@@ -53,7 +54,7 @@ def _on_one(winner: Contender) -> list[str]:
         lost = counted({"diverged": winner.diverged, "failed": winner.failed})
         return [f"no setting came through on every seed ({lost} of {len(winner.settings)})"]
     found, figure = [], winner.figure
-    if figure.interval is not None and figure.interval[0] == figure.interval[1]:
+    if figure.seeds > 1 and len({row.loss(figure.metric) for row in winner.counted}) == 1:
         found.append(f"its {figure.seeds} seeds gave one and the same loss: nothing here depends on them")
     return found + [
         f"{edge.key}={short(edge.value)} is the {edge.end} of {edge.tried} tried: try {edge.key}={edge.search}"

@@ -13,7 +13,7 @@ import numpy as np
 
 from src.compare.grid_edges import Edge, edges
 from src.compare.rows import Row, Words, by_setting, number, without_plus
-from src.compare.statistics import RESAMPLES, Numbers, Width, over_seeds, width
+from src.compare.statistics import Numbers, Width, over_seeds, width
 
 RATE = "optimizer.lr"
 SELECTED_BY = ("val/loss", "train/loss")
@@ -29,8 +29,8 @@ class Figure:
 
     Attributes:
         metric: which loss.
-        value: the interquartile mean; infinite where a seed diverged or failed.
-        interval: 95 % of its bootstrap; None for one seed, or where the value is infinite.
+        value: the geometric mean; infinite where a seed diverged or failed.
+        interval: 95 %; None for too few seeds, or where the value is infinite.
         seeds: how many runs it is taken over.
         diverged: how many of them diverged, or ended in a loss that is not finite.
         failed: how many of them failed.
@@ -52,7 +52,7 @@ class Setting:
         rows: by job.
         tuned: the words that name neither a seed, nor the optimizer, nor the problem.
         losses: `[n]`, by which it was judged; infinite where it diverged or failed.
-        loss: the interquartile mean of them; infinite where one of them is.
+        loss: the geometric mean of them; infinite where one of them is.
     """
 
     rows: tuple[Row, ...]
@@ -110,11 +110,15 @@ class Contender:
 
     @cached_property
     def scores(self) -> dict[str, float]:
-        """RMSE and R² over the rows of the loss that counts, interquartile means, where the data are a table."""
+        """RMSE (geometric mean, as the loss) and R² (mean) over the rows of the loss that counts, of a table."""
         part = self.figure.metric.partition("/")[0]
         names = dict.fromkeys(name for row in self.counted for name in row.metrics)
-        found = (name for name in names if name.startswith((f"{part}/rmse", f"{part}/r2")))
-        return {name: figure(self.counted, name, resamples=0).value for name in found}
+        there = {name: np.array([row.loss(name) for row in self.counted]) for name in names}
+        return {
+            name: float(over_seeds([values])[0][0] if name.startswith(f"{part}/rmse") else values.mean())
+            for name, values in there.items()
+            if name.startswith((f"{part}/rmse", f"{part}/r2"))
+        }
 
     @property
     def steps(self) -> float:
@@ -141,14 +145,18 @@ class Contender:
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """The best setting's numbers that lie at an end of those tried.
+        """The best setting's numbers that lie at an end of those tried."""
+        return self.edges_of(self.best) if self.came_through else ()
+
+    def edges_of(self, one: Setting) -> tuple[Edge, ...]:
+        """A setting's numbers that lie at an end of those tried.
 
         Each is judged by what was tried beside it with all else the same, where there was any: a choice (a size of
         batches, a schedule) may have a range of its own.
         """
-        setting, found = self.best.rows[0].setting, list[Edge]()
-        tried = [one.rows[0].setting for one in self.settings]
-        for key in (key for key in self.best.tuned if _tuned(key) and self.came_through):
+        setting, found = one.rows[0].setting, list[Edge]()
+        tried = [each.rows[0].setting for each in self.settings]
+        for key in (key for key in one.tuned if _tuned(key)):
             alike = [one for one in tried if all(one.get(k) == setting.get(k) for k in {*one, *setting} if k != key)]
             several = len({one.get(key) for one in alike}) > 1
             found += edges(setting, alike if several else tried, [key])
@@ -177,16 +185,15 @@ class Contender:
         return width(np.array(rates), np.array(losses))
 
 
-def figure(rows: Sequence[Row], metric: str, resamples: int = RESAMPLES) -> Figure:
+def figure(rows: Sequence[Row], metric: str) -> Figure:
     """The loss of one setting over its runs; one that diverged or failed makes it infinite.
 
     Args:
         rows: its runs, in any order.
         metric: which loss.
-        resamples: of the bootstrap; 0 for no interval, which takes no time.
     """
     losses, failed = np.array([row.loss(metric) for row in rows]), sum(row.status == "failed" for row in rows)
-    (value,), (low,), (high,) = over_seeds([losses], resamples)
+    (value,), (low,), (high,) = over_seeds([losses])
     interval = None if math.isnan(low) else (float(low), float(high))
     return Figure(metric, float(value), interval, len(rows), int(np.isinf(losses).sum()) - failed, failed)
 
@@ -204,7 +211,7 @@ def contenders(rows: Sequence[Row]) -> list[Contender]:
     """The optimizers of a sweep on each problem, in the order of the first jobs of their best settings.
 
     A setting is a run's words without its seeds. Selected is on `val/loss` (`train/loss` where the problem has no
-    validation rows), by its interquartile mean over seeds. A setting of which any seed diverged or failed counts as
+    validation rows), by its geometric mean over seeds. A setting of which any seed diverged or failed counts as
     infinite. Of equally good ones the earlier is taken.
 
     Args:
@@ -238,7 +245,7 @@ def contenders(rows: Sequence[Row]) -> list[Contender]:
 def _settings(rows: Sequence[Row], problem: Words, metric: str) -> tuple[Setting, ...]:
     found = by_setting(rows)
     losses = [np.array([row.loss(metric) for row in of_one]) for of_one in found]
-    means = over_seeds(losses, resamples=0)[0].tolist()
+    means = over_seeds(losses)[0].tolist()
     return tuple(
         Setting(tuple(of_one), {k: v for k, v in of_one[0].setting.items() if k not in problem and not _names(k)}, *has)
         for of_one, *has in zip(found, losses, means, strict=True)

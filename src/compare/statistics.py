@@ -3,26 +3,25 @@
 Losses throughout: less is better, and one that diverged is infinite.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import ascii_lowercase
 
 import numpy as np
 from numpy.typing import NDArray
 
+from src.compare.student import quantile
+
 Numbers = NDArray[np.float64]
-RESAMPLES = 9_999
-ENDS = (2.5, 97.5)
-"""Percentiles between which 95 % lie."""
+FEWEST = 3
+"""Seeds that an interval can be given of: of two it would be wider than what it is about."""
 WITHIN = 1.1
 """Times the best loss: what is as good as it."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with the 95 % interval of its bootstrap; None where one seed leaves nothing to resample."""
+    """A number with its 95 % interval; None where there are too few seeds for one."""
 
     value: float
     interval: tuple[float, float] | None
@@ -31,31 +30,19 @@ class Estimate:
 # --- over seeds ------------------------------------------------------------------------------------------------------
 
 
-def interquartile_mean(values: Numbers) -> Numbers:
-    """Mean along the last axis without the lowest and the highest quarter, rounded down to whole values.
+def over_seeds(values: Sequence[Numbers] | Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """Geometric mean and its 95 % interval, Student's of the logarithms, of many settings or steps at once.
 
-    Of fewer than 4 values the mean. Agarwal et al. 2021, section 4.3; it is `scipy.stats.trim_mean(values, 0.25)`,
-    whose import takes longer than many a sweep.
-    """
-    cut = values.shape[-1] // 4
-    kept: Numbers = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(-1)
-    return kept
-
-
-def over_seeds(values: Sequence[Numbers] | Numbers, resamples: int = RESAMPLES) -> tuple[Numbers, Numbers, Numbers]:
-    """Interquartile mean and percentile bootstrap (Agarwal et al. 2021, section 4) of many settings or steps at once.
-
-    What is resampled are the ranks of the seeds, so that their order does not matter, by the same draws for all of as
-    many seeds: then each mean of a resample is the sorted values times a row of weights, and all of them are one
-    product of matrices. The generator is seeded: the same values have the same interval.
+    Losses of seeds differ by factors, so in the logarithm they are far less skewed; and the ratio of two such means is
+    the mean ratio on the same seeds, which `src.compare.pairs` tests. `tests/bench/intervals.py` has what is covered.
+    Where a value is not above 0 it is the mean, and the interval that of the values themselves.
 
     Args:
         values: `S` of them, `[n]` each, one a seed.
-        resamples: how many; 0 for no intervals.
 
     Returns:
-        Means, lower and upper ends, each `[S]`. What is not all finite is infinite and has no interval (NaN), nor has
-        one seed.
+        Means, lower and upper ends, each `[S]`. What is not all finite is infinite and has no interval (NaN), nor have
+        fewer than `FEWEST` seeds.
     """
     means, low, high = np.full((3, len(values)), np.nan)
     seeds = np.array([len(one) for one in values])
@@ -63,90 +50,38 @@ def over_seeds(values: Sequence[Numbers] | Numbers, resamples: int = RESAMPLES) 
         index = np.flatnonzero(seeds == n)
         ordered = np.sort(np.stack([values[int(one)] for one in index]), 1)
         whole = np.isfinite(ordered).all(1)
-        means[index] = np.where(whole, interquartile_mean(ordered), np.inf)
-        if n > 1 and resamples and whole.any():
-            ordered, index = ordered[whole], index[whole]
-            # around the least: a product of matrices would lose a spread that is small beside the mean
-            spread, generator = ordered - ordered[:, :1], np.random.default_rng(0)
-            at_once = max(1, 5_000_000 // n)
-            sizes = [min(at_once, resamples - first) for first in range(0, resamples, at_once)]
-            drawn = np.concatenate([spread @ _weights(generator, n, size).T for size in sizes], 1)
-            low[index], high[index] = np.percentile(drawn, ENDS, axis=1) + ordered[:, 0]
+        means[index[~whole]] = np.inf
+        for log in (True, False):
+            now = whole & ((ordered[:, 0] > 0) == log)
+            there, first = ordered[now], ordered[now][:, :1]
+            # around the least, so that a spread that is small beside it is kept
+            spread = np.log1p((there - first) / first) if log else there - first
+            half = quantile(0.975, n - 1) * spread.std(1, ddof=1) / math.sqrt(n) if n >= FEWEST else math.nan
+            for found, away in ((means, 0.0), (low, -half), (high, half)):
+                from_least = spread.mean(1) + away
+                found[index[now]] = first[:, 0] * np.exp(from_least) if log else first[:, 0] + from_least
     return means, low, high
 
 
-def _weights(generator: np.random.Generator, seeds: int, resamples: int) -> Numbers:
-    """What each rank weighs in the interquartile mean of each resample, `[R, n]`; every row adds up to 1."""
-    ranks = generator.integers(0, seeds, (resamples, seeds))
-    counts = np.zeros((resamples, seeds))
-    np.add.at(counts, (np.arange(resamples)[:, None], ranks), 1)
-    cut, upto = seeds // 4, counts.cumsum(1)
-    # of a resample in order, the values of a rank are those from upto - counts to upto; kept are those from cut on
-    kept: Numbers = np.minimum(upto, seeds - cut) - np.maximum(upto - counts, cut)
-    return kept.clip(0) / (seeds - 2 * cut)
+def stratified(strata: Sequence[Numbers]) -> Estimate:
+    """Geometric mean over problems, each of which counts as much, of that over its seeds; with its interval.
 
-
-def stratified(strata: Sequence[Numbers], resamples: int = RESAMPLES) -> Estimate:
-    """Interquartile mean over all seeds of all problems, with its stratified bootstrap interval.
-
-    Seeds are resampled within each problem (Agarwal et al. 2021, section 4.1).
+    Problems are given and seeds are drawn: the variance is that of the seeds within each, and the interval Student's
+    with the degrees of freedom of Welch and Satterthwaite.
 
     Args:
-        strata: scores of a problem's seeds each, `[n]`; they have to be comparable between problems.
-        resamples: how many.
+        strata: scores above 0 of a problem's seeds each, `[n]`; they have to be comparable between problems.
     """
-    value = float(interquartile_mean(np.concatenate(strata)))
-    if any(len(stratum) < 2 for stratum in strata):
-        return Estimate(value, None)
-    return Estimate(value, _ends(interquartile_mean(np.concatenate(_resampled(strata, resamples), 1))))
-
-
-def improvement(pairs: Sequence[tuple[Numbers, Numbers]], resamples: int = RESAMPLES) -> Estimate:
-    """Probability that the first of two optimizers ends in the lower loss; equal losses count half.
-
-    Agarwal et al. 2021, section 4.3, but on the same seeds: the mean over problems of the share of seeds on which it is
-    lower. The interval is the stratified bootstrap's, of pairs.
-
-    Args:
-        pairs: of each problem the losses of both, `[n]` each, in the same order of seeds.
-        resamples: how many.
-    """
-    scores = [(first < second) + 0.5 * (first == second) for first, second in pairs]
-    value = float(np.mean([score.mean() for score in scores]))
-    if any(len(score) < 2 for score in scores):
-        return Estimate(value, None)
-    return Estimate(value, _ends(np.mean([drawn.mean(1) for drawn in _resampled(scores, resamples)], 0)))
-
-
-def _resampled(strata: Sequence[Numbers], resamples: int) -> list[Numbers]:
-    """Of each stratum its resamples, `[R, n]`, whatever order its values come in."""
-    generator = np.random.default_rng(0)
-    return [np.sort(one)[generator.integers(0, len(one), (resamples, len(one)))] for one in strata]
-
-
-def _ends(means: Numbers) -> tuple[float, float]:
-    """The ends of the interval; between two infinite means an end is infinite."""
-    with np.errstate(invalid="ignore"):
-        low, high = np.percentile(means, ENDS)
-    return (float(low) if not np.isnan(low) else math.inf), (float(high) if not np.isnan(high) else math.inf)
-
-
-def letters(intervals: Sequence[tuple[float, float] | None]) -> list[str]:
-    """Which of these the intervals cannot tell apart: two whose intervals overlap share a letter, others share none.
-
-    The letters are the largest sets of intervals that have a point in common, from low to high: a compact letter
-    display (Piepho 2004). Without interval there is none.
-    """
-    there = {index: one for index, one in enumerate(intervals) if one is not None}
-    sets: list[frozenset[int]] = []
-    for start in sorted({low for low, _ in there.values()}):
-        overlapping = frozenset(index for index, (low, high) in there.items() if low <= start <= high)
-        sets = [*(one for one in sets if not one <= overlapping), overlapping]
-    names = (
-        f"{letter}{turn or ''}" for turn in itertools.count() for letter in ascii_lowercase
-    )  # a to z, then a1 to z1
-    named = list(zip(sets, names, strict=False))
-    return ["".join(name for one, name in named if index in one) for index in range(len(intervals))]
+    if not all(np.isfinite(stratum).all() for stratum in strata):
+        return Estimate(math.inf, None)
+    logs = [np.log(stratum) for stratum in strata]
+    middle = float(np.mean([one.mean() for one in logs]))
+    if any(len(one) < FEWEST for one in logs):
+        return Estimate(math.exp(middle), None)
+    parts = np.array([one.var(ddof=1) / len(one) for one in logs]) / len(logs) ** 2
+    freedom = parts.sum() ** 2 / max(sum(parts**2 / [len(one) - 1 for one in logs]), 1e-300)
+    half = quantile(0.975, max(1.0, float(freedom))) * math.sqrt(parts.sum())
+    return Estimate(math.exp(middle), (math.exp(middle - half), math.exp(middle + half)))
 
 
 # --- over settings ---------------------------------------------------------------------------------------------------
@@ -266,10 +201,11 @@ def carried(steps: Numbers, values: Numbers, at: Numbers) -> Numbers:
     return np.where(index >= 0, values[index.clip(0)], np.nan)
 
 
-def first_below(steps: Numbers, values: Numbers, level: float) -> float:
-    """The first recorded step with a value of at most `level`; infinite where there is none."""
-    reached = values <= level
-    return float(steps[reached.argmax()]) if reached.any() else math.inf
+def settled(steps: Numbers, values: Numbers, level: float) -> float:
+    """The first recorded step from which on no value is above `level`; infinite where the last one is."""
+    above = np.flatnonzero(~(values <= level))
+    first = int(above[-1]) + 1 if len(above) else 0
+    return float(steps[first]) if first < len(steps) else math.inf
 
 
 def thinned(steps: Numbers, most: int) -> Numbers:

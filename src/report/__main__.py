@@ -1,7 +1,7 @@
 """Look at runs: `python -m src.report outputs/sweeps/SWEEP` makes one page of a sweep, a run, or several to compare."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from src.errors import LabError, exit_on_error
@@ -10,7 +10,11 @@ NAME = "report.html"
 
 
 def report(
-    directories: Sequence[str | Path], out: str | Path | None = None, heat: tuple[str, str] | None = None
+    directories: Sequence[str | Path],
+    out: str | Path | None = None,
+    heat: tuple[str, str] | None = None,
+    equal_within: float | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write the page and the pictures of a sweep, of a run, or of several of either beside each other.
 
@@ -18,6 +22,8 @@ def report(
         directories: of sweeps, runs, or folders of runs.
         out: the page's file; `report.html` in the first directory where it is not given.
         heat: two swept keys to draw the loss over; by default the optimizer and its learning rate.
+        equal_within: the share of a loss within which two are practically equal; by default what the sweep says.
+        tell: is called with the verdict on each problem.
 
     Returns:
         Every file that was written, the page first.
@@ -40,7 +46,12 @@ def report(
         if heat is not None:
             raise LabError(f"--heat {' '.join(heat)}: a single run has no swept keys; leave it out, or give a sweep")
         return write(findings_of(found[0]), page)
-    return write(findings(gather(found), heat), page)
+    if equal_within is not None and not 0 <= equal_within < 1:
+        raise LabError(f"--equal-within {equal_within:g}: give a share of the loss from 0 to below 1, such as 0.01")
+    said = findings(gather(found), heat, equal_within)
+    for one in said.answers:
+        tell(one.text)
+    return write(said, page)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -53,9 +64,13 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("directory", nargs="+", help="of a sweep or a run, such as outputs/sweeps/2026-11-21_09-00-00")
     parser.add_argument("-o", "--out", metavar="FILE", help=f"the page (default: {NAME} in the first directory)")
     parser.add_argument("--heat", nargs=2, metavar="KEY", help="two swept keys for the heat map, the rows' first")
+    parser.add_argument(
+        "--equal-within", type=float, metavar="SHARE", help="of the loss: what is closer is practically equal (0.01)"
+    )
     arguments = parser.parse_args(words)
     with exit_on_error():
-        written = report(arguments.directory, arguments.out, arguments.heat and tuple(arguments.heat))
+        heat, within = arguments.heat and tuple(arguments.heat), arguments.equal_within
+        written = report(arguments.directory, arguments.out, heat, within, print)
         size = written[0].stat().st_size / 1e6
         pictures = f"; {len(written) - 1} pictures in {written[1].parent}" if len(written) > 1 else ""
         print(f"{written[0]} ({size:.1f} MB){pictures}")

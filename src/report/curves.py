@@ -5,20 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from src.compare.statistics import Numbers, carried, over_seeds, thinned
+from src.compare.statistics import FEWEST, Numbers, carried, over_seeds, thinned
 from src.plots import chart
 from src.report.opened_runs import TRAIN, VAL, OpenRun, Shown, named
 from src.report.run_files import Line
 
 TITLES = {TRAIN: "Training loss", VAL: "Validation loss"}
 MOST_POINTS = 300
-RESAMPLES = 1_999
 FLOOR = 1e-16
 """Of the largest loss: what is below is rounding."""
 
 
 def bundle(lines: Sequence[Line]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-    """Several runs' curves as one: steps, interquartile mean, and its 95 % interval, each `[T]`.
+    """Several runs' curves as one: steps, geometric mean, and its 95 % interval, each `[T]`.
 
     A run that ended earlier than others keeps its last value; before the step from which all runs have one there is
     nothing.
@@ -26,7 +25,7 @@ def bundle(lines: Sequence[Line]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     steps = np.unique(np.concatenate([steps for steps, _ in lines]))
     steps = thinned(steps[steps >= max(steps[0] for steps, _ in lines)], MOST_POINTS)
     values = np.stack([carried(own, values, steps) for own, values in lines], 1)
-    return steps, *over_seeds(values, RESAMPLES)
+    return steps, *over_seeds(values)
 
 
 def pictures(shown: Shown) -> list[chart.Chart]:
@@ -48,8 +47,8 @@ def _picture(shown: Shown, metric: str) -> chart.Chart | None:
     foreseen = list(_foreseen(shown)) if metric == TRAIN else []
     seeds = sorted({len(runs) for runs in shown.runs.values() if runs})
     over = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else "one seed" if seeds == [1] else f"{seeds[0]} seeds"
-    band = "; the band is the 95 % bootstrap interval" if seeds[-1] > 1 else ", so without a band"
-    caption = f"Each optimizer at its best setting: the interquartile mean over {over}{band}."
+    band = "; the band is its 95 % interval" if seeds and seeds[-1] >= FEWEST else ", so without a band"
+    caption = f"Each optimizer at its best setting: the geometric mean over {over}{band}."
     if levels or foreseen:
         caption += " Dashed: what theory says."
     if levels and not foreseen:
@@ -90,11 +89,11 @@ def _levels(shown: Shown) -> Iterator[chart.Level]:
 
 
 def _exact(runs: Sequence[OpenRun], name: str) -> float | None:
-    """The interquartile mean of what theory says of each run; None where it does not of all."""
+    """The geometric mean of what theory says of each run; None where it does not of all."""
     values: list[Any] = [run.exact.get(name) for run in runs]
     if not values or any(not isinstance(value, int | float) for value in values):
         return None
-    return float(over_seeds([np.array(values, dtype=np.float64)], 0)[0][0])
+    return float(over_seeds([np.array(values, dtype=np.float64)])[0][0])
 
 
 def _foreseen(shown: Shown) -> Iterator[chart.Line]:

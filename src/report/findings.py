@@ -3,26 +3,31 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
-from src.compare.contest import Problem, contest, pairs, standings
+from src.compare.contest import Problem, contest, standings
+from src.compare.pairs import EQUAL_WITHIN
 from src.compare.remarks import counted
 from src.compare.remarks import remarks as on_winners
-from src.compare.rows import number
+from src.compare.rows import Row, number
+from src.compare.statistics import FEWEST
+from src.compare.verdict import verdict
 from src.config.overrides import python_command
 from src.errors import LabError
 from src.plots.chart import Picture
 from src.report import budget, curves, race, sensitivity, tables
+from src.report.answer import Answer, answer
 from src.report.merged import merged
 from src.report.opened_runs import Shown, opened
 from src.report.play import Play, of_race
 from src.report.reading import Sweep
+from src.report.run_files import is_number
 from src.report.tables import TableData
 from src.report.target import Reaches, reaches
 from src.run_directory import units
 
-FEW = 5
 MOST_SHOWN = 8
 """Problems that get pictures of their own; the tables hold all of them."""
 
@@ -40,6 +45,7 @@ class Findings:
         remarks: sentences on how far to trust the figures.
         config: as YAML.
         plays: to play with, after the pictures.
+        answers: the verdict on each problem.
     """
 
     title: str
@@ -50,26 +56,34 @@ class Findings:
     remarks: list[str]
     config: str
     plays: Sequence[Play] = ()
+    answers: Sequence[Answer] = ()
 
 
-def findings(sweeps: Sequence[Sweep], heat: tuple[str, str] | None = None) -> Findings:
+def findings(
+    sweeps: Sequence[Sweep], heat: tuple[str, str] | None = None, equal_within: float | None = None
+) -> Findings:
     """What one sweep says, or several together.
 
     Args:
         sweeps: as `src.report.reading` finds them.
         heat: two swept keys, `optimizer` among them where that is, to be drawn against each other.
+        equal_within: the share of a loss within which two are practically equal; None for that of the first sweep.
     """
     sweep = merged(sweeps)
-    problems = contest(sweep.rows)
+    chance = _has_chance(sweep)
+    within = _within(sweeps[0]) if equal_within is None else equal_within
+    problems = contest(sweep.rows, within, chance, lambda row: _exact(sweep, row))
     shown, lost = opened(sweep, problems[:MOST_SHOWN])
-    reached = {key: reach for one in shown for key, reach in reaches(one).items()}
-    races, chance = race.races(shown), _has_chance(sweep)
+    reached = {problem.label: reaches(sweep, problem) for problem in problems[:MOST_SHOWN]}
+    races = race.races(shown)
+    commands = list(filter(None, dict.fromkeys(map(_command, sweeps))))
+    verdicts = [verdict(problem, reached.get(problem.label, {}), chance) for problem in problems]
     first = [run.run for one in shown for runs in one.runs.values() for run in runs]
     return Findings(
         title=_title(sweep, problems),
-        command="\n".join(filter(None, dict.fromkeys(map(_command, sweeps)))),
+        command="\n".join(commands),
         environment=next((run.environment for run in first if run.environment), sweep.first.environment),
-        tables=list(_tables(problems, reached, races, chance)),
+        tables=list(_tables(problems, reached, races, within, chance)),
         charts=list(_charts(problems, shown, races, heat)),
         remarks=[
             *_on_sweep(sweep, problems, chance),
@@ -80,11 +94,39 @@ def findings(sweeps: Sequence[Sweep], heat: tuple[str, str] | None = None) -> Fi
         ],
         config="\n".join(map(_config, sweeps)),
         plays=list(map(of_race, races)),
+        answers=[answer(one, sweep, commands[0] if len(sweeps) == len(commands) == 1 else "") for one in verdicts],
     )
 
 
+def _within(sweep: Sweep) -> float:
+    """What the sweep's own config says; the usual where there is none."""
+    node = _multirun(sweep)
+    for key in ("hydra", "sweeper", "equal_within"):
+        node = node.get(key) if isinstance(node, dict) else None
+    return float(node) if is_number(node) else EQUAL_WITHIN
+
+
+def _multirun(sweep: Sweep) -> Any:
+    """What `multirun.yaml` holds; None where it cannot be read."""
+    path = sweep.first.directory.parent / "multirun.yaml"
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _exact(sweep: Sweep, row: Row) -> float | None:
+    """The exact training loss of a run."""
+    try:
+        exact = sweep.runs[row.job].result.get("exact")
+    except LabError:
+        return None
+    loss = exact.get("train/loss") if isinstance(exact, dict) else None
+    return loss if is_number(loss) else None
+
+
 def _tables(
-    problems: Sequence[Problem], reached: Reaches, races: Sequence[race.Race], chance: bool
+    problems: Sequence[Problem], reached: Reaches, races: Sequence[race.Race], within: float, chance: bool
 ) -> Iterator[TableData]:
     yield tables.headline(problems, reached, chance)
     if races:
@@ -92,8 +134,8 @@ def _tables(
     over_all, number = standings(problems)
     if over_all:
         yield tables.across(over_all, number)
-    if found := pairs(problems):
-        yield tables.improvements(found)
+    if (beside := tables.against_the_best(problems, reached, within)) is not None:
+        yield beside
 
 
 def _charts(
@@ -126,13 +168,12 @@ def _command(sweep: Sweep) -> str:
     """That of a run; of a sweep by Hydra's own launcher, whose runs know theirs alone, from its `multirun.yaml`."""
     first = list(sweep.runs.values())[:20]
     own = next((run.environment for run in first if run.environment), {}).get("command", "")
-    path = sweep.first.directory.parent / "multirun.yaml"
-    if " -m src.train -m " in own or not path.is_file():
+    if " -m src.train -m " in own or (multirun := _multirun(sweep)) is None:
         return own
     try:
-        words = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]["overrides"]
+        words = multirun["hydra"]["overrides"]
         return python_command(["-m", *words["task"], *(w for w in words["hydra"] if not w.startswith("hydra.mode="))])
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return own
 
 
@@ -155,12 +196,10 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem], chance: bool) -> Iterat
     if any(lost.values()):
         yield f"of {len(sweep.rows):,} runs {counted(lost)}"
     contenders = [one for problem in problems for one in problem.contenders]
-    alone = all(one.figure.interval is None for one in contenders)
-    if chance and alone and any(one.came_through for one in contenders):
-        yield "one seed only: there are no intervals, so it cannot be told what is due to chance"
-    fewest = min((one.figure.seeds for one in contenders if one.figure.interval is not None), default=FEW)
-    if fewest < FEW:
-        yield f"a bootstrap of {fewest} seeds is narrower than it should be: {FEW} or more tell how wide it is"
+    most = max((one.figure.seeds for one in contenders if one.came_through), default=FEWEST)
+    if chance and most < FEWEST:
+        how_many = "one seed" if most == 1 else f"{most} seeds"
+        yield f"{how_many} only: there are no intervals, so it cannot be told what is due to chance"
     yield from on_winners(contenders, chance)
     if len(problems) > MOST_SHOWN:
         names = "; ".join(problem.label for problem in problems[MOST_SHOWN : MOST_SHOWN + 3])
@@ -186,8 +225,9 @@ def _on_losses(sweep: Sweep) -> Iterator[str]:
 
 
 def _on_seconds(shown: Sequence[Shown], reached: Reaches) -> Iterator[str]:
-    stacked = [key for key, reach in reached.items() if reach.seconds is None]
+    flat = {(problem, label): reach for problem, of_one in reached.items() for label, reach in of_one.items()}
+    stacked = [key for key, reach in flat.items() if reach.seconds is None]
     runs = {(one.problem.label, label): runs for one in shown for label, runs in one.runs.items()}
     if any(run.result for key in stacked for run in runs[key]):
-        who = "" if len(stacked) == len(reached) else f" of {', '.join(dict.fromkeys(label for _, label in stacked))}"
+        who = "" if len(stacked) == len(flat) else f" of {', '.join(dict.fromkeys(label for _, label in stacked))}"
         yield f"seconds to the target{who} are not told: the runs were trained together, and share their time"

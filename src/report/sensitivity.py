@@ -12,7 +12,7 @@ from src.compare.contest import Problem
 from src.compare.grid_edges import by_logarithm
 from src.compare.rows import number, short
 from src.compare.selection import RATE, Contender, Setting
-from src.compare.statistics import over_seeds
+from src.compare.statistics import FEWEST, over_seeds
 from src.plots import chart
 from src.report.curves import FLOOR, loss_axis
 from src.report.opened_runs import Shown
@@ -42,8 +42,8 @@ def picture(shown: Shown) -> chart.Chart | None:
             points.append(_points(one, key))
     levels = list(_levels(shown)) if key == RATE else []
     seeds = max(len(setting.rows) for one in problem.contenders for setting in one.settings)
-    caption = ["The interquartile mean over seeds" if seeds > 1 else "One seed"]
-    caption[0] += ", its band the 95 % bootstrap interval" if seeds > 1 else ", so without a band"
+    caption = ["The geometric mean over seeds" if seeds > 1 else "One seed"]
+    caption[0] += ", its band the 95 % interval" if seeds >= FEWEST else ", so without a band"
     caption[0] += f"; whatever else is tuned is as in each optimizer's best setting, {key} aside."
     if points:
         caption.append("Points are settings drawn at random, which differ in other keys too.")
@@ -178,7 +178,7 @@ def _heat(problems: Sequence[Problem], row_key: str, column_key: str, name: str,
             values[index] = loss
             run = f"{loss:.4g}, run {setting.rows[0].name}"
             hover[index[0]][index[1]] = run if math.isfinite(loss) else "diverged"
-    caption = "The interquartile mean over seeds, the best of whatever else was tried."
+    caption = "The geometric mean over seeds, the best of whatever else was tried."
     if len(set(columns)) > len(column_names) or len(set(rows)) > len(row_names):
         caption += " Near numbers share a cell, which shows the best of them."
     finite = values[np.isfinite(values)]

@@ -4,12 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from src.compare.contest import FEWEST, Pair, Problem, Standing
+from src.compare.contest import Problem, Standing
+from src.compare.pairs import FEWEST_APART, Pair
 from src.compare.remarks import counted
 from src.compare.rows import short
 from src.compare.selection import Contender
-from src.compare.statistics import WITHIN, letters
-from src.report.target import Reach, Reaches
+from src.compare.statistics import FEWEST, WITHIN
+from src.compare.verdict import Reach
+from src.report.target import Reaches
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,8 @@ class TableData:
 
 HEADLINE = "Which optimizer, and how hard was it to tune?"
 ALIKE = "not told apart"
-ON_ALIKE = (
-    f"Rows that share a letter under “{ALIKE}” are those whose intervals overlap: what was run cannot tell which of "
-    "them is better. "
-)
+INTERVAL = "its 95 % interval (Student's, of the logarithms)"
+ON_ALIKE = f"Rows that share a letter under “{ALIKE}” are those of which none is better than another, seed by seed. "
 NEAR = f"{100 * (WITHIN - 1):.0f} %"
 
 
@@ -95,9 +95,8 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
     scores = list(dict.fromkeys(name for one in contenders for name in one.scores))
     rows = []
     for problem in problems:
-        alike = letters([one.figure.interval if problem.comparable(one) else None for one in problem.contenders])
-        for one, letter in zip(problem.contenders, alike, strict=True):
-            reach = reached.get((problem.label, one.label))
+        for one in _ranked(problem, reached):
+            reach = reached.get(problem.label, {}).get(one.label)
             rows.append(
                 {
                     "problem": Cell.of(problem.label),
@@ -105,10 +104,10 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
                     "best setting": Cell.of(best_setting(one)),
                     **_loss(one, len(metrics) > 1),
                     **{name: Cell.of(one.scores.get(name, math.nan)) for name in scores},
-                    ALIKE: Cell.of(letter),
+                    ALIKE: Cell.of(problem.letters[one.label]),
                     "seeds": Cell.of(one.figure.seeds),
                     "steps": Cell(f"{one.steps:,.10g}", one.steps) if one.came_through else NOTHING,
-                    "steps to target": NOTHING if reach is None else _target(reach),
+                    "steps to target": NOTHING if reach is None else _target(reach, one),
                     "seconds to target": NOTHING
                     if reach is None or reach.seconds is None
                     else Cell.of(reach.seconds, 3),
@@ -117,6 +116,15 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
                 }
             )
     return TableData.of(HEADLINE, rows, _on_headline(problems, reached, chance))
+
+
+def _ranked(problem: Problem, reached: Reaches) -> list[Contender]:
+    """The best one first; those that are practically equal to it by their steps to the target, not by chance."""
+    best, steps = problem.contenders[0], {key: one.steps for key, one in reached.get(problem.label, {}).items()}
+    pairs = ((one, problem.pair(best.label, one.label)) for one in problem.contenders)
+    equal = [one for one, pair in pairs if one is best or (pair is not None and pair.relation == "equal")]
+    by_steps = sorted(equal, key=lambda one: (steps.get(one.label, math.inf), one.settings[0].rows[0].job))
+    return by_steps + [one for one in problem.contenders if one not in equal]
 
 
 def best_setting(one: Contender) -> str:
@@ -145,10 +153,14 @@ def _interval(interval: tuple[float, float] | None, form: str = ".4g") -> Cell:
     return Cell(f"{interval[0]:{form}} to {interval[1]:{form}}", interval[0])
 
 
-def _target(reach: Reach) -> Cell:
+def _target(reach: Reach, one: Contender) -> Cell:
+    """The steps, and the setting where it is not the one of the lowest loss."""
     some = f"on {reach.reached} of {reach.seeds} seeds"
     if math.isfinite(reach.steps):
-        return Cell(f"{reach.steps:,.10g}" + (f" ({some})" if reach.reached < reach.seeds else ""), reach.steps)
+        words = {key.removeprefix("optimizer."): word for key, word in reach.setting.tuned.items()}
+        about = [] if reach.setting is one.best else [short(words)]
+        about += [some] if reach.reached < reach.seeds else []
+        return Cell(f"{reach.steps:,.10g}" + (f" ({', '.join(about)})" if about else ""), reach.steps)
     return Cell(f"reached {some}" if reach.reached else "not reached", reach.steps)
 
 
@@ -174,23 +186,26 @@ def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool) ->
         if len(confirmed) < len(contenders):
             how += ", where there is one; those without come last, and are not compared with them"
     intervals = sum(one.figure.interval is not None for one in contenders)
-    one_seed = max((one.figure.seeds for one in contenders), default=0) < 2
-    why = "there is one seed" if one_seed else "none came through on every seed"
-    interval = "with its 95 % bootstrap interval" if intervals else f"without interval, for {why}"
-    sentences = [f"The loss is the interquartile mean {how}; {interval}. "]
+    seeds = max((one.figure.seeds for one in contenders), default=0)
+    few = f"there {'is one seed' if seeds == 1 else f'are {seeds} seeds'}"
+    why = few if seeds < FEWEST else "none came through on every seed"
+    interval = f"with {INTERVAL}" if intervals else f"without interval, for {why}"
+    sentences = [f"The loss is the geometric mean {how}; {interval}. "]
     if not chance:
         sentences = [
             "The loss is that of the one best setting: nothing here is drawn, so another seed is the same run. "
         ]
     if any(one.scores for one in contenders):
         sentences.append("RMSE and R² are those of the same runs, in the units of the table. ")
-    if intervals > 1:
+    if any(problem.pairs for problem in problems):
         sentences.append(ON_ALIKE)
-    if reached:
-        metric = next(iter(reached.values())).metric
+    if any(reached.values()):
+        metrics = " or ".join(dict.fromkeys(reach.metric for of_one in reached.values() for reach in of_one.values()))
         sentences.append(
-            f"The target is a {metric} within {NEAR} of the lowest in which any of them ended on the same "
-            "seed, or within a thousandth of the way there from the start; the figure is the median over seeds. "
+            f"The target is a {metrics} within {NEAR} of the lowest in which any of them ended on the same seed, or "
+            "within a thousandth of the way there from the start. Counted are the steps after which a run stays there, "
+            "the median over seeds (one that does not counts as infinite), of the setting with which it is soonest; "
+            "that is told where it is not the best one. "
         )
     if any(one.good_rates is not None for one in contenders):
         sentences.append(
@@ -203,27 +218,51 @@ def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool) ->
 # --- how surely, and over all problems -------------------------------------------------------------------------------
 
 
-def improvements(pairs: Sequence[Pair]) -> TableData:
-    """A row per pair."""
-    rows = [
-        {
-            "optimizer": Cell.of(pair.first),
-            "against": Cell.of(pair.second),
-            "probability": Cell(f"{pair.estimate.value:.2f}", pair.estimate.value),
-            "95 % interval": _interval(pair.estimate.interval, ".2f"),
-            "told apart": Cell.of({None: "", True: "yes", False: "no"}[pair.apart]),
-            "pairs": Cell.of(pair.seeds),
-            "problems": Cell.of(pair.problems),
-        }
-        for pair in pairs
-    ]
+def against_the_best(problems: Sequence[Problem], reached: Reaches, within: float) -> TableData | None:
+    """A row per contender and problem, beside the best one of the problem; None where no two can be compared.
+
+    Args:
+        problems: of the sweep.
+        reached: the target, by which those are ranked that are practically equal.
+        within: the share of a loss within which two are practically equal.
+    """
+    rows = []
+    for problem in problems:
+        best, *others = _ranked(problem, reached)
+        for one in others:
+            pair = problem.pair(best.label, one.label)
+            if pair is not None:
+                rows.append({"problem": Cell.of(problem.label), **_pair(pair)})
+    if not rows:
+        return None
     caption = (
-        "How probable it is that the first ends in a lower loss than the second on the same seed, each at its best "
-        "setting (Agarwal et al. 2021, paired by seed; equal losses count half), with the stratified bootstrap "
-        f"interval. “told apart”: the interval lies above one half, of {FEWEST} pairs or more; fewer fall all on one "
-        "side by chance more often than once in twenty times."
+        "The best one of each problem beside every other, each at its best setting, on the same seeds. The ratio is "
+        "that of the second's loss to the first's (of what lies above nine tenths of the exact loss, where that is "
+        "known and settings were judged by it), geometric mean, with Student's 95 % interval. The probability is that "
+        "of the first to end lower on a new seed; its interval is at the level that Holm's correction for all pairs "
+        "of this page leaves it. “better”: that interval lies above one half, the probability is at least 0.75 "
+        f"(Bouthillier et al. 2021), and the ratio is past the margin of {within:.3g}; it takes {FEWEST_APART} seeds "
+        "or more. “practically equal”: the ratio's interval lies within the margin, which --equal-within sets. "
+        "Optimizers that are the same are told apart on at most one page in twenty."
     )
-    return TableData.of("Probability of improvement", rows, caption)
+    return TableData.of("How surely", rows, caption)
+
+
+def _pair(pair: Pair) -> dict[str, Cell]:
+    told = {"better": "better", "equal": "practically equal", "unknown": "not told apart"}[pair.relation]
+    if pair.relation == "unknown" and pair.needed is not None:
+        told += f"; about {pair.needed - pair.seeds:,} more seeds would tell"
+    several = pair.seeds > 1
+    return {
+        "optimizer": Cell.of(pair.first),
+        "against": Cell.of(pair.second),
+        "ratio of losses": Cell.of(pair.ratio, 5),
+        "95 % interval": _interval(pair.ratio_interval, ".5g"),
+        "probability": Cell(f"{pair.probability:.2f}", pair.probability) if several else NOTHING,
+        "its interval": _interval(pair.bounds, ".2f"),
+        "seeds won": Cell(f"{pair.won} of {pair.seeds}, lost {pair.lost}", pair.won),
+        "told": Cell.of(told),
+    }
 
 
 def across(standings: Sequence[Standing], problems: int) -> TableData:
@@ -233,20 +272,19 @@ def across(standings: Sequence[Standing], problems: int) -> TableData:
         standings: at least two, the best one first.
         problems: on how many.
     """
-    intervals = [one.ratio.interval for one in standings]
-    alike = letters([one if one is not None and all(map(math.isfinite, one)) else None for one in intervals])
     rows = [
         {
             "optimizer": Cell.of(one.label),
             "loss over the best": Cell.of(one.ratio.value),
             "95 % interval": _interval(one.ratio.interval),
-            ALIKE: Cell.of(letter),
-            "problems won": Cell(f"{one.won} of {problems}", one.won),
+            "problems won": Cell(f"{one.alone} of {problems}", one.alone),
+            "won with others": Cell(f"{one.shared} of {problems}", one.shared),
         }
-        for one, letter in zip(standings, alike, strict=True)
+        for one in standings
     ]
     caption = (
-        "Each run's loss over that of the best optimizer on its problem: the interquartile mean over all problems and "
-        "seeds, with its stratified bootstrap interval (Agarwal et al. 2021; strata: problems). "
-    ) + ON_ALIKE
-    return TableData.of("Over all problems", rows, caption.strip())
+        "Each run's loss over that of the best optimizer on its problem: geometric mean over seeds and problems, with "
+        "the 95 % interval of what seeds vary within problems. Won is a problem on which an optimizer is better than "
+        "all others, with others one on which none is better, though it is not better than all."
+    )
+    return TableData.of("Over all problems", rows, caption)

@@ -1,10 +1,10 @@
 """What can be set of a sweep, checked: `hydra.sweeper.*` and `hydra.launcher.*`."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from pydantic import NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from src.config.section import Section
 from src.config.sentences import wrong_values
@@ -22,6 +22,7 @@ class Sweeping(Section):
     against: list[str]
     confirm_seeds: NonNegativeInt
     report: bool
+    equal_within: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Launching(Section):

@@ -80,7 +80,7 @@ class GridSweeper(Sweeper):
 
             if self.options.confirm_seeds:
                 confirm(launcher.sweep, self.options.confirm_seeds)
-            tell(launcher.sweep)
+            tell(launcher.sweep, None if self.options.report else self.options.equal_within)
             if self.options.report:
                 REPORTED[:] = [launcher.sweep.directory]
         return [returned]

@@ -213,7 +213,7 @@ def _row(rows: Sequence[Row], numeric: set[str], ended: float) -> bytes:
         about(metadata.SESSION_END_INFO_TAG, session_end_info=end),
     ]
     for metric in dict.fromkeys(name for row in rows for name in row.metrics):
-        loss = figure(rows, metric, resamples=0).value
+        loss = figure(rows, metric).value
         values += [Summary.Value(tag=f"final/{metric}", simple_value=loss)] if np.isfinite(loss) else []
     step = max(row.steps for row in rows)
     return event_file([], [(step, Summary(value=[value])) for value in values], Clock(ended))

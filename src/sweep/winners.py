@@ -4,8 +4,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from src.compare.confirmation import fresh_jobs
+from src.compare.contest import contest
 from src.compare.remarks import remarks
 from src.compare.selection import contenders
+from src.compare.verdict import sentences, verdict
 from src.config.data import Noise
 from src.errors import LabError
 from src.run_directory import RunDirectory, units
@@ -42,8 +44,13 @@ def _with(words: tuple[str, ...], fresh: dict[str, str]) -> tuple[str, ...]:
     return (*kept, *(f"{key}={value}" for key, value in values.items()))
 
 
-def tell(sweep: Sweep) -> None:
-    """Print the winners, and where everything is."""
+def tell(sweep: Sweep, within: float | None) -> None:
+    """Print the winners, and where everything is.
+
+    Args:
+        sweep: that has trained.
+        within: the share of a loss within which two are practically equal; None where a report tells the verdict.
+    """
     ended, console = sweep.ledger.ended(), wide()
     if ended and sweep.first is not None:
         best = contenders(ended)
@@ -56,6 +63,10 @@ def tell(sweep: Sweep) -> None:
             result = RunDirectory(sweep.directory / str(ended[0].job)).read_result()
             if what := units(result.get("loss", {}), result["targets"]):
                 console.print(what, highlight=False, markup=False)
+        for problem in contest(ended, within, drawn) if within is not None else ():
+            told = [f"{problem.label}:"] if problem.label else []
+            told += sentences(verdict(problem, {}, drawn))
+            console.print(" ".join(told), highlight=False, markup=False)
         if sweep.tensorboard is not None and (left_out := tensorboard.remark(ended)):
             console.print(left_out, highlight=False, markup=False)
     where = sweep.directory.resolve()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import subprocess
 import sys
@@ -103,8 +104,8 @@ def settings(sweep: Path) -> dict[str, list[dict[str, str]]]:
 
 
 def mean(of_one: list[dict[str, str]], loss: str) -> float:
-    """The interquartile mean of two seeds is their mean."""
-    return sum(float(row[loss]) for row in of_one) / len(of_one)
+    """The geometric mean over seeds."""
+    return math.exp(sum(math.log(float(row[loss])) for row in of_one) / len(of_one))
 
 
 def best(sweep: Path) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.compare.contest import contest, pairs, standings
+from src.compare.contest import contest, standings
 from src.compare.remarks import remarks
 from src.compare.rows import Row
 from src.compare.selection import contenders
@@ -35,7 +35,8 @@ def said(rows: list[Row]) -> Any:
     problems = contest(rows)
     figures = [(one.label, one.best.tuned, one.figure, one.steps) for one in contenders(rows)]
     order = [[one.label for one in problem.contenders] for problem in problems]
-    return figures, order, pairs(problems), standings(problems), remarks(contenders(rows))
+    pairs = [problem.pairs for problem in problems]
+    return figures, order, pairs, standings(problems), remarks(contenders(rows))
 
 
 @given(st.permutations(ROWS))

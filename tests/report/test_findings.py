@@ -73,7 +73,7 @@ def test_headline(tmp_path):
     table = _found(tmp_path, JOBS).tables[0]
     assert _texts(table, "optimizer") == ["sgd", "adam"]
     assert _texts(table, "best setting") == ["lr=0.1", "lr=1"]
-    mean = stats.trim_mean(SEEDS, 0.25)
+    mean = stats.gmean(SEEDS)
     assert [cell.value for cell in _column(table, "val/loss")] == pytest.approx([mean, 2 * mean])
     assert _texts(table, "seeds") == ["6", "6"]
     assert _texts(table, "diverged settings") == ["1 of 4", "0 of 4"]
@@ -146,7 +146,9 @@ def test_the_confirmation_counts_where_there_is_one(tmp_path):
     assert JOBS[6]["words"] == {"optimizer": "sgd", "optimizer.lr": "0.1", "seed": "0"}
     found = _found(tmp_path, [*JOBS, *fresh])
     table = found.tables[0]
-    assert [cell.value for cell in _column(table, "test/loss")] == pytest.approx([11.5, 12.5])
+    assert [cell.value for cell in _column(table, "test/loss")] == pytest.approx(
+        [stats.gmean([10, 11, 12, 13]), stats.gmean([11, 12, 13, 14])]
+    )
     assert _texts(table, "seeds") == ["4", "4"]
     assert "over fresh seeds, on which nothing was selected: the confirmation's" in table.caption
     assert "runs 48 to 51" in str(_chart(found, "curves_train").lines[0].hover)
@@ -159,26 +161,54 @@ def test_what_is_not_confirmed_is_not_compared_with_what_is(tmp_path):
         for seed in range(10, 14)
     ]
     found = _found(tmp_path, [*JOBS, *fresh])
-    assert _texts(found.tables[0], "not told apart") == ["a", ""]
-    assert _texts(found.tables[0], "loss") == ["test/loss 20.5", "val/loss 2.05"]
+    assert _texts(found.tables[0], "not told apart") == ["", ""]
+    assert _texts(found.tables[0], "loss") == ["test/loss 20.47", "val/loss 2.057"]
     assert [table.name for table in found.tables] == ["Which optimizer, and how hard was it to tune?"]
 
 
 # --- pairs and problems ----------------------------------------------------------------------------------------------
 
 
-def test_probability_of_improvement(tmp_path):
+def test_the_same_is_said_of_two_everywhere(tmp_path):
     """Paired: sgd is lower on each of the six seeds, though some of adam's losses are below some of sgd's."""
-    levels = {("sgd", 0.1): [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], ("adam", 0.1): [1.5, 2.5, 3.5, 4.5, 5.5, 6.5]}
+    losses = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    found = _found(tmp_path, grid({("sgd", 0.1): losses.tolist(), ("adam", 0.1): (losses * 1.5).tolist()}))
+    assert _texts(found.tables[0], "not told apart") == ["a", "b"]
+    row = dict(zip(found.tables[1].columns, (cell.text for cell in found.tables[1].rows[0]), strict=True))
+    assert (row["optimizer"], row["against"], row["ratio of losses"]) == ("sgd", "adam", "1.5")
+    assert (row["probability"], row["seeds won"], row["told"]) == ("1.00", "6 of 6, lost 0", "better")
+    (answer,) = found.answers
+    assert answer.sentences[0].startswith("Take sgd at lr=0.1: it ends lower than the other on val/loss; ")
+    assert answer.sentences[0].endswith("adam, is 50 % above it (95 %: 50 % to 50 %), and higher on 6 of 6 seeds.")
+
+
+def test_four_pairs_tell_nothing_apart(tmp_path):
+    levels = {("sgd", 0.1): [1.0, 2.0, 3.0, 4.0], ("adam", 0.1): [1.5, 2.5, 3.5, 4.5]}
     found = _found(tmp_path, grid(levels))
-    assert _texts(found.tables[0], "not told apart") == ["a", "a"]
-    row = [cell.text for cell in found.tables[1].rows[0]]
-    assert row == ["sgd", "adam", "1.00", "1.00 to 1.00", "yes", "6", "1"]
+    assert _texts(found.tables[1], "told")[0].startswith("not told apart")
+    assert _texts(found.tables[1], "its interval") == [""]
+    assert found.answers[0].sentences[0] == "Not told apart: sgd and adam."
 
 
-def test_five_pairs_tell_nothing_apart(tmp_path):
-    levels = {("sgd", 0.1): [1.0, 2.0, 3.0, 4.0, 5.0], ("adam", 0.1): [1.5, 2.5, 3.5, 4.5, 5.5]}
-    assert _texts(_found(tmp_path, grid(levels)).tables[1], "told apart") == ["no"]
+def test_ties_are_no_results(tmp_path):
+    """Five whose losses differ in the last digits only are ranked by their steps to the target, all with one letter."""
+    random = np.random.default_rng(0)
+    names = ["sgd", "momentum", "adam", "adagrad", "rmsprop"]
+    jobs = []
+    for index, name in enumerate(names):
+        noise = 1 + 1e-6 * random.random(8)
+        of_one = grid({(name, 0.1): (np.linspace(1, 2, 8) * noise).tolist()}, steps=10 * (index + 1))
+        jobs += of_one
+    found = _found(tmp_path, jobs)
+    assert _texts(found.tables[0], "optimizer") == names
+    assert set(_texts(found.tables[0], "not told apart")) == {"a"}
+    assert set(_texts(found.tables[1], "told")) == {"practically equal"}
+    assert (
+        found.answers[0].sentences[0] == "Any of the five will do: final losses (val/loss) differ by less than 0.01 %."
+    )
+    assert found.answers[0].sentences[1].startswith("For speed take sgd at lr=0.1 (10 steps")
+    apart = _found(tmp_path / "stricter", jobs, equal_within=0.0)
+    assert "practically equal" not in _texts(apart.tables[1], "told")
 
 
 def _two_problems():
@@ -195,13 +225,15 @@ def test_several_problems(tmp_path):
     assert _texts(found.tables[0], "problem") == ["line", "line", "teacher", "teacher"]
     assert _texts(found.tables[0], "optimizer") == ["sgd", "adam", "adam", "sgd"]
     over = found.tables[1]
-    mean = stats.trim_mean(SEEDS, 0.25)
+    mean = stats.gmean(SEEDS)
     scores = {"adam": [2, 1], "sgd": [1, 4]}  # times the best of each problem
     for label, cell in zip(_texts(over, "optimizer"), _column(over, "loss over the best"), strict=True):
         every = np.concatenate([factor * np.array(SEEDS) / mean for factor in scores[label]])
-        assert cell.value == pytest.approx(stats.trim_mean(every, 0.25))
+        assert cell.value == pytest.approx(stats.gmean(every))
     assert _texts(over, "problems won") == ["1 of 2", "1 of 2"]
-    assert _texts(found.tables[2], "probability") == ["0.50"]
+    assert _texts(over, "won with others") == ["0 of 2", "0 of 2"]
+    assert _texts(found.tables[2], "told") == ["better", "better"]
+    assert [answer.problem for answer in found.answers] == ["line", "teacher"]
     profile = _chart(found, "profile")
     sgd = next(line for line in profile.lines if line.name == "sgd")
     assert list(sgd.x)[:2] == pytest.approx([1.0, 4.0])
@@ -241,7 +273,7 @@ def test_names_of_pictures_are_different(tmp_path):
 def test_sensitivity(tmp_path):
     picture = _chart(_found(tmp_path, JOBS), "sensitivity")
     sgd = next(line for line in picture.lines if line.name == "sgd")
-    mean = stats.trim_mean(SEEDS, 0.25)
+    mean = stats.gmean(SEEDS)
     assert list(sgd.x) == RATES
     assert list(sgd.y) == pytest.approx([4 * mean, mean, 2 * mean, math.inf])
     assert sgd.low is not None
@@ -270,11 +302,11 @@ def test_settings_drawn_at_random_are_points(tmp_path):
 
 
 def test_curves(tmp_path):
-    """Every run goes straight from 10 to its end, so their interquartile mean does, to that of the ends."""
+    """Every run goes straight from 10 to its end; the line is their geometric mean."""
     picture = _chart(_found(tmp_path, JOBS), "curves_train")
     line = picture.lines[0]
-    end = stats.trim_mean(SEEDS, 0.25) / 2
-    np.testing.assert_allclose(line.y, 10 - (10 - end) * np.asarray(line.x) / 100)
+    runs = 10 - (10 - np.array(SEEDS)[:, None] / 2) * np.asarray(line.x) / 100
+    np.testing.assert_allclose(line.y, stats.gmean(runs))
     assert [(level.name, level.at) for level in picture.levels] == [("exact loss", 0.25)]
     assert str(line.hover) == "optimizer.lr=0.1 (runs 6 to 11)"
     assert "foresees no path" in picture.caption
@@ -286,13 +318,13 @@ def test_a_run_that_ended_early_keeps_its_last_loss(tmp_path):
         {"words": {"optimizer": "sgd", "seed": "1"}, "losses": [4.0, 4.0], "steps": 100},
     ]
     line = _chart(_found(tmp_path, jobs), "curves_train").lines[0]
-    assert (list(line.x)[-1], list(line.y)[-1]) == (100, 3.0)
+    assert (list(line.x)[-1], list(line.y)[-1]) == (100, pytest.approx(math.sqrt(8)))
 
 
 def test_budget(tmp_path):
     """One draw: the mean, in which what diverged counts as the start, 10; many draws: the best."""
     picture = _chart(_found(tmp_path, JOBS), "budget")
-    mean = stats.trim_mean(SEEDS, 0.25)
+    mean = stats.gmean(SEEDS)
     sgd = next(line for line in picture.lines if line.name == "sgd")
     values = np.array([4 * mean, mean, 2 * mean, 10.0])
     assert list(sgd.x) == [1, 2, 3, 4]
@@ -305,7 +337,7 @@ def _heats(found):
 
 def test_heat(tmp_path):
     [heat] = _heats(_found(tmp_path, JOBS))
-    mean = stats.trim_mean(SEEDS, 0.25)
+    mean = stats.gmean(SEEDS)
     assert list(heat.x) == ["0.01", "0.1", "1", "10"]
     assert list(heat.y) == ["sgd", "adam"]
     np.testing.assert_allclose(heat.values, mean * np.array([[4, 1, 2, np.inf], [8, 4, 2, 3]]))
@@ -454,15 +486,18 @@ def test_one_seed_has_no_interval_and_it_is_said(tmp_path):
     assert _texts(found.tables[0], "95 % interval") == ["", ""]
     assert _texts(found.tables[0], "not told apart") == ["", ""]
     assert any(remark.startswith("one seed only") for remark in found.remarks)
-    assert len(found.tables) == 1
+    assert _texts(found.tables[1], "told") == ["not told apart"]
+    assert found.answers[0].sentences[0] == "One seed cannot tell what is due to chance."
     low = _chart(found, "sensitivity").lines[0].low
     assert low is not None
     assert np.isnan(low).all()
 
 
-def test_few_seeds_are_said_to_be_few(tmp_path):
-    found = _found(tmp_path, [job for job in JOBS if job["words"]["seed"] in "012"])
-    assert any("a bootstrap of 3 seeds is narrower than it should be" in remark for remark in found.remarks)
+def test_two_seeds_have_no_interval_and_it_is_said(tmp_path):
+    found = _found(tmp_path, [job for job in JOBS if job["words"]["seed"] in "01"])
+    assert _texts(found.tables[0], "95 % interval") == ["", ""]
+    assert any(remark.startswith("2 seeds only: there are no intervals") for remark in found.remarks)
+    assert "2 seeds leave no interval: type seed=range(0,8)." in found.answers[0].sentences
 
 
 def test_everything_diverged(tmp_path):
@@ -472,6 +507,11 @@ def test_everything_diverged(tmp_path):
     assert _texts(found.tables[0], "diverged settings") == ["4 of 4"] * 2
     assert found.charts == []
     assert any("of 48 runs 48 diverged" in remark for remark in found.remarks)
+    assert found.answers[0].text == (
+        "Nothing came through: of 8 settings 8 diverged on one seed or more. The smallest rate tried was 0.01: try "
+        "optimizer.lr=tag(log,interval(1e-05,0.01))."
+    )
+    assert not found.answers[0].commands
 
 
 def test_failed_runs_are_counted(tmp_path):
@@ -492,7 +532,7 @@ def test_a_broken_file_of_a_run_that_is_shown(tmp_path, name, text):
     assert isinstance(one, Sweep)
     found = findings([one])
     assert any(f"6/{name}" in remark for remark in found.remarks)
-    assert _column(found.tables[0], "val/loss")[0].value == pytest.approx(stats.trim_mean(SEEDS, 0.25))
+    assert _column(found.tables[0], "val/loss")[0].value == pytest.approx(stats.gmean(SEEDS))
     assert _chart(found, "curves_train").lines[0].name == "sgd"
 
 
@@ -516,7 +556,7 @@ def test_optimizers_of_two_sweeps_are_compared(tmp_path):
     sweeps = [read(sweep(tmp_path / name, jobs)) for name, jobs in (("old", JOBS[:24]), ("new", better))]
     found = findings([one for one in sweeps if isinstance(one, Sweep)])
     assert _texts(found.tables[0], "optimizer") == ["sgd (new)", "sgd (old)"]
-    assert [cell.text for cell in found.tables[1].rows[0]][:3] == ["sgd (new)", "sgd (old)", "1.00"]
+    assert [cell.text for cell in found.tables[1].rows[0]][:3] == ["sgd (new)", "sgd (old)", "2"]
 
 
 def test_more_problems_than_are_drawn(tmp_path):

@@ -17,7 +17,7 @@ from tests.sweep.conftest import Multirun
 
 Jobs = list[tuple[str, ...]]
 DEFAULTS: dict[str, Any] = {
-    **{"points": 10, "draws": None, "seed": 0, "confirm_seeds": 0, "report": False},
+    **{"points": 10, "draws": None, "seed": 0, "confirm_seeds": 0, "report": False, "equal_within": 0.01},
     **{"together": [], "search": {}, "params": {}, "against": []},
 }
 
@@ -69,6 +69,7 @@ def test_a_value_of_a_file_as_it_would_be_typed(value: object, text: str) -> Non
         ({"draws": 1.5}, "hydra.sweeper.draws=1.5: must be a valid integer"),
         ({"together": ["seed"]}, "hydra.sweeper.together.0=seed: must be a valid list"),
         ({"search": {"optimizer=sgd": 3}}, "hydra.sweeper.search.optimizer=sgd=3: must be a"),
+        ({"equal_within": 1}, "hydra.sweeper.equal_within=1: must be less than 1"),
         ({"confirm_seeds": -1}, "hydra.sweeper.confirm_seeds=-1: must be greater than or equal to 0"),
     ],
 )
@@ -180,7 +181,7 @@ def test_a_sweep_ends_in_a_report(multirun: Multirun, tmp_path: Path, capsys: py
 def test_a_report_that_fails_takes_nothing_from_the_sweep(
     multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(*_: object) -> list[Path]:
+    def refuse(*_: object, **__: object) -> list[Path]:
         raise ValueError("no ink")
 
     monkeypatch.setattr("src.report.__main__.report", refuse)

@@ -1,0 +1,250 @@
+"""Verdicts of made rows: which kind they are of, whom they name, and every number in their sentences."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from src.compare.contest import contest
+from src.compare.rows import Row
+from src.compare.statistics import expected_best
+from src.compare.verdict import Reach, Verdict, sentences, verdict
+from tests.compare.sweeps import grid, run
+
+RATES = (0.01, 0.1, 1.0, 10.0, 100.0)
+SEEDS = (0.9, 0.95, 1.0, 1.0, 1.05, 1.1, 1.0, 0.97)
+NUDGES = (0.001, -0.0005, 0.0007, -0.0012, 0.0004, -0.0003, 0.0009, -0.0001)
+
+
+def rows_of(levels: Mapping[str, Sequence[float | None]], nudge: Mapping[str, float] | None = None) -> list[Row]:
+    """Of each optimizer a loss at each of `RATES` on 8 seeds, some of whose losses are nudged a little."""
+    by = nudge or {}
+    return grid(
+        {
+            f"optimizer={name} optimizer.lr={rate:g}": [
+                None if level is None else level * seed * (1 + by.get(name, 0) * one)
+                for seed, one in zip(SEEDS, NUDGES, strict=True)
+            ]
+            for name, of_one in levels.items()
+            for rate, level in zip(RATES, of_one, strict=False)
+        }
+    )
+
+
+def of(rows: Sequence[Row], steps: Mapping[str, tuple[int, float]] | None = None, drawn: bool = True) -> Verdict:
+    """Their verdict; `steps` has of each label the index of the setting that was soonest, and when."""
+    (problem,) = contest(rows, drawn=drawn)
+    by_label = {one.label: one for one in problem.contenders}
+    reached = {
+        label: Reach("val/loss", by_label[label].settings[index], when, None, 8, 8)
+        for label, (index, when) in (steps or {}).items()
+    }
+    return verdict(problem, reached, drawn)
+
+
+FLAT = [5.0, 1.0, 1.05, 2.0, None]
+PEAK = [5.0, 4.0, 1.0, 2.0, 3.0]
+
+
+def test_any_will_do() -> None:
+    """The issue's own case: losses tie; the fastest is one, the safest another, and so is who is good in four tries."""
+    rows = rows_of({"sgd": PEAK, "momentum": FLAT[:4] + [3.0], "adam": [5.0, 4.0, 1.0, 2.0, None]}, {"adam": 1})
+    one = of(rows, {"sgd": (1, 30.0), "momentum": (2, 40.0), "adam": (2, 60.0)})
+    assert (one.kind, one.seeds, one.confirmed) == ("equal", 8, False)
+    assert one.take is one.fastest
+    assert one.fastest is not None
+    assert (one.fastest.who.label, one.fastest.setting.tuned, one.fastest.steps) == ("sgd", {"optimizer.lr": "0.1"}, 30)
+    assert one.safest is not None
+    assert one.safest.width is not None
+    # from 0.1 by (1.1 - 1) / (5 - 1) of a decade down, from 1 by (1.1 - 1.05) / (2 - 1.05) of one up
+    assert one.safest.width.decades == pytest.approx(1 + 0.1 / 4 + 0.05 / 0.95)
+    assert one.safest.who.label == "momentum"
+    assert one.few is not None
+    assert one.few.label == "momentum"
+    assert one.spread is not None
+    assert 0.0005 < one.spread < 0.001
+    assert sentences(one) == [
+        "Any of the three will do: final losses (val/loss) differ by less than 0.08 %.",
+        "For speed take sgd at lr=0.1 (30 steps).",
+        "For safety take momentum at lr=1: good over 1.1 decades (0.094 to 1.1).",
+        "With four tries: momentum.",
+        "Certainty: 8 seeds, not confirmed.",
+    ]
+
+
+def test_some_will_do_and_others_end_higher() -> None:
+    one = of(rows_of({"sgd": PEAK, "momentum": FLAT, "adam": [9.0, 9.0, 9.0, 8.0, 9.0]}), {"momentum": (2, 1.0)})
+    first, speed, *_ = sentences(one)
+    assert first == "Any of sgd and momentum will do: final losses (val/loss) are the same; the other one ends higher."
+    assert speed == (
+        "For speed and safety take momentum at lr=1 (1 step; 1 of 5 rates diverged), good over 1.1 decades "
+        "(0.094 to 1.1)."
+    )
+
+
+def test_expected_after_four_tries() -> None:
+    """Who is lowest at the best rate need not be who is expected to be lowest after four."""
+    lucky, steady = [9.0, 9.0, 0.5, 9.0, 9.0], [1.0, 1.1, 1.0, 1.1, 1.0]
+    one = of(rows_of({"lucky": lucky, "steady": steady}))
+    means = [expected_best(np.array(of_one), [4])[0] for of_one in (lucky, steady)]
+    assert means[0] > means[1]
+    assert one.leaders[0].label == "lucky"
+    assert one.few is not None
+    assert one.few.label == "steady"
+
+
+def test_a_clear_winner() -> None:
+    """On every seed adam is at 1, sgd at 1.5, momentum at 4."""
+    levels: dict[str, list[float | None]] = {
+        "sgd": [5.0, 1.5, 4.0, 9.0, None],
+        "momentum": [6.0, 4.0, 5.0, 7.0, 8.0],
+        "adam": [5.0, 4.0, 1.0, 2.0, 3.0],
+    }
+    one = of(rows_of(levels, {"sgd": 1}), {"adam": (2, 1200.0)})
+    assert (one.kind, one.leaders[0].label) == ("winner", "adam")
+    assert one.rival is not None
+    assert (one.rival.second, one.rival.won, one.rival.seeds) == ("sgd", 8, 8)
+    assert one.rival.ratio == pytest.approx(1.5, rel=1e-3)
+    assert sentences(one) == [
+        "Take adam at lr=1: it ends lower than the other two on val/loss; the nearest, sgd, is 50 % above it "
+        "(95 %: 50 % to 50 %), and higher on 8 of 8 seeds.",
+        "Good over 0.1 decades (0.93 to 1.3).",
+        "It comes to the target in 1,200 steps.",
+        "With four tries: adam.",
+        "Certainty: 8 seeds, not confirmed.",
+    ]
+
+
+def test_a_winner_over_those_that_came_to_nothing() -> None:
+    one = of(rows_of({"sgd": [None] * 5, "adam": PEAK}))
+    assert (
+        sentences(one)[0] == "Take adam at lr=1, good over 0.1 decades (0.93 to 1.3): the other did not come through."
+    )
+
+
+def test_a_winner_that_is_soonest_elsewhere() -> None:
+    one = of(rows_of({"sgd": [9.0] * 5, "adam": PEAK}), {"adam": (3, 20.0)})
+    assert "It comes to the target soonest at lr=10, in 20 steps." in sentences(one)
+
+
+def test_a_winner_at_an_edge_of_its_grid() -> None:
+    one = of(rows_of({"sgd": [9.0, 8.0, 7.0, 8.0, 9.0], "adam": [5.0, 4.0, 3.0, 2.0, 1.0]}))
+    assert one.edges == [("adam", "lr=100 is the largest of 5 tried: try optimizer.lr=tag(log,interval(1,10000))")]
+    assert f"At an edge: adam's {one.edges[0][1]}." in sentences(one)
+
+
+def test_not_told_apart_and_how_many_seeds_it_takes() -> None:
+    """Differences of -0.1, give or take 0.2: 34 pairs for half a deviation, at the level that Holm leaves."""
+    noise = [0.3, -0.1, 0.05, -0.35, 0.2, -0.15, 0.1, -0.05]
+    rows = grid(
+        {
+            "optimizer=sgd optimizer.lr=1": list(SEEDS),
+            "optimizer=adam optimizer.lr=1": [seed * (1.1 + one) for seed, one in zip(SEEDS, noise, strict=True)],
+            "optimizer=adagrad optimizer.lr=1": [9 * seed for seed in SEEDS],
+        }
+    )
+    one = of(rows)
+    assert one.kind == "open"
+    assert [each.label for each in one.leaders] == ["sgd", "adam"]
+    assert one.rival is not None
+    assert one.rival.needed is not None
+    told = sentences(one)
+    assert told[0] == "Not told apart: sgd and adam; the other one ends higher."
+    low, high = one.rival.ratio_interval or (0, 0)
+    assert told[1] == (
+        f"Lowest so far is sgd at lr=1; adam is {100 * (one.rival.ratio - 1):.2g} % above it (95 %: "
+        f"{100 * (low - 1):.2g} % to {100 * (high - 1):.2g} %), and higher on {one.rival.won} of 8 seeds."
+    )
+    assert low < 1 < one.rival.ratio < high
+    assert told[2] == f"To tell sgd from adam takes about {one.rival.needed - 8} more seeds."
+    assert told[-1] == "Certainty: 8 seeds, not confirmed."
+
+
+def test_confirmed() -> None:
+    rows = rows_of({"sgd": PEAK, "adam": [9.0] * 5})
+    firsts = {
+        row.words["optimizer"]: row.job for row in rows if row.words["seed"] == "0" and row.words["optimizer.lr"] == "1"
+    }
+    firsts["adam"] = next(row.job for row in rows if row.words["optimizer"] == "adam")
+    fresh = [
+        run(
+            1000 + 10 * i + seed,
+            f"optimizer={name} optimizer.lr={lr} seed={8 + seed}",
+            1.0,
+            confirms=firsts[name],
+            test=loss,
+        )
+        for i, (name, lr, losses) in enumerate([("sgd", "1", SEEDS), ("adam", "0.01", [2 * s for s in SEEDS])])
+        for seed, loss in enumerate(losses)
+    ]
+    one = of([*rows, *fresh])
+    assert (one.confirmed, one.seeds, one.kind) == (True, 8, "winner")
+    assert sentences(one)[0].startswith("Take sgd at lr=1: it ends lower than the other on test/loss;")
+    assert sentences(one)[-1] == "Certainty: confirmed on 8 fresh seeds."
+
+
+def test_one_seed() -> None:
+    rows = [row for row in rows_of({"sgd": PEAK, "adam": FLAT}) if row.words["seed"] == "0"]
+    one = of(rows)
+    assert one.kind == "one seed"
+    assert sentences(one)[:3] == [
+        "One seed cannot tell what is due to chance.",
+        "Lowest on it is sgd at lr=1; adam is 0 % above it.",
+        "Type seed=range(0,8) to have eight.",
+    ]
+    assert sentences(one)[-1] == "Certainty: 1 seed, not confirmed."
+
+
+def test_two_seeds() -> None:
+    rows = [row for row in rows_of({"sgd": PEAK, "adam": [5.0] * 5}) if row.words["seed"] in "01"]
+    assert "2 seeds leave no interval: type seed=range(0,8)." in sentences(of(rows))
+
+
+def test_where_nothing_is_drawn_one_run_is_enough() -> None:
+    rows = [row for row in rows_of({"sgd": PEAK, "adam": [5.0, 4.0, 2.0, 2.5, 3.0]}) if row.words["seed"] == "2"]
+    one = of(rows, drawn=False)
+    assert one.kind == "winner"
+    assert (
+        sentences(one)[0]
+        == "Take sgd at lr=1: it ends lower than the other on val/loss; the nearest, adam, is 2 times as high."
+    )
+    assert sentences(one)[-1] == "Certainty: nothing here is drawn, so other seeds would say the same."
+
+
+def test_everything_diverged() -> None:
+    one = of(rows_of({"sgd": [None] * 5, "adam": [None] * 5}))
+    assert one.kind == "lost"
+    assert one.take is None
+    assert sentences(one) == [
+        "Nothing came through: of 10 settings 10 diverged on one seed or more.",
+        "The smallest rate tried was 0.01: try optimizer.lr=tag(log,interval(1e-05,0.01)).",
+    ]
+
+
+def test_one_optimizer_alone() -> None:
+    one = of(rows_of({"sgd": FLAT}))
+    interval = one.leaders[0].figure.interval
+    assert interval is not None
+    assert sentences(one) == [
+        f"sgd at lr=0.1: the best of 5 settings, val/loss {one.leaders[0].figure.value:.4g} "
+        f"(95 %: {interval[0]:.4g} to {interval[1]:.4g}).",
+        "Good over 1.1 decades (0.094 to 1.1); 1 of 5 rates diverged.",
+        "Certainty: 8 seeds, not confirmed.",
+    ]
+
+
+def test_of_those_that_are_as_fast_the_safest_is_named() -> None:
+    one = of(rows_of({"sgd": PEAK, "momentum": FLAT}), {"sgd": (2, 30.0), "momentum": (1, 30.0)})
+    assert one.fastest is not None
+    assert one.fastest.who.label == "momentum"
+
+
+def test_contenders_that_share_no_seed() -> None:
+    rows = rows_of({"sgd": PEAK, "adam": PEAK})
+    moved = [
+        Row(row.job, {**row.words, "seed": str(90 + int(row.words["seed"]))}, row.status, row.steps, row.metrics)
+        if row.words["optimizer"] == "adam"
+        else row
+        for row in rows
+    ]
+    assert sentences(of(moved))[1] == "They share no seed, so none can be held against another."
