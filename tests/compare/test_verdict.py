@@ -48,7 +48,7 @@ PEAK = [5.0, 4.0, 1.0, 2.0, 3.0]
 
 def test_any_will_do() -> None:
     """The issue's own case: losses tie; the fastest is one, the safest another, and so is who is good in four tries."""
-    rows = rows_of({"sgd": PEAK, "momentum": FLAT[:4] + [3.0], "adam": [5.0, 4.0, 1.0, 2.0, None]}, {"adam": 1})
+    rows = rows_of({"sgd": PEAK, "momentum": [*FLAT[:4], 3.0], "adam": [5.0, 4.0, 1.0, 2.0, None]}, {"adam": 1})
     one = of(rows, {"sgd": (1, 30.0), "momentum": (2, 40.0), "adam": (2, 60.0)})
     assert (one.kind, one.seeds, one.confirmed) == ("equal", 8, False)
     assert one.take is one.fastest
