@@ -280,7 +280,8 @@ def _open(verdict: Verdict) -> list[str]:
     labels = [one.label for one in leaders]
     beaten = len(verdict.contenders) - len(leaders)
     better = f"; {_higher(beaten)}" if beaten else ""
-    which = _listed(labels, "and") if len(labels) < 6 else f"{_count(len(labels))} of {len(verdict.contenders)}"
+    which = f"{_count(len(labels))} of {len(verdict.contenders)}" if beaten else f"all {_count(len(labels))}"
+    which = _listed(labels, "and") if len(labels) < 6 else which
     found = [f"Not told apart: {which}{better}."]
     if rival is None:
         return [*found, "They share no seed, so none can be held against another.", *_for(verdict)]
