@@ -90,16 +90,19 @@ class Pair:
 
     @property
     def ratio_interval(self) -> tuple[float, float] | None:
-        """95 % of it; None where there are too few seeds, or one of them came to nothing."""
-        ends = self._interval
+        """Student's, the one that decides: of practically equal ones 95 % of it, of others at Holm's level.
+
+        None where there are too few seeds, or one of them came to nothing.
+        """
+        ends = self._interval(0.05 if self.relation == "equal" else self.level)
         return None if ends is None else (math.exp(-ends[1]), math.exp(-ends[0]))
 
-    @cached_property
-    def _interval(self) -> tuple[float, float] | None:
+    def _interval(self, level: float) -> tuple[float, float] | None:
+        """Of the mean difference."""
         found = np.array(self.differences)
         if self.seeds < FEWEST or not np.isfinite(found).all():
             return None
-        half = quantile(0.975, self.seeds - 1) * float(found.std(ddof=1)) / math.sqrt(self.seeds)
+        half = quantile(1 - level / 2, self.seeds - 1) * float(found.std(ddof=1)) / math.sqrt(self.seeds)
         return float(found.mean()) - half, float(found.mean()) + half
 
     @property
@@ -127,7 +130,9 @@ class Pair:
         """Whether the first is better, both are practically equal, or what was run cannot tell."""
         if not self.drawn:
             return "equal" if all(abs(one) <= self.margin for one in self.differences) else "better"
-        if self._interval is not None and max(map(abs, self._interval)) <= self.margin:
+        # that several are all equal needs no correction: they are only said to be if each of them is
+        ends = self._interval(0.05)
+        if ends is not None and max(map(abs, ends)) <= self.margin:
             return "equal"
         apart = self.p is not None and self.p <= self.level and self.probability >= MEANINGFUL
         return "better" if apart and abs(float(self.cut.mean())) > self.margin else "unknown"

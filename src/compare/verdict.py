@@ -218,7 +218,7 @@ def sentences(verdict: Verdict) -> list[str]:
         "lost": _lost,
     }[verdict.kind](verdict)
     found += [f"At an edge: {who}'s {words}." for who, words in verdict.edges]
-    if verdict.kind not in ("lost", "alone") and verdict.few is not None:
+    if verdict.kind not in ("lost", "alone", "one seed") and verdict.few is not None:
         found.append(f"With {NUMBERS[FEW_TRIES]} tries: {verdict.few.label}.")
     return found if verdict.kind == "lost" else [*found, _certainty(verdict)]
 
@@ -387,18 +387,20 @@ def _range(choice: Choice | None) -> str:
     width = None if choice is None else choice.width
     if width is None:
         return ""
+    if width.decades < 0.05:
+        return ", at no other rate nearly as good"
     least = "at least " if width.at_least else ""
     return f", good over {least}{width.decades:.1f} decades ({width.low:.2g} to {width.high:.2g})"
 
 
 def _above(pair: Pair) -> str:
-    """`4 % above it (2 to 6 %), lower on 1 of 8 seeds`."""
+    """`4 % above it (2 % to 6 %), and higher on 7 of 8 seeds`."""
     if not math.isfinite(pair.ratio):
         return f"lost on a seed, or far above it, and higher on {pair.won} of {pair.seeds} seeds"
     ends, seeds = pair.ratio_interval, f", and higher on {pair.won} of {pair.seeds} seeds" if pair.seeds > 1 else ""
     if pair.ratio >= 2:
         return f"{pair.ratio:.2g} times as high{seeds}"
-    between = "" if ends is None else f" (95 %: {_percent(ends[0])} to {_percent(ends[1])})"
+    between = "" if ends is None else f" ({_percent(ends[0])} to {_percent(ends[1])})"
     return f"{_percent(pair.ratio)} above it{between}{seeds}"
 
 

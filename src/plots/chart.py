@@ -24,12 +24,14 @@ class Axis:
         log: whether it starts logarithmic.
         switch: whether a reader may change that.
         limits: the ends shown at first, in the units of the data; None for what the data need.
+        names: what 0, 1, 2 and so on are called; empty for numbers.
     """
 
     label: str
     log: bool = False
     switch: bool = False
     limits: tuple[float, float] | None = None
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

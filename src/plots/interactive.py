@@ -17,7 +17,7 @@ from src.plots.chart import Axis, Chart, Contours, Heat, Line, Picture, series
 from src.plots.extent import extent
 from src.plots.fields import heat_map, surface
 from src.plots.palette import INK, NEUTRAL, REFERENCE_DASHES, Look, Looks, assign_looks
-from src.plots.theme import Plotly, axis, layout, plain, points_of, still, trace
+from src.plots.theme import Plotly, axis, layout, plain, points_of, still, texts, trace
 
 
 def figure(picture: Picture, looks: Looks | None = None) -> Plotly:
@@ -60,7 +60,8 @@ def _scaled(own: Axis, extents: Mapping[str, Sequence[float]]) -> Plotly:
     """An axis as it starts; plotly wants the ends of a logarithmic one as exponents."""
     if own.log:
         return axis(own.label, type="log", range=[math.log10(end) for end in extents["log"]])
-    return axis(own.label, type="linear", range=list(extents["linear"]))
+    named = {"tickvals": list(range(len(own.names))), "ticktext": texts(own.names)} if own.names else {}
+    return axis(own.label, type="linear", range=list(extents["linear"]), **named)
 
 
 def _extents(chart: Chart, which: str) -> Plotly:

@@ -106,6 +106,8 @@ def draw(axes: Axes, chart: Chart, looks: Looks) -> None:
         if axis.log:
             getattr(axes, f"set_{which}scale")("log", nonpositive="mask")
         getattr(axes, f"set_{which}lim")(*extent(chart, which, axis.log))
+        if axis.names:
+            getattr(axes, f"set_{which}ticks")(range(len(axis.names)), list(map(plain, axis.names)))
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for points in chart.points:

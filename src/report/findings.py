@@ -17,7 +17,7 @@ from src.compare.verdict import verdict
 from src.config.overrides import python_command
 from src.errors import LabError
 from src.plots.chart import Picture
-from src.report import budget, curves, race, sensitivity, tables
+from src.report import beside, budget, curves, race, sensitivity, tables
 from src.report.answer import Answer, answer
 from src.report.merged import merged
 from src.report.opened_runs import Shown, opened
@@ -84,7 +84,7 @@ def findings(
         command="\n".join(commands),
         environment=next((run.environment for run in first if run.environment), sweep.first.environment),
         tables=list(_tables(problems, reached, races, within, chance)),
-        charts=list(_charts(problems, shown, races, heat)),
+        charts=list(_charts(problems, shown, races, reached, within, heat)),
         remarks=[
             *_on_sweep(sweep, problems, chance),
             *_on_losses(sweep),
@@ -139,14 +139,27 @@ def _tables(
 
 
 def _charts(
-    problems: Sequence[Problem], shown: Sequence[Shown], races: Sequence[race.Race], heat: tuple[str, str] | None
+    problems: Sequence[Problem],
+    shown: Sequence[Shown],
+    races: Sequence[race.Race],
+    reached: Reaches,
+    within: float,
+    heat: tuple[str, str] | None,
 ) -> Iterator[Picture]:
     yield from map(race.animation, races)
     for one in shown:
-        drawn = [sensitivity.picture(one), *curves.pictures(one), budget.picture(one)]
+        order = tables.ranked(one.problem, reached)
+        drawn = [
+            beside.seeds(one.problem, order, within),
+            sensitivity.picture(one),
+            *curves.pictures(one),
+            budget.picture(one),
+        ]
         yield from (picture for picture in drawn if picture is not None)
     if (over_all := budget.profiles(problems)) is not None:
         yield over_all
+    matrices = (beside.matrix(one.problem, tables.ranked(one.problem, reached)) for one in shown)
+    yield from (one for one in matrices if one is not None)
     yield from sensitivity.heats(problems if heat else problems[:MOST_SHOWN], heat)
 
 

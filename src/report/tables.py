@@ -95,7 +95,7 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
     scores = list(dict.fromkeys(name for one in contenders for name in one.scores))
     rows = []
     for problem in problems:
-        for one in _ranked(problem, reached):
+        for one in ranked(problem, reached):
             reach = reached.get(problem.label, {}).get(one.label)
             rows.append(
                 {
@@ -118,7 +118,7 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
     return TableData.of(HEADLINE, rows, _on_headline(problems, reached, chance))
 
 
-def _ranked(problem: Problem, reached: Reaches) -> list[Contender]:
+def ranked(problem: Problem, reached: Reaches) -> list[Contender]:
     """The best one first; those that are practically equal to it by their steps to the target, not by chance."""
     best, steps = problem.contenders[0], {key: one.steps for key, one in reached.get(problem.label, {}).items()}
     pairs = ((one, problem.pair(best.label, one.label)) for one in problem.contenders)
@@ -228,7 +228,7 @@ def against_the_best(problems: Sequence[Problem], reached: Reaches, within: floa
     """
     rows = []
     for problem in problems:
-        best, *others = _ranked(problem, reached)
+        best, *others = ranked(problem, reached)
         for one in others:
             pair = problem.pair(best.label, one.label)
             if pair is not None:
@@ -236,14 +236,14 @@ def against_the_best(problems: Sequence[Problem], reached: Reaches, within: floa
     if not rows:
         return None
     caption = (
-        "The best one of each problem beside every other, each at its best setting, on the same seeds. The ratio is "
-        "that of the second's loss to the first's (of what lies above nine tenths of the exact loss, where that is "
-        "known and settings were judged by it), geometric mean, with Student's 95 % interval. The probability is that "
-        "of the first to end lower on a new seed; its interval is at the level that Holm's correction for all pairs "
-        "of this page leaves it. “better”: that interval lies above one half, the probability is at least 0.75 "
-        f"(Bouthillier et al. 2021), and the ratio is past the margin of {within:.3g}; it takes {FEWEST_APART} seeds "
-        "or more. “practically equal”: the ratio's interval lies within the margin, which --equal-within sets. "
-        "Optimizers that are the same are told apart on at most one page in twenty."
+        "The first of each problem beside every other, each at its best setting, on the same seeds. The ratio is that "
+        "of the second's loss to the first's (of what lies above nine tenths of the exact loss, where settings were "
+        "judged by one that has such), geometric mean. The probability is that of the first to end lower on a new "
+        "seed. Intervals are at the level that Holm's correction for all pairs of this page leaves them; those of "
+        "ratios that are practically equal are 95 %. “better”: the probability is at least 0.75, its interval lies "
+        f"above one half (Bouthillier et al. 2021), and the ratio is past the margin of {within:.3g}; it takes "
+        f"{FEWEST_APART} seeds or more. “practically equal”: the ratio's interval lies within the margin, which "
+        "--equal-within sets. Optimizers that are the same are told apart on at most one page in twenty."
     )
     return TableData.of("How surely", rows, caption)
 
@@ -257,7 +257,7 @@ def _pair(pair: Pair) -> dict[str, Cell]:
         "optimizer": Cell.of(pair.first),
         "against": Cell.of(pair.second),
         "ratio of losses": Cell.of(pair.ratio, 5),
-        "95 % interval": _interval(pair.ratio_interval, ".5g"),
+        "interval": _interval(pair.ratio_interval, ".5g"),
         "probability": Cell(f"{pair.probability:.2f}", pair.probability) if several else NOTHING,
         "its interval": _interval(pair.bounds, ".2f"),
         "seeds won": Cell(f"{pair.won} of {pair.seeds}, lost {pair.lost}", pair.won),

@@ -30,11 +30,12 @@ def reaches(sweep: Sweep, problem: Problem) -> dict[str, Reach]:
 
     That is `WITHIN` times the loss in which the lowest ended, or a thousandth of the way to it from the start, where
     that is more. Final losses that tie leave the choice among settings to chance, so each contender is tuned for this
-    by itself. Nothing where the only loss is that of mini-batches, which stays nowhere, or no curve can be read.
+    by itself. Nothing where the only loss is that of mini-batches, which stays nowhere, where batches differ, so that
+    a step is not a step, or where no curve can be read.
     """
     rows = [row for one in problem.contenders for each in one.settings for row in each.rows]
     whole = sweep.runs[rows[0].job].config.get("data.batch_size", "full") == "full"
-    if problem.metric == TRAIN and not whole:
+    if (problem.metric == TRAIN and not whole) or any("data.batch_size" in row.words for row in rows):
         return {}
     levels = _levels(sweep, rows, problem.metric)
     finer = _levels(sweep, rows, TRAIN) if whole and problem.metric != TRAIN else {}

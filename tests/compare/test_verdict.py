@@ -107,7 +107,7 @@ def test_a_clear_winner() -> None:
     assert one.rival.ratio == pytest.approx(1.5, rel=1e-3)
     assert sentences(one) == [
         "Take adam at lr=1: it ends lower than the other two on val/loss; the nearest, sgd, is 50 % above it "
-        "(95 %: 50 % to 50 %), and higher on 8 of 8 seeds.",
+        "(50 % to 50 %), and higher on 8 of 8 seeds.",
         "Good over 0.1 decades (0.93 to 1.3).",
         "It comes to the target in 1,200 steps.",
         "With four tries: adam.",
@@ -152,7 +152,7 @@ def test_not_told_apart_and_how_many_seeds_it_takes() -> None:
     assert told[0] == "Not told apart: sgd and adam; the other one ends higher."
     low, high = one.rival.ratio_interval or (0, 0)
     assert told[1] == (
-        f"Lowest so far is sgd at lr=1; adam is {100 * (one.rival.ratio - 1):.2g} % above it (95 %: "
+        f"Lowest so far is sgd at lr=1; adam is {100 * (one.rival.ratio - 1):.2g} % above it ("
         f"{100 * (low - 1):.2g} % to {100 * (high - 1):.2g} %), and higher on {one.rival.won} of 8 seeds."
     )
     assert low < 1 < one.rival.ratio < high

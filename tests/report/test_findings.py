@@ -179,7 +179,7 @@ def test_the_same_is_said_of_two_everywhere(tmp_path):
     assert (row["probability"], row["seeds won"], row["told"]) == ("1.00", "6 of 6, lost 0", "better")
     (answer,) = found.answers
     assert answer.sentences[0].startswith("Take sgd at lr=0.1: it ends lower than the other on val/loss; ")
-    assert answer.sentences[0].endswith("adam, is 50 % above it (95 %: 50 % to 50 %), and higher on 6 of 6 seeds.")
+    assert answer.sentences[0].endswith("adam, is 50 % above it (50 % to 50 %), and higher on 6 of 6 seeds.")
 
 
 def test_four_pairs_tell_nothing_apart(tmp_path):
