@@ -45,6 +45,14 @@ def test_axes_start_as_they_say_and_know_their_other_scale() -> None:
     assert [10**end for end in layout["yaxis"]["range"]] == pytest.approx(extents["y"]["log"])
 
 
+def test_an_axis_of_names() -> None:
+    chart = Chart("c", "C", Axis("x"), Axis("", limits=(-1, 2), names=["a", NASTY]), points=[Points("p", [1], [0])])
+    axis = figure(chart)["layout"]["yaxis"]
+    assert axis["tickvals"] == [0, 1]
+    assert axis["ticktext"][0] == "a"
+    assert "<img" not in axis["ticktext"][1]
+
+
 def test_all_that_belongs_to_a_series_is_hidden_with_it() -> None:
     drawn = figure(CHART)
     groups = [one.get("legendgroup") for one in drawn["data"]]

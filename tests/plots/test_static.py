@@ -49,6 +49,13 @@ BOWL = Contours(
 RACE = replace(BOWL, frames=[0, 5, 10])
 
 
+def test_an_axis_of_names() -> None:
+    chart = Chart("c", "C", Axis("x"), Axis("", limits=(-1, 2), names=["a", "b"]), points=[Points("p", [1], [0])])
+    (axes,) = figure(chart).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
+    assert axes.get_ylim() == (-1, 2)
+
+
 def test_lines_are_the_numbers_they_were_given() -> None:
     (axes,) = figure(CHART).axes
     drawn = {str(line.get_label()): line for line in axes.lines}

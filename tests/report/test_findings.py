@@ -166,6 +166,55 @@ def test_what_is_not_confirmed_is_not_compared_with_what_is(tmp_path):
     assert [table.name for table in found.tables] == ["Which optimizer, and how hard was it to tune?"]
 
 
+def test_the_commands_of_the_verdict(tmp_path):
+    """That which trains it is the winner's own words without seeds; that which confirms it goes on with the sweep."""
+    one = sweep(tmp_path, JOBS)
+    (one / "sweep.json").write_text(json.dumps({"jobs": JOBS}), encoding="utf-8")
+    read_back = read(one)
+    assert isinstance(read_back, Sweep)
+    (answer,) = findings([read_back]).answers
+    assert answer.sentences[0].startswith("Take sgd at lr=0.1: ")
+    (trains, train), (confirms, confirm) = answer.commands
+    assert (trains, confirms) == ("trains it", "confirms it")
+    assert train.split()[1:] == ["-m", "src.train", "optimizer=sgd", "optimizer.lr=0.1"]
+    assert confirm == f"python -m src.train -m ... confirm_seeds=20 hydra.sweep.dir={tmp_path}"
+
+
+def test_of_a_sweep_file_the_command_is_a_sweep_of_one(tmp_path):
+    jobs = [{**job, "words": {"sweep": "compare", **job["words"]}} for job in grid({("sgd", 0.1): [1.0, 2.0]})]
+    (answer,) = _found(tmp_path, jobs).answers
+    ((_, train),) = answer.commands
+    assert train.split()[3:] == [
+        *("-m", "sweep=compare", "optimizer=sgd", "optimizer.lr=0.1", "seed=0"),
+        *("'hydra.sweeper.against=[]'", "confirm_seeds=0"),
+    ]
+
+
+def test_the_margin_is_that_of_the_sweep(tmp_path):
+    jobs = grid({("sgd", 0.1): [1.0, 2.0, 3.0], ("adam", 0.1): [1.03, 2.061, 3.09]})
+    assert _texts(_found(tmp_path, jobs).tables[1], "told")[0] != "practically equal"
+    (tmp_path / "multirun.yaml").write_text("hydra: {sweeper: {equal_within: 0.05}}", encoding="utf-8")
+    one = read(tmp_path)
+    assert isinstance(one, Sweep)
+    assert _texts(findings([one]).tables[1], "told") == ["practically equal"]
+    assert _texts(findings([one], equal_within=0.01).tables[1], "told") != ["practically equal"]
+
+
+def test_losses_above_the_exact_one(tmp_path):
+    """Without validation rows the training loss is known to be at best 0.25: 0.3 is a third of the way above 0.4."""
+    jobs = [
+        {**job, "losses": [level * seed]}
+        for job, (level, seed) in zip(
+            grid({("sgd", 0.1): SEEDS, ("adam", 0.1): SEEDS}, exact={"train/loss": 0.25}),
+            [(level, seed) for level in (0.3, 0.4) for seed in np.linspace(1, 1.02, 6)],
+            strict=True,
+        )
+    ]
+    found = _found(tmp_path, jobs)
+    ratios = [(0.4 * seed - 0.225) / (0.3 * seed - 0.225) for seed in np.linspace(1, 1.02, 6)]
+    assert _column(found.tables[1], "ratio of losses")[0].value == pytest.approx(stats.gmean(ratios))
+
+
 # --- pairs and problems ----------------------------------------------------------------------------------------------
 
 
@@ -310,6 +359,28 @@ def test_curves(tmp_path):
     assert [(level.name, level.at) for level in picture.levels] == [("exact loss", 0.25)]
     assert str(line.hover) == "optimizer.lr=0.1 (runs 6 to 11)"
     assert "foresees no path" in picture.caption
+
+
+def test_seed_by_seed(tmp_path):
+    """Adam at 2 on every seed beside sgd at 1; of three contenders who is better than whom."""
+    found = _found(tmp_path, [*JOBS, *grid(_grid(momentum=[4.0, 1.0001, 2.0, None]))])
+    picture = _chart(found, "seeds")
+    assert picture.y.names == ["adam", "momentum"]
+    dots = {points.name: np.asarray(points.x) for points in picture.points}
+    np.testing.assert_allclose(dots["adam"], [100.0] * 6)
+    np.testing.assert_allclose(dots["momentum"], [0.01] * 6)
+    assert sorted(level.at for level in picture.levels) == pytest.approx([-1 / 1.01, 0, 1])
+    wins = next(one for one in found.charts if one.name == "wins")
+    assert isinstance(wins, Heat)
+    assert list(wins.x) == list(wins.y) == ["sgd", "momentum", "adam"]
+    np.testing.assert_array_equal(wins.values, [[np.nan, 0, 1], [0, np.nan, 1], [-1, -1, np.nan]])
+    assert wins.hover[2][0] == "lower on 0 of 6 seeds, higher on 6"
+
+
+def test_far_apart_seeds_are_factors(tmp_path):
+    picture = _chart(_found(tmp_path, grid(_grid(sgd=[1.0] * 4, adam=[100.0] * 4))), "seeds")
+    assert picture.x.log
+    assert np.asarray(picture.points[0].x).tolist() == pytest.approx([100.0] * 6)
 
 
 def test_a_run_that_ended_early_keeps_its_last_loss(tmp_path):

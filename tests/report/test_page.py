@@ -9,6 +9,7 @@ import pytest
 
 from src.errors import LabError
 from src.plots.chart import Axis, Chart, Line
+from src.report.answer import Answer
 from src.report.findings import Findings
 from src.report.page import html, write
 from src.report.tables import Cell, TableData
@@ -89,6 +90,23 @@ def test_page_holds_everything_once() -> None:
     assert set(anchors) <= set(page.attributes("section", "id"))
 
 
+def test_the_verdict_is_the_first_thing_with_its_commands() -> None:
+    answers = [
+        Answer(
+            "line", ["Take adam.", "Certainty: 8 seeds."], [("trains it", "python one"), ("confirms it", "python two")]
+        ),
+        Answer("", ["Nothing came through."], []),
+    ]
+    text = html(_findings(answers=answers))
+    page = _Reader(text)
+    assert page.texts["strong"] == "Take adam.Nothing came through."
+    assert text.index("<strong>") < text.index("<table")
+    buttons = [attrs for tag, attrs in page.elements if tag == "button" and attrs.get("data-copy") == "text"]
+    assert [one["title"] for one in buttons if "title" in one] == ["python one", "python two"]
+    ids = [attrs.get("id") for tag, attrs in page.elements if tag in ("code", "pre")]
+    assert all(one["data-of"] in ids for one in buttons)
+
+
 def test_markup_is_text_wherever_it_comes_from() -> None:
     table = TableData(NASTY, [NASTY], [[Cell(NASTY, NASTY)]], NASTY)
     chart = Chart("c", NASTY, Axis(NASTY), Axis(NASTY), NASTY, lines=[Line(NASTY, [0, 1], [0, 1], hover=NASTY)])
@@ -101,6 +119,7 @@ def test_markup_is_text_wherever_it_comes_from() -> None:
             charts=[chart],
             remarks=[NASTY],
             config=NASTY,
+            answers=[Answer(NASTY, [NASTY, NASTY], [(NASTY, NASTY)])],
         )
     )
     page = _Reader(text)

@@ -174,8 +174,17 @@ def test_a_sweep_ends_in_a_report(multirun: Multirun, tmp_path: Path, capsys: py
     words = ["optimizer=sgd,adam", "optimizer.lr=0.1,0.01", "seed=1,2", "hydra.sweeper.report=true"]
     assert multirun("s", *words) == 0
     page = tmp_path / "s" / "report.html"
-    assert capsys.readouterr().out.splitlines()[-1] == str(page)
+    *_, verdict, last = capsys.readouterr().out.splitlines()
+    assert last == str(page)
+    assert verdict.endswith("Certainty: 2 seeds, not confirmed.")
     assert "Which optimizer" in page.read_text(encoding="utf-8")
+
+
+def test_without_a_report_there_is_a_verdict(multirun: Multirun, capsys: pytest.CaptureFixture[str]) -> None:
+    assert multirun("s", "optimizer=sgd,adam", "seed=1,2,3", "hydra.sweeper.report=false") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("Certainty: 3 seeds, not confirmed.") == 1
+    assert "2 seeds leave no interval" not in said
 
 
 def test_a_report_that_fails_takes_nothing_from_the_sweep(
