@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from src.compare.grid_edges import Edge, edges
+from src.compare.pairs import EQUAL_WITHIN
 from src.compare.rows import Row, Words, by_setting, number, without_plus
 from src.compare.statistics import Numbers, Width, over_seeds, width
 
@@ -152,11 +153,13 @@ class Contender:
         """A setting's numbers that lie at an end of those tried.
 
         Each is judged by what was tried beside it with all else the same, where there was any: a choice (a size of
-        batches, a schedule) may have a range of its own.
+        batches, a schedule) may have a range of its own. Where another number does practically as well there is no
+        need to look beyond.
         """
         setting, found = one.rows[0].setting, list[Edge]()
+        good = [each.tuned for each in self.settings if each.loss - one.loss <= EQUAL_WITHIN * abs(one.loss)]
         tried = [each.rows[0].setting for each in self.settings]
-        for key in (key for key in one.tuned if _tuned(key)):
+        for key in (key for key in one.tuned if _tuned(key) and len({words.get(key) for words in good}) == 1):
             alike = [one for one in tried if all(one.get(k) == setting.get(k) for k in {*one, *setting} if k != key)]
             several = len({one.get(key) for one in alike}) > 1
             found += edges(setting, alike if several else tried, [key])

@@ -91,6 +91,16 @@ def test_with_one_optimizer_batch_sizes_are_compared_each_by_its_own_range() -> 
     assert eight.edges == ()
 
 
+def test_an_edge_is_none_where_a_number_inside_does_as_well() -> None:
+    def ends(*losses: float) -> list[str]:
+        rates = (0.1, 0.2, 0.4)
+        tried = zip(rates, losses, strict=True)
+        return [edge.end for edge in only(grid({f"optimizer.lr={lr}": [loss] for lr, loss in tried})).edges]
+
+    assert ends(3.0, 1.02, 1.0) == ["largest"]
+    assert ends(3.0, 1.005, 1.0) == []
+
+
 def test_an_edge_is_that_of_the_range_of_the_winner_s_own_choice() -> None:
     rates = {"step": (0.001, 0.002, 0.003), "none": (0.01, 0.02, 0.03)}
     rows = grid(
