@@ -109,6 +109,14 @@ class Verdict:
             for who, edge in chosen
         ]  # fmt: skip
 
+    @property
+    def others_at_edges(self) -> list[str]:
+        """Who else, so that tuning it further might turn the verdict; only where there is one that this could turn."""
+        if self.kind not in ("winner", "open"):
+            return []
+        named = {who for who, _ in self.edges}
+        return [one.label for one in self.contenders if one.edges and one.label not in named]
+
 
 def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True) -> Verdict:
     """What was found on a problem.
@@ -218,6 +226,8 @@ def sentences(verdict: Verdict) -> list[str]:
         "lost": _lost,
     }[verdict.kind](verdict)
     found += [f"At an edge: {who}'s {words}." for who, words in verdict.edges]
+    if others := verdict.others_at_edges:
+        found.append(f"{_listed(others, 'and')} may do better beyond what was tried, for the best was at an edge.")
     if verdict.kind not in ("lost", "alone", "one seed") and verdict.few is not None:
         found.append(f"With {NUMBERS[FEW_TRIES]} tries: {verdict.few.label}.")
     return found if verdict.kind == "lost" else [*found, _certainty(verdict)]

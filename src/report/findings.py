@@ -29,7 +29,7 @@ from src.report.target import Reaches, reaches
 from src.run_directory import units
 
 MOST_SHOWN = 8
-"""Problems that get pictures of their own; the tables hold all of them."""
+"""Problems that get a verdict and pictures of their own; the tables hold all of them."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Findings:
         remarks: sentences on how far to trust the figures.
         config: as YAML.
         plays: to play with, after the pictures.
-        answers: the verdict on each problem.
+        answers: the verdict on each problem that is shown.
     """
 
     title: str
@@ -77,7 +77,7 @@ def findings(
     reached = {problem.label: reaches(sweep, problem) for problem in problems[:MOST_SHOWN]}
     races = race.races(shown)
     commands = list(filter(None, dict.fromkeys(map(_command, sweeps))))
-    verdicts = [verdict(problem, reached.get(problem.label, {}), chance) for problem in problems]
+    verdicts = [verdict(problem, reached.get(problem.label, {}), chance) for problem in problems[:MOST_SHOWN]]
     first = [run.run for one in shown for runs in one.runs.values() for run in runs]
     return Findings(
         title=_title(sweep, problems),
@@ -217,8 +217,8 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem], chance: bool) -> Iterat
     if len(problems) > MOST_SHOWN:
         names = "; ".join(problem.label for problem in problems[MOST_SHOWN : MOST_SHOWN + 3])
         yield (
-            f"pictures and steps to the target are those of the first {MOST_SHOWN} of {len(problems)} problems; "
-            f"the tables hold the others as well ({names}, ...)"
+            f"verdicts, pictures and steps to the target are those of the first {MOST_SHOWN} of {len(problems)} "
+            f"problems; the tables hold the others as well ({names}, ...)"
         )
 
 

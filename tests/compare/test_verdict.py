@@ -133,6 +133,13 @@ def test_a_winner_at_an_edge_of_its_grid() -> None:
     assert f"At an edge: adam's {one.edges[0][1]}." in sentences(one)
 
 
+def test_a_winner_over_those_at_an_edge_of_theirs() -> None:
+    one = of(rows_of({"sgd": [9.0, 8.0, 7.0, 6.0, 5.0], "momentum": [9.0, 8.0, 7.0, 6.0, 5.0], "adam": PEAK}))
+    assert one.others_at_edges == ["sgd", "momentum"]
+    assert "sgd and momentum may do better beyond what was tried, for the best was at an edge." in sentences(one)
+    assert of(rows_of({"sgd": [5.0, 4.0, 3.0, 2.0, 1.0], "adam": [5.0, 4.0, 3.0, 2.0, 1.0]})).others_at_edges == []
+
+
 def test_not_told_apart_and_how_many_seeds_it_takes() -> None:
     """Differences of -0.1, give or take 0.2: 34 pairs for half a deviation, at the level that Holm leaves."""
     noise = [0.3, -0.1, 0.05, -0.35, 0.2, -0.15, 0.1, -0.05]
