@@ -415,7 +415,8 @@ def _above(pair: Pair) -> str:
 
 
 def _percent(ratio: float) -> str:
-    return f"{100 * (ratio - 1):.2g} %"
+    percent = 100 * (ratio - 1)
+    return f"{percent:.2g} %" if percent < 99.5 else f"{percent:,.0f} %"
 
 
 def _share(share: float) -> str:
