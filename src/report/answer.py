@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 from src.compare.rows import SEED_KEYS, without_plus
-from src.compare.verdict import Choice, Verdict, sentences
+from src.compare.sentences import sentences
+from src.compare.verdict import Choice, Verdict
 from src.config.overrides import python_command
 from src.report.reading import Sweep
 

@@ -243,8 +243,8 @@ def against_the_best(problems: Sequence[Problem], reached: Reaches, within: floa
         "ratios that are practically equal are 95 %. “better”: the probability is at least 0.75, its interval lies "
         f"above one half (Bouthillier et al. 2021), and the ratio is past the margin of {within:.3g}; it takes "
         f"{FEWEST_APART} seeds or more. “practically equal”: the ratio's interval lies within the margin, which "
-        "--equal-within sets. Won are seeds on which a loss is lower by more than that. Optimizers that are the same are "
-        "told apart on at most one page in twenty."
+        "--equal-within sets. Won are seeds on which a loss is lower by more than that. Optimizers that are the same "
+        "are told apart on at most one page in twenty."
     )
     return TableData.of("How surely", rows, caption)
 

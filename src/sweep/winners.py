@@ -7,7 +7,8 @@ from src.compare.confirmation import fresh_jobs
 from src.compare.contest import contest
 from src.compare.remarks import remarks
 from src.compare.selection import contenders
-from src.compare.verdict import sentences, verdict
+from src.compare.sentences import sentences
+from src.compare.verdict import verdict
 from src.config.data import Noise
 from src.errors import LabError
 from src.run_directory import RunDirectory, units

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from src.compare.contest import contest
+from src.compare.grid_edges import Edge
 from src.compare.rows import Row
+from src.compare.sentences import sentences
 from src.compare.statistics import expected_best
-from src.compare.verdict import Reach, Verdict, sentences, verdict
+from src.compare.verdict import Reach, Verdict, verdict
 from tests.compare.sweeps import grid, run
 
 RATES = (0.01, 0.1, 1.0, 10.0, 100.0)
@@ -129,8 +131,10 @@ def test_a_winner_that_is_soonest_elsewhere() -> None:
 
 def test_a_winner_at_an_edge_of_its_grid() -> None:
     one = of(rows_of({"sgd": [9.0, 8.0, 7.0, 8.0, 9.0], "adam": [5.0, 4.0, 3.0, 2.0, 1.0]}))
-    assert one.edges == [("adam", "lr=100 is the largest of 5 tried: try optimizer.lr=tag(log,interval(1,10000))")]
-    assert f"At an edge: adam's {one.edges[0][1]}." in sentences(one)
+    assert one.edges == [("adam", Edge("optimizer.lr", "100", "largest", 5, "tag(log,interval(1,10000))"))]
+    assert (
+        "At an edge: adam's lr=100 is the largest of 5 tried: try optimizer.lr=tag(log,interval(1,10000))."
+    ) in sentences(one)
 
 
 def test_a_winner_over_those_at_an_edge_of_theirs() -> None:
@@ -165,6 +169,11 @@ def test_not_told_apart_and_how_many_seeds_it_takes() -> None:
     assert low < 1 < one.rival.ratio < high
     assert told[2] == f"To tell sgd from adam takes about {one.rival.needed - 8} more seeds."
     assert told[-1] == "Certainty: 8 seeds, not confirmed."
+
+
+def test_one_seed_far_below_makes_the_lowest_mean_but_not_the_better_one() -> None:
+    rows = grid({"optimizer=sgd optimizer.lr=1": [*[1.0] * 7, 1e-6], "optimizer=adam optimizer.lr=1": [0.9] * 8})
+    assert sentences(of(rows))[1] == "Lowest so far is sgd at lr=1; adam is lower on 7 of 8 seeds, but not on average."
 
 
 def test_confirmed() -> None:
