@@ -58,6 +58,8 @@ def _good(verdict: Verdict) -> list[str]:
         found.append(f"It comes to the target in {_steps(fast)}.")
     elif fast is not None:
         found.append(f"It comes to the target soonest at {_setting(fast.setting)}, in {_steps(fast)}.")
+    if (sooner := verdict.sooner) is not None:
+        found.append(f"{sooner.who.label} comes there first, at {_setting(sooner.setting)}, in {_steps(sooner)}.")
     return found
 
 

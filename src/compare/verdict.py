@@ -70,6 +70,7 @@ class Verdict:
         rival: the best one and who comes nearest to it, or cannot be told from it; None for one alone.
         take: what to train: of a winner its best setting, of equal ones the fastest, else the lowest so far.
         fastest: of the leaders, where steps to the target are known.
+        sooner: of a winner who came to the target before it; None where nobody did.
         safest: with the widest range of good rates among the leaders, at the rate in the middle of it.
         few: who is expected to be best after `FEW_TRIES` settings drawn from those tried; None where that is no choice.
         spread: of equal ones the share within which their losses lie, by the ends of the intervals; else None.
@@ -85,6 +86,7 @@ class Verdict:
     rival: Pair | None
     take: Choice | None
     fastest: Choice | None
+    sooner: Choice | None
     safest: Choice | None
     few: Contender | None
     spread: float | None
@@ -131,7 +133,7 @@ def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True) 
     elif beside:
         kind = "open" if unknown or None in beside else "equal"
     rival = min(unknown or against.values(), key=_distance, default=None)
-    fastest, safest = _fastest(leaders, reached), _safest(leaders)
+    fastest, sooner, safest = _fastest(leaders, reached), _fastest(contenders, reached), _safest(leaders)
     lowest = None
     if leaders:
         reach = reached.get(best.label)
@@ -145,6 +147,7 @@ def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True) 
         rival,
         (fastest or safest or lowest) if kind == "equal" else lowest,
         fastest,
+        sooner if kind == "winner" and _before(sooner, fastest) else None,
         safest,
         _few(problem),
         max(_furthest(pair) for pair in beside if pair is not None) if kind == "equal" else None,
@@ -171,6 +174,11 @@ def _fastest(leaders: Sequence[Contender], reached: Mapping[str, Reach]) -> Choi
     # of those that are as fast the safest
     who, reach = min(there, key=lambda each: (each[1].steps, -_decades(each[0]), each[0].settings[0].rows[0].job))
     return Choice(who, reach.setting, reach.steps)
+
+
+def _before(one: Choice | None, other: Choice | None) -> bool:
+    steps = [math.inf if each is None or each.steps is None else each.steps for each in (one, other)]
+    return steps[0] < steps[1]
 
 
 def _decades(one: Contender) -> float:

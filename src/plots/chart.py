@@ -46,7 +46,7 @@ class Line:
         high: `[N]`, its upper edge.
         hover: `[N]`, what names a point, such as the run; or one text for all; numbers are shown beside it anyway.
         role: "series" for what was measured, "reference" for what theory says (dashed, in a neutral colour).
-        markers: whether each point gets a marker.
+        markers: whether each point gets a marker; None for not any.
         stairs: whether the line, which then has no band, stays level up to the next point, as a distribution function
             does.
     """
@@ -58,7 +58,7 @@ class Line:
     high: Numbers | None = None
     hover: Sequence[str] | str = ""
     role: Literal["series", "reference"] = "series"
-    markers: bool = False
+    markers: bool | None = False
     stairs: bool = False
 
 

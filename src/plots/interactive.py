@@ -78,7 +78,12 @@ def _line(chart: Chart, line: Line, look: Look, dash: str | None) -> Plotly:
     marker = {"color": look.colour, "symbol": look.marker[0], "size": 7}
     if not line.markers:
         marker["maxdisplayed"] = 8
-    return drawn | {"mode": "lines+markers", "line": style, "marker": marker, "legendgroup": line.name}
+    return drawn | {
+        "mode": "lines" if line.markers is None else "lines+markers",
+        "line": style,
+        "marker": marker,
+        "legendgroup": line.name,
+    }
 
 
 def _band(chart: Chart, line: Line, looks: Looks) -> Plotly | None:

@@ -130,6 +130,7 @@ def _series(axes: Axes, line: Line, look: Look) -> None:
     style: dict[str, Any] = {"color": look.colour, "linestyle": look.dash[1], "linewidth": 1.8}
     drawstyle = "steps-post" if line.stairs else "default"
     marker: dict[str, Any] = {"marker": look.marker[1], "markersize": 5, "markevery": every}
+    marker = {} if line.markers is None else marker
     axes.plot(x, np.asarray(line.y), label=plain(line.name), drawstyle=drawstyle, **style, **marker)
     if line.low is not None and line.high is not None:
         low, high = (np.asarray(edge, dtype=np.float64) for edge in (line.low, line.high))

@@ -39,7 +39,7 @@ def seeds(problem: Problem, ranked: list[Contender], within: float) -> chart.Cha
         if (ends := pairs[label].ratio_interval) is not None:
             ratios = np.array([ends[0], pairs[label].ratio, ends[1]])
             logs = np.log(ratios if pairs[label].second == label else 1 / ratios[::-1])
-            lines.append(chart.Line(label, _shown(logs, factors), [float(row)] * 3, hover="mean and interval"))
+            lines.append(chart.Line(label, _shown(logs, factors), [float(row)] * 3, hover="interval", markers=None))
         apart = row + np.linspace(-0.18, 0.18, len(dots))
         points.append(chart.Points(label, dots, apart))
     levels = [chart.Level(best.label, 1.0 if factors else 0.0, "x", best.label)]
@@ -52,8 +52,8 @@ def seeds(problem: Problem, ranked: list[Contender], within: float) -> chart.Cha
         f"Seed by seed{problem.suffix}",
         chart.Axis(axis, log=factors),
         chart.Axis("", limits=(-0.6, len(names) - 0.4), names=names),
-        f"Each optimizer at its best setting beside {best.label} at its own: a dot a seed, the line their mean and its "
-        "interval, corrected for all pairs of the page (95 % where practically equal)."
+        f"Each optimizer at its best setting beside {best.label} at its own: a dot a seed, the line the interval of "
+        "their mean, corrected for all pairs of the page (95 % where practically equal)."
         + ("" if factors else " Between the dotted lines two are practically equal."),
         lines,
         points,

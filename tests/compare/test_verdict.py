@@ -129,6 +129,15 @@ def test_a_winner_that_is_soonest_elsewhere() -> None:
     assert "It comes to the target soonest at lr=10, in 20 steps." in sentences(one)
 
 
+def test_who_comes_to_the_target_before_the_winner_is_named() -> None:
+    rows = rows_of({"sgd": [9.0, 8.0, 1.05, 8.0, 9.0], "adam": PEAK})
+    one = of(rows, {"adam": (2, 87.0), "sgd": (2, 9.0)})
+    assert one.kind == "winner"
+    assert sentences(one)[2:4] == ["It comes to the target in 87 steps.", "sgd comes there first, at lr=1, in 9 steps."]
+    assert of(rows, {"adam": (2, 9.0), "sgd": (2, 87.0)}).sooner is None
+    assert of(rows, {"adam": (2, 9.0), "sgd": (2, 9.0)}).sooner is None
+
+
 def test_a_winner_at_an_edge_of_its_grid() -> None:
     one = of(rows_of({"sgd": [9.0, 8.0, 7.0, 8.0, 9.0], "adam": [5.0, 4.0, 3.0, 2.0, 1.0]}))
     assert one.edges == [("adam", Edge("optimizer.lr", "100", "largest", 5, "tag(log,interval(1,10000))"))]

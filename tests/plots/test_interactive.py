@@ -69,6 +69,12 @@ def test_band_is_a_closed_outline_without_the_points_it_lacks() -> None:
     assert band["y"] == [2, 0.5, None, 2, 3, 0.5, 0.5]
 
 
+def test_a_line_without_any_marker() -> None:
+    line = Line("a", [0, 1], [1, 1], markers=None)
+    (drawn,) = figure(Chart("c", "C", Axis("x"), Axis("y"), lines=[line]))["data"]
+    assert drawn["mode"] == "lines"
+
+
 def test_stairs_stay_level() -> None:
     line = Line("a", [0, 1], [1, 2], stairs=True)
     (stairs,) = figure(Chart("c", "C", Axis("x"), Axis("y"), lines=[line]))["data"]
