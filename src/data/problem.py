@@ -119,6 +119,7 @@ class Problem:
         scaling: of a table, from its units to those of descent.
         table: what was done to it.
         encoding: of its columns.
+        sizes_by_split: whether they depend on which rows are for training, whose values are the categories.
     """
 
     train: Rows
@@ -130,6 +131,7 @@ class Problem:
     scaling: Scaling | None = None
     table: Account | None = None
     encoding: Encoding | None = None
+    sizes_by_split: bool = False
 
     @property
     def inputs(self) -> int:

@@ -71,6 +71,9 @@ class Framed(Listed):
             scaling=scaling,
             table=account,
             encoding=encoding,
+            sizes_by_split=any(
+                one.kind == "category" or (one.kind == "date" and asked.dates == "parts") for one in chosen.features
+            ),
         )
 
 

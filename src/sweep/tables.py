@@ -5,9 +5,9 @@ that train in this process take what was read.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from src.config.data import Framed, Table
+from src.config.data import Framed
 from src.config.schema import Config
 from src.data import kept
 from src.data.problem import check_batch_size
@@ -22,13 +22,11 @@ class Measured:
 
     Attributes:
         sizes: as `Problem.sizes`.
-        account: of what was done to it.
-        by_seed: whether the sizes depend on which rows are for training, whose values are the categories.
+        account: of what was done to it, without its split: there may be thousands of splits of millions of rows.
     """
 
     sizes: tuple[int, ...]
     account: Account | None
-    by_seed: bool
 
 
 _measured: dict[str, Measured] = {}
@@ -54,10 +52,8 @@ def measured(config: Config, keep: bool = False) -> Measured:
     known = _measured.get(whole) or _measured.get(split)
     if known is None:
         problem = build_problem(config)
-        account = problem.table
-        dates = isinstance(section, Table) and section.dates == "parts"
-        by_seed = account is not None and bool(account.categories or (account.dates and dates))
-        known = _measured[whole if by_seed else split] = Measured(problem.sizes, account, by_seed)
+        account = problem.table and replace(problem.table, split={})
+        known = _measured[whole if problem.sizes_by_split else split] = Measured(problem.sizes, account)
         if keep:
             kept.keep(section, problem)
     return known

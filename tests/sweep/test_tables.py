@@ -106,3 +106,15 @@ def test_a_dry_run_knows_the_sizes_and_tells_the_table(
     assert multirun("sweep", *WORDS, f"data.path={houses}", "hydra.launcher.dry_run=true") == 0
     assert "told of houses" in capsys.readouterr().out
     assert not (houses.parent / "sweep").exists()
+
+
+def test_seeds_whose_training_rows_lack_a_category_are_in_other_stacks(multirun: Multirun, tmp_path: Path) -> None:
+    """The first seed's have one value of `pool`, and so no such feature; others have two."""
+    x = np.arange(60.0)
+    houses = pl.DataFrame({"area": x, "pool": ["yes" if one == 3 else "no" for one in x], "price": x % 7})
+    houses.write_csv(tmp_path / "pools.csv")
+    words = ["data=table", f"data.path={tmp_path / 'pools.csv'}", "data.target=price", "seed=range(1,5)"]
+    assert multirun("sweep", *words) == 0
+    read = [json.loads((tmp_path / f"sweep/{job}/result.json").read_text(encoding="utf-8")) for job in range(4)]
+    assert [one["features"] for one in read] == [["area"], *[["area", "pool=yes"]] * 3]
+    assert [one["stack_size"] for one in read] == [1, 3, 3, 3]
