@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config.overrides import parsed
-from src.config.table_path import table_file
+from src.config.table_path import TABLES, table_file
 from src.errors import LabError, exit_on_error, nearest
 from src.run_directory import RunDirectory
 
@@ -58,7 +58,8 @@ class Predictions:
     """The table with a column per target added.
 
     Attributes:
-        table: as it was read; a prediction is empty in a row that cannot be encoded.
+        table: as it was read, but for columns that no CSV file can hold; a prediction is empty in a row that cannot be
+            encoded.
         scores: by the column that predictions were held against.
         told: what was found out, and which rows have no prediction, a line each.
         output: the file it is in.
@@ -89,11 +90,12 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
         raise LabError(f"{run}: there is no such run directory")
     if not source.is_file():
         raise LabError(f"{run}: it has no checkpoints/{source.name}; is it a run directory?")
-    output = Path(asked.get("output") or directory.path / f"predictions_{Path(path).stem}.csv")
+    output = Path(asked.get("output") or directory.path / f"predictions_{_bare(path)}.csv")
     if output.resolve() == table_file(path).resolve():
         raise LabError(f"output={output} is the table itself; choose another file")
     import polars as pl  # after the checks, like everything that takes long to import
 
+    from src.tables.columns import NOT_IN_TEXT, some
     from src.tables.reading import Reading, read_table
 
     how = Reading(**{key: asked.get(f"data.{key}") for key in READING})
@@ -110,12 +112,20 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
             scores[name] = score
     predictions = (pl.Series(name, values, nan_to_null=True) for name, values in zip(names, made.values.T, strict=True))
     table = read.frame.with_columns(predictions)
-    replaced = output.exists()
+    unwritable = [name for name, kind in table.schema.items() if kind.is_nested() or kind in NOT_IN_TEXT]
+    told = [f"{some(unwritable)}: left out of {output}, which can hold no such values"] if unwritable else []
+    table, replaced = table.drop(unwritable), output.exists()
     try:
         table.write_csv(output)
     except OSError as error:
         raise LabError(f"output={output} cannot be written ({error.strerror})") from None
-    return Predictions(table, scores, [*read.told, *made.told], output, replaced)
+    return Predictions(table, scores, [*read.told, *made.told, *told], output, replaced)
+
+
+def _bare(path: str) -> str:
+    """The name of a file without what its kind adds: `cars` of `cars.csv.gz`."""
+    bare = Path(Path(path).stem)
+    return bare.stem if bare.suffix.lower() in TABLES else bare.name
 
 
 def _asked(overrides: Sequence[str]) -> dict[str, Any]:
@@ -188,14 +198,18 @@ def _predicted(source: Path, table: "ReadTable") -> _Made:
     scaled = scaling.forward(Rows(inputs, none)).inputs
     with torch.no_grad():
         predicted = scaling.predictions(model(scaled.to(next(model.parameters()).dtype)[None])[0])
-    if not bool(predicted.isfinite().all()):
+    finite = predicted.isfinite().all(1)
+    if len(finite) and not bool(finite.any()):
         raise LabError(f"{source}: its predictions are not finite; did the run diverge?")
     values = np.full((len(encoded.usable), len(targets)), np.nan)
-    values[encoded.usable] = predicted.numpy()
+    values[encoded.usable] = predicted.where(finite[:, None], torch.nan).numpy()
+    why = dict(encoded.why)
+    if not bool(finite.all()):  # the exponential of a row that is far away, say
+        why["it is not finite"] = np.flatnonzero(encoded.usable)[~finite.numpy()]
     told = list(encoded.told)
-    for why, rows in encoded.why.items():
+    for reason, rows in why.items():
         more = f" ({len(rows):,} such rows)" if len(rows) > 1 else ""
-        told.append(f"row {rows[0] + 1} has no prediction: {why}{more}")
+        told.append(f"row {rows[0] + 1} has no prediction: {reason}{more}")
     return _Made(values, targets, scaling.log_target, told)
 
 

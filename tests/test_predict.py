@@ -1,5 +1,6 @@
 """Predictions from a run directory, against the run's own parameters."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,6 +146,21 @@ def test_means_of_the_training_rows_are_kept(cars: Callable[..., Result], tmp_pa
     price = np.array([float(text[1:]) for text in CARS["price"]])
     logarithms = np.log(price) - np.log(made.table["prediction"].to_numpy())
     assert made.scores["price"].log_mean_squared == pytest.approx((logarithms**2).mean(), rel=1e-12)
+
+
+def test_a_row_whose_exponential_is_not_finite_has_no_prediction(cars: Callable[..., Result], tmp_path: Path) -> None:
+    run = cars("data.leave_out=[colour]", "data.log_target=true")
+    pl.DataFrame({"mileage": [1000.0, 1e12, -1e12]}).write_csv(tmp_path / "new.csv")
+    made = predict(run.directory, [f"data.path={tmp_path / 'new.csv'}"])
+    assert made.table["prediction"].is_null().sum() == 1
+    assert re.fullmatch(r"row [23] has no prediction: it is not finite", made.told[-1])
+
+
+def test_what_no_csv_file_can_hold_is_left_out_with_a_word(result: Result, tmp_path: Path) -> None:
+    pl.DataFrame({"area": [100.0], "tags": [["a"]], "rooms": [3]}).write_parquet(tmp_path / "new.parquet")
+    made = predict(result.directory, [f"data.path={tmp_path / 'new.parquet'}"])
+    assert made.told == [f"tags: left out of {made.output}, which can hold no such values"]
+    assert pl.read_csv(made.output).columns == ["area", "rooms", "prediction"]
 
 
 def test_text_where_numbers_were(cars: Callable[..., Result], tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ THOUSANDS = {".": r"^\d{1,3}(?:\.\d{3})+$", ",": r"^\d{1,3}(?:,\d{3})+$"}
 """What looks like a fraction with this decimal point, and may be thousands."""
 
 FLAGS = {"true": 1.0, "false": 0.0}
+NOT_IN_TEXT = (pl.Binary, pl.Duration, pl.Object)
+"""Types that no text holds, beside lists and records."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,7 @@ class Column:
             what = f"dates{f' (as {_in_words(self.form)})' if self.form else ''}" if self.kind == "date" else "numbers"
             raise LabError(
                 f"{table}: column {self.name} must be {what}, but row {wrong[0] + 1} is {_cell(values, wrong[0])}"
-                f"{f' ({len(wrong)} such rows)' if len(wrong) > 1 else ''}; correct it, or leave the column out with "
-                f"data.leave_out=[{self.name}]"
+                f"{f' ({len(wrong)} such rows)' if len(wrong) > 1 else ''}; correct it, or leave its cell empty"
             )
         infinite = [] if math.isfinite(float(parsed.sum() or 0)) else parsed.is_infinite().arg_true().to_list()
         if infinite:

@@ -147,10 +147,13 @@ class Encoding:
         Raises:
             LabError: a column is not there, or has text where numbers were.
         """
-        parsed, told = {}, []
+        parsed, told, levels = {}, [], {feature.column.name: feature.levels for feature in self.features}
         for column in dict.fromkeys(feature.column for feature in self.features):
             name, taken = find(column.name, table.frame.columns, table.name)
-            parsed[column.name] = column.parse(table.frame[name].alias(column.name), table.decimal, table.name)
+            values = table.frame[name].alias(column.name)
+            if column.kind == "category" and values.dtype.is_numeric():
+                values = _as_levels(values, levels[column.name])
+            parsed[column.name] = column.parse(values, table.decimal, table.name)
             told += [taken] if taken else []
         usable, why = self.usable(parsed, len(table.frame))
         return Encoded(self.numbers(parsed, np.arange(len(table.frame))), usable, why, told)
@@ -235,6 +238,13 @@ def _levels(values: pl.Series) -> tuple[str, ...]:
     counts = values.drop_nulls().value_counts().sort(["count", values.name], descending=[True, False])
     base, *others = counts[values.name].to_list()
     return base, *sorted(others, key=lambda level: (int(level) if level.isdecimal() else 0, level))
+
+
+def _as_levels(values: pl.Series, levels: Sequence[str]) -> pl.Series:
+    """Numbers as the categories they were written as: new rows may have only those that look like numbers (`01`)."""
+    numbers = pl.Series(levels, dtype=pl.String).cast(pl.Float64, strict=False)
+    known = {number: level for number, level in zip(numbers, levels, strict=True) if number is not None}
+    return values.cast(pl.Float64).replace_strict(known, default=values.cast(pl.String), return_dtype=pl.String)
 
 
 def _codes(values: pl.Series, levels: Sequence[str]) -> np.ndarray:

@@ -45,7 +45,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found = made(self)
         parts = {name: len(part) for name, part in (("train", found.train), ("val", found.val)) if part}
         split = {"train": np.arange(1, parts["train"] + 1) * 2, "val": np.arange(parts["val"]) * 2 + 1}
-        return replace(found, table=Account("houses.csv", 40, told=["told of houses"], split=split))
+        return replace(found, table=Account("houses.csv", 40, ["told of houses"], numbers=["area"], split=split))
 
     monkeypatch.setattr(reading, "read_table", read_table)
     monkeypatch.setattr(Table, "problem", problem)
@@ -64,7 +64,7 @@ def test_a_table_is_read_once_and_told_once(
     assert multirun("sweep", *words) == 0
     assert reads == ["houses.csv"]
     told = capsys.readouterr().out
-    assert told.startswith("houses.csv: 40 rows\ntold of houses\n")
+    assert told.startswith("houses.csv: 40 rows; 1 column of numbers (area)\ntold of houses\n")
     assert told.count("told of houses") == 1
     assert kept._problems == {}  # nothing is in memory any more
     rows, sweep = results(houses.parent / "sweep"), houses.parent / "sweep"

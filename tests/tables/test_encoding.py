@@ -12,7 +12,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from src.errors import LabError
 from src.tables.choosing import Asked, choose
-from src.tables.encoding import Encoding
+from src.tables.columns import Column
+from src.tables.encoding import Encoding, Feature
 from src.tables.reading import ReadTable
 
 FRAME = pl.DataFrame(
@@ -94,6 +95,16 @@ def test_a_column_without_a_number_in_the_training_rows_has_no_mean():
 def test_the_state_is_plain_and_gives_the_same_encoding(dates):
     _, encoding = fitted(dates=dates)
     assert Encoding.from_state(json.loads(json.dumps(encoding.state()))) == encoding
+
+
+def test_categories_that_look_like_numbers_are_known_by_their_numbers():
+    feature = Feature(Column("zone", "category"), levels=("02", "01", "A1"))
+    encoded = Encoding((feature,)).apply(ReadTable("new", pl.DataFrame({"zone": [1, 2, None, 3]})))
+    assert encoded.numbers[:2].tolist() == [[1, 0], [0, 0]]
+    assert {why: rows.tolist() for why, rows in encoded.why.items()} == {
+        "zone is missing, as in no training row": [2],
+        "zone is 3, as in no training row": [3],
+    }
 
 
 @given(order=st.permutations(["size", "colour", "sold", "other", "note"]))
