@@ -22,7 +22,8 @@ class Account:
         categories: values of each column of text, the base first.
         dates: columns that were dates.
         columns_left_out: the reason, by the column.
-        split: the numbers of the rows that were used, from 1 as the file has them, by "train", "val" and "test".
+        split: the numbers of the rows that were used, from 1, empty ones not counted, by "train", "val" and
+            "test".
     """
 
     name: str

@@ -357,4 +357,5 @@ def _without_blank_rows(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, .
     filled = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series()
     blank = int((~filled).sum())
     inside = blank - (len(frame) - 1 - int(filled.arg_true()[-1])) if filled.any() else 0
-    return frame.filter(filled), (f"left out {inside} empty row{'s' * (inside > 1)}",) if inside else ()
+    told = f"left out {inside} empty row{'s' * (inside > 1)}, which are not counted"
+    return frame.filter(filled), (told,) if inside else ()

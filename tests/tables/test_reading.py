@@ -124,7 +124,10 @@ KINDS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "comment_header.csv": ("# houses\n#" + text(HOUSES), ("read with comments (#) left out",)),
     "ends.csv": (text(HOUSES, ";").replace("\n", ";\n"), ("read with separator ';'",)),
     "row_ends.csv": (text(HOUSES).replace("\n", ",\n").replace(",\n", "\n", 1), ()),
-    "empty_lines.csv": (text(HOUSES).replace("\nMalmö", "\n\n\nMalmö") + "\n\n", ("left out 2 empty rows",)),
+    "empty_lines.csv": (
+        text(HOUSES).replace("\nMalmö", "\n\n\nMalmö") + "\n\n",
+        ("left out 2 empty rows, which are not counted",),
+    ),
     "spaces.csv": (text(HOUSES).replace(",", " , "), ()),
     "quotes.csv": (HOUSES.write_csv(quote_style="always"), ()),
     "a.parquet": (written(HOUSES, "write_parquet"), ()),
