@@ -31,6 +31,7 @@ from src.models.build import build
 from src.models.member_axis import without_member_axis
 from src.models.model import Model
 from src.optim.build import BuiltOptimizer, numbers_of, tuples
+from src.tables.columns import some
 
 KEY = "descent_lab"
 """Where a checkpoint keeps what is not torch's or Lightning's own."""
@@ -242,6 +243,20 @@ def check_fits(
     Raises:
         LabError: it names what is different.
     """
+    kept = checkpoint[KEY]
+    if kept["content"] != config.content():
+        raise LabError(
+            f"ckpt_path={path}: the table {getattr(config.data, 'path', '')} has changed since; parameters are in the "
+            "units of the rows they were trained on: put it back, or train from the start"
+        )
+    before, now = (one["problem"]["features"] for one in (kept, about))
+    if before != now:  # the categories of other training rows, say
+        gone, more = (some(sorted({*one} - {*other})) for one, other in ((before, now), (now, before)))
+        what = [f"this run lacks {gone}"] * bool(gone) + [f"this run has {more} besides"] * bool(more)
+        raise LabError(
+            f"ckpt_path={path} was trained on other features: {' and '.join(what) or 'in another order'}; "
+            "keep the data group and data.seed as they were, or train from the start"
+        )
     shown = [
         {name: (list(v.shape), str(v.dtype)[6:]) for name, v in state.items() if isinstance(v, Tensor)}
         for state in (weights(checkpoint), model.state_dict())
@@ -249,18 +264,6 @@ def check_fits(
     if shown[0] != shown[1]:
         theirs, ours = (", ".join(f"{name} {shape} {dtype}" for name, (shape, dtype) in one.items()) for one in shown)
         raise LabError(f"ckpt_path={path} is from another model: it has {theirs}, this run has {ours}")
-    kept = checkpoint[KEY]
-    if kept["content"] != config.content():
-        raise LabError(
-            f"ckpt_path={path}: the table {getattr(config.data, 'path', '')} has changed since; parameters are in the "
-            "units of the rows they were trained on: put it back, or train from the start"
-        )
-    theirs, ours = (one["problem"]["features"] for one in (kept, about))
-    if theirs != ours:  # the categories of other training rows, say
-        raise LabError(
-            f"ckpt_path={path} was trained on other features: {', '.join(theirs)}, and this run has {', '.join(ours)}; "
-            "keep the data group and data.seed as they were, or train from the start"
-        )
     if kept["optimizer"]["path"] != update.path:
         raise LabError(
             f"ckpt_path={path} holds the state of {kept['optimizer']['path']}, which {update.path} cannot go on from"

@@ -212,13 +212,17 @@ def test_a_table_that_has_changed_makes_another_fingerprint(train: Train, tmp_pa
 
 def test_a_run_with_other_categories_is_not_gone_on_from(train: Train, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
-    path.write_text("x,y\n" + "".join(f"{'aabb'[n % 4]},{n}\n" for n in range(8)))
+    path.write_text("x,z,y\n" + "".join(f"{'aabb'[n % 4]},{n * n},{n}\n" for n in range(8)))
     words = ["data=table", f"data.path={path}", "data.target=y", "data.val=0", "data.test=1", "trainer.max_steps=2"]
     train("run", *words, "data.seed=0")
     on = [f"ckpt_path={tmp_path / 'run' / 'checkpoints' / 'last.ckpt'}", "trainer.max_steps=4"]
     # with this seed it is an a that is left out of the training rows
-    with pytest.raises(LabError, match="was trained on other features: x=a, and this run has x=b; keep the data group"):
+    with pytest.raises(
+        LabError, match="other features: this run lacks x=a and this run has x=b besides; keep the data"
+    ):
         train("on", *words, "data.seed=3", *on)
+    with pytest.raises(LabError, match="was trained on other features: this run lacks z; keep the data group"):
+        train("on", *words, "data.seed=0", "data.leave_out=[z]", *on)
 
 
 def test_a_table_that_was_only_written_anew_is_gone_on_from(train: Train, tmp_path: Path) -> None:
