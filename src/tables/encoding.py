@@ -147,9 +147,12 @@ class Encoding:
         Raises:
             LabError: a column is not there, or has text where numbers were.
         """
+        own = {feature.column.name for feature in self.features}
         parsed, told, levels = {}, [], {feature.column.name: feature.levels for feature in self.features}
         for column in dict.fromkeys(feature.column for feature in self.features):
             name, taken = find(column.name, table.frame.columns, table.name)
+            if taken and name in own:
+                raise LabError(f"{table.name} has no column {column.name}; its column {name} is another feature")
             values = table.frame[name].alias(column.name)
             if column.kind == "category" and values.dtype.is_numeric():
                 values = _as_levels(values, levels[column.name])

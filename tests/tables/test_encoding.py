@@ -119,3 +119,8 @@ def test_numbers_only():
     encoded = Encoding.of_numbers(["b", "a"]).apply(ReadTable("t", pl.DataFrame({"a": [1, 2], "b": [3.0, None]})))
     assert encoded.numbers[0].tolist() == [3, 1]
     assert {why: rows.tolist() for why, rows in encoded.why.items()} == {"b is missing": [1]}
+
+
+def test_a_column_is_not_taken_for_two_features():
+    with pytest.raises(LabError, match="t has no column A; its column a is another feature"):
+        Encoding.of_numbers(["a", "A"]).apply(ReadTable("t", pl.DataFrame({"a": [1, 2]})))
