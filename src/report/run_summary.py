@@ -100,7 +100,9 @@ def in_theory(result: Result) -> list[str]:
         ball = exact["heavy_ball"]
         formula, rate = exact["critical_lr_formula"], exact["critical_lr"]
         critical = formula if rate == 0 else f"{formula} = {_short(rate)}"
-        best = f"{_short(exact['optimal_lr'])} without momentum, {_short(ball['lr'])} with {_short(ball['momentum'])}"
+        best = _short(exact["optimal_lr"])
+        if (ball["momentum"] or 0) > 1e-12:  # with a condition number of 1, but for rounding, there is none to have
+            best += f" without momentum, {_short(ball['lr'])} with {_short(ball['momentum'])}"
         lines.append(f"gradient descent: critical learning rate {critical}, best {best}")
         if not exact["unique"]:
             size = len(exact["hessian_eigenvalues"])

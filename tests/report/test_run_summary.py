@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from src.report.run_summary import headline, summary
+from src.report.run_summary import headline, in_theory, summary
 from src.run_directory import Result
 from tests.test_run_directory import a_result
 
@@ -61,3 +62,15 @@ def test_the_headline(tmp_path: Path) -> None:
     assert headline(a_result(tmp_path)) == "completed: all 10 steps were taken (0.12 s on cpu)"
     advised = a_result(tmp_path, reason="all 10 steps were taken; not enough, it takes 20")
     assert headline(advised) == "completed: all 10 steps were taken (0.12 s on cpu)\nnot enough, it takes 20"
+
+
+@pytest.mark.parametrize(
+    ("momentum", "said"), [(6e-33, "best 0.5"), (0.25, "best 0.5 without momentum, 0.6 with 0.25"), (None, "best 0.5")]
+)
+def test_a_best_momentum_is_told_where_there_is_one(tmp_path: Path, momentum: float | None, said: str) -> None:
+    exact = {
+        "weight": [[1.0]], "unique": True, "hessian_eigenvalues": [2.0], "condition_number": 1.0, "critical_lr": 1.0,
+        "critical_lr_formula": "2/λmax", "optimal_lr": 0.5, "heavy_ball": {"lr": 0.6, "momentum": momentum},
+    }  # fmt: skip
+    lines = in_theory(a_result(tmp_path, exact=exact))
+    assert lines[1] == f"gradient descent: critical learning rate 2/λmax = 1, {said}"
