@@ -45,7 +45,7 @@ class Account:
         if self.categories:
             values = [f"{name}: {len(levels)} values, base {levels[0]}" for name, levels in self.categories.items()]
             kinds += [f"{_count(values, 'column')} of categories ({some(values, 4)})"]
-        lines[0] += f"; {', '.join(kinds)}"
+        lines[0] += f"; {', '.join(kinds)}" if kinds else ""
         if self.columns_left_out:
             reasons = [f"{name} ({why})" for name, why in self.columns_left_out.items()]
             lines.append(f"{_count(reasons, 'column')} left out: {some(reasons)}")
