@@ -134,7 +134,7 @@ def _asked(overrides: Sequence[str]) -> dict[str, Any]:
     for word in overrides:
         key, equals, typed = word.partition("=")
         if not equals:
-            raise LabError(f"{word}: this is not key=value (keys: {', '.join(KEYS)})")
+            raise LabError(f"{word}: this is not key=value; a table is data.path={word} (keys: {', '.join(KEYS)})")
         if key not in KEYS:
             raise LabError(f"{key}: there is no such key{nearest(key, KEYS)} (keys: {', '.join(KEYS)})")
         try:
@@ -207,7 +207,7 @@ def _predicted(source: Path, table: "ReadTable") -> _Made:
     if not bool(finite.all()):  # the exponential of a row that is far away, say
         why["it is not finite"] = np.flatnonzero(encoded.usable)[~finite.numpy()]
     told = list(encoded.told)
-    for reason, rows in why.items():
+    for reason, rows in sorted(why.items(), key=lambda one: int(one[1][0])):
         more = f" ({len(rows):,} such rows)" if len(rows) > 1 else ""
         told.append(f"row {rows[0] + 1} has no prediction: {reason}{more}")
     return _Made(values, targets, scaling.log_target, told)
@@ -248,7 +248,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m src.predict",
         description="Predict with a trained run for every row of a table, in the table's own units.",
-        epilog="keys:\n" + "\n".join(f"  {key + '=':14}{text}" for key, text in KEYS.items()),
+        epilog="keys:\n" + "\n".join(f"  {key + '=':16}{text}" for key, text in KEYS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", help="a run directory, such as outputs/runs/2026-11-21_09-00-00-000000")
@@ -260,7 +260,7 @@ def main(words: Sequence[str] | None = None) -> None:
         for line in predictions.told:
             print(line)
         rows = len(predictions.table.drop_nulls(predictions.table.columns[-1:]))
-        print(f"{rows:,} predictions in {predictions.output}{instead}")
+        print(f"{rows:,} prediction{'s' * (rows != 1)} in {predictions.output}{instead}")
         for name, score in predictions.scores.items():
             print(f"mean squared error against {name}: {score}")
 

@@ -18,6 +18,9 @@ from src.optim.build import numbers_of, with_defaults
 from src.optim.rules import Rule, rule_of
 from src.theory import Answer, Exact, Method, Path, decay_of, fixed_point, noise_floor, solve
 
+MOST_COLUMNS = 2000
+"""So many columns are decomposed in half a minute; the time grows with their third power."""
+
 
 def answer(
     config: Config,
@@ -41,6 +44,10 @@ def answer(
         return Answer(None, surface=model.surface)
     if not model.linear:
         return Answer(None, silent={"exact answer": "only model=linear has one"})
+    columns = problem.train.inputs.shape[1]
+    if columns > MOST_COLUMNS:
+        slow = f"of {columns:,} columns (more than {MOST_COLUMNS:,}) it takes long"
+        return Answer(None, silent={"exact answer": slow})
     if not loss.least_squares:
         name = config.loss.target_.rpartition(".")[2]
         return Answer(None, silent={"exact answer": f"only squared errors have one, and the loss is {name}"})

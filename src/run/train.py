@@ -198,6 +198,7 @@ class _Training:
                 print("\n".join(member.problem.table.lines()))
             print_price(slow)
             if resume:
+                print(f"goes on from step {resume.step:,} of {resume.path}")
                 resume.carry_over(where, file, loggers, loop.best_of)
             if member.answer.exact is not None:
                 callbacks.append(Theory(member.answer))

@@ -20,6 +20,8 @@ MISSING = (
 """What a missing number or date may be written as, in lower case; `MISSING_FLAG` beside them."""
 MISSING_FLAG = r"^:\s*\p{L}?$"
 """Eurostat's colon, alone or with a flag."""
+FLAG = r"^[bcdefinprsuz]{1,2}$"
+"""Eurostat's letters behind a number: a break in the series, estimated, provisional, ..."""
 
 SIGN = r"(?:\p{L}{1,3}\.?\s?)?\p{Sc}|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|Rs\.?|kr\.?|Fr\.?)"
 UNIT = r"[\p{L}\p{Sc}%‰°′″'\x22].*"
@@ -83,6 +85,7 @@ class Column:
         unit: behind them.
         decimal: the decimal point of numbers in text, where it is not that of the table.
         form: of dates in text, as strptime has it.
+        flags: whether letters of `FLAG` may stand behind numbers, and are not part of them.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Column:
     unit: str = ""
     decimal: str = ""
     form: str = ""
+    flags: bool = False
 
     def parse(self, column: pl.Series, decimal: str, table: str) -> pl.Series:
         """Numbers, days since 1970-01-01 (with fractions for times), or text; what is missing is null, and never NaN.
@@ -130,7 +134,9 @@ class Column:
         if flags.null_count() == _is_missing(values).sum():
             return flags
         parts = _parts(values, decimal)
-        ours = parts.struct.field("sign").is_in(["", self.sign]) & parts.struct.field("unit").is_in(["", self.unit])
+        unit = parts.struct.field("unit")
+        units = unit.is_in(["", self.unit]) | (unit.str.contains(FLAG) if self.flags else False)
+        ours = parts.struct.field("sign").is_in(["", self.sign]) & units
         return _value(parts, decimal).set(~ours.fill_null(True), None)
 
     def _days(self, values: pl.Series) -> pl.Series:
@@ -169,7 +175,8 @@ def find(asked: str, columns: Sequence[str], table: str) -> tuple[str, str | Non
         return alike[0], f"{asked} is taken for {alike[0]}"
     if alike:
         raise LabError(f"{table} has no column {asked}, but {' and '.join(alike)}: say which of them")
-    raise LabError(f"{table} has no column {asked}{nearest(asked, columns)} (columns: {some(columns, 20)})")
+    unnamed = "; its first line has no names" if [*columns] == [f"c{n + 1}" for n in range(len(columns))] else ""
+    raise LabError(f"{table} has no column {asked}{nearest(asked, columns)} (columns: {some(columns, 20)}{unnamed})")
 
 
 def _plain(name: str) -> str:
@@ -214,13 +221,16 @@ def _of_text(name: str, there: pl.Series, decimal: str) -> Column:
         parts = _parts(there, point)
         signs, units = (parts.struct.field(field).unique().to_list() for field in ("sign", "unit"))
         signs, units = [one for one in signs if one], [one for one in units if one]
+        plain = 2 * (parts.struct.field("unit") == "").sum() > len(parts)
+        flags = bool(units) and plain and all(re.match(FLAG, one) for one in units)
+        units = [] if flags else units
         if _value(parts, point).null_count() or len(signs) > 1 or len(units) > 1:
             continue
         # no money has three digits behind the point: there the point separates thousands
         money = any(re.fullmatch(MONEY, one) for one in (*signs, *units))
         if point == decimal and money and parts.struct.field("digits").str.contains(THOUSANDS[decimal]).all():
             continue
-        return Column(name, "number", "".join(signs), "".join(units), "" if point == decimal else point)
+        return Column(name, "number", "".join(signs), "".join(units), "" if point == decimal else point, flags=flags)
     return Column(name, "category")
 
 
@@ -260,6 +270,8 @@ def told(columns: Mapping[Column, pl.Series], decimal: str) -> list[str]:
     lines = [f"{c.name}: the sign {c.sign} is left out" for c in columns if c.sign]
     lines += [f"{c.name}: the unit '{c.unit}' is left out" for c in columns if c.unit not in ("", "%")]
     percent = [c.name for c in columns if c.unit == "%"]
+    flags = [c.name for c in columns if c.flags]
+    lines += [f"{some(flags)}: letters behind numbers (flags) are left out"] if flags else []
     lines += [f"{some(percent)}: percent signs are left out (5% is 5)"] if percent else []
     lines += [f"{some(thousands)}: separators of thousands are left out"] if thousands else []
     lines += [f"{some(names)}: '{marker}' is a missing value" for marker, names in markers.items()]

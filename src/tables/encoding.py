@@ -103,7 +103,8 @@ class Encoding:
 
     @classmethod
     def fit(cls, table: str, chosen: Chosen, rows: np.ndarray, missing: str, dates: str) -> "Encoding":
-        """From the rows for training; a category that has one value in them is no feature.
+        """From the rows for training; a category that has one value in them is no feature,
+        nor is a number that has one value in all rows that are used.
 
         Args:
             table: what to call the table in a sentence.
@@ -133,7 +134,8 @@ class Encoding:
                 feature, levels = Feature(column, part, fill=fill), tuple[str, ...]()
                 if feature.categorical:
                     levels = _levels(feature.values(chosen.parsed[column.name].gather(rows)))
-                features += [] if len(levels) == 1 else [Feature(column, part, levels, fill)]
+                varies = len(levels) > 1 if feature.categorical else _varies(feature, chosen)
+                features += [Feature(column, part, levels, fill)] if varies else []
         return cls(tuple(features), tuple(chosen.targets))
 
     @property
@@ -228,6 +230,14 @@ def _troubles(feature: Feature, parsed: pl.Series) -> Iterator[tuple[str, np.nda
         for level in values.filter(pl.Series(unseen)).drop_nulls().unique(maintain_order=True).to_list():
             reason = f"{feature.name} is {level}, as in no training row"
             yield reason, unseen & (values == level).fill_null(False).to_numpy()
+
+
+def _varies(feature: Feature, chosen: Chosen) -> bool:
+    """Whether a number has two values in the rows that are used, of any seed; one that is missing is none."""
+    values = feature.values(chosen.parsed[feature.column.name]).to_numpy()[
+        chosen.rows
+    ]  # a gather of polars costs more, where columns are many
+    return bool(np.fmin.reduce(values) != np.fmax.reduce(values))
 
 
 def _middle(values: pl.Series, missing: str) -> float | None:

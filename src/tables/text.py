@@ -99,7 +99,8 @@ def _guessed(content: bytes) -> tuple[str, str]:
     if latin:
         guesses = from_bytes(content if len(content) < 20_000 else accented, cp_isolation=LATIN)
         best = max((guess.coherence for guess in guesses), default=0)
-        names = [guess.encoding for guess in guesses if guess.coherence == best]
+        # those that give the same text are told as the first of them
+        names = [one for guess in guesses if guess.coherence == best for one in guess.could_be_from_charset]
         names = ["cp1252", *names] if best == 0 or "cp1252" in names else names  # the usual one, unless words tell
     else:
         names = [guess.encoding for guess in from_bytes(accented, cp_isolation=OTHER_SCRIPTS, threshold=0.5)]

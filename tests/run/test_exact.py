@@ -48,6 +48,12 @@ def test_of_a_table_it_is_in_the_table_s_own_units(train: Train) -> None:
     assert sum(exact["hessian_eigenvalues"]) == pytest.approx(22, rel=1e-9)
 
 
+def test_of_very_many_columns_there_is_none(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.run.exact.MOST_COLUMNS", 2)
+    result = train("run", *FEATURES, "trainer.max_steps=5")
+    assert result.exact == {"not_applicable": {"exact answer": "of 3 columns (more than 2) it takes long"}}
+
+
 def test_the_most_patient_descent_gets_there(train: Train) -> None:
     result = train("run", *FEATURES, "optimizer.lr=0.5", "trainer.max_steps=3000")
     np.testing.assert_allclose(result.parameters["weight"], result.exact["weight"], rtol=1e-9)

@@ -24,6 +24,7 @@ def days(*date):
 NUMBERS = {
     "thousands and a unit": (["51,000 mi.", "3 mi."], [51000, 3], "", "mi."),
     "a unit at some": (["36 months", "60 months", "12"], [36, 60, 12], "", "months"),
+    "flags of Eurostat": (["9.2 b", "9", "8.5", "8 ep", ": z", "7"], [9.2, 9, 8.5, 8, None, 7], "", ""),
     "a unit with digits": (["5.5 L/100km"], [5.5], "", "L/100km"),
     "a currency before": (["$1,200.50", "-$5", "$-3", "$ 7"], [1200.5, -5, -3, 7], "$", ""),
     "a currency of letters": (["US$5", "US$6"], [5, 6], "US$", ""),
@@ -153,6 +154,15 @@ def test_new_cells_need_not_be_written_as_the_old_ones():
     assert Column("a", "category").parse(pl.Series([3, None]), ".", "").to_list() == ["3", None]
 
 
+def test_flags_are_letters_behind_fewer_than_half_of_the_numbers():
+    flagged, _ = column("1 b", "2", "3")
+    assert flagged.parse(pl.Series(["5 p", "6"]), ".", "t.csv").to_list() == [5, 6]
+    assert told({flagged: pl.Series(["1 b", "2", "3"])}, ".") == ["a: letters behind numbers (flags) are left out"]
+    assert column("1 s", "2 d", "3")[0].kind == "category"
+    with pytest.raises(LabError, match="a must be numbers, but row 1 is 5 km"):
+        flagged.parse(pl.Series(["5 km"]), ".", "t.csv")
+
+
 def test_what_is_taken_away_is_told_a_line_a_kind():
     frame = pl.DataFrame(
         {
@@ -185,3 +195,5 @@ def test_columns_are_found_but_for_case_and_spaces():
         find("ab", columns, "t")
     with pytest.raises(LabError, match=r"t has no column sale; did you mean sales\? \(columns: sales, Größe, "):
         find("sale", columns, "t")
+    with pytest.raises(LabError, match=r"no column hours \(columns: c1, c2; its first line has no names\)"):
+        find("hours", ["c1", "c2"], "t")

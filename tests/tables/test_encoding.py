@@ -60,6 +60,14 @@ def test_a_category_of_one_value_is_no_feature():
     assert fitted(rows=np.array([0, 3]))[1].names == ["size", "sold"]
 
 
+@pytest.mark.parametrize(("last", "names"), [(2010, ["size"]), (2011, ["year", "size"])])
+def test_a_number_or_a_date_that_is_the_same_in_all_rows_is_no_feature(last, names):
+    """In all that are used, so that it does not depend on the seed."""
+    frame = pl.DataFrame({"year": [2010, 2010, last], "sold": ["2020-01-01"] * 3, "size": [1.0, 1.0, 2.0]})
+    chosen = choose(ReadTable("t.csv", frame.with_columns(y=pl.lit(1.0))), Asked(["y"], missing="mean", dates="parts"))
+    assert Encoding.fit("t.csv", chosen, np.array([0, 1]), "mean", "parts").names == names
+
+
 def test_parts_of_dates_are_those_of_the_calendar():
     table, encoding = fitted(missing="drop", dates="parts")
     encoded = encoding.apply(table)

@@ -179,6 +179,11 @@ def test_letters_are_those_that_were_written(read, encoding, cells):
     assert read(content, encoding=encoding).told == ()
 
 
+def test_encodings_that_read_the_same_are_told_as_the_usual_one(read):
+    rows = "".join(f"0{n % 9 + 1}.03.2023;{('München', 'Köln', 'Lübeck')[n % 3]};{n},5 €;schön\n" for n in range(90))
+    assert read(f"Datum;Filiale;Umsatz (€);Wetter\n{rows}".encode("cp1252")).told[0].endswith("encoding cp1252")
+
+
 def test_a_letter_that_is_broken_leaves_the_others_as_they_are(read):
     table = read(("a,b\n" + "größe,1\n" * 20).encode() + b"\xff,2\n")
     assert table.frame["a"].to_list() == ["größe"] * 20 + ["\ufffd"]
