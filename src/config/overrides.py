@@ -52,9 +52,9 @@ def quoted(value: str) -> str:
 
 
 def quote_texts(words: Sequence[str]) -> list[str]:
-    """Put in quotes what is to be a text and would be read as something else.
+    """Put in quotes what is to be a text and would be read as something else, or not at all.
 
-    `data.target=1.50` is a column of that name, `data.separator=,` a comma.
+    `data.target=1.50` is a column of that name, and so is `data.target=R&D Spend`; `data.separator=,` is a comma.
     """
     return [_quote_text(word, *word.lstrip("+").partition("=")[::2]) for word in words]
 
@@ -62,7 +62,7 @@ def quote_texts(words: Sequence[str]) -> list[str]:
 def _quote_text(word: str, key: str, value: str) -> str:
     if key in SIGNS and re.fullmatch(r"""[^\w'"]|\\t""", value):
         return f"{word[: -len(value)]}'{value}'"
-    return _quote_numbers(word) if key in TEXTS else word
+    return _quote_unread(_quote_numbers(word)) if key in TEXTS else word
 
 
 def _quote_numbers(word: str) -> str:
@@ -76,6 +76,20 @@ def _quote_numbers(word: str) -> str:
 
     key, equals, value = word.partition("=")
     return word if re.search("[({]", value) else key + equals + ELEMENT.sub(quote, value)
+
+
+def _quote_unread(word: str) -> str:
+    """Names that are not of Hydra's grammar, other scripts' say, alone, in a list or swept over."""
+    key, _, value = word.partition("=")
+    is_list, several = re.fullmatch(r"\[[^][]*\]", value), "," in value
+    try:
+        parsed(word)
+    except LabError:
+        if is_list or (several and not re.search(r"[][(){}$]", value)):
+            value = ELEMENT.sub(lambda match: match[0] if match[1] else quoted(match[0].strip()), value)
+        elif value and not several and "${" not in value:
+            value = quoted(value)
+    return f"{key}={value}" if value else word
 
 
 def python_command(overrides: Sequence[str]) -> str:

@@ -26,6 +26,11 @@ from src.errors import LabError
         ("'2'", "2"),
         ("null", None),
         ("'price, EUR'", "price, EUR"),
+        ("利润", "利润"),
+        ("R&D Spend", "R&D Spend"),
+        ("Sales (€)", "Sales (€)"),
+        ("voltage [V]", "voltage [V]"),
+        ("Owner's age", "Owner's age"),
     ],
 )
 def test_a_text_is_what_was_typed(value: str, read: str | None) -> None:
@@ -37,11 +42,16 @@ def test_a_text_is_what_was_typed(value: str, read: str | None) -> None:
 def test_names_in_a_list_are_what_was_typed() -> None:
     config = compose(["data=table", "data.path=1", "data.target=y", "data.features=[2, 1.50,area,'3', \"4,5\", null]"])
     assert list(config.data.features) == ["2", "1.50", "area", "3", "4,5", None]
+    config = compose(["data=table", "data.path=~/a b.csv", "data.target=y", "data.features=[Fläche, R&D,'a,b']"])
+    assert list(config.data.features) == ["Fläche", "R&D", "a,b"]
+    assert config.data.path == "~/a b.csv"
 
 
 def test_of_a_multirun_every_value_is_what_was_typed() -> None:
     (word,) = quote_texts(["data.target=1.50,2,price"])
     assert list(parsed(word).sweep_string_iterator()) == ["'1.50'", "'2'", "price"]
+    (word,) = quote_texts(["data.target=利润,price"])
+    assert list(parsed(word).sweep_string_iterator()) == ["'利润'", "price"]
 
 
 @pytest.mark.parametrize("sign", [",", ";", "|", "tab", "\\t", "\t", " ", "';'", "space"])
