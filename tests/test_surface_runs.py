@@ -108,7 +108,7 @@ def test_too_large_a_rate_diverges_and_says_so(train: Train, name: str) -> None:
     # the run ends at the first height above 1e8 times the larger of the start's and 1
     above = [not loss <= 1e8 * max(abs(losses[0]), 1.0) for loss in losses]
     assert above.index(True) == len(losses) - 1 == result.steps
-    assert "try a learning rate below 3" in result.reason
+    assert "try a learning rate far below 3" in result.reason
 
 
 def test_a_start_at_height_0_has_a_limit_too(train: Train) -> None:

@@ -28,13 +28,18 @@ class Divergence:
         """Of members before their first step: no loss is known yet."""
         return cls(factor, spread, torch.full_like(spread, torch.nan))
 
+    @property
+    def scale(self) -> Tensor:
+        """What losses are measured by, `[P]` float64."""
+        return torch.maximum(self.first.abs(), self.spread)
+
     def first_in(self, losses: Tensor) -> Tensor:
         """The first of the losses `[K, P]`, of consecutive steps, that has diverged; K: none has, `[P]`."""
         if not len(losses):
             return torch.zeros(losses.shape[1], dtype=torch.long)
         if bool(self.first.isnan().all()):
             self.first = losses[0].double()
-        scale = torch.maximum(self.first.abs(), self.spread).to(losses)
+        scale = self.scale.to(losses)
         fine = losses.isfinite() & ((losses <= self.factor.to(losses) * scale) | (scale == 0))
         index = torch.arange(len(losses), device=losses.device)[:, None]
         return torch.where(fine, len(losses), index).amin(0)

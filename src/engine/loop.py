@@ -180,6 +180,8 @@ class Loop:
         gone = sorted((index for index in range(len(at)) if at[index] < len(block)), key=lambda index: at[index])
         rest = self.select(fine) if fine else None
         self.stepper.load(before)
+        earlier = losses[:1] * torch.nan if self.last_loss is None else self.last_loss[None]
+        previous = torch.cat([earlier, losses])
         going, taken = (self if len(gone) == len(at) and gone == sorted(gone) else self.select(gone)), 0
         while gone:
             end = at[gone[0]]
@@ -188,8 +190,10 @@ class Loop:
             if end > taken:
                 going.stepper.step(block.start + taken, end - taken)
             part = going.select(here) if stay else going
-            part._take_in(block.start, losses[: end + 1, [gone[position] for position in here]], last=True)
-            part._end("start" if block.start + end == 0 else "loss", block.start + end)
+            out = [gone[position] for position in here]
+            part._take_in(block.start, losses[: end + 1, out], last=True)
+            step = block.start + end
+            part._end("start" if step == 0 else "loss", step, part._jumps(losses[end, out], previous[end, out]))
             going, taken = (going.select(stay) if stay else going), end
             self.leave(part)
             gone = [gone[position] for position in stay]
@@ -201,6 +205,12 @@ class Loop:
         self.step = block.stop
         self.watch()
         return len(block)
+
+    def _jumps(self, losses: Tensor, before: Tensor) -> list[dict[str, float]]:
+        """The loss `before [P]`, in the data's units, of each whose loss is not finite now and had not grown."""
+        calm = (~losses.isfinite()).cpu() & (before.double().cpu() <= self.divergence.scale.cpu())
+        values = self._in_units(before).tolist()
+        return [{"before": value} if so else {} for value, so in zip(values, calm.tolist(), strict=True)]
 
     def _end(self, cause: Cause, step: int, values: Sequence[Mapping[str, float]] | None = None) -> None:
         """End all of these members after `step` steps; `values` are what each one's sentence needs."""
@@ -312,7 +322,10 @@ class Loop:
                 bad = self.divergence.first_in(losses["train"][None]) == 0
             else:
                 bad = ~losses["train"].isfinite()
-            ended = [Outcome("loss", self.step) if so else one for so, one in zip(bad.tolist(), ended, strict=True)]
+            if bool(bad.any()):
+                before = losses["train"] * torch.nan if self.last_loss is None else self.last_loss
+                columns = zip(bad.tolist(), self._jumps(losses["train"], before), ended, strict=True)
+                ended = [Outcome("loss", self.step, jump) if so else one for so, jump, one in columns]
         self.ended, self.over = ended, True
 
     def leave_with_all_steps(self) -> None:

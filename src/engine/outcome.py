@@ -16,7 +16,8 @@ class Outcome:
     Attributes:
         cause: what ended it.
         step: optimizer steps taken.
-        values: what the sentence needs: `metric` and `best` of early stopping, `waited` validations.
+        values: what the sentence needs: `metric` and `best` of early stopping, `waited` validations; `before`, the loss
+            before one that is not finite, in the data's units, where that had not grown.
     """
 
     cause: Cause

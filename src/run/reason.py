@@ -20,9 +20,15 @@ def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: Ea
     if outcome.cause == "start":
         if answer is not None and answer.surface is not None:
             return "the surface is not finite at the start: model.point is too far out"
-        return "the loss is not finite at the start: the initial weights or the data are too large"
+        blame = f", or {own} computes what has no value" if (own := _own(config)) else ""
+        return f"the loss is not finite at the start: the initial weights or the data are too large{blame}"
     if outcome.cause == "loss":
-        return f"the loss after {step:,} steps is not finite or far above the first{_smaller_rate(config, answer)}"
+        before, own = outcome.values.get("before"), _own(config)
+        if before is not None and own:
+            which = f"the loss after {step:,} steps is not finite, and the one before it was {before:.4g}"
+            cause = f"{own} may divide by 0, or take a root or logarithm of what is not positive"
+            return f"{which}: {cause}{_smaller_rate(config, answer)}"
+        return f"the loss after {step:,} steps is {_too_large(config)}{_smaller_rate(config, answer)}"
     if outcome.cause == "time_limit":
         return f"the time limit was reached after {step:,} steps"
     if outcome.cause == "callback":
@@ -34,17 +40,40 @@ def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: Ea
     return f"stopped early after {step:,} steps: {_stopped(outcome, stopping)}"
 
 
+def _own(config: Config) -> str:
+    """What of the forward pass is a class of the user's own; empty where nothing is."""
+    parts = {"model": config.model.target_, "loss": config.loss.target_}
+    return " or ".join(f"{part}._target_={path}" for part, path in parts.items() if not path.startswith("src."))
+
+
+def _too_large(config: Config) -> str:
+    """What a loss is that has diverged."""
+    factor = config.trainer.divergence_factor
+    if factor is None:
+        return "not finite"
+    above = "far above the first" if factor >= 1e4 else f"too large by trainer.divergence_factor={factor:g}"
+    return f"not finite or {above}"
+
+
 def _smaller_rate(config: Config, answer: Answer | None) -> str:
-    """What to do about a learning rate at which it diverges."""
-    if answer and answer.too_fast:
-        return f": gradient descent diverges: {answer.too_fast}"
+    """What to do about a learning rate at which it diverges; a number to stay below only where that is enough."""
     rule, numbers = rule_and_numbers(config)
+    method, batches = Method.of(rule, numbers), config.data.batch_size != "full"
+    if answer and answer.too_fast:
+        more = ", and mini-batches may need a smaller one" if batches and method and not method.stuck else ""
+        return f": gradient descent diverges: {answer.too_fast}{more}"
     if numbers.get("maximize"):
         return ", as maximize=true asks for: this loss has no largest value"
-    rate, method = config.optimizer.lr, Method.of(rule, numbers)
-    if rate is not None and method is not None and answer is not None and answer.exact is not None:
-        rate = min(rate, method.factor * answer.exact.critical_lr)
-    return f"; try a learning rate below {rate:.4g}" if rate else ""
+    rate = config.optimizer.lr
+    if rate is None:
+        return ""
+    if method is not None and answer is not None and answer.exact is not None:
+        critical = method.factor * answer.exact.critical_lr
+        # the Hessians of batches' sums add up to that of all rows, so none is larger; of means some are
+        enough = not batches or (config.model.loss == "sum" and not method.momentum)
+        if critical < rate and enough and config.trainer.zero_grad_every_n_steps == 1:
+            return f"; try a learning rate below {critical:.4g}"
+    return f"; try a learning rate far below {rate:.4g}"
 
 
 def _stopped(outcome: Outcome, rule: EarlyStopping) -> str:

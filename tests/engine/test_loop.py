@@ -540,7 +540,8 @@ def by_hand(name: str, train: Sequence[float], val: Sequence[float], intervals: 
         if step % intervals.log_every == 0 or not fine:
             curves["train/loss"][step] = loss
         if not fine:
-            outcome = Outcome("loss" if step else "start", step)
+            calm = step and not math.isfinite(loss) and train[step - 1] <= max(abs(train[0]), 1.0)
+            outcome = Outcome("loss" if step else "start", step, {"before": train[step - 1]} if calm else {})
             break
         after = step + 1
         if after % intervals.val_every:
@@ -559,7 +560,8 @@ def by_hand(name: str, train: Sequence[float], val: Sequence[float], intervals: 
     curves["taken"] = {step: float(step) for step in (*range(0, end, intervals.watchers[0].every_n_steps), end)}
     final = {"train/loss": train[min(end, STEPS)], "val/loss": val[end]}
     if not math.isfinite(final["train/loss"]) and not outcome.diverged:
-        outcome = Outcome("loss", end)
+        calm = end > 0 and train[end - 1] <= max(abs(train[0]), 1.0)
+        outcome = Outcome("loss", end, {"before": train[end - 1]} if calm else {})
     return Left(outcome, end, {name: values for name, values in curves.items() if values}, final, best)
 
 

@@ -53,6 +53,17 @@ class Several(Fixed):
         return super().forward(rows), rows
 
 
+class Rooted(nn.Module):
+    """A line that takes a root of what is below 0 once its slope is above a limit."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.layer, self.limit = nn.Linear(1, 1), limit
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.layer(rows) + 0 * (self.limit - self.layer.weight).sqrt()
+
+
 class Wide(Fixed):
     """Takes more inputs than there are."""
 

@@ -366,9 +366,54 @@ def test_what_takes_for_ever_is_said(train: Train) -> None:
     assert "it takes more than 10¹² to stay within 1 %" in train("run", *words).reason
 
 
-@pytest.mark.parametrize("words", [["scheduler=cosine"], ["data.batch_size=8", "model.loss=sum"]])
-def test_why_it_diverged_where_there_was_no_warning(train: Train, words: list[str]) -> None:
-    """The critical rate is told as what to stay below."""
-    reason = train("run", "experiment=noisy_line", "optimizer.lr=0.2", *words).reason
-    assert reason.endswith("try a learning rate below 0.02919" if "scheduler" in words[0] else reason[-9:])
-    assert "try a learning rate below" in reason
+CRITICAL = 0.02919
+"""Of all rows of the noisy line; of a sum a hundredth."""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["scheduler=cosine"], f"; try a learning rate below {CRITICAL}"),
+        (["data.batch_size=8", "model.loss=sum"], f"; try a learning rate below {CRITICAL / 100:.4g}"),
+        (["data.batch_size=8", "model.loss=sum", "optimizer=momentum"], "; try a learning rate far below 0.2"),
+        (["trainer.zero_grad_every_n_steps=0"], "; try a learning rate far below 0.2"),
+        (["optimizer=asgd"], "; try a learning rate far below 0.2"),
+        (["model=two_layer", "optimizer.lr=20"], "; try a learning rate far below 20"),
+        (["data.batch_size=1"], f"2/λmax = {CRITICAL} of this data, and mini-batches may need a smaller one"),
+    ],
+)
+def test_what_to_try_where_it_diverged(train: Train, words: list[str], told: str) -> None:
+    """The critical rate is told as what to stay below where that is enough, and there it is."""
+    line = ["experiment=noisy_line", "data.noise=0", "trainer.max_steps=300", "optimizer.lr=0.2"]
+    reason = train("run", *line, *words).reason
+    assert reason.endswith(told)
+    if "below" in told and "far" not in told:
+        rate = 0.98 * float(told.split()[-1])
+        assert train("again", *line, *words, f"optimizer.lr={rate}").status == "completed"
+
+
+@pytest.mark.parametrize(("factor", "told"), [("null", "not finite"), ("1.5", "not finite or too large by trainer.di")])
+def test_a_loss_is_not_far_above_where_little_is_allowed(train: Train, factor: str, told: str) -> None:
+    """At 1.5 times the first loss a run ends whose loss is not far above it; without a factor only at one of none."""
+    words = ["experiment=noisy_line", "optimizer.lr=0.2", f"trainer.divergence_factor={factor}"]
+    reason = train("run", *words).reason
+    assert f" steps is {told}" in reason
+    assert "far above" not in reason
+
+
+@pytest.mark.parametrize("loss", ["squares", "own"])
+def test_a_module_that_computes_what_has_no_value_is_named(train: Train, loss: str) -> None:
+    """A root of what is below 0, from the start or once the slope is above 2."""
+    words, own = ["data.noise=0", "model=custom", "model._target_=tests.models.own.Rooted"], "tests.models.own.Rooted"
+    if loss == "own":
+        words += ["loss=custom", "loss._target_=tests.losses.own.absolute"]
+    at = train("start", *words, "+model.limit=-5")
+    assert f"or model._target_={own}" in at.reason
+    assert at.reason.endswith("computes what has no value")
+    later = train("later", *words, "+model.limit=2", "trainer.log_every_n_steps=1", "trainer.block_size=7")
+    before = dict(read_rows(later.directory / "metrics.csv"))[later.steps - 1]["train/loss"]
+    assert later.reason.startswith(f"the loss after {later.steps:,} steps is not finite, and the one before it was ")
+    assert f"was {before:.4g}: model._target_={own}" in later.reason
+    assert later.reason.endswith("of what is not positive; try a learning rate far below 0.1")
+    fast = train("fast", "model=custom", "model._target_=tests.models.own.Net", "optimizer.lr=1e4")
+    assert "try a learning rate far below 1e+04" in fast.reason
