@@ -6,6 +6,9 @@ from src.engine.outcome import Outcome
 from src.run.exact import rule_and_numbers
 from src.theory import Answer, Method
 
+ABOVE = 1e4
+"""Times the first loss is far above it; what converges with momentum swings less high."""
+
 
 def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: EarlyStopping | None) -> str:
     """Why a run ended, as a sentence, and what to do about it.
@@ -51,7 +54,7 @@ def _too_large(config: Config) -> str:
     factor = config.trainer.divergence_factor
     if factor is None:
         return "not finite"
-    above = "far above the first" if factor >= 1e4 else f"too large by trainer.divergence_factor={factor:g}"
+    above = "far above the first" if factor >= ABOVE else f"too large by trainer.divergence_factor={factor:g}"
     return f"not finite or {above}"
 
 
@@ -71,6 +74,8 @@ def _smaller_rate(config: Config, answer: Answer | None) -> str:
         critical = method.factor * answer.exact.critical_lr
         # the Hessians of batches' sums add up to that of all rows, so none is larger; of means some are
         enough = not batches or (config.model.loss == "sum" and not method.momentum)
+        factor = config.trainer.divergence_factor  # momentum swings above the first loss before it converges
+        enough &= not method.momentum or factor is None or factor >= ABOVE
         if critical < rate and enough and config.trainer.zero_grad_every_n_steps == 1:
             return f"; try a learning rate below {critical:.4g}"
     return f"; try a learning rate far below {rate:.4g}"

@@ -377,6 +377,10 @@ CRITICAL = 0.02919
         (["data.batch_size=8", "model.loss=sum"], f"; try a learning rate below {CRITICAL / 100:.4g}"),
         (["data.batch_size=8", "model.loss=sum", "optimizer=momentum"], "; try a learning rate far below 0.2"),
         (["trainer.zero_grad_every_n_steps=0"], "; try a learning rate far below 0.2"),
+        (
+            ["optimizer=momentum", "scheduler=cosine", "optimizer.lr=1", "trainer.divergence_factor=10"],
+            "; try a learning rate far below 1",
+        ),
         (["optimizer=asgd"], "; try a learning rate far below 0.2"),
         (["model=two_layer", "optimizer.lr=20"], "; try a learning rate far below 20"),
         (["data.batch_size=1"], f"2/λmax = {CRITICAL} of this data, and mini-batches may need a smaller one"),
