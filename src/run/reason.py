@@ -88,7 +88,7 @@ def _stopped(outcome: Outcome, rule: EarlyStopping) -> str:
         return f"Stopping threshold reached: {rule.monitor} = {metric} {sign} {rule.stopping_threshold}"
     if outcome.cause == "patience":
         waited = f"did not improve in the last {int(outcome.values['waited'])} records"
-        return f"Monitored metric {rule.monitor} {waited}. Best score: {best:.3f}"
+        return f"Monitored metric {rule.monitor} {waited}. Best score: {best:.4g}"
     if rule.divergence_threshold is not None and metric == metric and abs(metric) != float("inf"):
         return f"Divergence threshold reached: {rule.monitor} = {metric}, past {rule.divergence_threshold}"
-    return f"Monitored metric {rule.monitor} = {metric} is not finite. Previous best value was {best:.3f}"
+    return f"Monitored metric {rule.monitor} = {metric} is not finite. Previous best value was {best:.4g}"

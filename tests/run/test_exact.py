@@ -421,3 +421,12 @@ def test_a_module_that_computes_what_has_no_value_is_named(train: Train, loss: s
     assert later.reason.endswith("of what is not positive; try a learning rate far below 0.1")
     fast = train("fast", "model=custom", "model._target_=tests.models.own.Net", "optimizer.lr=1e4")
     assert "try a learning rate far below 1e+04" in fast.reason
+
+
+def test_a_best_loss_that_is_small_is_not_told_as_0(train: Train) -> None:
+    """Of 0.001 and 0.002 predicted as 0 the first loss is 2.5e-6; one of a tenth of it is no better by 1."""
+    words = ["data=points", "data.x=[1,2]", "data.y=[1e-3,2e-3]", "model.start=zeros", "trainer.val_every_n_steps=1"]
+    words += ["callbacks=early_stopping", "callbacks.early_stopping.monitor=train/loss"]
+    result = train("run", *words, "callbacks.early_stopping.patience=2", "callbacks.early_stopping.min_delta=1")
+    assert result.steps == 3
+    assert result.reason.endswith("did not improve in the last 2 records. Best score: 2.5e-06")
