@@ -71,7 +71,7 @@ def answer(
             return Answer(None, silent={"exact answer": f"{name}'s decay is beside the loss, and {why}"})
         exact, unique = _moved(exact, fixed_point(exact, beside, float(numbers["eps"]))), True
     method = Method.of(rule, numbers)
-    why = _unsteady(config) if method else f"{name}'s steps are no linear map of the parameters"
+    why = _unsteady(config) if method else f"{name}'s steps are not known to be one linear map of the parameters"
     if rule is None and not config.optimizer.target_.startswith("torch."):
         why = f"{name} is not known here"
     steady = method if why is None else None

@@ -136,7 +136,9 @@ def test_a_rule_without_a_linear_map_leaves_theory_silent(own: tuple[str, ...], 
     words = (f"hydra.searchpath=[file://{tmp_path / 'myconf'}]", "optimizer=mine", *DATA, "trainer.max_steps=3")
     assert train("foreseen", *words).exact["critical_lr_formula"] == "2(1 + 0.5)/λmax"
     exact = train("silent", *words, "optimizer.rule=package_of_mine.Unforeseen").exact
-    assert exact["not_applicable"] == {"path and steps": "HeavyBall's steps are no linear map of the parameters"}
+    assert exact["not_applicable"] == {
+        "path and steps": "HeavyBall's steps are not known to be one linear map of the parameters"
+    }
 
 
 def test_a_rule_that_changes_the_formula_of_another_states_its_linear_map_anew(
@@ -148,7 +150,9 @@ def test_a_rule_that_changes_the_formula_of_another_states_its_linear_map_anew(
     stacked = _results(tmp_path / "sweep")[0]
     assert (stacked["stack_size"], stacked["metrics"]) == (2, pytest.approx(alone.metrics, rel=1e-9))
     for exact in (alone.exact, stacked["exact"]):
-        assert exact["not_applicable"] == {"path and steps": "SignDescent's steps are no linear map of the parameters"}
+        assert exact["not_applicable"] == {
+            "path and steps": "SignDescent's steps are not known to be one linear map of the parameters"
+        }
 
 
 def test_a_number_that_its_rule_lacks_is_named(
