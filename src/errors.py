@@ -93,6 +93,8 @@ def writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if type(error).__module__.startswith("hydra."):  # such is a choice that is not there
+            raise
         raise LabError(unwritable(error) if _of_the_run(error) else raised(error)) from error
 
 

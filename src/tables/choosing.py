@@ -156,7 +156,8 @@ def _target(table: ReadTable, name: str) -> Column:
         )
     classes = kind.parse(values, table.decimal, table.name).drop_nulls().unique(maintain_order=True)
     raise LabError(
-        f"{given} it is text of {len(classes):,} values ({some(classes.to_list(), 3)}): classes need a loss for "
+        f"{given} it is text of {len(classes):,} value{'s' * (len(classes) > 1)} "
+        f"({some(classes.to_list(), 3)}): classes need a loss for "
         "classes, and there is none; choose another data.target"
     )
 
@@ -180,7 +181,7 @@ def _feature(table: ReadTable, name: str, categories: int, named: bool) -> tuple
     if numbers := mostly_numbers(values, table.decimal):
         return numbers
     limit = f", more than data.categories={categories}" if levels > categories else ", which mostly do not repeat"
-    return f"text of {levels:,} values{limit}"
+    return f"text of {levels:,} value{'s' * (levels > 1)}{limit}"
 
 
 def _row_names(values: pl.Series) -> str | None:

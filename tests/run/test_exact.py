@@ -210,7 +210,6 @@ def test_how_far_it_still_is(train: Train) -> None:
 
 TABLES = {
     "a duplicated feature": "a,b,y\n1,1,1\n2,2,3\n3,3,2\n",
-    "a constant feature": "a,b,y\n1,7,1\n2,7,3\n4,7,2\n",
     "more features than rows": "a,b,c,d,y\n1,5,2,8,1\n2,1,9,3,4\n",
     "huge": "a,b,y\n1e150,2,1e150\n3e150,1,2e150\n2e150,5,4e150\n4e150,4,1e150\n",
     "mixed": "a,b,y\n1e150,2e-150,1\n3e150,1e-150,2\n2e150,5e-150,4\n4e150,4e-150,1\n",

@@ -327,8 +327,9 @@ def test_the_way_to_go_on_that_is_printed_can_be_typed(tmp_path: Path) -> None:
     last = folder / "run" / "checkpoints" / "last.ckpt"
     line = [sys.executable, "-m", "src.train", *words]
     with subprocess.Popen(
-        line, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as first:
+        line, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
+    ) as first:  # fmt: skip
         until = time.monotonic() + 120
         while not last.is_file() and first.poll() is None and time.monotonic() < until:
             time.sleep(0.05)

@@ -22,7 +22,7 @@ __all__ = ["multirun"]
 
 Train = Callable[..., Result]
 
-MODEL, LOSS = ("model=custom", "model._target_=tests.models.own."), ("loss=custom", "loss._target_=tests.scores.own.")
+MODEL, LOSS = ("model=custom", "model._target_=tests.models.own."), ("loss=custom", "loss._target_=tests.losses.own.")
 DATA = ["data=features", "data.rows=21", "data.inputs=3", "data.val=5", "data.test=0", "trainer.max_steps=12"]
 
 
@@ -164,7 +164,7 @@ def test_what_a_loss_would_raise_or_spoil_is_told(tmp_path: Path, name: str, tol
     assert told in refused(tmp_path, words(LOSS, name))
 
 
-@pytest.mark.parametrize("kind", ["tests.scores.own.absolute", "tests.losses.own.Members", "torch.nn.MSELoss"])
+@pytest.mark.parametrize("kind", ["tests.losses.own.absolute", "tests.losses.own.Members", "torch.nn.MSELoss"])
 def test_no_loss_sees_predictions_and_targets_of_different_shapes(tmp_path: Path, kind: str) -> None:
     (spec,) = members(tmp_path, [*DATA, "loss=custom", f"loss._target_={kind}"], [[]])
     loss, values = build_loss(spec.config), torch.zeros(1, 4, 1)
