@@ -53,6 +53,25 @@ def reset_facts(kind: type, base: type, methods: Sequence[str], facts: Sequence[
 
 
 @contextmanager
+def telling(what: str, advice: str = "") -> Iterator[None]:
+    """Tell in a sentence what a class of the user's own raises.
+
+    Args:
+        what: could not be done: `model._target_=mypackage.Net cannot be built`.
+        advice: that ends the sentence.
+
+    Raises:
+        LabError: it.
+    """
+    try:
+        yield
+    except LabError:
+        raise
+    except Exception as error:  # a user's class can raise anything
+        raise LabError(f"{what}: {raised(error)}{advice}") from None
+
+
+@contextmanager
 def building(name: str, section: Any = None) -> Iterator[None]:
     """Tell in a sentence what a class of the user's own raises while something is made of it.
 
@@ -63,14 +82,13 @@ def building(name: str, section: Any = None) -> Iterator[None]:
     Raises:
         LabError: it.
     """
-    try:
-        yield
-    except LabError:
-        raise
-    except Exception as error:  # a user's class can raise anything
-        if section is not None and isinstance(error, AttributeError) and error.obj is section:
+    with telling(f"{name} cannot be built"):
+        try:
+            yield
+        except AttributeError as error:
+            if section is None or error.obj is not section:
+                raise
             raise LabError(f"{name} needs {error.name}: add +{name.partition('.')[0]}.{error.name}=...") from None
-        raise LabError(f"{name} cannot be built: {raised(error)}") from None
 
 
 def parameters_of(factory: Any) -> list[inspect.Parameter] | None:

@@ -1,15 +1,14 @@
 """A step with copies of a module and a loss of the user's own: what they raise, or spoil, is told before training."""
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
+from src.config.classes import telling
 from src.config.schema import Config
 from src.data.problem import Problem, Rows
-from src.errors import LabError, raised
+from src.errors import LabError
 from src.losses.loss import Loss
 from src.models.model import Model
 from src.seeds import seeded
@@ -93,7 +92,7 @@ class _Trial:
 
     def _predictions(self, inputs: Tensor, targets: Tensor, to_do: str, advice: str = "") -> Tensor:
         """What the model makes of inputs, of the shape of the targets."""
-        with _telling(f"{self.own_model} cannot {to_do}", advice):
+        with telling(f"{self.own_model} cannot {to_do}", advice):
             made = self.model(inputs)
         shape = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
         if shape != list(targets.shape):
@@ -118,7 +117,7 @@ class _Trial:
     def _value(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """The loss `[1]`."""
         shape, version = list(targets.shape), predictions._version
-        with _telling(f"{self.own_loss} cannot take predictions and targets {shape}"):
+        with telling(f"{self.own_loss} cannot take predictions and targets {shape}"):
             value = self.loss.value(predictions, targets)
         given = f"{list(value.shape)} {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
         if not isinstance(value, Tensor) or value.shape != (1,) or not value.is_floating_point():
@@ -131,10 +130,10 @@ class _Trial:
         """The derivative of a loss by the predictions, and theirs by the parameters."""
         slopes = None
         if value.requires_grad:
-            with _telling(f"{self.own_loss} has no derivative"):
+            with telling(f"{self.own_loss} has no derivative"):
                 (slopes,) = torch.autograd.grad(value.sum(), predictions, allow_unused=True)
         if slopes is not None:
-            with _telling(f"{self.own_model} has no gradient"):
+            with telling(f"{self.own_model} has no gradient"):
                 predictions.backward(slopes)
         elif not self.loss.by_hand:
             raise LabError(f"{self.own_loss} does not depend on the predictions (are they detached in it?)")
@@ -142,18 +141,3 @@ class _Trial:
 
 def _rows(number: int) -> str:
     return f"{number:,} row{'s' * (number != 1)}"
-
-
-@contextmanager
-def _telling(what: str, advice: str = "") -> Iterator[None]:
-    """Put what a user's class raises in a sentence.
-
-    Raises:
-        LabError: it.
-    """
-    try:
-        yield
-    except LabError:
-        raise
-    except Exception as error:  # a user's class can raise anything
-        raise LabError(f"{what}: {raised(error)}{advice}") from None

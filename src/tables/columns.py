@@ -65,7 +65,6 @@ FORMS = {
 }
 """By the format: the pattern of its cells, and all formats that have this pattern."""
 
-MONEY = r"[^\W\d_]{0,3}\.?\s?[$€£¥₹₩₽]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|Rs\.?|kr\.?|Fr\.?"
 THOUSANDS = {".": r"^\d{1,3}(?:\.\d{3})+$", ",": r"^\d{1,3}(?:,\d{3})+$"}
 """What looks like a fraction with this decimal point, and may be thousands."""
 
@@ -227,7 +226,7 @@ def _of_text(name: str, there: pl.Series, decimal: str) -> Column:
         if _value(parts, point).null_count() or len(signs) > 1 or len(units) > 1:
             continue
         # no money has three digits behind the point: there the point separates thousands
-        money = any(re.fullmatch(MONEY, one) for one in (*signs, *units))
+        money = bool(pl.Series([*signs, *units], dtype=pl.String).str.contains(f"^(?:{SIGN})$").any())
         if point == decimal and money and parts.struct.field("digits").str.contains(THOUSANDS[decimal]).all():
             continue
         return Column(name, "number", "".join(signs), "".join(units), "" if point == decimal else point, flags=flags)
