@@ -47,6 +47,7 @@ class Line:
         hover: `[N]`, what names a point, such as the run; or one text for all; numbers are shown beside it anyway.
         role: "series" for what was measured, "reference" for what theory says (dashed, in a neutral colour).
         markers: whether each point gets a marker; None for not any.
+        runs: `[N]`, of each point the run that a click on it tells of, a key of the page's runs; empty for none.
         stairs: whether the line, which then has no band, stays level up to the next point, as a distribution function
             does.
     """
@@ -60,6 +61,7 @@ class Line:
     role: Literal["series", "reference"] = "series"
     markers: bool | None = False
     stairs: bool = False
+    runs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Points:
         hover: `[N]`, what names a point; or one text for all.
         role: "series" in the name's colour, "data" for a grey cloud in the background, "star" for a black star, "start"
             for a ring, "saddle" for a cross.
+        runs: as of a `Line`.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Points:
     y: Numbers
     hover: Sequence[str] | str = ""
     role: Role = "series"
+    runs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ class Chart:
         points: drawn above the lines, those in the background below them.
         levels: dashed straight lines.
         regions: shaded stretches.
+        stacked: whether the lines, which then share their x, are heights of areas upon each other, the first lowest.
     """
 
     name: str
@@ -143,6 +148,7 @@ class Chart:
     points: Sequence[Points] = ()
     levels: Sequence[Level] = ()
     regions: Sequence[Region] = ()
+    stacked: bool = False
 
     def named_below(self, level: Level) -> bool:
         """Whether a vertical level's name stands at its foot: by turns, as critical and best rate lie side by side."""
@@ -168,7 +174,11 @@ class Heat:
         values: `[N, M]`; what is not finite is left in a hatched grey.
         value_label: what the colours mean, with its unit.
         log: whether the colours are logarithmic; values that are not above 0 then count as missing.
-        missing: what a grey cell means, such as "diverged".
+        missing: what a cell without a value means that is not lost, such as "not tried": it stays empty.
+        lost: `[N, M]`, the cells that are crossed out, such as those that diverged; None for none.
+        lost_label: what a cross means.
+        best: of each row the index of the cell that is marked, None for none; empty for no marks at all.
+        cap: above it all have the last colour, which the legend says as "and more"; None for no cap.
         hover: `[N][M]`, what names a cell; empty for its row and column.
         caption: as of a `Chart`.
     """
@@ -185,6 +195,10 @@ class Heat:
     missing: str = "no value"
     hover: Sequence[Sequence[str]] = ()
     caption: str = ""
+    lost: NDArray[np.bool_] | None = None
+    lost_label: str = "diverged"
+    best: Sequence[int | None] = ()
+    cap: float | None = None
 
     @property
     def shown(self) -> NDArray[np.bool_]:
@@ -257,7 +271,49 @@ class Contours:
         return self.x.limits or ends_x, self.y.limits or ends_y
 
 
-Picture = Chart | Heat | Contours
+@dataclass(frozen=True)
+class Setting:
+    """A line across the axes of a `Parallel`, with its curve.
+
+    Attributes:
+        name: of its series.
+        values: on each axis a number, the index of a name, or None where it has none.
+        steps: `[N]` of its curve; empty where that cannot be read.
+        losses: `[N]`.
+        run: the run that a click tells of.
+    """
+
+    name: str
+    values: Sequence[float | None]
+    steps: Numbers
+    losses: Numbers
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Settings across parallel axes, one a swept key and the loss last, and their curves: one chooses the others.
+
+    Attributes:
+        name: as of a `Chart`.
+        title: a short one.
+        axes: of the keys and of the loss, their limits given.
+        settings: those tried.
+        curve_x: the horizontal axis of the curves.
+        curve_y: the vertical one.
+        caption: as of a `Chart`.
+    """
+
+    name: str
+    title: str
+    axes: Sequence[Axis]
+    settings: Sequence[Setting]
+    curve_x: Axis
+    curve_y: Axis
+    caption: str = ""
+
+
+Picture = Chart | Heat | Contours | Parallel
 
 
 def series(pictures: Sequence[Picture]) -> list[str]:
@@ -270,4 +326,6 @@ def series(pictures: Sequence[Picture]) -> list[str]:
                 names += [points.name for points in picture.points if points.role == "series"]
             case Contours():
                 names += [path.name for path in picture.paths]
+            case Parallel():
+                names += [setting.name for setting in picture.settings]
     return list(dict.fromkeys(names))

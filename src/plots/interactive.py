@@ -35,6 +35,7 @@ def figure(picture: Picture, looks: Looks | None = None) -> Plotly:
             return heat_map(picture)
         case Contours():
             return surface(picture, looks)
+    raise TypeError(f"{picture.name}: it is not drawn yet")
 
 
 def _chart(chart: Chart, looks: Looks) -> Plotly:

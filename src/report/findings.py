@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
+from src.compare.budgets import Budgets
 from src.compare.contest import Problem, contest, standings
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.remarks import counted
@@ -33,6 +34,29 @@ MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
+class Section:
+    """What is said of one problem, of all together, or of a run.
+
+    Attributes:
+        title: the problem; empty where there is nothing to tell it from.
+        answer: the verdict; None where there is none.
+        budgets: what smaller budgets would have said; None where that cannot be told.
+        beside: pictures that stand beside each other, below the answer.
+        tables: in order, the first one before the pictures.
+        charts: pictures, in order.
+        plays: to play with.
+    """
+
+    title: str = ""
+    answer: Answer | None = None
+    budgets: Budgets | None = None
+    beside: Sequence[Picture] = ()
+    tables: Sequence[TableData] = ()
+    charts: Sequence[Picture] = ()
+    plays: Sequence[Play] = ()
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that a page shows.
 
@@ -40,23 +64,39 @@ class Findings:
         title: what was compared.
         command: that made it; empty where nothing tells.
         environment: versions and machine.
-        tables: in order.
-        charts: in order.
+        sections: in order.
         remarks: sentences on how far to trust the figures.
         config: as YAML.
-        plays: to play with, after the pictures.
-        answers: the verdict on each problem that is shown.
+        runs: of the runs that a point of a picture names, the directory and the command that trains it.
     """
 
     title: str
     command: str
     environment: Mapping[str, str]
-    tables: list[TableData]
-    charts: list[Picture]
-    remarks: list[str]
+    sections: Sequence[Section]
+    remarks: Sequence[str]
     config: str
-    plays: Sequence[Play] = ()
-    answers: Sequence[Answer] = ()
+    runs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> list[Answer]:
+        """The verdicts, in order."""
+        return [one.answer for one in self.sections if one.answer is not None]
+
+    @property
+    def tables(self) -> list[TableData]:
+        """All of them, in order."""
+        return [table for one in self.sections for table in one.tables]
+
+    @property
+    def charts(self) -> list[Picture]:
+        """All pictures, in order."""
+        return [picture for one in self.sections for picture in (*one.beside, *one.charts)]
+
+    @property
+    def plays(self) -> list[Play]:
+        """All of them, in order."""
+        return [play for one in self.sections for play in one.plays]
 
 
 def findings(
@@ -79,12 +119,31 @@ def findings(
     commands = list(filter(None, dict.fromkeys(map(_command, sweeps))))
     verdicts = [verdict(problem, reached.get(problem.label, {}), chance) for problem in problems[:MOST_SHOWN]]
     first = [run.run for one in shown for runs in one.runs.values() for run in runs]
+    of_one = {
+        one.problem.label: Section(
+            one.problem.label,
+            answer(said, sweep, commands[0] if len(sweeps) == len(commands) == 1 else ""),
+            beside=list(_beside(one, reached, within)),
+            charts=list(_charts(one, [each for each in races if each.problem is one.problem], heat)),
+            plays=[of_race(each) for each in races if each.problem is one.problem],
+        )
+        for one, said in zip(shown, verdicts, strict=True)
+    }
+    of_all = Section(
+        "All problems" if len(problems) > 1 else "",
+        tables=list(_tables(problems, reached, races, within, chance)),
+        charts=[one for one in (budget.profiles(problems), *_heats(problems, heat)) if one is not None],
+    )
+    if len(problems) == 1:
+        (alone,) = of_one.values()
+        sections = [replace(alone, title="", tables=of_all.tables, charts=[*alone.charts, *of_all.charts])]
+    else:
+        sections = [of_all, *of_one.values()]
     return Findings(
         title=_title(sweep, problems),
         command="\n".join(commands),
         environment=next((run.environment for run in first if run.environment), sweep.first.environment),
-        tables=list(_tables(problems, reached, races, within, chance)),
-        charts=list(_charts(problems, shown, races, reached, within, heat)),
+        sections=sections,
         remarks=[
             *_on_sweep(sweep, problems, chance),
             *_on_losses(sweep),
@@ -93,8 +152,6 @@ def findings(
             *_on_seconds(shown, reached),
         ],
         config="\n".join(map(_config, sweeps)),
-        plays=list(map(of_race, races)),
-        answers=[answer(one, sweep, commands[0] if len(sweeps) == len(commands) == 1 else "") for one in verdicts],
     )
 
 
@@ -138,29 +195,28 @@ def _tables(
         yield beside
 
 
-def _charts(
-    problems: Sequence[Problem],
-    shown: Sequence[Shown],
-    races: Sequence[race.Race],
-    reached: Reaches,
-    within: float,
-    heat: tuple[str, str] | None,
-) -> Iterator[Picture]:
+def _beside(one: Shown, reached: Reaches, within: float) -> Iterator[Picture]:
+    """What the answer rests on."""
+    order = tables.ranked(one.problem, reached)
+    drawn = [beside.seeds(one.problem, order, within), beside.matrix(one.problem, order)]
+    yield from (picture for picture in drawn if picture is not None)
+
+
+def _charts(one: Shown, races: Sequence[race.Race], heat: tuple[str, str] | None) -> Iterator[Picture]:
+    """The pictures of a problem."""
     yield from map(race.animation, races)
-    for one in shown:
-        order = tables.ranked(one.problem, reached)
-        drawn = [
-            beside.seeds(one.problem, order, within),
-            sensitivity.picture(one),
-            *curves.pictures(one),
-            budget.picture(one),
-        ]
-        yield from (picture for picture in drawn if picture is not None)
-    if (over_all := budget.profiles(problems)) is not None:
-        yield over_all
-    matrices = (beside.matrix(one.problem, tables.ranked(one.problem, reached)) for one in shown)
-    yield from (one for one in matrices if one is not None)
-    yield from sensitivity.heats(problems if heat else problems[:MOST_SHOWN], heat)
+    drawn = [sensitivity.picture(one), *curves.pictures(one), budget.picture(one)]
+    yield from (picture for picture in drawn if picture is not None)
+    if heat is None:
+        yield from sensitivity.heats([one.problem])
+
+
+def _heats(problems: Sequence[Problem], heat: tuple[str, str] | None) -> Iterator[Picture]:
+    """Two swept keys over all problems: those that were asked for, else what tells problems apart."""
+    if heat is not None:
+        yield from sensitivity.heats(problems, heat)
+    elif not any(sensitivity.heats([problem]) for problem in problems):
+        yield from sensitivity.heats(problems)
 
 
 # --- what was run ----------------------------------------------------------------------------------------------------

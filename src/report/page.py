@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from src.errors import LabError, unwritable
-from src.plots.chart import Chart, Contours, Heat, Picture, series
+from src.plots.chart import Chart, Contours, Heat, Parallel, Picture, series
 from src.plots.extent import level_label
 from src.plots.interactive import figure
 from src.plots.palette import CLOUD, DARK, REFERENCE_DASHES, Looks, assign_looks
@@ -133,7 +133,7 @@ def _legend(picture: Picture, colours: Looks) -> list[Entry]:
 
 
 def _entries(picture: Picture, colours: Looks) -> Iterator[Entry]:
-    if isinstance(picture, Heat):
+    if isinstance(picture, Heat | Parallel):
         return
     dashes = cycle(dash.replace("px", "").replace(",", " ") for dash, _ in REFERENCE_DASHES)
     for name in series([picture]):

@@ -12,7 +12,7 @@ from src.errors import LabError
 from src.plots.chart import Picture
 from src.plots.one_run import Curve, Valley, fit, histograms, loss_surface, losses
 from src.report import play, race
-from src.report.findings import Findings
+from src.report.findings import Findings, Section
 from src.report.opened_runs import OpenRun, Shown
 from src.report.play import Play
 from src.report.reading import gather
@@ -55,11 +55,9 @@ def findings_of(run: Run) -> Findings:
         title=f"One run: {run.name}",
         command=run.environment.get("command", ""),
         environment=run.environment | _circumstances(result),
-        tables=[_learned(result), *_of_the_table(result)],
-        charts=pictures,
+        sections=[Section(tables=[_learned(result), *_of_the_table(result)], charts=pictures, plays=plays)],
         remarks=[remark for remark in remarks if remark],
         config=run.config_text,
-        plays=plays,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from src.errors import LabError
 from src.plots.chart import Axis, Chart, Line
 from src.report.answer import Answer
-from src.report.findings import Findings
+from src.report.findings import Findings, Section
 from src.report.page import html, write
 from src.report.tables import Cell, TableData
 from tests.plots.test_static import CHART, HEAT, RACE
@@ -26,12 +26,15 @@ def _findings(**others: object) -> Findings:
         "title": "Title",
         "command": "python -m src.train -m",
         "environment": {"torch": "2.13", "command": "no second time"},
-        "tables": [table],
-        "charts": [CHART, HEAT, RACE],
         "remarks": ["a remark"],
         "config": "seed: 0",
     }
-    return Findings(**(known | others))  # type: ignore[arg-type]
+    own = {"tables": [table], "charts": [CHART, HEAT, RACE], "plays": []} | {
+        key: others.pop(key) for key in ("tables", "charts", "plays") if key in others
+    }
+    answers = [Section(answer=one) for one in others.pop("answers", [])]  # type: ignore[attr-defined]
+    sections = [*answers, Section(**own)]  # type: ignore[arg-type]
+    return Findings(**(known | others | {"sections": sections}))  # type: ignore[arg-type]
 
 
 class _Reader(HTMLParser):
