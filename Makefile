@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train browser test check format tensorboard bench bench-sweep pictures clean
+.PHONY: help train browser test test-long check format tensorboard bench bench-sweep pictures clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Descent Lab needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -30,6 +30,9 @@ test: SHELL := bash -o pipefail
 test: .venv/installed browser  ## run the tests and print coverage
 	$(BIN)/python -m slipcover --branch --source src --skip-covered --out .coverage.txt -m pytest -n auto | tee .coverage.log
 	cat .coverage.txt && tail -n 1 .coverage.log
+
+test-long: .venv/installed browser  ## run the tests with more random examples, and those that are left out of `make test`
+	LONG_TESTS=1 $(BIN)/python -m pytest -n auto
 
 check: .venv/installed  ## check format, lint and types
 	$(BIN)/ruff format --check src tests .github

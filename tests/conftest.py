@@ -15,6 +15,15 @@ from src.run_directory import Result
 
 torch.set_num_threads(1)
 
+LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
+"""Whether `make test-long` has asked for more examples, and for the tests that are marked `long`."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [] if LONG_TESTS else [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
 
 @pytest.fixture
 def train(tmp_path: Path) -> Callable[..., Result]:

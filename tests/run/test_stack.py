@@ -20,6 +20,7 @@ from src.run.step_time import rehearse
 from src.run.train import train
 from src.run_directory import Result, RunDirectory, read_rows
 from src.sweep.stacking import program
+from tests.conftest import LONG_TESTS
 from tests.run.runs import alone, members, numbers, stacked, train_alone, train_stack
 
 # of each optimizer the learning rates that neither stand still nor leave everything at once
@@ -92,9 +93,9 @@ def stacks(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     return shared, jobs
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60 if LONG_TESTS else 8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=stacks())
-def test_sixty_random_jobs_are_the_lone_runs_and_the_same_bits_in_any_stack(
+def test_random_jobs_are_the_lone_runs_and_the_same_bits_in_any_stack(
     drawn: tuple[list[str], list[list[str]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     shared, jobs = drawn

@@ -73,7 +73,13 @@ def test_the_same_bits_wherever_stacks_are_trained(
 
 
 @pytest.mark.parametrize(
-    ("backend", "options"), [("loky", [TWO]), ("dask", [TWO]), ("ray", [TWO]), ("submitit", [TWO, LOCAL])]
+    ("backend", "options"),
+    [
+        ("loky", [TWO]),
+        pytest.param("dask", [TWO], marks=pytest.mark.long),  # a cluster's worker is killed in test_cluster
+        ("ray", [TWO]),
+        ("submitit", [TWO, LOCAL]),
+    ],
 )
 def test_a_worker_that_is_killed_costs_time_and_nothing_else(
     multirun: Multirun,

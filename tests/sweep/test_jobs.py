@@ -11,6 +11,7 @@ from src.config.compose import compose
 from src.config.schema import check
 from src.errors import LabError
 from src.sweep.jobs import Composer
+from tests.conftest import LONG_TESTS
 
 WORDS = [
     ["optimizer=adam", "optimizer=momentum", "optimizer=sgd"],
@@ -51,7 +52,9 @@ def by_hydra(overrides: list[str], directory: Path) -> tuple[object, object] | s
         return str(error)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80 if LONG_TESTS else 16, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(shared=words(), job=words())
 def test_it_is_what_hydra_composes(shared: list[str], job: list[str]) -> None:
     here = Path("/somewhere/else")
