@@ -60,6 +60,11 @@ class Problem:
         return [one for one in there if one.label in among and one.label not in beaten]
 
     @property
+    def compared(self) -> str:
+        """The key that tells contenders apart."""
+        return self.contenders[0].compared
+
+    @property
     def metric(self) -> str:
         """The loss by which settings were judged."""
         return self.contenders[0].metric

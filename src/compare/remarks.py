@@ -16,7 +16,7 @@ def remarks(winners: Sequence[Contender], chance: bool = True) -> list[str]:
     found = _on_losses([winner for winner in winners if winner.came_through], chance)
     several = len({short(winner.problem) for winner in winners}) > 1
     for winner in winners:
-        who = f"{winner.name}{f' on {short(winner.problem)}' if several else ''}".strip()
+        who = f"{winner.label if winner.name else ''}{f' on {short(winner.problem)}' if several else ''}".strip()
         about = _on_one(winner)
         if any(one.confirmed for one in winners) and winner.came_through and not winner.confirmed:
             about.append("not confirmed yet: its loss is the one it was selected by")

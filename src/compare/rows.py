@@ -28,6 +28,7 @@ class Row:
             so on, by which nothing is compared; None where not finite.
         confirms: of a confirmation, the number of the winning setting's first job.
         name: of its directory, behind that of its sweep where several are compared.
+        origin: the sweep that it is of, where others hold what is called the same.
     """
 
     job: int
@@ -37,6 +38,7 @@ class Row:
     metrics: Mapping[str, float | None]
     confirms: int | None = None
     name: str = ""
+    origin: str = ""
 
     def loss(self, metric: str) -> float:
         """A final loss, or another metric; infinite where the run diverged or failed."""

@@ -1,11 +1,11 @@
-"""The best setting of each optimizer on each problem of a sweep.
+"""The best setting of each contender (optimizer, scheduler, size of batches: `src.compare.roles`) on each problem.
 
 A sweep selects on `val/loss`; the best of a grid flatters itself, so what counts is its loss on fresh seeds, where it
 has been confirmed: see `src.compare.confirmation`.
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,15 +13,13 @@ import numpy as np
 
 from src.compare.grid_edges import Edge, edges
 from src.compare.pairs import EQUAL_WITHIN
-from src.compare.rows import Row, Words, by_setting, number, without_plus
+from src.compare.roles import Kind, Roles, labels_of, roles_of
+from src.compare.rows import Row, Words, by_setting, number
 from src.compare.statistics import Numbers, Width, over_seeds, width
 
 RATE = "optimizer.lr"
 SELECTED_BY = ("val/loss", "train/loss")
 CONFIRMED_BY = ("test/loss", *SELECTED_BY)
-
-Kind = tuple[str, frozenset[str]]
-"""What tells optimizers apart: the name, and the keys of its own: one's own adam beside the usual one sets others."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Setting:
 
     Attributes:
         rows: by job.
-        tuned: the words that name neither a seed, nor the optimizer, nor the problem.
+        tuned: the words that name neither a seed, nor what is compared, nor the problem, nor go with another.
         losses: `[n]`, by which it was judged; infinite where it diverged or failed.
         loss: the geometric mean of them; infinite where one of them is.
     """
@@ -64,12 +62,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Contender:
-    """An optimizer on one problem, with all of its settings and the best one of them.
+    """One of what is compared, an optimizer say, on one problem, with all of its settings and the best one of them.
 
     Attributes:
-        name: the optimizer as it was chosen (`adam`, `mypackage.MyOptimizer`); empty where none was swept.
-        label: what it is called in tables and pictures, the same on every problem.
-        problem: the words that are neither tuned, nor a seed, nor the optimizer.
+        name: as it was chosen (`adam`, `mypackage.MyOptimizer`, `32`); empty where nothing was.
+        label: what it is called in tables and pictures, the same on every problem (`adam`, `hidden=32`).
+        compared: the key that tells contenders apart.
+        problem: the words that are neither tuned, nor a seed, nor what is compared.
         metric: the loss by which settings were judged.
         settings: in the order of their first jobs.
         best: the setting that won; one that has ended on fewer seeds than others cannot.
@@ -78,6 +77,7 @@ class Contender:
 
     name: str
     label: str
+    compared: str
     problem: Words
     metric: str
     settings: tuple[Setting, ...]
@@ -159,7 +159,7 @@ class Contender:
         setting, found = one.rows[0].setting, list[Edge]()
         good = [each.tuned for each in self.settings if each.loss - one.loss <= EQUAL_WITHIN * abs(one.loss)]
         tried = [each.rows[0].setting for each in self.settings]
-        for key in (key for key in one.tuned if _tuned(key) and len({words.get(key) for words in good}) == 1):
+        for key in (key for key in one.tuned if len({words.get(key) for words in good}) == 1):
             alike = [one for one in tried if all(one.get(k) == setting.get(k) for k in {*one, *setting} if k != key)]
             several = len({one.get(key) for one in alike}) > 1
             found += edges(setting, alike if several else tried, [key])
@@ -211,7 +211,7 @@ def _metric(rows: Iterable[Row], choices: Sequence[str]) -> str:
 
 
 def contenders(rows: Sequence[Row]) -> list[Contender]:
-    """The optimizers of a sweep on each problem, in the order of the first jobs of their best settings.
+    """What a sweep compares on each problem, in the order of the first jobs of their best settings.
 
     A setting is a run's words without its seeds. Selected is on `val/loss` (`train/loss` where the problem has no
     validation rows), by its geometric mean over seeds. A setting of which any seed diverged or failed counts as
@@ -225,32 +225,32 @@ def contenders(rows: Sequence[Row]) -> list[Contender]:
     for row in rows:
         if row.confirms is not None:
             confirming.setdefault(row.confirms, []).append(row)
-    along = _along([row.setting for row in searched])
-    # with one optimizer the sizes of batches are what is compared
-    batches = not any(_names(key) for row in searched for key in row.words)
+    roles = roles_of(searched)
     problems: dict[frozenset[tuple[str, str]], dict[Kind, list[Row]]] = {}
     for row in searched:
-        words = frozenset(_problem(row, along, batches).items())
-        problems.setdefault(words, {}).setdefault(_kind(row.words), []).append(row)
-    labels = _labels({kind for of_one in problems.values() for kind in of_one})
+        words = frozenset(roles.problem(row).items())
+        problems.setdefault(words, {}).setdefault(roles.kind(row), []).append(row)
+    labels = labels_of(roles.compared, {kind for of_one in problems.values() for kind in of_one})
     found = []
     for of_one in problems.values():
         everyone = [row for of_kind in of_one.values() for row in of_kind]
-        metric, problem = _metric(everyone, SELECTED_BY), _problem(everyone[0], along, batches)
+        metric, problem = _metric(everyone, SELECTED_BY), roles.problem(everyone[0])
         for kind, of_kind in of_one.items():
-            settings = _settings(of_kind, problem, metric)
+            settings = _settings(of_kind, roles, metric)
             best = _best(settings)
             fresh = confirming.get(best.rows[0].job, ()) if math.isfinite(best.loss) else ()
-            found.append(Contender(kind[0], labels[kind], problem, metric, settings, best, tuple(fresh)))
+            found.append(
+                Contender(kind[0], labels[kind], roles.compared, problem, metric, settings, best, tuple(fresh))
+            )
     return sorted(found, key=lambda one: one.first_job)
 
 
-def _settings(rows: Sequence[Row], problem: Words, metric: str) -> tuple[Setting, ...]:
+def _settings(rows: Sequence[Row], roles: Roles, metric: str) -> tuple[Setting, ...]:
     found = by_setting(rows)
     losses = [np.array([row.loss(metric) for row in of_one]) for of_one in found]
     means = over_seeds(losses)[0].tolist()
     return tuple(
-        Setting(tuple(of_one), {k: v for k, v in of_one[0].setting.items() if k not in problem and not _names(k)}, *has)
+        Setting(tuple(of_one), {key: word for key, word in of_one[0].setting.items() if roles.tunes(key)}, *has)
         for of_one, *has in zip(found, losses, means, strict=True)
     )
 
@@ -259,65 +259,3 @@ def _best(settings: Sequence[Setting]) -> Setting:
     # one that has not ended on every seed could win by the seeds that it has
     most = max(len(setting.rows) for setting in settings)
     return min((setting for setting in settings if len(setting.rows) == most), key=lambda setting: setting.loss)
-
-
-# --- words -----------------------------------------------------------------------------------------------------------
-
-
-def _names(key: str) -> bool:
-    return without_plus(key) in ("optimizer", "optimizer._target_")
-
-
-def _tuned(key: str) -> bool:
-    key = without_plus(key)
-    starts = ("optimizer.", "scheduler.", "trainer.gradient_clip_")
-    return key in ("scheduler", "data.batch_size") or (key.startswith(starts) and not _names(key))
-
-
-def _kind(words: Words) -> Kind:
-    config = {without_plus(key): value for key, value in words.items()}
-    name = config.get("optimizer._target_") or config.get("optimizer") or ""
-    return name, frozenset(key for key in config if key.startswith("optimizer."))
-
-
-def _labels(kinds: Collection[Kind]) -> dict[Kind, str]:
-    """Names that are as short as they can be, yet different."""
-    short = short_names(name for name, _ in kinds)
-    names, labels = [short[name] for name, _ in kinds], {}
-    for kind, name in zip(kinds, names, strict=True):
-        own = [key.removeprefix("optimizer.") for key in sorted(kind[1]) if key != "optimizer._target_"]
-        which = f" [{', '.join(own) or 'as it is'}]" if names.count(name) > 1 else ""
-        labels[kind] = (name or "the optimizer") + which
-    return labels
-
-
-def short_names(names: Iterable[str]) -> dict[str, str]:
-    """Classes without their module, where that tells them apart."""
-    whole = list(dict.fromkeys(names))
-    last = [name.rpartition(".")[2] if " " not in name else name for name in whole]
-    return {name: short if last.count(short) == 1 else name for name, short in zip(whole, last, strict=True)}
-
-
-def _along(settings: Sequence[Words]) -> frozenset[str]:
-    """Keys of the trainer that go with the batch size, such as the steps of equally many epochs."""
-
-    def follows(key: str, words: Sequence[str]) -> bool:
-        seen: dict[tuple[str | None, ...], set[str | None]] = {}
-        for one in settings:
-            seen.setdefault(tuple(one.get(word) for word in words), set()).add(one.get(key))
-        return all(len(values) == 1 for values in seen.values())
-
-    keys = dict.fromkeys(key for words in settings for key in words)
-    asked = [key for key in keys if without_plus(key).startswith("trainer.") and not _tuned(key)]
-    rest = [key for key in keys if key not in asked and not _tuned(key) and not _names(key)]
-    batch = [key for key in keys if without_plus(key) == "data.batch_size"]
-    return frozenset(key for key in asked if batch and follows(key, [*rest, *batch]) and not follows(key, rest))
-
-
-def _problem(row: Row, along: frozenset[str], batches: bool) -> dict[str, str]:
-    def is_of_it(key: str) -> bool:
-        if without_plus(key) == "data.batch_size":
-            return batches
-        return not (_tuned(key) or _names(key) or key in along)
-
-    return {key: value for key, value in row.setting.items() if is_of_it(key)}

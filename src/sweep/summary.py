@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from src.compare.roles import noun
 from src.compare.rows import Row, short
-from src.compare.selection import Contender, Figure, short_names
+from src.compare.selection import Contender, Figure
 
 
 def wide() -> Console:
@@ -31,20 +32,20 @@ def table(winners: Sequence[Contender], rows: Sequence[Row]) -> Table:
     """
     metrics = list(dict.fromkeys(winner.figure.metric for winner in winners))
     problems = list(dict.fromkeys(short(winner.problem) for winner in winners))
-    optimizers, names = any(winner.name for winner in winners), short_names(winner.name for winner in winners)
+    compared = noun(winners[0].compared) if any(winner.name for winner in winners) else ""
     confirming = sum(row.confirms is not None for row in rows)
-    of_each = "best setting of each optimizer" if optimizers else "best setting"
+    of_each = f"best setting of each {compared}" if compared else "best setting"
     title = f"{of_each}: {runs(len(rows) - confirming)}" + (f", {confirming:,} to confirm" if confirming else "")
     drawn = Table(title=title)
     several = len(problems) > 1
-    for name in [*(["problem"] if several else []), *(["optimizer"] if optimizers else []), "best setting"]:
-        drawn.add_column(name, overflow="fold", no_wrap=name == "optimizer")
+    for name in [*(["problem"] if several else []), *([compared] if compared else []), "best setting"]:
+        drawn.add_column(name, overflow="fold", no_wrap=name == compared)
     found = dict.fromkeys(name for winner in winners for name in winner.scores)
     scores = [name for name in found if name.endswith(("/rmse", "/r2"))]  # the page has those of several targets
     for name in (metrics[0] if len(metrics) == 1 else "loss", *scores, "seeds", "steps", "diverged"):
         drawn.add_column(name, justify="right", no_wrap=True)
     for one in sorted(winners, key=lambda one: (problems.index(short(one.problem)), one.figure.value)):
-        cells = [*([short(one.problem)] if several else []), *([names[one.name]] if optimizers else [])]
+        cells = [*([short(one.problem)] if several else []), *([one.label] if compared else [])]
         drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, scores)]))
     return drawn
 
