@@ -1,8 +1,9 @@
-"""Several sweeps as one, so that their optimizers can be compared."""
+"""Several sweeps as one, so that what they compare can be compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from src.compare.roles import Kind, roles_of
 from src.compare.rows import SEED_KEYS, Row
 from src.report.reading import Sweep, filled
 from src.report.run_files import Run
@@ -15,52 +16,70 @@ INDIFFERENT = ("accelerator", "devices", "strategy", "threads", "log_every_n_ste
 
 
 def merged(sweeps: Sequence[Sweep]) -> Sweep:
-    """Several sweeps as one, in which each optimizer bears the name of its sweep: `adam (mine)`.
+    """Several sweeps as one, in which what several of them hold bears the name of its sweep: `adam (mine)`.
 
     A key that only some of them sweep has in the others the value that all their runs share, and so has one that none
-    sweeps, but that is not the same in all: then they are different problems.
+    sweeps, but that is not the same in all.
     """
     if len(sweeps) == 1:
         return sweeps[0]
     swept = list(dict.fromkeys(key for sweep in sweeps for key in sweep.keys))
     keys = [*swept, *_differing(sweeps, swept)]
-    names = _names([sweep.name for sweep in sweeps])
+    names = names_of(sweeps)
     rows, runs, remarks = list[Row](), dict[int, Run](), list[str]()
     for sweep, name in zip(sweeps, names, strict=True):
         free = max((row.job for row in rows), default=-1) + 1
         absent, options = [key for key in keys if key not in sweep.keys], _options(sweep, swept)
         fixed = {chosen: filled({}, absent, run) for chosen, run in options.items()}
         for row in sweep.rows:
-            words = _of_sweep({**fixed[_chosen(sweep, row, swept)], **row.words}, name)
+            words = {**fixed[_chosen(sweep, row, swept)], **row.words}
             confirms = None if row.confirms is None else row.confirms + free
-            rows.append(replace(row, job=row.job + free, words=words, confirms=confirms, name=f"{name}/{row.name}"))
+            named = {"name": f"{name}/{row.name}", "origin": name}
+            rows.append(replace(row, job=row.job + free, words=words, confirms=confirms, **named))
         runs |= {job + free: run for job, run in sweep.runs.items()}
         remarks += [f"{name}: {remark}" for remark in sweep.remarks]
     unfinished = sum(sweep.unfinished for sweep in sweeps)
-    return Sweep(" and ".join(names), tuple(rows), runs, unfinished, tuple(remarks))
+    return Sweep(" and ".join(names), tuple(_told_apart(rows)), runs, unfinished, tuple(remarks))
 
 
-def _of_sweep(words: dict[str, str], name: str) -> dict[str, str]:
-    """With the name of the sweep at what names the optimizer."""
-    key = "optimizer._target_" if "optimizer._target_" in words else "optimizer"
-    return {**words, key: f"{words.get(key, 'optimizer')} ({name})"}
+def _told_apart(rows: Sequence[Row]) -> list[Row]:
+    """With the origin of those only that would be taken for runs of another sweep without it."""
+    alike = [replace(row, origin="") for row in rows]
+    roles, origins = roles_of(alike), dict[Kind, set[str]]()
+    for row, plain in zip(rows, alike, strict=True):
+        origins.setdefault(roles.kind(plain), set()).add(row.origin)
+    return [row if len(origins[roles.kind(plain)]) > 1 else plain for row, plain in zip(rows, alike, strict=True)]
 
 
 def _differing(sweeps: Sequence[Sweep], swept: Sequence[str]) -> list[str]:
-    """Keys that decide the problem, that no sweep varies, and whose values are not the same in all of them."""
-    groups: dict[tuple[str | None, ...], list[Mapping[str, str]]] = {}
+    """Keys that no sweep varies, and that decide what is learned, whose values are not the same in all of them.
+
+    Of those below a group of which they have chosen different options that option tells enough.
+    """
+    runs: dict[tuple[str | None, ...], list[Run]] = {}
     for sweep in sweeps:
         for chosen, run in _options(sweep, swept).items():
-            groups.setdefault(chosen, []).append(run.config)
+            runs.setdefault(chosen, []).append(run)
     varied = {key for key in swept if key in PROBLEM}
+    every = [run for group in runs.values() for run in group]
+    groups = [key for key in PROBLEM if key not in ("trainer", *swept) and all(key in run.choices for run in every)]
 
     def counts(key: str) -> bool:
         section, _, rest = key.partition(".")
         indifferent = section == "trainer" and rest in INDIFFERENT
         return section in PROBLEM and section not in varied and key not in (*swept, *SEED_KEYS) and not indifferent
 
-    keys = dict.fromkeys(key for group in groups.values() for config in group for key in config if counts(key))
-    return [key for key in keys if any(len({config.get(key) for config in group}) > 1 for group in groups.values())]
+    def differs(key: str) -> bool:
+        values: dict[tuple[object, ...], set[str | None]] = {}
+        for chosen, group in runs.items():
+            for run in group:
+                section, dot, _ = key.partition(".")
+                option = run.choices[section] if dot and section in groups else None
+                values.setdefault((chosen, option), set()).add(run.config.get(key) if dot else run.choices[key])
+        return any(len(of_one) > 1 for of_one in values.values())
+
+    keys = dict.fromkeys(key for run in every for key in run.config if "." in key and counts(key))
+    return [key for key in (*groups, *keys) if differs(key)]
 
 
 def _chosen(sweep: Sweep, row: Row, swept: Sequence[str]) -> tuple[str | None, ...]:
@@ -77,8 +96,9 @@ def _options(sweep: Sweep, swept: Sequence[str]) -> dict[tuple[str | None, ...],
     return found
 
 
-def _names(names: Sequence[str]) -> list[str]:
-    """Made different by a number where they are not."""
+def names_of(sweeps: Sequence[Sweep]) -> list[str]:
+    """Their names, made different by a number where they are not."""
+    names = [sweep.name for sweep in sweeps]
     return [
         name if names.count(name) == 1 else f"{name} #{names[: index + 1].count(name)}"
         for index, name in enumerate(names)

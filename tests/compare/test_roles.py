@@ -20,7 +20,7 @@ def labels(*words: str) -> list[str]:
         (["scheduler=none optimizer.lr=1", "scheduler=cosine optimizer.lr=2"], ["scheduler=none", "scheduler=cosine"]),
         (["model.hidden=8 data.batch_size=1", "model.hidden=32 data.batch_size=1"], ["hidden=8", "hidden=32"]),
         (["data.batch_size=8", "data.batch_size=full"], ["batch_size=8", "batch_size=full"]),
-        (["trainer.gradient_clip_val=1", "trainer.gradient_clip_val=2"], ["gradient_clip_val=1", "gradient_clip_val=2"]),
+        ([f"trainer.gradient_clip_val={clip}" for clip in (1, 2)], [f"gradient_clip_val={clip}" for clip in (1, 2)]),
         (["optimizer.betas=[0.8,0.9]", "optimizer.betas=[0.9,0.999]"], ["betas=[0.8,0.9]", "betas=[0.9,0.999]"]),
         (["model._target_=mine.Net", "model._target_=mine.Other"], ["Net", "Other"]),
         # numbers of the optimizer and of its schedule are tuned, and so is what is drawn
@@ -31,7 +31,7 @@ def labels(*words: str) -> list[str]:
         (["optimizer=sgd data.noise=1", "optimizer=sgd data.noise=2"], ["sgd", "sgd"]),
         (["loss=squares optimizer=sgd", "loss=custom optimizer=sgd"], ["sgd", "sgd"]),
         # the first that was typed
-        (["optimizer=sgd scheduler=a model.hidden=1", "optimizer=sgd scheduler=b model.hidden=2"], ["scheduler=a", "scheduler=b"]),
+        (["scheduler=a model.hidden=1", "scheduler=b model.hidden=2"], ["scheduler=a", "scheduler=b"]),
     ],
 )  # fmt: skip
 def test_what_is_compared(words: list[str], found: list[str]) -> None:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from src.compare.selection import contenders
 from src.errors import LabError
 from src.report.merged import merged
 from src.report.reading import Run, Sweep, gather, read
@@ -272,21 +273,38 @@ def _read(path, jobs):
     return found
 
 
-def test_two_sweeps_are_one_whose_optimizers_bear_their_names(tmp_path):
-    whole = merged([_read(tmp_path / "old", JOBS), _read(tmp_path / "new", [*JOBS, {**JOBS[0], "confirms": 0}])])
-    assert [row.words["optimizer"] for row in whole.rows[:5]] == [
-        *("sgd (old)", "sgd (old)", "adam (old)", "adam (old)", "sgd (new)")
-    ]
-    assert [row.job for row in whole.rows] == list(range(9))
-    assert whole.rows[8].confirms == 4
-    assert whole.runs[4].directory == tmp_path / "new" / "0"
-    assert whole.rows[4].name == "new/0"
+def test_two_sweeps_are_one_in_which_what_both_hold_bears_their_names(tmp_path):
+    new = [JOBS[0], JOBS[1], {**JOBS[0], "words": {**JOBS[0]["words"], "optimizer": "momentum"}}, JOBS[3]]
+    whole = merged([_read(tmp_path / "old", JOBS[:3]), _read(tmp_path / "new", [*new, {**JOBS[0], "confirms": 0}])])
+    labels = [one.label for one in contenders(whole.rows)]
+    assert labels == ["sgd (old)", "adam (old)", "sgd (new)", "momentum", "adam (new)"]
+    assert [row.job for row in whole.rows] == list(range(8))
+    assert whole.rows[7].confirms == 3
+    assert whole.runs[3].directory == tmp_path / "new" / "0"
+    assert whole.rows[3].name == "new/0"
 
 
 def test_what_only_one_of_them_sweeps_is_filled_in(tmp_path):
     fixed = [{"words": {"seed": str(seed)}, "losses": [1.0, 1.0]} for seed in range(2)]
     whole = merged([_read(tmp_path / "a", JOBS), _read(tmp_path / "b", fixed)])
-    assert whole.rows[4].words == {"optimizer": "sgd (b)", "optimizer.lr": "0.01", "seed": "0"}
+    assert whole.rows[4].words == {"optimizer": "sgd", "optimizer.lr": "0.01", "seed": "0"}
+
+
+def test_where_nothing_is_called_the_same_no_sweep_is_named(tmp_path):
+    """One optimizer: what it was given is what is compared, and of a group its option tells enough."""
+    options = {"none": "scheduler: null\n", "cosine": "scheduler:\n  _target_: Cosine\n  T_max: 100\n"}
+    sweeps = list[Sweep]()
+    for name, config in options.items():
+        words = [{"optimizer.lr": "0.1", "seed": str(seed)} for seed in range(2)]
+        path = sweep(tmp_path / name, [{"words": each, "losses": [1.0, 1.0], "config": config} for each in words])
+        for number in range(2):
+            choices = f"hydra:\n  runtime:\n    choices:\n      optimizer: sgd\n      scheduler: {name}\n"
+            (path / str(number) / ".hydra" / "hydra.yaml").write_text(choices, encoding="utf-8")
+        found = read(path)
+        assert isinstance(found, Sweep)
+        sweeps.append(found)
+    assert [one.label for one in contenders(merged(sweeps).rows)] == ["scheduler=none", "scheduler=cosine"]
+    assert "scheduler.T_max" not in merged(sweeps).keys
 
 
 def test_what_is_not_the_same_in_all_makes_another_problem(tmp_path):
@@ -301,4 +319,5 @@ def test_what_is_not_the_same_in_all_makes_another_problem(tmp_path):
 
 def test_sweeps_of_one_name_are_numbered(tmp_path):
     whole = merged([_read(tmp_path / place / "x", JOBS) for place in ("a", "b")])
-    assert {row.words["optimizer"] for row in whole.rows} == {"sgd (x #1)", "adam (x #1)", "sgd (x #2)", "adam (x #2)"}
+    labels = [one.label for one in contenders(whole.rows)]
+    assert labels == ["sgd (x #1)", "adam (x #1)", "sgd (x #2)", "adam (x #2)"]
