@@ -12,6 +12,7 @@ from src.compare.contest import Problem, contest, standings
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.remarks import counted
 from src.compare.remarks import remarks as on_winners
+from src.compare.roles import OPTIMIZER, noun, roles_of
 from src.compare.rows import Row, number
 from src.compare.statistics import FEWEST
 from src.compare.verdict import verdict
@@ -20,7 +21,7 @@ from src.errors import LabError
 from src.plots.chart import Picture
 from src.report import beside, budget, curves, race, sensitivity, tables
 from src.report.answer import Answer, answer
-from src.report.merged import merged
+from src.report.merged import directories, merged
 from src.report.opened_runs import Shown, opened
 from src.report.play import Play, of_race
 from src.report.reading import Sweep
@@ -131,7 +132,10 @@ def findings(
     }
     of_all = Section(
         "All problems" if len(problems) > 1 else "",
-        tables=list(_tables(problems, reached, races, within, chance)),
+        tables=[
+            *_tables(problems, reached, races, within, chance),
+            *filter(None, [directories(sweeps, sweep, problems, _command)]),
+        ],
         charts=[one for one in (budget.profiles(problems), *_heats(problems, heat)) if one is not None],
     )
     if len(problems) == 1:
@@ -190,7 +194,7 @@ def _tables(
         yield race.table(races)
     over_all, number = standings(problems)
     if over_all:
-        yield tables.across(over_all, number)
+        yield tables.across(over_all, number, noun(problems[0].compared))
     if (beside := tables.against_the_best(problems, reached, within)) is not None:
         yield beside
 
@@ -223,10 +227,13 @@ def _heats(problems: Sequence[Problem], heat: tuple[str, str] | None) -> Iterato
 
 
 def _title(sweep: Sweep, problems: Sequence[Problem]) -> str:
-    """`sweep_of_mine: 3 optimizers on 2 problems, 135 runs and 30 to confirm`."""
-    optimizers = len({one.label for problem in problems for one in problem.contenders})
+    """`sweep_of_mine: 3 optimizers on 2 problems, 135 runs and 30 to confirm`; `4 batch sizes with sgd`."""
+    contenders = {one.label: one for problem in problems for one in problem.contenders}
     confirming = sum(row.confirms is not None for row in sweep.rows)
-    what = f"{optimizers} optimizers" if optimizers > 1 else next(iter(problems)).contenders[0].label
+    what, compared = next(iter(contenders)), problems[0].compared
+    if len(contenders) > 1:
+        what = f"{len(contenders)} {noun(compared, several=True)}"
+        what += f" with {name}" if compared != OPTIMIZER and (name := sweep.rows[0].words.get(OPTIMIZER)) else ""
     where = f" on {len(problems)} problems" if len(problems) > 1 else ""
     number = len(sweep.rows) - confirming
     runs = f"{number:,} {'run' if number == 1 else 'runs'}" + (f" and {confirming:,} to confirm" if confirming else "")
@@ -270,6 +277,8 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem], chance: bool) -> Iterat
         how_many = "one seed" if most == 1 else f"{most} seeds"
         yield f"{how_many} only: there are no intervals, so it cannot be told what is due to chance"
     yield from on_winners(contenders, chance)
+    for key, leader in roles_of(row for row in sweep.rows if row.confirms is None).followers.items():
+        yield f"{key} advances with {leader}: what is said of the one is said of both"
     if len(problems) > MOST_SHOWN:
         names = "; ".join(problem.label for problem in problems[MOST_SHOWN : MOST_SHOWN + 3])
         yield (

@@ -1,12 +1,15 @@
 """Several sweeps as one, so that what they compare can be compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from src.compare.contest import Problem
 from src.compare.roles import Kind, roles_of
 from src.compare.rows import SEED_KEYS, Row
 from src.report.reading import Sweep, filled
 from src.report.run_files import Run
+from src.report.tables import Cell, TableData
 from src.sweep.call import EVERYTHING
 
 PROBLEM = ("data", "loss", "model", "trainer", "scheduler")
@@ -94,6 +97,37 @@ def _options(sweep: Sweep, swept: Sequence[str]) -> dict[tuple[str | None, ...],
     for row in sweep.rows:
         found.setdefault(_chosen(sweep, row, swept), sweep.runs[row.job])
     return found
+
+
+def directories(
+    sweeps: Sequence[Sweep], whole: Sweep, problems: Sequence[Problem], command: Callable[[Sweep], str]
+) -> TableData | None:
+    """Which directory is which; None of one alone.
+
+    Args:
+        sweeps: as they were given.
+        whole: all of them, as `merged` makes it.
+        problems: of the whole.
+        command: that made a sweep.
+    """
+    labels: dict[Path, dict[str, None]] = {}
+    for one in (one for problem in problems for one in problem.contenders):
+        for row in (row for setting in one.settings for row in setting.rows):
+            directory = whole.runs[row.job].directory
+            for key in (directory, directory.parent):
+                labels.setdefault(key, {})[one.label] = None
+    rows = []
+    for sweep, name in zip(sweeps, names_of(sweeps), strict=True):
+        runs = list(sweep.runs.values())
+        lines = [(name, sweep.first.directory.parent, len(runs), command(sweep))]
+        if sweep.lone:
+            lines = [(run.name, run.directory, 1, run.environment.get("command", "")) for run in runs]
+        for of_one, path, number, typed in lines:
+            cells = {"directory": of_one, "holds": ", ".join(labels.get(path, ())), "path": str(path), "command": typed}
+            rows.append({key: Cell.of(text) for key, text in cells.items()} | {"runs": Cell.of(number)})
+    if len(rows) < 2:
+        return None
+    return TableData.of("Directories", rows, "What several of them hold bears their name.")
 
 
 def names_of(sweeps: Sequence[Sweep]) -> list[str]:

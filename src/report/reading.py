@@ -26,6 +26,7 @@ class Sweep:
         runs: their directories, by job.
         unfinished: how many have not ended.
         remarks: what could not be read, and what that means.
+        lone: whether they are runs that were given one by one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Sweep:
     runs: Mapping[int, Run]
     unfinished: int = 0
     remarks: tuple[str, ...] = ()
+    lone: bool = False
 
     @cached_property
     def keys(self) -> list[str]:
@@ -78,7 +80,8 @@ def gather(found: Sequence[Run | Sweep]) -> list[Sweep]:
         LabError: none of the single runs can be read.
     """
     runs = [one for one in found if isinstance(one, Run)]
-    return [*(one for one in found if isinstance(one, Sweep)), *([of_runs(runs, "runs")] if runs else [])]
+    sweeps = [one for one in found if isinstance(one, Sweep)]
+    return [*sweeps, *([replace(of_runs(runs, "runs"), lone=True)] if runs else [])]
 
 
 def _by_number(path: Path) -> tuple[int, str]:

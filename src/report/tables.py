@@ -1,4 +1,4 @@
-"""The tables of a report: which optimizer, how surely, and over all problems."""
+"""The tables of a report: which optimizer (or whatever is compared), how surely, and over all problems."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from src.compare.contest import Problem, Standing
 from src.compare.pairs import FEWEST_APART, Pair
 from src.compare.remarks import counted
+from src.compare.roles import noun
 from src.compare.rows import short
 from src.compare.selection import Contender
 from src.compare.statistics import FEWEST, WITHIN
@@ -73,9 +74,8 @@ class TableData:
         return cls(name, columns, [[row[column] for column in columns] for row in rows], caption)
 
 
-# --- which optimizer -------------------------------------------------------------------------------------------------
+# --- which one -------------------------------------------------------------------------------------------------------
 
-HEADLINE = "Which optimizer, and how hard was it to tune?"
 ALIKE = "not told apart"
 INTERVAL = "its 95 % interval (Student's, of the logarithms)"
 ON_ALIKE = f"Rows that share a letter under “{ALIKE}” are those of which none is better than another, seed by seed. "
@@ -83,7 +83,7 @@ NEAR = f"{100 * (WITHIN - 1):.0f} %"
 
 
 def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True) -> TableData:
-    """A row per optimizer and problem, the best of a problem first.
+    """A row per contender and problem, the best of a problem first.
 
     Args:
         problems: of the sweep.
@@ -93,14 +93,14 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
     contenders = [one for problem in problems for one in problem.contenders]
     metrics = {one.figure.metric for one in contenders}
     scores = list(dict.fromkeys(name for one in contenders for name in one.scores))
-    rows = []
+    compared, rows = noun(problems[0].compared), []
     for problem in problems:
         for one in ranked(problem, reached):
             reach = reached.get(problem.label, {}).get(one.label)
             rows.append(
                 {
                     "problem": Cell.of(problem.label),
-                    "optimizer": Cell.of(one.label),
+                    compared: Cell.of(one.label),
                     "best setting": Cell.of(best_setting(one)),
                     **_loss(one, len(metrics) > 1),
                     **{name: Cell.of(one.scores.get(name, math.nan)) for name in scores},
@@ -115,7 +115,9 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
                     "decades of good rates": _decades(one),
                 }
             )
-    return TableData.of(HEADLINE, rows, _on_headline(problems, reached, chance))
+    return TableData.of(
+        f"Which {compared}, and how hard was it to tune?", rows, _on_headline(problems, reached, chance)
+    )
 
 
 def ranked(problem: Problem, reached: Reaches) -> list[Contender]:
@@ -226,13 +228,13 @@ def against_the_best(problems: Sequence[Problem], reached: Reaches, within: floa
         reached: the target, by which those are ranked that are practically equal.
         within: the share of a loss within which two are practically equal.
     """
-    rows = []
+    rows, compared = [], noun(problems[0].compared, several=True)
     for problem in problems:
         best, *others = ranked(problem, reached)
         for one in others:
             pair = problem.pair(best.label, one.label)
             if pair is not None:
-                rows.append({"problem": Cell.of(problem.label), **_pair(pair)})
+                rows.append({"problem": Cell.of(problem.label), **_pair(pair, noun(problem.compared))})
     if not rows:
         return None
     caption = (
@@ -243,19 +245,19 @@ def against_the_best(problems: Sequence[Problem], reached: Reaches, within: floa
         "ratios that are practically equal are 95 %. “better”: the probability is at least 0.75, its interval lies "
         f"above one half (Bouthillier et al. 2021), and the ratio is past the margin of {within:.3g}; it takes "
         f"{FEWEST_APART} seeds or more. “practically equal”: the ratio's interval lies within the margin, which "
-        "--equal-within sets. Won are seeds on which a loss is lower by more than that. Optimizers that are the same "
-        "are told apart on at most one page in twenty."
+        "--equal-within sets. Won are seeds on which a loss is lower by more than that. "
+        f"{compared.capitalize()} that are the same are told apart on at most one page in twenty."
     )
     return TableData.of("How surely", rows, caption)
 
 
-def _pair(pair: Pair) -> dict[str, Cell]:
+def _pair(pair: Pair, compared: str) -> dict[str, Cell]:
     told = {"better": "better", "equal": "practically equal", "unknown": "not told apart"}[pair.relation]
     if pair.relation == "unknown" and pair.needed is not None:
         told += f"; about {pair.needed - pair.seeds:,} more seeds would tell"
     several = pair.seeds > 1
     return {
-        "optimizer": Cell.of(pair.first),
+        compared: Cell.of(pair.first),
         "against": Cell.of(pair.second),
         "ratio of losses": Cell.of(pair.ratio, 5),
         "interval": _interval(pair.ratio_interval, ".5g"),
@@ -266,16 +268,17 @@ def _pair(pair: Pair) -> dict[str, Cell]:
     }
 
 
-def across(standings: Sequence[Standing], problems: int) -> TableData:
-    """Losses over the best one of their problem, of the optimizers that were tried on all problems.
+def across(standings: Sequence[Standing], problems: int, compared: str) -> TableData:
+    """Losses over the best one of their problem, of those that were tried on all problems.
 
     Args:
         standings: at least two, the best one first.
         problems: on how many.
+        compared: what they are, such as "optimizer".
     """
     rows = [
         {
-            "optimizer": Cell.of(one.label),
+            compared: Cell.of(one.label),
             "loss over the best": Cell.of(one.ratio.value),
             "95 % interval": _interval(one.ratio.interval),
             "problems won": Cell(f"{one.alone} of {problems}", one.alone),
@@ -284,8 +287,8 @@ def across(standings: Sequence[Standing], problems: int) -> TableData:
         for one in standings
     ]
     caption = (
-        "Each run's loss over that of the best optimizer on its problem: geometric mean over seeds and problems, with "
-        "the 95 % interval of what seeds vary within problems. Won is a problem on which an optimizer is better than "
-        "all others, with others one on which none is better, though it is not better than all."
+        f"Each run's loss over that of the best {compared} on its problem: geometric mean over seeds and problems, "
+        "with the 95 % interval of what seeds vary within problems. Won is a problem on which one is better than all "
+        "others, with others one on which none is better, though it is not better than all."
     )
     return TableData.of("Over all problems", rows, caption)
