@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from src.compare.pairs import MOST, Pair
 from src.compare.remarks import counted
+from src.compare.roles import OPTIMIZER
 from src.compare.rows import number, short
 from src.compare.selection import RATE, Contender, Setting
 from src.compare.statistics import FEWEST
@@ -160,7 +161,9 @@ def _metric(one: Contender) -> str:
 def _named(choice: Choice | None) -> str:
     """`sgd at lr=0.6813`."""
     assert choice is not None
-    return f"{choice.who.label} {'as it is' if not choice.setting.tuned else f'at {_setting(choice.setting)}'}"
+    if not choice.setting.tuned:
+        return f"{choice.who.label} as it is" if choice.who.compared == OPTIMIZER else choice.who.label
+    return f"{choice.who.label} at {_setting(choice.setting)}"
 
 
 def _setting(setting: Setting) -> str:
@@ -186,7 +189,7 @@ def _higher(others: int) -> str:
 
 def _steps(choice: Choice) -> str:
     assert choice.steps is not None
-    return f"{choice.steps:,.10g} step{'' if choice.steps == 1 else 's'}"
+    return f"{choice.steps:,.{10 if choice.unit == 'step' else 3}g} {choice.unit}{'' if choice.steps == 1 else 's'}"
 
 
 def _lost_rates(one: Contender) -> str:

@@ -29,6 +29,7 @@ class Reach:
         seconds: the same in seconds of training; None where runs were trained together, for then it cannot be said.
         reached: on how many seeds it did.
         seeds: of how many.
+        unit: what `steps` counts: "epoch" where batches differ in size.
     """
 
     metric: str
@@ -37,6 +38,7 @@ class Reach:
     seconds: float | None
     reached: int
     seeds: int
+    unit: str = "step"
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class Choice:
         setting: of it.
         steps: to the target; None where that is not what it is chosen for, or not known.
         width: of its good rates; None where that is not known.
+        unit: what `steps` counts.
     """
 
     who: Contender
     setting: Setting
     steps: float | None = None
     width: Width | None = None
+    unit: str = "step"
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True) 
     if leaders:
         reach = reached.get(best.label)
         soon = reach.steps if reach is not None and math.isfinite(reach.steps) else None
-        lowest = Choice(best, best.best, soon if reach and reach.setting is best.best else None, best.good_rates)
+        own = soon if reach and reach.setting is best.best else None
+        lowest = Choice(best, best.best, own, best.good_rates, reach.unit if reach else "step")
     return Verdict(
         kind,
         problem.label,
@@ -173,7 +178,7 @@ def _fastest(leaders: Sequence[Contender], reached: Mapping[str, Reach]) -> Choi
         return None
     # of those that are as fast the safest
     who, reach = min(there, key=lambda each: (each[1].steps, -_decades(each[0]), each[0].settings[0].rows[0].job))
-    return Choice(who, reach.setting, reach.steps)
+    return Choice(who, reach.setting, reach.steps, unit=reach.unit)
 
 
 def _before(one: Choice | None, other: Choice | None) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from src.compare.roles import noun
 from src.compare.statistics import FEWEST, Numbers, carried, over_seeds, thinned
 from src.plots import chart
 from src.report.opened_runs import TRAIN, VAL, OpenRun, Shown, named
@@ -36,7 +37,8 @@ def pictures(shown: Shown) -> list[chart.Chart]:
 def _picture(shown: Shown, metric: str) -> chart.Chart | None:
     lines, problem = [], shown.problem
     for one in problem.contenders:
-        curves = [run.curves[metric] for run in shown.of(one) if len(run.curves.get(metric, ((), ()))[0])]
+        runs = [run for run in shown.of(one) if len(run.curves.get(metric, ((), ()))[0])]
+        curves = [(run.curves[metric][0] / shown.unit.of(run.row), run.curves[metric][1]) for run in runs]
         if curves and max(len(steps) for steps, _ in curves) > 1:
             hover = named(one, shown.of(one))
             lines.append(chart.Line(one.label, *bundle(curves), hover=hover))
@@ -48,7 +50,7 @@ def _picture(shown: Shown, metric: str) -> chart.Chart | None:
     seeds = sorted({len(runs) for runs in shown.runs.values() if runs})
     over = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else "one seed" if seeds == [1] else f"{seeds[0]} seeds"
     band = "; the band is its 95 % interval" if seeds and seeds[-1] >= FEWEST else ", so without a band"
-    caption = f"Each optimizer at its best setting: the geometric mean over {over}{band}."
+    caption = f"Each {noun(problem.compared)} at its best setting: the geometric mean over {over}{band}."
     if levels or foreseen:
         caption += " Dashed: what theory says."
     if levels and not foreseen:
@@ -56,7 +58,7 @@ def _picture(shown: Shown, metric: str) -> chart.Chart | None:
     return chart.Chart(
         problem.named(f"curves_{metric.partition('/')[0]}"),
         TITLES[metric] + problem.suffix,
-        chart.Axis("step", switch=True),
+        chart.Axis(shown.unit.name, switch=True),
         axis,
         caption,
         [*lines, *foreseen],
@@ -99,7 +101,8 @@ def _exact(runs: Sequence[OpenRun], name: str) -> float | None:
 def _foreseen(shown: Shown) -> Iterator[chart.Line]:
     """The paths that theory foresaw."""
     for label, runs in shown.runs.items():
-        lines = [line for run in runs if (line := run.foreseen.get("predicted_loss")) is not None]
+        there = [(run, line) for run in runs if (line := run.foreseen.get("predicted_loss")) is not None]
+        lines = [(steps / shown.unit.of(run.row), losses) for run, (steps, losses) in there]
         if lines and len(lines) == len(runs):
             steps, mean, _, _ = bundle(lines)
             yield chart.Line(f"theory, {label}", steps, mean, role="reference")

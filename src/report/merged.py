@@ -37,8 +37,9 @@ def merged(sweeps: Sequence[Sweep]) -> Sweep:
         for row in sweep.rows:
             words = {**fixed[_chosen(sweep, row, swept)], **row.words}
             confirms = None if row.confirms is None else row.confirms + free
-            named = {"name": f"{name}/{row.name}", "origin": name}
-            rows.append(replace(row, job=row.job + free, words=words, confirms=confirms, **named))
+            rows.append(
+                replace(row, job=row.job + free, words=words, confirms=confirms, name=f"{name}/{row.name}", origin=name)
+            )
         runs |= {job + free: run for job, run in sweep.runs.items()}
         remarks += [f"{name}: {remark}" for remark in sweep.remarks]
     unfinished = sum(sweep.unfinished for sweep in sweeps)

@@ -6,6 +6,7 @@ from typing import Any
 
 from src.compare.contest import Contender, Problem
 from src.compare.rows import Row, short
+from src.report.epochs import STEP, Unit, unit_of
 from src.report.reading import Sweep
 from src.report.run_files import Line, Run, noted
 
@@ -44,10 +45,12 @@ class Shown:
     Attributes:
         problem: it.
         runs: those behind the figure of each contender that came through, by its label.
+        unit: what the length of its descents is counted in; steps where it is not known what an epoch is.
     """
 
     problem: Problem
     runs: Mapping[str, Sequence[OpenRun]]
+    unit: Unit = STEP
 
     def of(self, one: Contender) -> Sequence[OpenRun]:
         """The runs behind a contender's figure."""
@@ -63,7 +66,9 @@ def opened(sweep: Sweep, problems: Sequence[Problem]) -> tuple[list[Shown], list
             for one in problem.contenders
             if one.came_through
         }
-        shown.append(Shown(problem, runs))
+        counted = [row for one in problem.contenders for row in one.counted]
+        unit = unit_of(counted, sweep.runs[counted[0].job]) or STEP
+        shown.append(Shown(problem, runs, unit))
     return shown, _remarks(lost)
 
 

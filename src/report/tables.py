@@ -94,6 +94,7 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
     metrics = {one.figure.metric for one in contenders}
     scores = list(dict.fromkeys(name for one in contenders for name in one.scores))
     compared, rows = noun(problems[0].compared), []
+    unit = next((reach.unit for of_one in reached.values() for reach in of_one.values()), "step")
     for problem in problems:
         for one in ranked(problem, reached):
             reach = reached.get(problem.label, {}).get(one.label)
@@ -107,7 +108,7 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
                     ALIKE: Cell.of(problem.letters[one.label]),
                     "seeds": Cell.of(one.figure.seeds),
                     "steps": Cell(f"{one.steps:,.10g}", one.steps) if one.came_through else NOTHING,
-                    "steps to target": NOTHING if reach is None else _target(reach, one),
+                    f"{unit}s to target": NOTHING if reach is None else _target(reach, one),
                     "seconds to target": NOTHING
                     if reach is None or reach.seconds is None
                     else Cell.of(reach.seconds, 3),
@@ -116,7 +117,7 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
                 }
             )
     return TableData.of(
-        f"Which {compared}, and how hard was it to tune?", rows, _on_headline(problems, reached, chance)
+        f"Which {compared}, and how hard was it to tune?", rows, _on_headline(problems, reached, chance, unit)
     )
 
 
@@ -162,7 +163,10 @@ def _target(reach: Reach, one: Contender) -> Cell:
         words = {key.removeprefix("optimizer."): word for key, word in reach.setting.tuned.items()}
         about = [] if reach.setting is one.best else [short(words)]
         about += [some] if reach.reached < reach.seeds else []
-        return Cell(f"{reach.steps:,.10g}" + (f" ({', '.join(about)})" if about else ""), reach.steps)
+        return Cell(
+            f"{reach.steps:,.{10 if reach.unit == 'step' else 3}g}" + (f" ({', '.join(about)})" if about else ""),
+            reach.steps,
+        )
     return Cell(f"reached {some}" if reach.reached else "not reached", reach.steps)
 
 
@@ -176,8 +180,8 @@ def _decades(one: Contender) -> Cell:
     return NOTHING if width is None else Cell(f"{'≥ ' if width.at_least else ''}{width.decades:.2f}", width.decades)
 
 
-def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool) -> str:
-    """What its columns mean."""
+def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool, unit: str) -> str:
+    """What its columns mean; `unit`: what the way to the target is counted in."""
     contenders = [one for problem in problems for one in problem.contenders]
     confirmed = [one for one in contenders if one.confirmed]
     how = "over the seeds"
@@ -205,9 +209,9 @@ def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool) ->
         metrics = " or ".join(dict.fromkeys(reach.metric for of_one in reached.values() for reach in of_one.values()))
         sentences.append(
             f"The target is a {metrics} within {NEAR} of the lowest in which any of them ended on the same seed, or "
-            "within a thousandth of the way there from the start. Counted are the steps after which a run stays there, "
-            "the median over seeds (one that does not counts as infinite), of the setting with which it is soonest; "
-            "that is told where it is not the best one. "
+            f"within a thousandth of the way there from the start. Counted are the {unit}s after which a run stays "
+            "there, the median over seeds (one that does not counts as infinite), of the setting with which it is "
+            "soonest; that is told where it is not the best one. "
         )
     if any(one.good_rates is not None for one in contenders):
         sentences.append(

@@ -1,20 +1,21 @@
 """When optimizers came within reach of the best loss, and stayed: a target that all of a problem share."""
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from src.compare.contest import Problem
+from src.compare.roles import BATCH
 from src.compare.rows import Row
 from src.compare.selection import Contender, Setting
 from src.compare.statistics import WITHIN, settled
 from src.compare.verdict import Reach
 from src.errors import LabError
+from src.report.epochs import Unit, unit_of
 from src.report.opened_runs import TRAIN
-from src.report.reading import Sweep
+from src.report.reading import Sweep, filled
 from src.report.run_files import Line, Run
 
 Seed = tuple[str | None, ...]
@@ -30,29 +31,41 @@ def reaches(sweep: Sweep, problem: Problem) -> dict[str, Reach]:
 
     That is `WITHIN` times the loss in which the lowest ended, or a thousandth of the way to it from the start, where
     that is more. Final losses that tie leave the choice among settings to chance, so each contender is tuned for this
-    by itself. Nothing where the only loss is that of mini-batches, which stays nowhere, where batches differ, so that
-    a step is not a step, or where no curve can be read.
+    by itself. Where batches differ in size epochs are counted. Nothing where the only loss is that of mini-batches,
+    which stays nowhere, or where no curve can be read.
     """
-    rows = [row for one in problem.contenders for each in one.settings for row in each.rows]
-    whole = sweep.runs[rows[0].job].config.get("data.batch_size", "full") == "full"
-    if (problem.metric == TRAIN and not whole) or any("data.batch_size" in row.words for row in rows):
+    target = target_of(sweep, problem)
+    if target is None:
         return {}
-    levels = _levels(sweep, rows, problem.metric)
-    finer = _levels(sweep, rows, TRAIN) if whole and problem.metric != TRAIN else {}
-    target = _Target(problem.metric, levels, finer)
-    return {one.label: _reach(sweep, one, target) for one in problem.contenders if one.came_through and levels}
+    return {one.label: _reach(sweep, one, target) for one in problem.contenders if one.came_through}
+
+
+def target_of(sweep: Sweep, problem: Problem) -> "Target | None":
+    """What all of a problem are to come to; None where there is no such loss."""
+    rows = [row for one in problem.contenders for each in one.settings for row in each.rows]
+    first = sweep.runs[rows[0].job]
+    unit = unit_of(rows, first)
+    whole = all(row.words.get(BATCH, first.config.get(BATCH, "full")) == "full" for row in rows)
+    if (problem.metric == TRAIN and not whole) or unit is None:
+        return None
+    groups = beside_each_other(sweep, problem)
+    levels = _levels(sweep, groups, problem.metric)
+    finer = _levels(sweep, groups, TRAIN) if whole and problem.metric != TRAIN else {}
+    return Target(problem.metric, levels, finer, unit) if levels else None
 
 
 @dataclass(frozen=True)
-class _Target:
+class Target:
     """Levels by seed: of the loss that settings are judged by, and of the training loss, empty where that is no help.
 
     Validations are far apart. After the last one above the level the training loss says when, and whether it stays.
+    What is counted is `unit`.
     """
 
     metric: str
     levels: Mapping[Seed, float]
     finer: Mapping[Seed, float]
+    unit: Unit
 
     def steps(self, curves: Mapping[str, Line], seed: Seed) -> float:
         """The first recorded step from which on a run is at the target."""
@@ -66,23 +79,42 @@ class _Target:
         level = max(self.finer[seed], *losses[np.isin(steps, at[at >= reached])], -math.inf)
         return settled(steps[after], losses[after], level)
 
+    def of(self, sweep: Sweep, setting: Setting) -> list[float]:
+        """How long each run of a setting took to come there, in `unit`; infinite where it does not stay."""
+        return [self.steps(_curves(sweep, row), row.seed) / self.unit.of(row) for row in setting.rows]
 
-def _levels(sweep: Sweep, rows: Sequence[Row], metric: str) -> dict[Seed, float]:
-    """The target of each seed, from the run that ended lowest on it, where its curves can be read.
 
-    A run that is alone on its seed would set its own.
+def beside_each_other(sweep: Sweep, problem: Problem) -> list[list[Row]]:
+    """Runs that share a target: those of a seed; where no two contenders share any, those of the same data.
+
+    A contender that is alone on its seed would set its own.
     """
-    lowest: dict[Seed, Row] = {}
-    number = Counter(row.seed for row in rows)
-    for row in (row for row in rows if number[row.seed] > 1):
-        if row.loss(metric) < (lowest[row.seed].loss(metric) if row.seed in lowest else math.inf):
-            lowest[row.seed] = row
-    levels = {}
-    for seed, row in lowest.items():
+
+    def shared(key: Callable[[Row], Hashable]) -> list[list[Row]]:
+        found, whose = dict[Hashable, list[Row]](), dict[Hashable, set[str]]()
+        for one in problem.contenders:
+            for row in (row for setting in one.settings for row in setting.rows):
+                found.setdefault(key(row), []).append(row)
+                whose.setdefault(key(row), set()).add(one.label)
+        several = min(2, len(problem.contenders))
+        return [rows for seed, rows in found.items() if len(rows) > 1 and len(whose[seed]) >= several]
+
+    def data(row: Row) -> Hashable:
+        return filled(row.words, ["data.seed"], sweep.runs[row.job]).get("data.seed", row.seed)
+
+    return shared(lambda row: row.seed) or (shared(data) if len(problem.contenders) > 1 else [])
+
+
+def _levels(sweep: Sweep, groups: Sequence[Sequence[Row]], metric: str) -> dict[Seed, float]:
+    """The target of each seed, from the run that ended lowest beside it, where its curves can be read."""
+    levels = dict[Seed, float]()
+    for rows in groups:
+        row = min(rows, key=lambda row: row.loss(metric))
         curves = _curves(sweep, row)
-        if len(start := curves.get(metric, curves.get(TRAIN, NO_LINE))[1]):
+        if math.isfinite(row.loss(metric)) and len(start := curves.get(metric, curves.get(TRAIN, NO_LINE))[1]):
             best, first = row.loss(metric), float(curves.get(TRAIN, (0, start))[1][0])
-            levels[seed] = best + max((WITHIN - 1) * abs(best), 1e-3 * max(0.0, first - best))
+            level = best + max((WITHIN - 1) * abs(best), 1e-3 * max(0.0, first - best))
+            levels |= dict.fromkeys((row.seed for row in rows), level)
     return levels
 
 
@@ -93,20 +125,22 @@ def _curves(sweep: Sweep, row: Row) -> Mapping[str, Line]:
         return {}
 
 
-def _reach(sweep: Sweep, one: Contender, target: _Target) -> Reach:
+def _reach(sweep: Sweep, one: Contender, target: Target) -> Reach:
     tried = [setting for setting in one.settings if _ends_there(setting, one, target)] or [one.best]
-    steps = [[target.steps(_curves(sweep, row), row.seed) for row in each.rows] for each in tried]
+    steps = [target.of(sweep, each) for each in tried]
     # of settings that are as soon the one that is so on every seed, and of those the one of the lowest loss
     soonest = min(
         range(len(tried)),
         key=lambda index: (float(np.median(steps[index])), sum(steps[index]), tried[index] is not one.best),
     )
     own, setting = steps[soonest], tried[soonest]
-    seconds = _seconds([(sweep.runs[row.job], row) for row in setting.rows], own)
-    return Reach(target.metric, setting, float(np.median(own)), seconds, sum(map(math.isfinite, own)), len(own))
+    taken = [of_one * target.unit.of(row) for of_one, row in zip(own, setting.rows, strict=True)]
+    seconds = _seconds([(sweep.runs[row.job], row) for row in setting.rows], taken)
+    there = sum(map(math.isfinite, own))
+    return Reach(target.metric, setting, float(np.median(own)), seconds, there, len(own), target.unit.name)
 
 
-def _ends_there(setting: Setting, one: Contender, target: _Target) -> bool:
+def _ends_there(setting: Setting, one: Contender, target: Target) -> bool:
     """Whether it ended at the target on more than half of the seeds: only then need its curves be read."""
     there = sum(row.loss(target.metric) <= target.levels.get(row.seed, -math.inf) for row in setting.rows)
     return 2 * there > len(setting.rows) == len(one.best.rows)

@@ -82,17 +82,37 @@ def test_between_validations_the_training_loss_says_when(tmp_path: Path) -> None
     assert {label: reach.steps for label, reach in found.items()} == {"sgd": 20.0, "adam": 60.0}
 
 
-def test_a_run_alone_on_its_seed_sets_no_target(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("data", "found"), [("${seed}", {}), ("5", {"sgd": math.inf, "adam": 10.0})])
+def test_runs_alone_on_their_seeds_share_a_target_where_their_data_are_the_same(
+    tmp_path: Path, data: str, found: dict[str, float]
+) -> None:
+    """Sgd ends at 3.4 on its seed, adam at 0.03 on another: of the same data that is the best of all."""
     jobs = grid({("sgd", 0.1): [3.4]})
     jobs += [{**job, "words": {**job["words"], "seed": "9"}} for job in grid({("adam", 0.1): [0.03]})]
-    assert reached(tmp_path, [both(9, 3.4), both(9, 0.03)], jobs) == {}
+    jobs = [{**one, "config": f"seed: {one['words']['seed']}\ndata:\n  seed: {data}\n"} for one in jobs]
+    reach = reached(tmp_path, [both(9, 3.4), both(9, 0.03)], jobs)
+    assert {label: one.steps for label, one in reach.items()} == found
 
 
-@pytest.mark.parametrize("size", ["1", "full"])
-def test_where_batches_differ_a_step_is_not_a_step(tmp_path: Path, size: str) -> None:
-    jobs = grid({("sgd", 0.1): [1.0], ("adam", 0.1): [1.0]})
-    sized = [{**job, "words": {"data.batch_size": size, **job["words"]}} for job in jobs]
-    assert reached(tmp_path, [both(9, 1), both(9, 1)], sized) == {}
+def test_settings_of_one_contender_are_not_beside_each_other_for_others(tmp_path: Path) -> None:
+    """Two settings of sgd share a seed, on which adam was not trained."""
+    jobs = grid({("sgd", 0.1): [3.4], ("sgd", 0.2): [3.5], ("adam", 0.1): [0.03]})
+    jobs[2]["words"]["seed"] = "9"
+    assert reached(tmp_path, [both(9, 3.4), both(9, 3.5), both(9, 0.03)], jobs) == {}
+
+
+def test_where_batches_differ_epochs_are_counted(tmp_path: Path) -> None:
+    """Of 100 rows: batches of 30 make 4 steps an epoch, all rows one."""
+    jobs = [
+        {"words": {"data.batch_size": size, "seed": "0"}, "losses": [1.0, 1.0], "config": "data:\n  rows: 100\n"}
+        for size in ("30", "full")
+    ]
+    found = reached(tmp_path / "rows", [both(9, 9, 1, 1), both(9, 1, 1, 1)], jobs)
+    assert {label: (one.steps, one.unit) for label, one in found.items()} == {
+        "batch_size=30": (5.0, "epoch"), "batch_size=full": (10.0, "epoch"),
+    }  # fmt: skip
+    unknown = [{**job, "config": ""} for job in jobs]
+    assert reached(tmp_path / "unknown", [both(9, 9, 1, 1), both(9, 1, 1, 1)], unknown) == {}
 
 
 def test_of_mini_batches_the_training_loss_is_no_target(tmp_path: Path) -> None:
