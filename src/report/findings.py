@@ -19,7 +19,7 @@ from src.compare.verdict import verdict
 from src.config.overrides import python_command
 from src.errors import LabError
 from src.plots.chart import Picture
-from src.report import beside, budget, curves, race, sensitivity, tables
+from src.report import beside, budget, curves, heats, race, sensitivity, tables
 from src.report.answer import Answer, answer
 from src.report.merged import directories, merged
 from src.report.opened_runs import Shown, opened
@@ -27,7 +27,7 @@ from src.report.play import Play, of_race
 from src.report.reading import Sweep
 from src.report.run_files import is_number
 from src.report.tables import TableData
-from src.report.target import Reaches, reaches
+from src.report.target import Reaches, beside_each_other, reaches
 from src.run_directory import units
 
 MOST_SHOWN = 8
@@ -125,7 +125,10 @@ def findings(
             one.problem.label,
             answer(said, sweep, commands[0] if len(sweeps) == len(commands) == 1 else ""),
             beside=list(_beside(one, reached, within)),
-            charts=list(_charts(one, [each for each in races if each.problem is one.problem], heat)),
+            charts=[
+                *_charts(one, [each for each in races if each.problem is one.problem]),
+                *heats.of_problem(sweep, one, lambda row: _exact(sweep, row), heat),
+            ],
             plays=[of_race(each) for each in races if each.problem is one.problem],
         )
         for one, said in zip(shown, verdicts, strict=True)
@@ -136,7 +139,7 @@ def findings(
             *_tables(problems, reached, races, within, chance),
             *filter(None, [directories(sweeps, sweep, problems, _command)]),
         ],
-        charts=[one for one in (budget.profiles(problems), *_heats(problems, heat)) if one is not None],
+        charts=[one for one in (budget.profiles(problems), *heats.over_problems(problems, heat)) if one is not None],
     )
     if len(problems) == 1:
         (alone,) = of_one.values()
@@ -206,21 +209,11 @@ def _beside(one: Shown, reached: Reaches, within: float) -> Iterator[Picture]:
     yield from (picture for picture in drawn if picture is not None)
 
 
-def _charts(one: Shown, races: Sequence[race.Race], heat: tuple[str, str] | None) -> Iterator[Picture]:
+def _charts(one: Shown, races: Sequence[race.Race]) -> Iterator[Picture]:
     """The pictures of a problem."""
     yield from map(race.animation, races)
     drawn = [sensitivity.picture(one), *curves.pictures(one), budget.picture(one)]
     yield from (picture for picture in drawn if picture is not None)
-    if heat is None:
-        yield from sensitivity.heats([one.problem])
-
-
-def _heats(problems: Sequence[Problem], heat: tuple[str, str] | None) -> Iterator[Picture]:
-    """Two swept keys over all problems: those that were asked for, else what tells problems apart."""
-    if heat is not None:
-        yield from sensitivity.heats(problems, heat)
-    elif not any(sensitivity.heats([problem]) for problem in problems):
-        yield from sensitivity.heats(problems)
 
 
 # --- what was run ----------------------------------------------------------------------------------------------------
@@ -276,6 +269,12 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem], chance: bool) -> Iterat
     if chance and most < FEWEST:
         how_many = "one seed" if most == 1 else f"{most} seeds"
         yield f"{how_many} only: there are no intervals, so it cannot be told what is due to chance"
+    for problem in problems[:MOST_SHOWN]:
+        if sum(one.came_through for one in problem.contenders) > 1 and not beside_each_other(sweep, problem):
+            yield (
+                f"{f'{problem.label}: ' * bool(problem.label)}no two share a seed, and the data of their seeds differ: "
+                "they have no target together, and who ends lower may have had easier data"
+            )
     yield from on_winners(contenders, chance)
     for key, leader in roles_of(row for row in sweep.rows if row.confirms is None).followers.items():
         yield f"{key} advances with {leader}: what is said of the one is said of both"

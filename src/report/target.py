@@ -79,6 +79,11 @@ class Target:
         level = max(self.finer[seed], *losses[np.isin(steps, at[at >= reached])], -math.inf)
         return settled(steps[after], losses[after], level)
 
+    def ends(self, setting: Setting) -> bool:
+        """Whether it ended there on more than half of its seeds: only then need its curves be read."""
+        there = sum(row.loss(self.metric) <= self.levels.get(row.seed, -math.inf) for row in setting.rows)
+        return 2 * there > len(setting.rows)
+
     def of(self, sweep: Sweep, setting: Setting) -> list[float]:
         """How long each run of a setting took to come there, in `unit`; infinite where it does not stay."""
         return [self.steps(_curves(sweep, row), row.seed) / self.unit.of(row) for row in setting.rows]
@@ -126,7 +131,8 @@ def _curves(sweep: Sweep, row: Row) -> Mapping[str, Line]:
 
 
 def _reach(sweep: Sweep, one: Contender, target: Target) -> Reach:
-    tried = [setting for setting in one.settings if _ends_there(setting, one, target)] or [one.best]
+    whole = [setting for setting in one.settings if len(setting.rows) == len(one.best.rows)]
+    tried = [setting for setting in whole if target.ends(setting)] or [one.best]
     steps = [target.of(sweep, each) for each in tried]
     # of settings that are as soon the one that is so on every seed, and of those the one of the lowest loss
     soonest = min(
@@ -138,12 +144,6 @@ def _reach(sweep: Sweep, one: Contender, target: Target) -> Reach:
     seconds = _seconds([(sweep.runs[row.job], row) for row in setting.rows], taken)
     there = sum(map(math.isfinite, own))
     return Reach(target.metric, setting, float(np.median(own)), seconds, there, len(own), target.unit.name)
-
-
-def _ends_there(setting: Setting, one: Contender, target: Target) -> bool:
-    """Whether it ended at the target on more than half of the seeds: only then need its curves be read."""
-    there = sum(row.loss(target.metric) <= target.levels.get(row.seed, -math.inf) for row in setting.rows)
-    return 2 * there > len(setting.rows) == len(one.best.rows)
 
 
 def _seconds(runs: Sequence[tuple[Run, Row]], steps: Sequence[float]) -> float | None:

@@ -402,67 +402,6 @@ def test_budget(tmp_path):
     assert list(sgd.y)[:2] == pytest.approx([values.mean(), np.minimum.outer(values, values).mean()])
 
 
-def _heats(found):
-    return [picture for picture in found.charts if isinstance(picture, Heat)]
-
-
-def test_heat(tmp_path):
-    [heat] = _heats(_found(tmp_path, JOBS))
-    mean = stats.gmean(SEEDS)
-    assert list(heat.x) == ["0.01", "0.1", "1", "10"]
-    assert list(heat.y) == ["sgd", "adam"]
-    np.testing.assert_allclose(heat.values, mean * np.array([[4, 1, 2, np.inf], [8, 4, 2, 3]]))
-    assert heat.hover[0][3] == "diverged"
-    assert heat.hover[0][1].endswith("run 6")
-
-
-def test_heat_of_two_keys(tmp_path):
-    jobs = [
-        {"words": {"optimizer.lr": str(rate), "optimizer.momentum": str(beta)}, "losses": [1.0, rate + beta]}
-        for rate in (0.1, 0.2)
-        for beta in (0.0, 0.5, 0.9)
-    ]
-    [heat] = _heats(_found(tmp_path, jobs))
-    assert (heat.x_label, heat.y_label) == ("learning rate", "optimizer.momentum")
-    np.testing.assert_allclose(heat.values, np.add.outer([0.0, 0.5, 0.9], [0.1, 0.2]))
-    [asked] = _heats(_found(tmp_path / "asked", jobs, heat=("optimizer.lr", "optimizer.momentum")))
-    np.testing.assert_allclose(asked.values, heat.values.T)
-
-
-def test_heat_of_two_keys_of_the_problem(tmp_path):
-    jobs = [
-        {"words": {"data.rows": str(rows), "data.noise": str(noise)}, "losses": [1.0, rows * noise]}
-        for rows in (10, 20)
-        for noise in (1, 2)
-    ]
-    [heat] = _heats(_found(tmp_path, jobs))
-    assert heat.values.tolist() == [[10, 20], [20, 40]]
-
-
-def test_rates_of_optimizers_with_different_ranges_share_cells_without_gaps(tmp_path):
-    jobs = [
-        {"words": {"optimizer": name, "optimizer.lr": f"{rate:.12g}"}, "losses": [1.0, rate]}
-        for name, low in (("sgd", -4.0), ("adam", -3.3))
-        for rate in np.logspace(low, low + 4, 20)
-    ]
-    [heat] = _heats(_found(tmp_path, jobs))
-    for row, low in zip(heat.values, (-4.0, -3.3), strict=True):
-        there = np.flatnonzero(np.isfinite(row))
-        assert np.diff(there).max() == 1
-        # the best of a cell is its lowest rate here, and the first cell's that of the range
-        assert row[there[0]] == pytest.approx(10**low)
-
-
-def test_a_loss_of_zero_has_a_colour(tmp_path):
-    jobs = [
-        {"words": {"optimizer": n, "optimizer.lr": "0.1"}, "losses": [1.0, v]} for n, v in (("sgd", 0.0), ("adam", 2.0))
-    ]
-    [heat] = _heats(_found(tmp_path, jobs, heat=("optimizer", "optimizer.lr")))
-    assert heat.log
-    assert heat.values.min() > 0
-    assert heat.hover[0][0].startswith("0,")
-
-
 # --- the race --------------------------------------------------------------------------------------------------------
 
 
