@@ -104,7 +104,8 @@ def _open(verdict: Verdict) -> list[str]:
     by = _above(rival) if rival.first == lowest else f"lower on {rival.won} of {rival.seeds} seeds, but not on average"
     found.append(f"Lowest so far is {_named(verdict.take)}; {other} is {by}.")
     if rival.seeds < FEWEST:
-        found.append(f"{rival.seeds} seeds leave no interval: type seed=range(0,8).")
+        few = "One seed leaves" if rival.seeds == 1 else f"{rival.seeds} seeds leave"
+        found.append(f"{few} no interval: type seed=range(0,8).")
     elif rival.needed is None:
         found.append(f"More than {MOST:,} seeds would be needed to tell: the difference is small beside what seeds do.")
     else:
@@ -115,7 +116,9 @@ def _open(verdict: Verdict) -> list[str]:
 def _one_seed(verdict: Verdict) -> list[str]:
     rival = verdict.rival
     found = ["One seed cannot tell what is due to chance."]
-    if rival is not None or len(verdict.leaders[0].settings) > 1:
+    if rival is None and len(verdict.leaders) > 1:
+        found = ["Each was trained on a seed of its own, so none can be held against another."]
+    elif rival is not None or len(verdict.leaders[0].settings) > 1:
         second = "" if rival is None else f"; {rival.second} is {_above(rival)}"
         found.append(f"Lowest on it is {_named(verdict.take)}{second}.")
     return [*found, "Type seed=range(0,8) to have eight."]

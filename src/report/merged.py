@@ -49,10 +49,11 @@ def merged(sweeps: Sequence[Sweep]) -> Sweep:
 def _told_apart(rows: Sequence[Row]) -> list[Row]:
     """With the origin of those only that would be taken for runs of another sweep without it."""
     alike = [replace(row, origin="") for row in rows]
-    roles, origins = roles_of(alike), dict[Kind, set[str]]()
+    roles, origins = roles_of(alike), dict[tuple[Kind, frozenset[tuple[str, str]]], set[str]]()
     for row, plain in zip(rows, alike, strict=True):
-        origins.setdefault(roles.kind(plain), set()).add(row.origin)
-    return [row if len(origins[roles.kind(plain)]) > 1 else plain for row, plain in zip(rows, alike, strict=True)]
+        origins.setdefault((roles.kind(plain), frozenset(roles.problem(plain).items())), set()).add(row.origin)
+    mixed = {kind for (kind, _), of_one in origins.items() if len(of_one) > 1}
+    return [row if roles.kind(plain) in mixed else plain for row, plain in zip(rows, alike, strict=True)]
 
 
 def _differing(sweeps: Sequence[Sweep], swept: Sequence[str]) -> list[str]:
@@ -128,7 +129,8 @@ def directories(
             rows.append({key: Cell.of(text) for key, text in cells.items()} | {"runs": Cell.of(number)})
     if len(rows) < 2:
         return None
-    return TableData.of("Directories", rows, "What several of them hold bears their name.")
+    named = any(row.origin for row in whole.rows)
+    return TableData.of("Directories", rows, "What several of them hold bears their name." if named else "")
 
 
 def names_of(sweeps: Sequence[Sweep]) -> list[str]:

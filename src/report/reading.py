@@ -81,7 +81,8 @@ def gather(found: Sequence[Run | Sweep]) -> list[Sweep]:
     """
     runs = [one for one in found if isinstance(one, Run)]
     sweeps = [one for one in found if isinstance(one, Sweep)]
-    return [*sweeps, *([replace(of_runs(runs, "runs"), lone=True)] if runs else [])]
+    name = runs[0].name if len(runs) == 1 else "runs"
+    return [*sweeps, *([replace(of_runs(runs, name), lone=True)] if runs else [])]
 
 
 def _by_number(path: Path) -> tuple[int, str]:
