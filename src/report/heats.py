@@ -44,7 +44,7 @@ def of_problem(sweep: Sweep, shown: Shown, exact: Exact, asked: Keys | None = No
     for one, keys, name in wanted:
         if (grid := _Grid.of([one], keys)) is not None:
             whose = f" of {one.contenders[0].label}" if len(one.contenders) == 1 else ""
-            grid = replace(grid, name=name, title=_titled(keys) + whose + problem.suffix)
+            grid = replace(grid, name=name, title=grid.title + whose + problem.suffix)
             drawn.append(_losses(grid, one, exact, _start(shown)))
             if asked is not None or len(problem.contenders) == 1:
                 drawn.append(_steps(replace(grid, name=f"{name}_steps"), sweep, problem))
@@ -110,8 +110,8 @@ class _Grid:
         columns: theirs.
         settings: that were tried, by row and column.
         caption: what a cell shows.
-        name: of the picture.
-        title: of it.
+        title: of the picture, in lower case.
+        name: of it.
     """
 
     keys: Keys
@@ -119,8 +119,8 @@ class _Grid:
     columns: list[str]
     settings: dict[tuple[int, int], list[Setting]]
     caption: str
+    title: str
     name: str = "heat"
-    title: str = ""
 
     @classmethod
     def of(cls, problems: Sequence[Problem], keys: Keys) -> "_Grid | None":
@@ -144,7 +144,8 @@ class _Grid:
         caption = "The best of whatever else was tried" if any(len(one) > 1 for one in settings.values()) else ""
         if len(set(columns)) > len(column_names) or len(set(rows)) > len(row_names):
             caption = "Near numbers share a cell, which shows the best of them"
-        return cls(keys, row_names, column_names, settings, caption, title=_titled(keys))
+        title = f"{_title(keys[0])} and {_title(keys[1])}"
+        return cls(keys, row_names, column_names, settings, caption, title)
 
     def drawn(
         self,
@@ -184,7 +185,7 @@ class _Grid:
         ]
         return chart.Heat(
             self.name,
-            self.title,
+            self.title[0].upper() + self.title[1:],
             _title(self.keys[1]),
             _title(self.keys[0]),
             self.columns,
@@ -261,8 +262,9 @@ def _steps(grid: _Grid, sweep: Sweep, problem: Problem) -> chart.Heat | None:
     }
     if not any(map(math.isfinite, taken.values())):
         return None
-    return replace(grid, title=f"{grid.title}: {target.unit.name}s to the target").drawn(
-        f"{target.unit.name}s to the target",
+    what = f"{target.unit.name}s to the target"
+    return replace(grid, title=f"{what}, {grid.title}").drawn(
+        what,
         lambda setting: taken[id(setting)],
         "Crossed out is what does not come there on half of the seeds, or does not stay",
         lost="not reached",
@@ -273,12 +275,8 @@ def _steps(grid: _Grid, sweep: Sweep, problem: Problem) -> chart.Heat | None:
 
 
 def _title(key: str) -> str:
-    return "learning rate" if key == RATE else noun(key) if key.rpartition(".")[2] in NOUNS else key
-
-
-def _titled(keys: Keys) -> str:
-    title = f"{_title(keys[0])} and {_title(keys[1])}"
-    return title[0].upper() + title[1:]
+    name = key.removeprefix("optimizer.")
+    return "learning rate" if key == RATE else noun(key) if key.rpartition(".")[2] in NOUNS else name
 
 
 def _bins(cells: Sequence[tuple[str, str]], axis: Literal[0, 1]) -> tuple[dict[str, int], list[str]]:

@@ -86,7 +86,7 @@ def two_numbers() -> Losses:
 
 def test_two_numbers_of_one_optimizer() -> None:
     [heat] = drawn(two_numbers())
-    assert (heat.x_label, heat.y_label) == ("learning rate", "optimizer.momentum")
+    assert (heat.x_label, heat.y_label) == ("learning rate", "momentum")
     above = np.maximum(np.add.outer([0.0, 0.5, 0.9], [0.1, 0.2]) - 0.1, 0.001)
     np.testing.assert_allclose(heat.values, above)
     [asked] = drawn(two_numbers(), keys=("optimizer.lr", "optimizer.momentum"))
@@ -127,9 +127,7 @@ def test_an_outlier_has_the_colour_of_the_start_and_steps_have_a_map(tmp_path: P
     shown, _ = opened(one, problems)
     loss, steps = of_problem(one, shown[0], lambda row: None)
     assert loss.cap == 10 - 1.0
-    assert (steps.title, steps.value_label) == (
-        "optimizer.momentum and learning rate of sgd: steps to the target".capitalize(), "steps to the target",
-    )  # fmt: skip
+    assert steps.title == "Steps to the target, momentum and learning rate of sgd"
     np.testing.assert_array_equal(steps.values, [[100, 100], [math.nan] * 2])
     assert steps.lost is not None
     assert (steps.lost.tolist(), steps.lost_label) == ([[False] * 2, [True] * 2], "not reached")
