@@ -207,36 +207,26 @@ def _losses(grid: _Grid, problem: Problem, exact: Exact, start: float | None) ->
     """How far each setting ends above the exact loss, where the metric has one, else above the lowest."""
     tried = [setting for settings in grid.settings.values() for setting in settings]
     finite = np.concatenate([one.losses[np.isfinite(one.losses)] for one in tried])
-    rounding = FLOOR * float(np.abs(finite).max())
-    lowest = min(setting.loss for setting in tried)
     known = _exact(problem, exact, tried)
     if known is None:
-        floor = max(EQUAL_WITHIN * abs(lowest), rounding)
-        return grid.drawn(
-            f"final {problem.metric} above the lowest ({lowest:.4g})",
-            lambda setting: max(setting.loss - lowest, floor),
-            _within(floor, start),
-            None if start is None else start - lowest,
-        )
-    middle = float(np.mean(list(known.values())))
-    # a hundredth of what lies above nine tenths of the exact loss, as where two are told apart
-    floor = max(EQUAL_WITHIN * abs(middle) / 10, rounding)
+        base, what = min(setting.loss for setting in tried), "the lowest"
+        label, margin = f"the lowest ({base:.4g})", EQUAL_WITHIN * abs(base)
+    else:
+        # a hundredth of what lies above nine tenths of the exact loss, as where two are told apart
+        base, label = float(np.mean(list(known.values()))), "the exact one"
+        what, margin = label, EQUAL_WITHIN * abs(base) / 10
+    floor = max(margin, FLOOR * float(np.abs(finite).max()))
 
     def above(setting: Setting) -> float:
+        if known is None:
+            return max(setting.loss - base, floor)
         of_seeds: Numbers = np.maximum(setting.losses - [known[row.seed] for row in setting.rows], floor)
         return float(over_seeds([of_seeds])[0][0])
 
-    return grid.drawn(
-        f"final {problem.metric} above the exact one",
-        above,
-        _within(floor, start),
-        None if start is None else start - middle,
-    )
-
-
-def _within(floor: float, start: float | None) -> str:
-    more = "" if start is None else ", and so has all that ends no lower than it started"
-    return f"What lies within {floor:.2g} of it has one colour{more}"
+    found = grid.drawn(f"final {problem.metric} above {label}", above, "", None if start is None else start - base)
+    notes = [f"What lies within {floor:.2g} of {what} has one colour."] if (found.values <= floor * 1.001).any() else []
+    notes += ["So has what ends higher than it started."] if found.cap is not None else []
+    return replace(found, caption=" ".join(filter(None, [found.caption, *notes])))
 
 
 def _exact(problem: Problem, exact: Exact, tried: Sequence[Setting]) -> dict[tuple[str | None, ...], float] | None:

@@ -283,6 +283,8 @@ def test_several_problems(tmp_path):
     assert _texts(over, "won with others") == ["0 of 2", "0 of 2"]
     assert _texts(found.tables[2], "told") == ["better", "better"]
     assert [answer.problem for answer in found.answers] == ["line", "teacher"]
+    names = [picture.name for picture in found.charts]
+    assert len(set(names)) == len(names)
     profile = _chart(found, "profile")
     sgd = next(line for line in profile.lines if line.name == "sgd")
     assert list(sgd.x)[:2] == pytest.approx([1.0, 4.0])
@@ -309,11 +311,6 @@ def test_only_optimizers_of_all_problems_are_compared_over_them(tmp_path):
     assert "Over all problems" not in [table.name for table in _found(tmp_path / "lost", lost).tables]
     only = [job for job in jobs if job["words"]["optimizer"] != "adam" or job["words"]["data"] == "line"]
     assert "profile" not in [picture.name for picture in _found(tmp_path / "only", only).charts]
-
-
-def test_names_of_pictures_are_different(tmp_path):
-    names = [picture.name for picture in _found(tmp_path, _two_problems()).charts]
-    assert len(set(names)) == len(names)
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_losses_above_the_exact_one() -> None:
     [heat] = drawn(by_rate({"sgd": [0.25, 0.26, 2.25], "adam": [0.2501, 1.25, 0.35]}), exact=0.25)
     np.testing.assert_allclose(heat.values, [[0.00025, 0.01, 2], [0.00025, 1, 0.1]])
     assert heat.value_label == "final train/loss above the exact one"
-    assert "within 0.00025 of it" in heat.caption
+    assert "within 0.00025 of the exact one" in heat.caption
 
 
 def test_what_is_compared_is_in_its_own_order() -> None:
@@ -127,6 +127,7 @@ def test_an_outlier_has_the_colour_of_the_start_and_steps_have_a_map(tmp_path: P
     shown, _ = opened(one, problems)
     loss, steps = of_problem(one, shown[0], lambda row: None)
     assert loss.cap == 10 - 1.0
+    assert loss.caption.endswith("So has what ends higher than it started.")
     assert steps.title == "Steps to the target, momentum and learning rate of sgd"
     np.testing.assert_array_equal(steps.values, [[100, 100], [math.nan] * 2])
     assert steps.lost is not None
