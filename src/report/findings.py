@@ -276,8 +276,10 @@ def _on_sweep(sweep: Sweep, problems: Sequence[Problem], chance: bool) -> Iterat
                 "they have no target together, and who ends lower may have had easier data"
             )
     yield from on_winners(contenders, chance)
-    for key, leader in roles_of(row for row in sweep.rows if row.confirms is None).followers.items():
-        yield f"{key} advances with {leader}: what is said of the one is said of both"
+    followers = roles_of(row for row in sweep.rows if row.confirms is None).followers
+    for leader in dict.fromkeys(followers.values()):
+        keys = [key for key, other in followers.items() if other == leader]
+        yield f"{leader} stands for {' and '.join(keys)} as well, for these advance together"
     if len(problems) > MOST_SHOWN:
         names = "; ".join(problem.label for problem in problems[MOST_SHOWN : MOST_SHOWN + 3])
         yield (
