@@ -6,6 +6,7 @@ import numpy as np
 
 from src.compare.contest import Problem
 from src.compare.pairs import Pair
+from src.compare.roles import noun
 from src.compare.selection import Contender
 from src.compare.statistics import Numbers
 from src.plots import chart
@@ -52,8 +53,8 @@ def seeds(problem: Problem, ranked: list[Contender], within: float) -> chart.Cha
         f"Seed by seed{problem.suffix}",
         chart.Axis(axis, log=factors),
         chart.Axis("", limits=(-0.6, len(names) - 0.4), names=names),
-        f"Each optimizer at its best setting beside {best.label} at its own: a dot a seed, the line the interval of "
-        "their mean, corrected for all pairs of the page (95 % where practically equal)."
+        f"Each {noun(problem.compared)} at its best setting beside {best.label} at its own: a dot a seed, the "
+        "line the interval of their mean, corrected for all pairs of the page (95 % where practically equal)."
         + ("" if factors else " Between the dotted lines two are practically equal."),
         lines,
         points,

@@ -116,9 +116,8 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
                     "decades of good rates": _decades(one),
                 }
             )
-    return TableData.of(
-        f"Which {compared}, and how hard was it to tune?", rows, _on_headline(problems, reached, chance, unit)
-    )
+    tuned = ", and how hard was it to tune" if any(len(one.settings) > 1 for one in contenders) else ""
+    return TableData.of(f"Which {compared}{tuned}?", rows, _on_headline(problems, reached, chance, unit))
 
 
 def ranked(problem: Problem, reached: Reaches) -> list[Contender]:

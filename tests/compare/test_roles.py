@@ -23,6 +23,7 @@ def labels(*words: str) -> list[str]:
         ([f"trainer.gradient_clip_val={clip}" for clip in (1, 2)], [f"gradient_clip_val={clip}" for clip in (1, 2)]),
         (["optimizer.betas=[0.8,0.9]", "optimizer.betas=[0.9,0.999]"], ["betas=[0.8,0.9]", "betas=[0.9,0.999]"]),
         (["model._target_=mine.Net", "model._target_=mine.Other"], ["Net", "Other"]),
+        (["model=linear", "model=deep model.hidden=8", "model=deep model.hidden=9"], ["model=linear", "model=deep"]),
         # numbers of the optimizer and of its schedule are tuned, and so is what is drawn
         (["optimizer=sgd optimizer.momentum=0", "optimizer=sgd optimizer.momentum=0.9"], ["sgd"]),
         (["optimizer=sgd scheduler.gamma=0.5", "optimizer=sgd scheduler.gamma=0.9"], ["sgd"]),
