@@ -12,7 +12,7 @@ from scipy import stats
 from src.errors import LabError
 from src.plots.chart import Chart, Contours, Heat
 from src.report.findings import findings
-from src.report.reading import Sweep, read
+from src.report.reading import Sweep, gather, read
 from src.report.tables import Cell
 from tests.report.sweeps import grid, sweep
 
@@ -564,6 +564,57 @@ def test_optimizers_of_two_sweeps_are_compared(tmp_path):
     found = findings([one for one in sweeps if isinstance(one, Sweep)])
     assert _texts(found.tables[0], "optimizer") == ["sgd (new)", "sgd (old)"]
     assert [cell.text for cell in found.tables[1].rows[0]][:3] == ["sgd (new)", "sgd (old)", "2"]
+    which = found.tables[-1]
+    assert (which.name, _texts(which, "directory"), _texts(which, "holds"), _texts(which, "runs")) == (
+        *("Directories", ["old", "new"], ["sgd (old)", "sgd (new)"], ["24", "24"]),
+    )
+    assert _texts(which, "path") == [str(tmp_path / "old"), str(tmp_path / "new")]
+
+
+def test_single_runs_of_different_seeds_cannot_be_held_against_each_other(tmp_path):
+    jobs = [
+        {"words": {"optimizer": name, "seed": seed}, "losses": [1.0, 1.0]}
+        for name, seed in (("sgd", "0"), ("adam", "1"))
+    ]
+    sweep(tmp_path, jobs)
+    found = findings(gather([read(tmp_path / "1"), read(tmp_path / "0")]))
+    assert (
+        found.answers[0].sentences[0] == "Each was trained on a seed of its own, so none can be held against another."
+    )
+    assert any(remark.startswith("no two share a seed, and the data of their seeds differ") for remark in found.remarks)
+    assert _texts(found.tables[-1], "directory") == ["1", "0"]
+    assert _texts(found.tables[-1], "holds") == ["adam", "sgd"]
+
+
+def test_batch_sizes_are_compared_whatever_advances_with_them(tmp_path):
+    """Of 80 rows: batches of 8 make 10 steps an epoch, and 10 epochs of either reach the target at their last step."""
+    jobs = [
+        {
+            "words": {
+                "data.batch_size": size,
+                "trainer.max_steps": str(steps),
+                "optimizer.lr": rate,
+                "seed": str(seed),
+            },
+            "losses": [loss, loss],
+            "steps": steps,
+            "config": "data:\n  rows: 80\noptimizer:\n  _target_: torch.optim.SGD\n",
+        }
+        for size, steps in (("8", 100), ("full", 10))
+        for rate, loss in (("0.1", 1.0), ("0.2", 2.0))
+        for seed in range(2)
+    ]
+    found = _found(tmp_path, jobs)
+    table = found.tables[0]
+    assert found.title.endswith(": 2 batch sizes with sgd, 8 runs")
+    assert (table.name, table.columns[0]) == ("Which batch size, and how hard was it to tune?", "batch size")
+    assert _texts(table, "batch size") == ["batch_size=8", "batch_size=full"]
+    assert _texts(table, "best setting") == ["lr=0.1 (smallest tried)"] * 2
+    assert _texts(table, "epochs to target") == ["10", "10"]
+    curves = _chart(found, "curves_train")
+    assert curves.x.label == "epoch"
+    assert [list(line.x)[-1] for line in curves.lines] == [10, 10]
+    assert "data.batch_size stands for trainer.max_steps as well, for these advance together" in found.remarks
 
 
 def test_more_problems_than_are_drawn(tmp_path):
