@@ -166,23 +166,16 @@ class _Grid:
         """
         shape = len(self.rows), len(self.columns)
         values, crossed = np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
-        order = np.full(shape, np.inf)
         hover = [["not tried" for _ in self.columns] for _ in self.rows]
-        for index, settings in self.settings.items():
-            best = min(settings, key=lambda one: (value(one), one.loss))
-            crossed[index] = math.isinf(value(best))
-            values[index] = math.nan if crossed[index] else value(best)
-            order[index] = best.loss if value(best) < math.inf else math.inf
-            said = lost if crossed[index] else f"final loss {best.loss:.4g}"
-            hover[index[0]][index[1]] = f"{said}, run {best.rows[0].name}"
+        there: list[list[tuple[float, float, int]]] = [[] for _ in self.rows]
+        for (row, column), settings in self.settings.items():
+            found, loss, run = min((value(one), one.loss, one.rows[0].name) for one in settings)
+            crossed[row, column] = math.isinf(found)
+            hover[row][column] = f"{lost if math.isinf(found) else f'final loss {loss:.4g}'}, run {run}"
+            if math.isfinite(found):
+                values[row, column] = found
+                there[row].append((found, loss, column))
         finite = values[np.isfinite(values)]
-        ranks = np.where(np.isnan(values), np.inf, values)
-        marks = [
-            min(range(shape[1]), key=lambda column: (ranks[row, column], order[row, column]))
-            if np.isfinite(ranks[row]).any()
-            else None
-            for row in range(shape[0])
-        ]
         return chart.Heat(
             self.name,
             self.title[0].upper() + self.title[1:],
@@ -198,7 +191,7 @@ class _Grid:
             " ".join(f"{one}." for one in (self.caption, caption) if one),
             crossed,
             lost,
-            marks if shape[1] > 1 else (),
+            [min(of_row)[2] if of_row else None for of_row in there] if shape[1] > 1 else (),
             cap if cap is not None and (finite > cap).any() and cap > finite.min() else None,
         )
 
