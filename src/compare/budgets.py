@@ -3,24 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Share:
-    """A contender at one budget.
-
-    Attributes:
-        label: of it.
-        loss: the expected loss of the best of the settings tried, above the exact one where that is known.
-        low: where its 95 % interval begins.
-        high: where it ends.
-        first: the chance that it is the best of all.
-    """
-
-    label: str
-    loss: float
-    low: float
-    high: float
-    first: float
+from src.compare.draws import Share as Share
+from src.compare.draws import Tried, outcomes, shares
+from src.compare.sentences import of_budget
 
 
 @dataclass(frozen=True)
@@ -49,3 +34,26 @@ class Budgets:
     tries: Sequence[int]
     steps: Sequence[int]
     spent: Sequence[Sequence[Spent]]
+
+
+def budgets(tried: Tried) -> Budgets | None:
+    """What smaller budgets would have said, tries by powers of two; None where there is but one budget."""
+    fewest = min(one.shape[1] for one in tried.losses.values())
+    powers = [2**power for power in range(tried.most.bit_length()) if 2**power < tried.most]
+    tries = sorted({*powers, fewest, tried.most})
+    if len(tries) == len(tried.steps) == 1:
+        return None
+    found = outcomes(tried, tries)
+    told = [[shares(tried, found, s, k) for s in range(len(tried.steps))] for k in range(len(tries))]
+    least = min(one.loss for one in told[-1][-1])
+    return Budgets(
+        tries,
+        tried.steps,
+        [
+            [
+                Spent(of_budget(tried, one, several, steps, least), one)
+                for steps, one in zip(tried.steps, row, strict=True)
+            ]
+            for several, row in zip(tries, told, strict=True)
+        ],
+    )

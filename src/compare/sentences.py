@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from src.compare.draws import Share, Tried
 from src.compare.pairs import MOST, Pair
 from src.compare.remarks import counted
 from src.compare.roles import OPTIMIZER
@@ -11,6 +12,11 @@ from src.compare.selection import RATE, Contender, Setting
 from src.compare.statistics import FEWEST
 from src.compare.verdict import FEW_TRIES, Choice, Verdict
 
+ALIKE, LIKELY = 0.975, 0.55
+"""Chances above which one is said to be practically equal to the best, and most likely the best: by more than one half,
+which draws tell to 0.02."""
+MOST_NAMED = 5
+"""More than that are counted."""
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
@@ -32,7 +38,7 @@ def sentences(verdict: Verdict) -> list[str]:
     if others := verdict.others_at_edges:
         found.append(f"{_listed(others, 'and')} may do better beyond what was tried, for the best was at an edge.")
     if verdict.kind not in ("lost", "alone", "one seed") and verdict.few is not None:
-        found.append(f"With {NUMBERS[FEW_TRIES]} tries: {verdict.few.label}.")
+        found.append(_who(f"With {NUMBERS[FEW_TRIES]} tries", verdict.few))
     return found if verdict.kind == "lost" else [*found, _certainty(verdict)]
 
 
@@ -68,12 +74,13 @@ def _equal(verdict: Verdict) -> list[str]:
     spread, leaders = verdict.spread, verdict.leaders
     assert spread is not None
     differ = f"differ by less than {_share(spread)}" if spread > 0 else "are the same"
-    if len(leaders) == len(verdict.contenders):
-        who = "Either will do" if len(leaders) == 2 else f"Any of the {_count(len(leaders))} will do"
-        return [f"{who}: final losses ({_metric(leaders[0])}) {differ}.", *_for(verdict)]
-    worse = len(verdict.contenders) - len(leaders)
-    who = f"Any of {_listed([one.label for one in leaders], 'and')} will do"
-    return [f"{who}: final losses ({_metric(leaders[0])}) {differ}; {_higher(worse)}.", *_for(verdict)]
+    others = [one for one in verdict.contenders if one not in leaders]
+    worse = f"; {_higher(others)}" if others else ""
+    who = _any_of([one.label for one in leaders], len(verdict.contenders))
+    return [
+        f"{who[0].upper()}{who[1:]} will do: final losses ({_metric(leaders[0])}) {differ}{worse}.",
+        *_for(verdict),
+    ]
 
 
 def _for(verdict: Verdict) -> list[str]:
@@ -91,13 +98,16 @@ def _for(verdict: Verdict) -> list[str]:
 
 
 def _open(verdict: Verdict) -> list[str]:
-    rival, leaders = verdict.rival, verdict.leaders
-    labels = [one.label for one in leaders]
-    beaten = len(verdict.contenders) - len(leaders)
-    better = f"; {_higher(beaten)}" if beaten else ""
-    which = f"{_count(len(labels))} of {len(verdict.contenders)}" if beaten else f"all {_count(len(labels))}"
-    which = _listed(labels, "and") if len(labels) < 6 else which
-    found = [f"Not told apart: {which}{better}."]
+    rival, labels, alike = verdict.rival, *([one.label for one in of] for of in (verdict.leaders, verdict.alike))
+    beaten = [one for one in verdict.contenders if one.label not in labels]
+    several = f"{_count(len(labels))} of {len(verdict.contenders)}" if beaten else f"all {_count(len(labels))}"
+    about = [_listed(labels, "and") if len(labels) <= MOST_NAMED else several]
+    if alike:
+        who = _listed(alike, "and") if len(alike) <= MOST_NAMED else f"{_count(len(alike))} ({_some(alike)})"
+        about.append(f"of these {who} are practically equal")
+    if beaten:
+        about.append(_higher(beaten, named=len(beaten) < len(labels) > MOST_NAMED >= len(beaten)))
+    found = [f"Not told apart: {'; '.join(about)}."]
     if rival is None:
         return [*found, "They share no seed, so none can be held against another.", *_for(verdict)]
     lowest, other = labels[0], rival.second if rival.first == labels[0] else rival.first
@@ -154,6 +164,82 @@ def _certainty(verdict: Verdict) -> str:
     return f"Certainty: {seeds}, not confirmed."
 
 
+# --- what a budget comes to ------------------------------------------------------------------------------------------
+
+
+def of_budget(tried: Tried, shares: Sequence[Share], tries: int, steps: int, least: float) -> list[str]:
+    """What so many tries of so many steps come to.
+
+    Args:
+        tried: what there is.
+        shares: of its contenders, the best one first.
+        tries: so many.
+        steps: so many.
+        least: the lowest expected loss of the whole budget.
+    """
+    several = [_several(tries, "try", "tries")] if tried.most > 1 else []
+    lead = f"With {' of '.join([*several, *([_several(steps, 'step')] if len(tried.steps) > 1 else [])])}"
+    if tried.drawn and tried.seeds == 1:
+        lead = f"On one seed, with{lead.removeprefix('With')}"
+    if not any(one.first for one in shares):
+        return [f"{lead} nothing comes through."]
+    lowest = min(shares, key=lambda one: one.loss)
+    costs = f"{lowest.loss:.4g}" + ("" if not lowest.low < lowest.high else f" ({lowest.low:.4g} to {lowest.high:.4g})")
+    if above := _beyond(lowest.loss, least):
+        costs += f", {above} that of the whole budget"
+    if len(shares) == 1:
+        return [f"{lead} the expected {tried.metric} is {costs}."]
+    return [_who(lead, shares), f"The expected {tried.metric} of {lowest.label} is {costs}."]
+
+
+def _who(lead: str, shares: Sequence[Share]) -> str:
+    """Who is best, how surely, and how far the next one is above."""
+    alike = [one for one in shares if one.near >= ALIKE]
+    best = alike or shares[:1]
+    after = min((one for one in shares if one not in best), key=lambda one: one.loss, default=None)
+    beyond = ""
+    if after is not None and (above := _beyond(after.loss, best[0].loss)):
+        beyond = f"; {after.label} is {above.replace('times', 'times as high')}"
+    elif after is not None and _beyond(best[0].loss, after.loss):
+        beyond = f"; lower on average is {after.label}"
+    if len(alike) > 1:
+        return f"{lead} {_any_of([one.label for one in alike], len(shares))} will do{beyond}."
+    if best[0].first == 1 and best[0].low == best[0].high:  # nothing is drawn
+        return f"{lead}: {best[0].label}{beyond}."
+    if best[0].first > LIKELY:
+        return f"{lead}: {best[0].label}, most likely ({_chance(best[0].first)}){beyond}."
+    if best[0].near > LIKELY:
+        others = ", ".join(f"{one.label} in {_chance(one.near)}" for one in shares[1:3])
+        return f"{lead}: {best[0].label}, in {_chance(best[0].near)} the best or practically equal to it ({others})."
+    likely = sorted(shares, key=lambda one: -one.first)[:3]
+    lowest = min(shares, key=lambda one: one.loss)
+    chances = ", ".join(f"{one.label} {_chance(one.first)}" for one in likely)
+    return f"{lead} it cannot be told (best: {chances}); lowest on average is {lowest.label}."
+
+
+def _beyond(loss: float, least: float) -> str:
+    """`3 % above`, `2.4 times`; nothing where it is as low, or no share of it can be taken."""
+    ratio = loss / least if least > 0 else 1.0
+    if ratio < 1.005:
+        return ""
+    if ratio < 2:
+        return f"{_percent(ratio)} above"
+    return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:.0f} times" if ratio < 1000 else "over 1,000 times"
+
+
+def _chance(chance: float) -> str:
+    return "over 99 %" if chance > 0.995 else f"{100 * chance:.0f} %"
+
+
+def _any_of(labels: Sequence[str], several: int) -> str:
+    """`either`, `any of the five`, `any of a, b and c`, of so many."""
+    if len(labels) == several:
+        return "either" if several == 2 else f"any of the {_count(several)}"
+    if len(labels) > MOST_NAMED:
+        return f"any of {_count(len(labels))} ({_some(labels)})"
+    return f"{'either' if len(labels) == 2 else 'any'} of {_listed(labels, 'and')}"
+
+
 # --- parts of sentences ----------------------------------------------------------------------------------------------
 
 
@@ -186,8 +272,18 @@ def _count(several: int) -> str:
     return NUMBERS[several] if several < len(NUMBERS) else f"{several:,}"
 
 
-def _higher(others: int) -> str:
-    return f"the other {_count(others)} {'ends' if others == 1 else 'end'} higher"
+def _higher(others: Sequence[Contender], named: bool = False) -> str:
+    """`the other two end higher`, and that some of them did not come through."""
+    one, lost = len(others) == 1, sum(not each.came_through for each in others)
+    who = _listed([each.label for each in others], "and") if named else f"the other {_count(len(others))}"
+    ends = "ends higher" if one else "end higher"
+    if lost:
+        ends = "did not come through" if lost == len(others) else "end higher or did not come through"
+    return f"{who} {ends}"
+
+
+def _several(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _steps(choice: Choice) -> str:
@@ -233,6 +329,10 @@ def _share(share: float) -> str:
     percent = max(100 * share, 0.01)
     digits = -math.floor(math.log10(percent))
     return f"{math.ceil(percent * 10**digits - 1e-9) / 10**digits:.{max(0, digits)}f} %"
+
+
+def _some(labels: Sequence[str]) -> str:
+    return f"{', '.join(labels[:3])} and so on"
 
 
 def _listed(labels: Sequence[str], word: str) -> str:

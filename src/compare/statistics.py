@@ -144,23 +144,26 @@ def _reach(logs: Numbers, losses: Numbers, level: float) -> tuple[float, bool]:
     return float(logs[-1]), True
 
 
-def expected_best(losses: Numbers, draws: Sequence[int]) -> Numbers:
-    """Expected lowest loss of `k` settings drawn at random, with replacement, from those that were tried.
+def ranks_of_best(settings: int, draws: Sequence[int]) -> Numbers:
+    """The chance that the best of `k` settings, drawn without replacement, is the one of rank i of all of them.
 
-    Dodge et al. 2019, section 3: with the n losses in descending order of rank i = 1 (best) to n,
-    `E = Σ_i l_i [((n - i + 1) / n)^k - ((n - i) / n)^k]`.
+    `C(n - i, k - 1) / C(n, k)` of rank i = 1 (best) to n. Weights of sorted losses that sum to the expected lowest one
+    of `k` settings without bias (Tang et al. 2020), which draws with replacement (Dodge et al. 2019) have.
 
     Args:
-        losses: `[n]`, finite.
-        draws: the k, `[K]`.
+        settings: n.
+        draws: the k, `[K]`, all of them where one is more than there are.
 
     Returns:
-        `[K]`.
+        `[K, n]`.
     """
-    n, k = len(losses), np.asarray(draws, dtype=np.float64)[:, None]
-    survive = (np.arange(n, -1, -1) / n) ** k  # that all k draws are of rank i + 1 or worse, [K, n + 1]
-    expected: Numbers = (np.sort(losses) * (survive[:, :-1] - survive[:, 1:])).sum(1)
-    return expected
+    k, behind = np.minimum(draws, settings)[:, None], np.arange(settings, -1, -1)
+    logs = np.concatenate([[0.0], np.log(np.arange(1.0, settings + 1)).cumsum()])  # of the factorials
+    with np.errstate(over="ignore"):
+        all_behind = np.exp(logs[behind] - logs[np.maximum(behind - k, 0)] - logs[settings] + logs[settings - k])
+    survive = np.where(behind >= k, all_behind, 0.0)  # that all k are of rank i + 1 or worse, [K, n + 1]
+    chances: Numbers = survive[:, :-1] - survive[:, 1:]
+    return chances
 
 
 def ratios(losses: Numbers) -> Numbers:
@@ -190,6 +193,35 @@ def profile(over: Numbers) -> tuple[Numbers, Numbers]:
     """
     steps = np.unique(np.append(over[np.isfinite(over)], 1.0))
     return steps, (over[:, None] <= steps).mean(0)
+
+
+def area(over: Numbers, most: float = 4.0) -> float:
+    """The area under `profile` from 1 to `most`, 1 for one that is the best on all problems (Dahl et al. 2023).
+
+    Args:
+        over: `ratios` of one optimizer, `[problems]`.
+        most: a ratio from which on it counts for nothing.
+    """
+    return float((most - np.minimum(over, most)).mean() / (most - 1))
+
+
+def mean_ranks(losses: Numbers, within: float) -> Numbers:
+    """Ranks from 1 (lowest), those that are practically equal sharing theirs, and their mean over seeds.
+
+    Args:
+        losses: `[optimizers, seeds, T]`.
+        within: the share of the larger of two within which they are practically equal.
+
+    Returns:
+        `[optimizers, T]`: 1 and for every other one that is lower 1, for every one that is equal 1/2.
+    """
+    ours, theirs = losses[:, None], losses[None]
+    with np.errstate(invalid="ignore"):
+        far = np.abs(ours - theirs) > within * np.maximum(np.abs(ours), np.abs(theirs))
+        equal = (ours == theirs) | (~far & np.isfinite(ours) & np.isfinite(theirs))
+    behind = np.where(equal, 0.5, ours > theirs)
+    ranks: Numbers = 0.5 + behind.sum(1).mean(1)  # each is equal to itself
+    return ranks
 
 
 # --- along a run -----------------------------------------------------------------------------------------------------

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from src.compare.contest import Problem
+from src.compare.draws import Share, Tried, final, outcomes, shares
 from src.compare.grid_edges import Edge
 from src.compare.pairs import Pair
 from src.compare.selection import RATE, Contender, Setting
-from src.compare.statistics import Width, expected_best
+from src.compare.statistics import Width
 
 FEW_TRIES = 4
 
@@ -71,12 +70,13 @@ class Verdict:
         problem: its label; empty where there is but one.
         contenders: all of them, the best one first.
         leaders: those than which none is better, the best one first.
+        alike: the most of the leaders of which every two are practically equal; empty where no two are.
         rival: the best one and who comes nearest to it, or cannot be told from it; None for one alone.
         take: what to train: of a winner its best setting, of equal ones the fastest, else the lowest so far.
         fastest: of the leaders, where steps to the target are known.
         sooner: of a winner who came to the target before it; None where nobody did.
         safest: with the widest range of good rates among the leaders, at the rate in the middle of it.
-        few: who is expected to be best after `FEW_TRIES` settings drawn from those tried; None where that is no choice.
+        few: what `FEW_TRIES` of the settings that were tried come to; None where that is no choice.
         spread: of equal ones the share within which their losses lie, by the ends of the intervals; else None.
         seeds: behind the figures that count.
         confirmed: whether those are fresh seeds.
@@ -87,12 +87,13 @@ class Verdict:
     problem: str
     contenders: tuple[Contender, ...]
     leaders: tuple[Contender, ...]
+    alike: tuple[Contender, ...]
     rival: Pair | None
     take: Choice | None
     fastest: Choice | None
     sooner: Choice | None
     safest: Choice | None
-    few: Contender | None
+    few: Sequence[Share] | None
     spread: float | None
     seeds: int
     confirmed: bool
@@ -113,13 +114,14 @@ class Verdict:
         return [one.label for one in self.contenders if one.edges and one.label not in named]
 
 
-def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True) -> Verdict:
+def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True, tried: Tried | None = None) -> Verdict:
     """What was found on a problem.
 
     Args:
         problem: of `src.compare.contest.contest`.
         reached: when each contender came to the target, by its label; empty where no curves were read.
         drawn: as of `contest`.
+        tried: what settings came to, with what one counts that came to nothing; None for the worst loss that did not.
     """
     contenders = problem.contenders
     leaders = tuple(problem.unbeaten({one.label for one in contenders}))
@@ -149,17 +151,35 @@ def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True) 
         problem.label,
         contenders,
         leaders,
+        _alike(problem, leaders),
         rival,
         (fastest or safest or lowest) if kind == "equal" else lowest,
         fastest,
         sooner if kind == "winner" and _before(sooner, fastest) else None,
         safest,
-        _few(problem),
+        _few(problem, drawn, tried),
         max(_furthest(pair) for pair in beside if pair is not None) if kind == "equal" else None,
         best.figure.seeds,
         best.confirmed,
         drawn,
     )
+
+
+def _alike(problem: Problem, leaders: Sequence[Contender]) -> tuple[Contender, ...]:
+    """From each on those are gathered that are equal to all that were: of so few the largest such set, as a rule."""
+
+    def equal(one: Contender, other: Contender) -> bool:
+        pair = problem.pair(one.label, other.label)
+        return pair is not None and pair.relation == "equal"
+
+    sets = []
+    for first in leaders:
+        found = [first]
+        for one in leaders:
+            found += [one] if all(equal(one, other) for other in found) else []
+        sets.append(found)
+    most = max(sets, key=len, default=[])
+    return tuple(one for one in leaders if one in most) if len(most) > 1 else ()
 
 
 def _distance(pair: Pair) -> float:
@@ -203,12 +223,8 @@ def _safest(leaders: Sequence[Contender]) -> Choice | None:
     return Choice(who, setting, width=width)
 
 
-def _few(problem: Problem) -> Contender | None:
-    """What did not come through counts as the worst loss that did."""
-    finite = np.concatenate([one.means[np.isfinite(one.means)] for one in problem.contenders])
-    there = [one for one in problem.contenders if len(one.settings) > FEW_TRIES]
-    if len(there) < 2 or not len(finite):
+def _few(problem: Problem, drawn: bool, tried: Tried | None) -> list[Share] | None:
+    if sum(len(one.settings) > FEW_TRIES for one in problem.contenders) < 2:
         return None
-    worst = float(finite.max())
-    expected = [float(expected_best(np.minimum(one.means, worst), [FEW_TRIES])[0]) for one in there]
-    return there[int(np.argmin(expected))]
+    tried = tried or final(problem, drawn)
+    return None if tried is None else shares(tried, outcomes(tried, [FEW_TRIES]), -1, 0)

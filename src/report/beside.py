@@ -36,17 +36,18 @@ def seeds(problem: Problem, ranked: list[Contender], within: float) -> chart.Cha
     factors = bool(len(finite)) and float(np.abs(finite).max()) > FACTOR
     lines, points, names = list[chart.Line](), list[chart.Points](), list(reversed(pairs))
     for row, label in enumerate(names):
-        dots = _shown(above[label], factors)
+        dots, runs = _shown(above[label], factors), _runs(problem, best.label, label)
         if (ends := pairs[label].ratio_interval) is not None:
             ratios = np.array([ends[0], pairs[label].ratio, ends[1]])
             logs = np.log(ratios if pairs[label].second == label else 1 / ratios[::-1])
             lines.append(chart.Line(label, _shown(logs, factors), [float(row)] * 3, hover="interval", markers=None))
         apart = row + np.linspace(-0.18, 0.18, len(dots))
-        points.append(chart.Points(label, dots, apart))
+        points.append(chart.Points(label, dots, apart, runs=runs))
     levels = [chart.Level(best.label, 1.0 if factors else 0.0, "x", best.label)]
     if not factors:
-        ends = -100 * within / (1 + within), 100 * within
-        levels += [chart.Level("practically equal", end, "x", dotted=True) for end in ends]
+        # one of the two is named: where they are near, so would their names be
+        margin = {"": -100 * within / (1 + within), "practically equal": 100 * within}
+        levels += [chart.Level(name, end, "x", dotted=True) for name, end in margin.items()]
     axis = f"loss over that of {best.label} on the same seed" + ("" if factors else ", less 1, in %")
     return chart.Chart(
         problem.named("seeds"),
@@ -68,6 +69,14 @@ def _above(pair: Pair, label: str) -> Numbers:
     return found if pair.first == label else -found
 
 
+def _runs(problem: Problem, best: str, label: str) -> list[str]:
+    """The contender's run of each seed, in the order of the pair's differences: that of whoever comes first."""
+    first, second = (one for one in problem.contenders if one.label in (best, label))
+    seeds = {row.seed for row in second.counted}
+    names = {row.seed: row.name for row in (first if first.label == label else second).counted}
+    return [names[row.seed] for row in first.counted if row.seed in seeds]
+
+
 def _shown(logs: Numbers, factors: bool) -> Numbers:
     shown: Numbers = np.exp(logs) if factors else 100 * np.expm1(logs)
     return shown
@@ -82,8 +91,9 @@ def matrix(problem: Problem, ranked: list[Contender]) -> chart.Heat | None:
     hover = [["" for _ in labels] for _ in labels]
     for row, ours in enumerate(labels):
         for column, theirs in enumerate(labels):
-            pair = problem.pair(ours, theirs) if ours != theirs else None
-            if pair is None:
+            if ours == theirs:
+                values[row, column] = 0.0
+            if (pair := problem.pair(ours, theirs)) is None:
                 continue
             lower = pair.first == ours
             values[row, column] = {"better": 1.0 if lower else -1.0, "equal": 0.0, "unknown": math.nan}[pair.relation]

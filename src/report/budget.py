@@ -6,46 +6,60 @@ from collections.abc import Sequence
 import numpy as np
 
 from src.compare.contest import Problem, everywhere
-from src.compare.statistics import Numbers, expected_best, profile, ratios, thinned
+from src.compare.draws import Tried, outcomes
+from src.compare.roles import noun
+from src.compare.statistics import ratios, thinned
 from src.plots import chart
 from src.report.curves import loss_axis
-from src.report.opened_runs import TRAIN, Shown
+from src.report.steps import step_line
 
 MOST_POINTS = 100
 
 
-def picture(shown: Shown) -> chart.Chart | None:
-    """The expected best loss after k random settings; None where no optimizer has two of them."""
-    problem = shown.problem
-    several = [one for one in problem.contenders if len(one.settings) > 1 and np.isfinite(one.means).any()]
-    if not several:
-        return None
-    given_up, what = _given_up(shown)
-    lines = []
-    for one in several:
-        draws = thinned(np.arange(1.0, len(one.settings) + 1), MOST_POINTS)
-        expected = expected_best(np.minimum(one.means, given_up), draws.tolist())
-        lines.append(chart.Line(one.label, draws, expected, hover=f"of {len(one.settings)} settings"))
-    return chart.Chart(
+def pictures(problem: Problem, tried: Tried | None) -> list[chart.Chart]:
+    """What so many tries come to, and who is then best; nothing where no optimizer has several settings."""
+    if tried is None or tried.most < 2:
+        return []
+    tries = thinned(np.arange(1.0, tried.most + 1), MOST_POINTS).astype(int).tolist()
+    found = outcomes(tried, tries)
+    axis = chart.Axis("settings tried", log=tried.most > 20, switch=True)
+    lines, chances = list[chart.Line](), list[chart.Line]()
+    for index, (label, losses) in enumerate(tried.losses.items()):
+        own, several = np.array(tries) <= losses.shape[1], f"of {losses.shape[1]} settings"
+        loss, low, high = (part[index, -1, own] for part in (found.loss, found.low, found.high))
+        known = not np.isnan(low).any()
+        if np.isfinite(losses[-1]).all(1).any():
+            lines.append(
+                chart.Line(label, np.array(tries)[own], loss, low if known else None, high if known else None, several)
+            )
+        chances.append(chart.Line(label, tries, found.first[index, -1], hover=several))
+    over = (
+        ""
+        if lines[0].low is None
+        else "; 95 % of such sweeps end within the band, by which settings and seeds they draw"
+    )
+    expected = chart.Chart(
         problem.named("budget"),
         f"Budget{problem.suffix}",
-        chart.Axis("settings tried", log=max(len(one.settings) for one in several) > 20, switch=True),
+        axis,
         loss_axis(f"expected best {problem.metric}", [one.y for one in lines]),
-        "The lowest loss to be expected of so many settings drawn at random from those that were tried (Dodge et al. "
-        f"2019). One that diverged, or ended above it, counts as {what}: {given_up:.4g}.",
+        "The lowest loss to be expected of so many of the settings that were tried, drawn at random (Tang et al. 2020)"
+        f"{over}. One that diverged, or ended above it, counts as given up: {tried.given_up:.4g}.",
         lines,
     )
-
-
-def _given_up(shown: Shown) -> tuple[float, str]:
-    """What a setting counts that came to nothing: the loss at the start, or where that is not there the worst one."""
-    curves = [run.curves[TRAIN] for runs in shown.runs.values() for run in runs if TRAIN in run.curves]
-    starts = [float(loss[0]) for steps, loss in curves if len(steps) and steps[0] == 0 and math.isfinite(loss[0])]
-    means = np.concatenate([one.means for one in shown.problem.contenders])
-    finite = means[np.isfinite(means)]
-    if starts:
-        return max(float(np.median(starts)), float(finite.min())), "the training loss at the start"
-    return float(finite.max()), "the worst loss of any setting"
+    if len(chances) < 2:
+        return [expected]
+    best = chart.Chart(
+        problem.named("best_after"),
+        f"Chance of being best{problem.suffix}",
+        axis,
+        chart.Axis("chance", limits=(0.0, 1.0)),
+        f"The chance of each {noun(problem.compared)} to be best after so many tries (Sivaprasad et al. 2020); those "
+        "that are practically equal to the best share it.",
+        chances,
+        stacked=True,
+    )
+    return [expected, best]
 
 
 def profiles(problems: Sequence[Problem]) -> chart.Chart | None:
@@ -68,10 +82,5 @@ def profiles(problems: Sequence[Problem]) -> chart.Chart | None:
         chart.Axis("share of problems", limits=(0.0, 1.05)),
         f"On which share of {len(usable)} problems an optimizer, at its best setting, ends within a factor of the best "
         f"loss (Dolan and Moré 2002).{left_out}",
-        [_line(label, factors, end) for label, factors in zip(labels, over.T, strict=True)],
+        [step_line(label, factors, end) for label, factors in zip(labels, over.T, strict=True)],
     )
-
-
-def _line(label: str, over: Numbers, end: float) -> chart.Line:
-    factors, share = profile(over)
-    return chart.Line(label, np.append(factors, end), np.append(share, share[-1]), stairs=True)

@@ -1,15 +1,19 @@
 """How the best settings went, step by step: losses against steps, over seeds, beside what theory foresaw."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from src.compare.roles import noun
+from src.compare.draws import Seed
+from src.compare.roles import BATCH, noun
 from src.compare.statistics import FEWEST, Numbers, carried, over_seeds, thinned
 from src.plots import chart
+from src.report.all_curves import NO_LINE
 from src.report.opened_runs import TRAIN, VAL, OpenRun, Shown, named
-from src.report.run_files import Line
+from src.report.run_files import Line, is_number
 
 TITLES = {TRAIN: "Training loss", VAL: "Validation loss"}
 MOST_POINTS = 300
@@ -29,6 +33,28 @@ def bundle(lines: Sequence[Line]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     return steps, *over_seeds(values)
 
 
+def exact_by_seed(shown: Shown) -> dict[Seed, float]:
+    """The exact training loss of each seed; nothing where it is not known of all runs, not the same for all, or 0.
+
+    Nor of mini-batches, whose losses may be below that of all rows.
+    """
+    found: dict[Seed, float] = {}
+    for run in (run for runs in shown.runs.values() for run in runs):
+        exact = run.exact.get(TRAIN)
+        if not is_number(exact) or run.run.config.get(BATCH, "full") != "full":
+            return {}
+        if abs(found.setdefault(run.row.seed, exact) - exact) > 1e-9 * abs(exact):
+            return {}
+    return found if any(found.values()) else {}
+
+
+def above(losses: Numbers, exact: float) -> Numbers:
+    """How far losses are above the exact one, as far as their digits tell: those of single precision have fewer."""
+    finite = losses[np.isfinite(losses)]
+    digits = 2.0**-23 if bool((finite == finite.astype(np.float32)).all()) else 2.0**-52
+    return np.maximum(losses - exact, digits * abs(exact))
+
+
 def pictures(shown: Shown) -> list[chart.Chart]:
     """Training and validation loss against steps, where there are such curves."""
     return [picture for metric in TITLES if (picture := _picture(shown, metric)) is not None]
@@ -36,28 +62,40 @@ def pictures(shown: Shown) -> list[chart.Chart]:
 
 def _picture(shown: Shown, metric: str) -> chart.Chart | None:
     lines, problem = [], shown.problem
+    exact = exact_by_seed(shown) if metric == TRAIN else {}
     for one in problem.contenders:
-        runs = [run for run in shown.of(one) if len(run.curves.get(metric, ((), ()))[0])]
-        curves = [(run.curves[metric][0] / shown.unit.of(run.row), run.curves[metric][1]) for run in runs]
+        curves = [
+            (steps / shown.unit.of(run.row), above(losses, exact[run.row.seed]) if exact else losses)
+            for run in shown.of(one)
+            for steps, losses in [run.curves.get(metric, NO_LINE)]
+            if len(steps)
+        ]
         if curves and max(len(steps) for steps, _ in curves) > 1:
             hover = named(one, shown.of(one))
-            lines.append(chart.Line(one.label, *bundle(curves), hover=hover))
+            alone = shown.of(one)[0].row.name if len(curves) == 1 else ""
+            line = chart.Line(one.label, *bundle(curves), hover=hover)
+            lines.append(replace(line, runs=[alone] * len(line.x)) if alone else line)
     if not lines:
         return None
-    axis = loss_axis(metric, [line.y for line in lines])
-    levels = [one for one in _levels(shown) if metric == TRAIN and not (axis.log and one.at <= 0)]
-    foreseen = list(_foreseen(shown)) if metric == TRAIN else []
+    foreseen = list(_foreseen(shown, exact)) if metric == TRAIN else []
+    lowest = min((float(np.nanmin(line.y)) for line in lines if np.isfinite(line.y).any()), default=-math.inf)
+    if exact:  # theory has no rounding
+        foreseen = [replace(line, y=np.where(np.less(line.y, lowest), np.nan, line.y)) for line in foreseen]
+    axis = loss_axis(f"{metric} above the exact one" if exact else metric, [line.y for line in (*lines, *foreseen)])
+    levels = [] if exact or metric != TRAIN else [one for one in _levels(shown) if not (axis.log and one.at <= 0)]
     seeds = sorted({len(runs) for runs in shown.runs.values() if runs})
     over = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else "one seed" if seeds == [1] else f"{seeds[0]} seeds"
     band = "; the band is its 95 % interval" if seeds and seeds[-1] >= FEWEST else ", so without a band"
     caption = f"Each {noun(problem.compared)} at its best setting: the geometric mean over {over}{band}."
+    if exact:
+        caption += " Flat at the bottom is rounding."
     if levels or foreseen:
         caption += " Dashed: what theory says."
-    if levels and not foreseen:
-        caption += " It foresees no path here: that it does for gradient descent on all rows with constant numbers."
+    if (levels or exact) and not foreseen:
+        caption += " Theory foresees no path here: that it does for gradient descent on all rows with constant numbers."
     return chart.Chart(
         problem.named(f"curves_{metric.partition('/')[0]}"),
-        TITLES[metric] + problem.suffix,
+        (f"{TITLES[metric]} above the exact one" if exact else TITLES[metric]) + problem.suffix,
         chart.Axis(shown.unit.name, switch=True),
         axis,
         caption,
@@ -98,11 +136,14 @@ def _exact(runs: Sequence[OpenRun], name: str) -> float | None:
     return float(over_seeds([np.array(values, dtype=np.float64)])[0][0])
 
 
-def _foreseen(shown: Shown) -> Iterator[chart.Line]:
-    """The paths that theory foresaw."""
+def _foreseen(shown: Shown, exact: Mapping[Seed, float]) -> Iterator[chart.Line]:
+    """The paths that theory foresaw, above the exact losses where there are such."""
     for label, runs in shown.runs.items():
         there = [(run, line) for run in runs if (line := run.foreseen.get("predicted_loss")) is not None]
-        lines = [(steps / shown.unit.of(run.row), losses) for run, (steps, losses) in there]
-        if lines and len(lines) == len(runs):
+        if there and len(there) == len(runs):
+            lines = [
+                (steps / shown.unit.of(run.row), above(losses, exact[run.row.seed]) if exact else losses)
+                for run, (steps, losses) in there
+            ]
             steps, mean, _, _ = bundle(lines)
             yield chart.Line(f"theory, {label}", steps, mean, role="reference")

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from src.compare.budgets import Budgets
+from src.compare.budgets import Budgets, budgets
 from src.compare.contest import Problem, contest, standings
+from src.compare.draws import Tried
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.remarks import counted
 from src.compare.remarks import remarks as on_winners
@@ -19,7 +20,8 @@ from src.compare.verdict import verdict
 from src.config.overrides import python_command
 from src.errors import LabError
 from src.plots.chart import Picture
-from src.report import beside, budget, curves, heats, race, sensitivity, tables
+from src.report import beside, budget, curves, heats, race, sensitivity, steps, tables
+from src.report.all_curves import tried
 from src.report.answer import Answer, answer
 from src.report.merged import directories, merged
 from src.report.opened_runs import Shown, opened
@@ -27,7 +29,7 @@ from src.report.play import Play, of_race
 from src.report.reading import Sweep
 from src.report.run_files import is_number
 from src.report.tables import TableData
-from src.report.target import Reaches, beside_each_other, reaches
+from src.report.target import Reaches, beside_each_other, reaches, target_of
 from src.run_directory import units
 
 MOST_SHOWN = 8
@@ -118,28 +120,34 @@ def findings(
     reached = {problem.label: reaches(sweep, problem) for problem in problems[:MOST_SHOWN]}
     races = race.races(shown)
     commands = list(filter(None, dict.fromkeys(map(_command, sweeps))))
-    verdicts = [verdict(problem, reached.get(problem.label, {}), chance) for problem in problems[:MOST_SHOWN]]
+    spent = {one.problem.label: tried(sweep, one.problem, chance) for one in shown}
+    verdicts = [
+        verdict(problem, reached.get(problem.label, {}), chance, spent[problem.label])
+        for problem in problems[:MOST_SHOWN]
+    ]
     first = [run.run for one in shown for runs in one.runs.values() for run in runs]
     of_one = {
         one.problem.label: Section(
             one.problem.label,
             answer(said, sweep, commands[0] if len(sweeps) == len(commands) == 1 else ""),
-            beside=list(_beside(one, reached, within)),
+            None if (tries := spent[one.problem.label]) is None else budgets(tries),
+            beside=list(_beside(sweep, one, reached, within)),
             charts=[
-                *_charts(one, [each for each in races if each.problem is one.problem]),
+                *_charts(one, tries, within, [each for each in races if each.problem is one.problem]),
                 *heats.of_problem(sweep, one, lambda row: _exact(sweep, row), heat),
             ],
             plays=[of_race(each) for each in races if each.problem is one.problem],
         )
         for one, said in zip(shown, verdicts, strict=True)
     }
+    profile = steps.profiles(problems, reached) or budget.profiles(problems)
     of_all = Section(
         "All problems" if len(problems) > 1 else "",
         tables=[
             *_tables(problems, reached, races, within, chance),
             *filter(None, [directories(sweeps, sweep, problems, _command)]),
         ],
-        charts=[one for one in (budget.profiles(problems), *heats.over_problems(problems, heat)) if one is not None],
+        charts=[one for one in (profile, *heats.over_problems(problems, heat)) if one is not None],
     )
     if len(problems) == 1:
         (alone,) = of_one.values()
@@ -202,17 +210,27 @@ def _tables(
         yield beside
 
 
-def _beside(one: Shown, reached: Reaches, within: float) -> Iterator[Picture]:
+def _beside(sweep: Sweep, one: Shown, reached: Reaches, within: float) -> Iterator[Picture]:
     """What the answer rests on."""
     order = tables.ranked(one.problem, reached)
-    drawn = [beside.seeds(one.problem, order, within), beside.matrix(one.problem, order)]
+    drawn = [
+        beside.seeds(one.problem, order, within),
+        steps.against_rate(sweep, one, target_of(sweep, one.problem)),
+        beside.matrix(one.problem, order),
+    ]
     yield from (picture for picture in drawn if picture is not None)
 
 
-def _charts(one: Shown, races: Sequence[race.Race]) -> Iterator[Picture]:
+def _charts(one: Shown, tries: Tried | None, within: float, races: Sequence[race.Race]) -> Iterator[Picture]:
     """The pictures of a problem."""
     yield from map(race.animation, races)
-    drawn = [sensitivity.picture(one), *curves.pictures(one), budget.picture(one)]
+    drawn = [
+        sensitivity.picture(one),
+        sensitivity.shifted(one, within),
+        *curves.pictures(one),
+        steps.ranks(one, within),
+        *budget.pictures(one.problem, tries),
+    ]
     yield from (picture for picture in drawn if picture is not None)
 
 

@@ -3,17 +3,20 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from src.compare.contest import Problem
+from src.compare.draws import Seed
 from src.compare.roles import noun
 from src.compare.rows import number, short
 from src.compare.selection import RATE, Contender, Setting
-from src.compare.statistics import FEWEST, over_seeds
+from src.compare.statistics import FEWEST, Numbers, over_seeds, width
 from src.plots import chart
-from src.report.curves import loss_axis
-from src.report.opened_runs import Shown
+from src.report.curves import above, exact_by_seed, loss_axis
+from src.report.opened_runs import TRAIN, Shown
 from src.report.run_files import is_number
 
 
@@ -24,19 +27,17 @@ def picture(shown: Shown) -> chart.Chart | None:
     if key is None or not any(one.came_through for one in problem.contenders):
         return None
     lines, points, regions = list[chart.Line](), list[chart.Points](), list[chart.Region]()
-    log = problem.log_spaced(key)
+    log, exact = problem.log_spaced(key), _exact(shown)
     for one in problem.contenders:
         tried = one.along(key)
         if len(tried) > 1:
-            lines.append(_line(one, tried))
+            lines.append(_line(one, tried, exact))
             regions += _regions(one, tried, log)
         elif len(one.numbers(key)) > 1:
-            points.append(_points(one, key))
+            points.append(_points(one, key, exact))
     levels = list(_levels(shown)) if key == RATE else []
-    seeds = max(len(setting.rows) for one in problem.contenders for setting in one.settings)
-    caption = ["The geometric mean over seeds" if seeds > 1 else "One seed"]
-    caption[0] += ", its band the 95 % interval" if seeds >= FEWEST else ", so without a band"
-    caption[0] += f"; whatever else is tuned is as in each {noun(problem.compared)}'s best setting, {key} aside."
+    own = f"each {noun(problem.compared)}'s best setting"
+    caption = [f"{_over_seeds(problem)}; whatever else is tuned is as in {own}, {key} aside."]
     if points:
         caption.append("Points are settings drawn at random, which differ in other keys too.")
     if regions:
@@ -47,7 +48,7 @@ def picture(shown: Shown) -> chart.Chart | None:
         problem.named("sensitivity"),
         f"Sensitivity to the {_title(key)}{problem.suffix}",
         chart.Axis(_title(key), log=log, switch=True),
-        loss_axis(f"final {problem.metric}", [*(one.y for one in lines), *(one.y for one in points)]),
+        _axis(problem, exact, [*lines, *points]),
         " ".join(caption),
         lines,
         points,
@@ -56,25 +57,87 @@ def picture(shown: Shown) -> chart.Chart | None:
     )
 
 
+def shifted(shown: Shown, within: float) -> chart.Chart | None:
+    """Final loss against the rate over each one's own best; None where the best rates are not apart.
+
+    Args:
+        shown: the problem.
+        within: the share of a loss within which two are practically equal: of rates that are, the middle is the best.
+    """
+    problem, exact = shown.problem, _exact(shown)
+    tried = {one.label: (one, one.along(RATE)) for one in problem.contenders if one.came_through}
+    tried = {label: each for label, each in tried.items() if len(each[1]) > 2 and each[1][0][0] > 0}
+    best = {label: _middle(one, of_one, within) for label, (one, of_one) in tried.items()}
+    if len(tried) < 2 or max(best.values()) < 2 * min(best.values()):
+        return None
+    lines = [_line(*each, exact) for each in tried.values()]
+    return chart.Chart(
+        problem.named("shifted"),
+        f"Sensitivity around the own best rate{problem.suffix}",
+        chart.Axis("learning rate over the own best one", log=True, switch=True),
+        _axis(problem, exact, lines),
+        f"{_over_seeds(problem)}. The own best rate is the middle of those that are practically equal to it; the "
+        "flatter a line is around 1, the less it costs to miss it.",
+        [replace(line, x=np.array(line.x) / best[line.name]) for line in lines],
+        levels=[chart.Level("own best rate", 1.0, "x")],
+    )
+
+
+def _middle(one: Contender, tried: Sequence[tuple[float, Setting]], within: float) -> float:
+    found = width(np.array([rate for rate, _ in tried]), np.array([each.loss for _, each in tried]), 1 + within)
+    return float(one.best.tuned[RATE]) if found is None else math.sqrt(found.low * found.high)
+
+
+def _over_seeds(problem: Problem) -> str:
+    seeds = max(len(setting.rows) for one in problem.contenders for setting in one.settings)
+    return ("The geometric mean over seeds" if seeds > 1 else "One seed") + (
+        ", its band the 95 % interval" if seeds >= FEWEST else ", so without a band"
+    )
+
+
+def _exact(shown: Shown) -> dict[Seed, float]:
+    """The exact loss of each seed, where settings were judged by that of training and all of it are known."""
+    exact = exact_by_seed(shown) if shown.problem.metric == TRAIN else {}
+    rows = [row for one in shown.problem.contenders for each in one.settings for row in each.rows]
+    decays = any("weight_decay" in key for row in rows for key in row.words)  # that moves it
+    return exact if not decays and all(row.seed in exact for row in rows) else {}
+
+
+def _axis(problem: Problem, exact: Mapping[Seed, float], drawn: Sequence[chart.Line | chart.Points]) -> chart.Axis:
+    return loss_axis(f"final {problem.metric}{' above the exact one' if exact else ''}", [one.y for one in drawn])
+
+
+def _losses(setting: Setting, exact: Mapping[Seed, float]) -> Numbers:
+    """By seed, above the exact ones where there are such."""
+    if not exact:
+        return setting.losses
+    return np.array([above(np.array([row.loss(TRAIN)]), exact[row.seed])[0] for row in setting.rows])
+
+
 def _title(key: str) -> str:
     return "learning rate" if key == RATE else key
 
 
-def _line(one: Contender, tried: Sequence[tuple[float, Setting]]) -> chart.Line:
-    mean, low, high = over_seeds([setting.losses for _, setting in tried])
-    hover = [_hover(setting) for _, setting in tried]
-    return chart.Line(one.label, [value for value, _ in tried], mean, low, high, hover=hover, markers=True)
+def _line(one: Contender, tried: Sequence[tuple[float, Setting]], exact: Mapping[Seed, float]) -> chart.Line:
+    mean, low, high = over_seeds([_losses(setting, exact) for _, setting in tried])
+    hover, runs = ([told(setting) for _, setting in tried] for told in (_hover, _run))
+    return chart.Line(one.label, [value for value, _ in tried], mean, low, high, hover, markers=True, runs=runs)
 
 
-def _points(one: Contender, key: str) -> chart.Points:
+def _points(one: Contender, key: str, exact: Mapping[Seed, float]) -> chart.Points:
     """Every setting: they were drawn at random, so that none differ in one key alone."""
     there = [setting for setting in one.settings if number(setting.tuned.get(key, "")) is not None]
-    values, losses = [float(setting.tuned[key]) for setting in there], [setting.loss for setting in there]
-    return chart.Points(one.label, values, losses, hover=[_hover(setting) for setting in there])
+    values, losses = [float(setting.tuned[key]) for setting in there], [_losses(setting, exact) for setting in there]
+    hover, runs = ([told(setting) for setting in there] for told in (_hover, _run))
+    return chart.Points(one.label, values, over_seeds(losses)[0], hover, runs=runs)
+
+
+def _run(setting: Setting) -> str:
+    return setting.rows[0].name
 
 
 def _hover(setting: Setting) -> str:
-    return f"{short(setting.tuned)} (run {setting.rows[0].name})"
+    return f"{short(setting.tuned)} (run {_run(setting)})"
 
 
 def _regions(one: Contender, tried: Sequence[tuple[float, Setting]], log: bool) -> Iterator[chart.Region]:

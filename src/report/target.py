@@ -13,13 +13,13 @@ from src.compare.selection import Contender, Setting
 from src.compare.statistics import WITHIN, settled
 from src.compare.verdict import Reach
 from src.errors import LabError
+from src.report.all_curves import NO_LINE, curves_of
 from src.report.epochs import Unit, unit_of
 from src.report.opened_runs import TRAIN
 from src.report.reading import Sweep, filled
 from src.report.run_files import Line, Run
 
 Seed = tuple[str | None, ...]
-NO_LINE: Line = (np.empty(0), np.empty(0))
 
 
 Reaches = Mapping[str, Mapping[str, Reach]]
@@ -67,6 +67,10 @@ class Target:
     finer: Mapping[Seed, float]
     unit: Unit
 
+    def training(self, seed: Seed) -> float:
+        """The level of the training loss on a seed; NaN where there is none."""
+        return (self.levels if self.metric == TRAIN else self.finer).get(seed, math.nan)
+
     def steps(self, curves: Mapping[str, Line], seed: Seed) -> float:
         """The first recorded step from which on a run is at the target."""
         at, values = curves.get(self.metric, NO_LINE)
@@ -86,7 +90,7 @@ class Target:
 
     def of(self, sweep: Sweep, setting: Setting) -> list[float]:
         """How long each run of a setting took to come there, in `unit`; infinite where it does not stay."""
-        return [self.steps(_curves(sweep, row), row.seed) / self.unit.of(row) for row in setting.rows]
+        return [self.steps(curves_of(sweep, row), row.seed) / self.unit.of(row) for row in setting.rows]
 
 
 def beside_each_other(sweep: Sweep, problem: Problem) -> list[list[Row]]:
@@ -115,19 +119,12 @@ def _levels(sweep: Sweep, groups: Sequence[Sequence[Row]], metric: str) -> dict[
     levels = dict[Seed, float]()
     for rows in groups:
         row = min(rows, key=lambda row: row.loss(metric))
-        curves = _curves(sweep, row)
+        curves = curves_of(sweep, row)
         if math.isfinite(row.loss(metric)) and len(start := curves.get(metric, curves.get(TRAIN, NO_LINE))[1]):
             best, first = row.loss(metric), float(curves.get(TRAIN, (0, start))[1][0])
             level = best + max((WITHIN - 1) * abs(best), 1e-3 * max(0.0, first - best))
             levels |= dict.fromkeys((row.seed for row in rows), level)
     return levels
-
-
-def _curves(sweep: Sweep, row: Row) -> Mapping[str, Line]:
-    try:
-        return sweep.runs[row.job].curves
-    except LabError:
-        return {}
 
 
 def _reach(sweep: Sweep, one: Contender, target: Target) -> Reach:

@@ -4,7 +4,8 @@ Simulated losses whose truth is known (`tests.compare.simulated`), at 3, 5, 8 an
 interval of a setting's loss holds the geometric mean of the distribution, beside the percentile bootstrap of that; the
 interval of the ratio of two losses the ratio; the interval of the probability to end lower that probability. Told
 apart: of 5 optimizers that are the same, on how many pages any two are (at most 5 %); of one that is better, how many
-of the 4 others are found to be worse.
+of the 4 others are found to be worse. A second table: how often the best of so many of the settings that were
+tried lies in its interval, and of as many other settings.
 """
 
 import argparse
@@ -14,9 +15,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from src.compare.draws import Tried, outcomes
 from src.compare.pairs import LEVEL, Pair, differences
 from src.compare.statistics import over_seeds
-from tests.compare.simulated import LOSSES, Numbers, told_apart
+from tests.compare.simulated import LOSSES, SETTINGS, Numbers, told_apart
 
 SEEDS = (3, 5, 8, 20)
 SHIFT = {"normal": 0.9, "log-normal": math.exp(-1), "heavy tails": math.exp(-2), "two minima": 0.1}
@@ -51,8 +53,32 @@ def of_pairs(kind: str, seeds: int, pages: int, random: np.random.Generator) -> 
     return share(ratios.T, truth[1]), probability
 
 
+def of_budgets(sweeps: int) -> Table:
+    """How often the best of so many settings lies in the interval."""
+    table = Table(title=f"the best of so many settings, in per cent of {sweeps:,} sweeps")
+    for column in ("settings", "tried", "seeds", "of 1", "2", "4", "half", "all"):
+        table.add_column(column, justify="left" if column == "settings" else "right")
+    for kind, draw in SETTINGS.items():
+        for settings, seeds in ((10, 3), (25, 8)):
+            random, tries, within = np.random.default_rng(0), [1, 2, 4, settings // 2, settings], []
+            for _ in range(sweeps):
+                levels = draw(random, (settings,))
+                losses = levels[:, None] * random.lognormal(0, 0.05, (settings, seeds))
+                one = Tried("val/loss", [1], {"a": losses[None]}, math.inf, np.full(seeds, np.nan), 0.01, True)
+                found = outcomes(one, tries)
+                seen = np.log(losses).mean(1)
+                some = [random.permutation(settings)[:k] for k in tries]
+                best = np.array(
+                    [[levels[own[seen[own].argmin()]] for own in some], [draw(random, (k,)).min() for k in tries]]
+                )
+                within.append((found.low[0, 0] <= best) & (best <= found.high[0, 0]))
+            told = [f"{100 * same:.0f}, {100 * other:.0f}" for same, other in np.mean(within, 0).T]
+            table.add_row(kind, str(settings), str(seeds), *told)
+    return table
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=2000)
     pages = parser.parse_args().pages
@@ -91,6 +117,7 @@ def main() -> None:
                 f"{100 * np.mean(better):.0f}",
             )
     Console(width=120).print(table)
+    Console(width=120).print(of_budgets(max(1, pages // 5)))
 
 
 if __name__ == "__main__":

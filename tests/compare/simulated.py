@@ -17,6 +17,13 @@ LOSSES: Mapping[str, Callable[[np.random.Generator, tuple[int, ...]], Numbers]] 
 }
 """By what they are: seeds that differ a little, by factors, now and then by orders, and by where a run ends up."""
 
+SETTINGS: Mapping[str, Callable[[np.random.Generator, tuple[int, ...]], Numbers]] = {
+    "valley": lambda random, shape: np.exp(np.minimum(7, 3 * random.uniform(-2, 2, shape) ** 2)),
+    "even": lambda random, shape: 1 + random.random(shape),
+    "log-normal": lambda random, shape: random.lognormal(0, 1.5, shape),
+}
+"""What settings come to that are drawn at random: of rates around a best one, between two ends, by factors."""
+
 
 def told_apart(losses: Numbers) -> list[tuple[str, str]]:
     """Which of the optimizers of a page are, the better one first.

@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -287,8 +288,9 @@ def test_several_problems(tmp_path):
     assert len(set(names)) == len(names)
     profile = _chart(found, "profile")
     sgd = next(line for line in profile.lines if line.name == "sgd")
-    assert list(sgd.x)[:2] == pytest.approx([1.0, 4.0])
-    assert list(sgd.y)[:2] == [0.5, 1.0]
+    assert profile.title == "Steps to the target over the problems"
+    assert list(sgd.y) == [0.5, 0.5]  # each comes to the target of the problem that it is best on, and to no other
+    assert "1 is the most: sgd 0.50, adam 0.50." in profile.caption
     assert {"sensitivity_1", "sensitivity_2", "curves_train_2", "budget_1", "heat_2"} <= {
         one.name for one in found.charts
     }
@@ -334,6 +336,33 @@ def test_sensitivity(tmp_path):
     )
     assert picture.x.log
     assert "(run 6)" in sgd.hover[1]
+    assert list(sgd.runs) == ["0", "6", "12", "18"]
+
+
+def test_sensitivity_of_training_losses_is_above_the_exact_one(tmp_path):
+    picture = _chart(_found(tmp_path, [{**job, "losses": job["losses"][:1]} for job in JOBS]), "sensitivity")
+    assert picture.y.label == "final train/loss above the exact one"
+    of_best = stats.gmean(np.array(SEEDS) / 2 - 0.25)
+    assert next(line for line in picture.lines if line.name == "sgd").y[1] == pytest.approx(of_best)
+
+
+def test_sensitivity_around_the_own_best_rate(tmp_path):
+    """sgd is best at 0.1 and practically as good at 1, adam at 10."""
+    picture = _chart(_found(tmp_path, grid(_grid(sgd=[4.0, 1.0, 1.001, 9.0], adam=[8.0, 4.0, 2.0, 1.0]))), "shifted")
+    sgd, adam = picture.lines
+    assert adam.x == pytest.approx(np.array(RATES) / 10, rel=0.02)
+    assert sgd.x[1] * sgd.x[2] == pytest.approx(1, rel=0.1)  # one as far below as the other is above
+
+
+def test_steps_against_the_rate(tmp_path):
+    """Straight from 10 to the end at 100 the target of 1.1 times the best one's end is passed near the end."""
+    picture = _chart(_found(tmp_path, grid(_grid(sgd=[4.0, 1.0, 1.02, None], adam=[8.0] * 4), exact=EXACT)), "steps")
+    (sgd, theory) = picture.lines
+    np.testing.assert_array_equal(sgd.y, [np.nan, 100, 100, np.nan])
+    assert sgd.runs == ["0", "6", "12", "18"]
+    assert theory.name == "theory, gradient descent"
+    assert np.nanmax(np.asarray(theory.x)[np.isfinite(theory.y)]) < 0.5  # 2/λmax
+    assert "At no rate: adam." in picture.caption
 
 
 def test_settings_drawn_at_random_are_points(tmp_path):
@@ -348,12 +377,12 @@ def test_settings_drawn_at_random_are_points(tmp_path):
 
 
 def test_curves(tmp_path):
-    """Every run goes straight from 10 to its end; the line is their geometric mean."""
+    """Every run goes straight from 10 to its end; the line is their geometric mean, above the exact loss of 0.25."""
     picture = _chart(_found(tmp_path, JOBS), "curves_train")
     line = picture.lines[0]
     runs = 10 - (10 - np.array(SEEDS)[:, None] / 2) * np.asarray(line.x) / 100
-    np.testing.assert_allclose(line.y, stats.gmean(runs))
-    assert [(level.name, level.at) for level in picture.levels] == [("exact loss", 0.25)]
+    np.testing.assert_allclose(line.y, stats.gmean(runs - 0.25))
+    assert picture.y.label == "train/loss above the exact one"
     assert str(line.hover) == "optimizer.lr=0.1 (runs 6 to 11)"
     assert "foresees no path" in picture.caption
 
@@ -367,10 +396,11 @@ def test_seed_by_seed(tmp_path):
     np.testing.assert_allclose(dots["adam"], [100.0] * 6)
     np.testing.assert_allclose(dots["momentum"], [0.01] * 6)
     assert sorted(level.at for level in picture.levels) == pytest.approx([-1 / 1.01, 0, 1])
+    assert len(picture.points[0].runs) == 6
     wins = next(one for one in found.charts if one.name == "wins")
     assert isinstance(wins, Heat)
     assert list(wins.x) == list(wins.y) == ["sgd", "momentum", "adam"]
-    np.testing.assert_array_equal(wins.values, [[np.nan, 0, 1], [0, np.nan, 1], [-1, -1, np.nan]])
+    np.testing.assert_array_equal(wins.values, [[0, 0, 1], [0, 0, 1], [-1, -1, 0]])
     assert wins.hover[2][0] == "lower on 0 of 6 seeds, higher on 6"
 
 
@@ -390,13 +420,21 @@ def test_a_run_that_ended_early_keeps_its_last_loss(tmp_path):
 
 
 def test_budget(tmp_path):
-    """One draw: the mean, in which what diverged counts as the start, 10; many draws: the best."""
-    picture = _chart(_found(tmp_path, JOBS), "budget")
+    """One draw: the mean, in which what diverged counts as the start, 10; all draws: the best."""
+    found = _found(tmp_path, JOBS)
+    picture, chances = _chart(found, "budget"), _chart(found, "best_after")
     mean = stats.gmean(SEEDS)
     sgd = next(line for line in picture.lines if line.name == "sgd")
     values = np.array([4 * mean, mean, 2 * mean, 10.0])
     assert list(sgd.x) == [1, 2, 3, 4]
-    assert list(sgd.y)[:2] == pytest.approx([values.mean(), np.minimum.outer(values, values).mean()])
+    assert list(sgd.y) == pytest.approx([np.mean([min(c) for c in combinations(values, k)]) for k in (1, 2, 3, 4)])
+    assert sgd.low is not None
+    assert sgd.high is not None
+    assert (np.less(sgd.low, sgd.y) & np.less(sgd.y, sgd.high)).all()
+    assert chances.stacked
+    # of the 16 pairs of one setting each sgd is lower in 8 and two are the same
+    assert [line.y[0] for line in chances.lines] == pytest.approx([9 / 16, 7 / 16], abs=0.04)
+    assert [line.y[-1] for line in chances.lines] == [1.0, 0.0]
 
 
 # --- the race --------------------------------------------------------------------------------------------------------
