@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +22,7 @@ def pictures(problem: Problem, tried: Tried | None) -> list[chart.Chart]:
     if tried is None or tried.most < 2:
         return []
     tries = thinned(np.arange(1.0, tried.most + 1), MOST_POINTS).astype(int).tolist()
+    tried = replace(tried, steps=tried.steps[-1:], losses={label: one[-1:] for label, one in tried.losses.items()})
     found = outcomes(tried, tries)
     axis = chart.Axis("settings tried", log=tried.most > 20, switch=True)
     lines, chances = list[chart.Line](), list[chart.Line]()
