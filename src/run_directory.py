@@ -13,7 +13,7 @@ from typing import Any, Literal
 from src.config.overrides import quoted
 from src.errors import LabError
 
-Status = Literal["completed", "diverged"]
+Status = Literal["completed", "diverged", "cut"]
 FORESEEN = ("predicted_loss", "exact_loss", "noise_floor")
 """The columns of `theory.csv` after `step`."""
 HISTOGRAM_COLUMNS = ("step", "name", "low", "high", "counts")
@@ -25,7 +25,7 @@ class Result:
     """How a run ended, and in what.
 
     Attributes:
-        status: "completed" or "diverged".
+        status: "completed", "diverged", or "cut": at a rung of a sweep, from which a later command lets it go on.
         reason: a sentence on why it ended there.
         steps: optimizer steps taken; of a diverged run, those before the loss that diverged.
         metrics: "train/loss", "val/loss", "test/loss" of the final parameters, and of a table "train/rmse", "train/r2"

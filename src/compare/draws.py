@@ -102,7 +102,7 @@ def shared(problem: Problem) -> tuple[list[Seed], dict[str, list[Setting]]]:
 
 
 def final(problem: Problem, drawn: bool) -> Tried | None:
-    """What was tried, after all steps; None where contenders share no seed, or nothing came through.
+    """What was tried, after all steps; None where contenders share no seed, nothing came through, or some were cut.
 
     Args:
         problem: of `src.compare.contest.contest`.
@@ -110,7 +110,7 @@ def final(problem: Problem, drawn: bool) -> Tried | None:
     """
     seeds, there = shared(problem)
     finite = [setting.loss for of_one in there.values() for setting in of_one if math.isfinite(setting.loss)]
-    if not seeds or not finite:
+    if not seeds or not finite or any(one.cut for one in problem.contenders):
         return None
     losses = {}
     for label, of_one in there.items():

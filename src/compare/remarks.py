@@ -13,7 +13,7 @@ def remarks(winners: Sequence[Contender], chance: bool = True) -> list[str]:
         winners: of the sweep.
         chance: whether anything of its runs is drawn, so that other seeds would be other runs.
     """
-    found = _on_losses([winner for winner in winners if winner.came_through], chance)
+    found = [*_on_losses([winner for winner in winners if winner.came_through], chance), *_on_cut(winners)]
     several = len({short(winner.problem) for winner in winners}) > 1
     for winner in winners:
         who = f"{winner.label if winner.name else ''}{f' on {short(winner.problem)}' if several else ''}".strip()
@@ -46,6 +46,26 @@ def _on_losses(winners: Sequence[Contender], chance: bool) -> list[str]:
     if not several:
         found.append("more seeds, seed=range(0,8) say, show what is due to chance")
     return found
+
+
+def _on_cut(winners: Sequence[Contender]) -> list[str]:
+    """How many settings were cut at rungs, and what that saved and cost."""
+    number, tried = sum(one.cut for one in winners), sum(len(one.settings) for one in winners)
+    if not number:
+        return []
+    at, taken, left = set[int](), 0, 0
+    for one in winners:
+        rows = [row for setting in one.settings for row in setting.rows]
+        cut, longest = [row.steps for row in rows if row.status == "cut"], max(row.steps for row in rows)
+        at, taken = at.union(cut), taken + sum(row.steps for row in rows)
+        left += longest * len(cut) - sum(cut)
+    *others, last = [f"{rung:,}" for rung in sorted(at)]
+    where = f"steps {', '.join(others)} and {last}" if others else f"step {last}"
+    were = "was" if number == 1 else "were"
+    return [
+        f"{number:,} of {tried:,} settings {were} cut at {where}, and shown with the loss there; that saved "
+        f"{100 * left // (taken + left)} % of the run-steps; that one of them would have won cannot be excluded"
+    ]
 
 
 def _on_one(winner: Contender) -> list[str]:

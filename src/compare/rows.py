@@ -9,7 +9,7 @@ from pathlib import Path
 from src.errors import LabError, one_line
 
 SEED_KEYS = ("seed", "data.seed", "model.seed", "data.shuffle_seed")
-STATES = ("completed", "diverged", "failed", "unfinished")
+STATES = ("completed", "diverged", "cut", "failed", "unfinished")
 
 Words = Mapping[str, str]
 """Overrides, key to value, as typed: `{"optimizer": "adam", "optimizer.lr": "0.01", "seed": "3"}`."""
@@ -22,7 +22,7 @@ class Row:
     Attributes:
         job: its number.
         words: its swept overrides.
-        status: "completed", "diverged" or "failed".
+        status: "completed", "diverged", "cut" (at a rung: its losses are those there) or "failed".
         steps: optimizer steps taken.
         metrics: "train/loss", "val/loss" and "test/loss", as far as there are such rows, and of tables "test/rmse" and
             so on, by which nothing is compared; None where not finite.
@@ -42,7 +42,7 @@ class Row:
 
     def loss(self, metric: str) -> float:
         """A final loss, or another metric; infinite where the run diverged or failed."""
-        loss = self.metrics.get(metric) if self.status == "completed" else None
+        loss = self.metrics.get(metric) if self.status in ("completed", "cut") else None
         return math.inf if loss is None else loss
 
     @property

@@ -59,6 +59,11 @@ class Setting:
     losses: Numbers
     loss: float
 
+    @property
+    def cut(self) -> bool:
+        """Whether it was cut at a rung, so that it has no final loss."""
+        return any(row.status == "cut" for row in self.rows)
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -71,7 +76,7 @@ class Contender:
         problem: the words that are neither tuned, nor a seed, nor what is compared.
         metric: the loss by which settings were judged.
         settings: in the order of their first jobs.
-        best: the setting that won; one that has ended on fewer seeds than others cannot.
+        best: the setting that won; one that has ended on fewer seeds than others, or was cut at a rung, cannot.
         confirming: the runs of the best setting on fresh seeds, by job; none where no setting came through.
     """
 
@@ -140,6 +145,11 @@ class Contender:
         return row.status != "failed" and math.isinf(row.loss(self.metric))
 
     @property
+    def cut(self) -> int:
+        """How many settings were cut at a rung, so that their losses are not those of the whole length."""
+        return sum(setting.cut for setting in self.settings)
+
+    @property
     def means(self) -> Numbers:
         """`loss` of each setting, `[S]`."""
         return np.array([setting.loss for setting in self.settings])
@@ -181,7 +191,7 @@ class Contender:
     @cached_property
     def good_rates(self) -> Width | None:
         """The range of rates around the best; None where fewer than two were tried with its other numbers."""
-        tried = [(rate, setting.loss) for rate, setting in self.along(RATE) if rate > 0]
+        tried = [(rate, setting.loss) for rate, setting in self.along(RATE) if rate > 0 and not setting.cut]
         if len(tried) < 2 or not self.came_through:
             return None
         rates, losses = zip(*tried, strict=True)
@@ -258,4 +268,4 @@ def _settings(rows: Sequence[Row], roles: Roles, metric: str) -> tuple[Setting, 
 def _best(settings: Sequence[Setting]) -> Setting:
     # one that has not ended on every seed could win by the seeds that it has
     most = max(len(setting.rows) for setting in settings)
-    return min((setting for setting in settings if len(setting.rows) == most), key=lambda setting: setting.loss)
+    return min((one for one in settings if len(one.rows) == most), key=lambda one: (one.cut, one.loss))

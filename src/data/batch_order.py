@@ -47,7 +47,7 @@ class Spans:
     """The blocks from the current step to the next validation or the end, as ranges of optimizer steps.
 
     Iterating anew starts from `step()`, which is true after a resume as well. Blocks are cut at multiples of every
-    interval in `cuts`, at multiples of `pass_length` (where a pass ends) and at `max_steps`.
+    interval in `cuts`, at multiples of `pass_length` (where a pass ends), at each of `marks` and at `max_steps`.
     """
 
     def __init__(
@@ -57,15 +57,17 @@ class Spans:
         pass_length: int,
         block_size: int,
         cuts: Sequence[int] = (),
+        marks: Sequence[int] = (),
     ) -> None:
         self.step, self.max_steps, self.pass_length = step, max_steps, pass_length
-        self.block_size, self.cuts = block_size, cuts
+        self.block_size, self.cuts, self.marks = block_size, cuts, marks
 
     def __iter__(self) -> Iterator[range]:
         step = self.step()
         end = min(_next(step, self.pass_length), self.max_steps)
         while step < end:
-            stop = min([end, step + self.block_size, *(_next(step, cut) for cut in self.cuts)])
+            cuts = [*(_next(step, cut) for cut in self.cuts), *(mark for mark in self.marks if mark > step)]
+            stop = min([end, step + self.block_size, *cuts])
             yield range(step, stop)
             step = stop
 

@@ -96,7 +96,7 @@ def member_file(
 def _ending(loop: Loop, index: int) -> dict[str, Any] | None:
     """Why a member has ended before its last step: who goes on in place has only its result to write."""
     ended = None if loop.ended is None else loop.ended[index]
-    if ended is None or ended.cause in ("all_steps", "time_limit", "callback"):
+    if ended is None or ended.cause in ("all_steps", "cut", "time_limit", "callback"):
         return None
     return {"cause": ended.cause, "step": ended.step, "values": dict(ended.values)}
 

@@ -269,7 +269,7 @@ class Loop:
             self._keep_best(*self.intervals.best_by)
         self.share_time()
         if any(stops):
-            self._let_stopped_go(stops, waited)
+            self.let_go(stops, waited)
 
     def _watched(self, monitor: str) -> Tensor:
         if monitor not in self.metrics:
@@ -277,7 +277,13 @@ class Loop:
             raise LabError(f"callbacks.early_stopping.monitor={monitor}: there is no such metric (there are: {there})")
         return self.metrics[monitor]
 
-    def _let_stopped_go(self, stops: Sequence[Cause | None], values: Sequence[Mapping[str, float]]) -> None:
+    def measured(self) -> Tensor:
+        """`val/loss`, without such rows `train/loss` over all rows, as `validate` gives it; nothing is recorded."""
+        with self.stepper.evaluating():
+            return self._in_units(self.stepper.losses("val" if "val" in self.stepper.data.parts else "train"))
+
+    def let_go(self, stops: Sequence[Cause | None], values: Sequence[Mapping[str, float]]) -> None:
+        """End those that have a cause to, with what each one's sentence needs; the others go on."""
         stay = [index for index, cause in enumerate(stops) if cause is None]
         rest = self.select(stay) if stay else None
         for cause in dict.fromkeys(cause for cause in stops if cause is not None):

@@ -63,7 +63,11 @@ class Run:
         result = RunDirectory(self.directory).read_result()
         metrics = result.get("metrics")
         numbers = isinstance(metrics, dict) and all(one is None or is_number(one) for one in metrics.values())
-        if result["status"] not in ("completed", "diverged") or not numbers or not is_number(result.get("steps")):
+        if (
+            result["status"] not in ("completed", "diverged", "cut")
+            or not numbers
+            or not is_number(result.get("steps"))
+        ):
             raise LabError(
                 f"{self.directory / 'result.json'} is broken (status, steps and metrics are not those of a run)"
             )

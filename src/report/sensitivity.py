@@ -42,6 +42,8 @@ def picture(shown: Shown) -> chart.Chart | None:
         caption.append("Points are settings drawn at random, which differ in other keys too.")
     if regions:
         caption.append("Shaded: a seed diverged or failed.")
+    if any(one.cut for one in problem.contenders):
+        caption.append("Of settings that were cut at a rung it is the loss there.")
     if levels:
         caption.append("Dashed: what theory says of descent on all rows (the median over the data of the seeds).")
     return chart.Chart(

@@ -84,9 +84,9 @@ class Target:
         return settled(steps[after], losses[after], level)
 
     def ends(self, setting: Setting) -> bool:
-        """Whether it ended there on more than half of its seeds: only then need its curves be read."""
+        """Whether it ended there on more than half of its seeds: only then need its curves be read. Cut, it has not."""
         there = sum(row.loss(self.metric) <= self.levels.get(row.seed, -math.inf) for row in setting.rows)
-        return 2 * there > len(setting.rows)
+        return 2 * there > len(setting.rows) and not setting.cut
 
     def of(self, sweep: Sweep, setting: Setting) -> list[float]:
         """How long each run of a setting took to come there, in `unit`; infinite where it does not stay."""
@@ -102,7 +102,7 @@ def beside_each_other(sweep: Sweep, problem: Problem) -> list[list[Row]]:
     def shared(key: Callable[[Row], Hashable]) -> list[list[Row]]:
         found, whose = dict[Hashable, list[Row]](), dict[Hashable, set[str]]()
         for one in problem.contenders:
-            for row in (row for setting in one.settings for row in setting.rows):
+            for row in (row for setting in one.settings if not setting.cut for row in setting.rows):
                 found.setdefault(key(row), []).append(row)
                 whose.setdefault(key(row), set()).add(one.label)
         several = min(2, len(problem.contenders))

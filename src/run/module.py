@@ -214,6 +214,7 @@ class LabDataModule(L.LightningDataModule):
         pass_length: steps at whose multiples a pass of the loader ends, and Lightning validates.
         block_size: the most steps of a block.
         cuts: intervals at whose multiples a block ends.
+        marks: steps at which one does.
         validates: whether Lightning does.
     """
 
@@ -224,18 +225,21 @@ class LabDataModule(L.LightningDataModule):
         pass_length: int,
         block_size: int,
         cuts: Sequence[int],
+        marks: Sequence[int] = (),
         *,
         validates: bool = False,
     ) -> None:
         super().__init__()
         self.problem, self.max_steps, self.pass_length = problem, max_steps, pass_length
-        self.block_size, self.cuts, self.validates = block_size, cuts, validates
+        self.block_size, self.cuts, self.marks, self.validates = block_size, cuts, marks, validates
 
     def train_dataloader(self) -> Spans:
         """Blocks from the Trainer's step to the end of the pass."""
         trainer = self.trainer
         assert trainer is not None
-        return Spans(lambda: trainer.global_step, self.max_steps, self.pass_length, self.block_size, self.cuts)
+        return Spans(
+            lambda: trainer.global_step, self.max_steps, self.pass_length, self.block_size, self.cuts, self.marks
+        )
 
     def val_dataloader(self) -> range | list[Any]:
         """One batch, a number that stands for all validation rows, in every process."""

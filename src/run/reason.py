@@ -32,6 +32,9 @@ def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: Ea
             cause = f"{own} may divide by 0, or take a root or logarithm of what is not positive"
             return f"{which}: {cause}{_smaller_rate(config, answer)}"
         return f"the loss after {step:,} steps is {_too_large(config)}{_smaller_rate(config, answer)}"
+    if outcome.cause == "cut":
+        going, racing = (int(outcome.values[name]) for name in ("on", "of"))
+        return f"cut at step {step:,}: {going:,} of {racing:,} settings went on"
     if outcome.cause == "time_limit":
         return f"the time limit was reached after {step:,} steps"
     if outcome.cause == "callback":

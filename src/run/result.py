@@ -50,7 +50,7 @@ def result(
     final = {name: float(value[index]) for name, value in loop.final.items()}
     losses = what_losses_are(one)
     return Result(
-        status="diverged" if ended.diverged else "completed",
+        status="diverged" if ended.diverged else "cut" if ended.cause == "cut" else "completed",
         reason=reason(ended, config, one.answer, loop.intervals.stopping)
         + (f"; {said}" if (said := units(losses, problem.targets)) else ""),
         steps=ended.step,

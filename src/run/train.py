@@ -11,6 +11,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
+from src.compare.halving import Halving
 from src.config.check_run import check_free
 from src.engine.checkpoint import check_fits, not_read_again
 from src.engine.choose_stepper import Choice
@@ -19,8 +20,9 @@ from src.engine.loop import Loop
 from src.engine.torch_stepper import TorchStepper
 from src.errors import FULL_ERROR, LabError, raised
 from src.run.build import Member, RunSpec, build_intervals, build_loop, build_members, build_stepper, building
-from src.run.callbacks.checkpoint import Checkpoint, StackCheckpoint
+from src.run.callbacks.checkpoint import Checkpoint, StackCheckpoint, save_stack
 from src.run.callbacks.compatibility import check_callbacks, print_price
+from src.run.callbacks.rungs import Rungs
 from src.run.callbacks.theory import Theory
 from src.run.callbacks.way import Way
 from src.run.lightning_private import count
@@ -43,7 +45,12 @@ def quiet(runs: int, steps: int) -> None:
 
 
 def train(
-    specs: Sequence[RunSpec], choice: Choice, *, kept: Path | None = None, tell: Tell = quiet
+    specs: Sequence[RunSpec],
+    choice: Choice,
+    *,
+    kept: Path | None = None,
+    halving: Halving | None = None,
+    tell: Tell = quiet,
 ) -> list[Result | LabError]:
     """Train runs of one program together, and write their directories.
 
@@ -51,6 +58,7 @@ def train(
         specs: any number of runs for rules; one for torch's own class, which has Lightning's events.
         choice: of the stepper.
         kept: where a stack keeps its checkpoint, to go on from after a kill or failure; deleted once all have a result.
+        halving: at which rungs members leave a stack; their state is kept beside its checkpoint, to go on from.
         tell: of progress.
 
     Returns:
@@ -61,7 +69,7 @@ def train(
         KeyboardInterrupt: it was interrupted; it says how to go on.
         Exception: what was raised in a run or stack, under HYDRA_FULL_ERROR=1.
     """
-    training = _Training(specs, choice, kept, tell)
+    training = _Training(specs, choice, kept, halving, tell)
     try:
         with building(specs[0].config):
             training.train()
@@ -91,8 +99,10 @@ class _Training:
     whoever ends is written at once.
     """
 
-    def __init__(self, specs: Sequence[RunSpec], choice: Choice, kept: Path | None, tell: Tell) -> None:
-        self.specs, self.choice, self.kept, self.tell = specs, choice, kept, tell
+    def __init__(
+        self, specs: Sequence[RunSpec], choice: Choice, kept: Path | None, halving: Halving | None, tell: Tell
+    ) -> None:
+        self.specs, self.choice, self.kept, self.halving, self.tell = specs, choice, kept, halving, tell
         self.config, self.alone = specs[0].config, choice.stepper == "torch"
         self.began, self.where = time.perf_counter(), RunDirectory(specs[0].directory)
         self.outcomes: dict[Path, Result | LabError] = {}
@@ -142,7 +152,8 @@ class _Training:
         module, trainer = self._with_events(loop, parts, slow) if self.alone else self._without_events(loop, parts)
         data = LabDataModule(
             members[0].problem, knobs.max_steps, knobs.val_every_n_steps if self.alone else knobs.max_steps,
-            1 if slow else knobs.block_size, cuts(config, parts), validates="val" in stepper.data.parts and self.alone,
+            1 if slow else knobs.block_size, cuts(config, parts), self.rungs,
+            validates="val" in stepper.data.parts and self.alone,
         )  # fmt: skip
         started = time.perf_counter()
         if self.resume is None or not self.resume.over:
@@ -159,13 +170,25 @@ class _Training:
 
     # --- many: nobody listens, and whoever ends is written at once ---
 
+    @property
+    def rungs(self) -> Sequence[int]:
+        """Steps at which members may be cut."""
+        return self.halving.ahead if self.halving else ()
+
+    @property
+    def any_length(self) -> dict[str, str]:
+        """The fingerprint of each member without its length, by its id."""
+        return {name: str(member.about["any_length"]) for name, member in self.members.items()}
+
     def _without_events(self, loop: Loop, parts: Sequence[Any]) -> tuple[Descent, L.Trainer]:
         callbacks = list[Callback]()
         if self.kept is not None:
-            any_length = {name: str(member.about["any_length"]) for name, member in self.members.items()}
-            load_stack(loop, self.kept, any_length)
+            load_stack(loop, self.kept, self.any_length)
             every = [one.every_n_steps for one in parts if isinstance(one, Checkpoint)]
-            callbacks = [StackCheckpoint(self.kept, steps, any_length) for steps in every]
+            if self.halving:
+                callbacks.append(Rungs(self.halving, self.where.path.parent))
+                every = every or [self.config.trainer.max_steps]
+            callbacks += [StackCheckpoint(self.kept, steps, self.any_length, self.rungs) for steps in every]
         trainer = build_trainer(self.config, self.where.path.parent, callbacks)
         count(trainer, loop.step)
         return Descent(loop, events=False), trainer
@@ -174,7 +197,12 @@ class _Training:
         """Validate members that have ended where a run by itself does, and write their directories."""
         if self.alone:
             return
-        if loop.ended is not None and loop.ended[0].diverged:
+        cause = None if loop.ended is None else loop.ended[0].cause
+        if cause == "cut" and self.halving and self.kept:
+            part = self.kept.with_name(f"{self.halving.part(loop.step)}.ckpt")
+            if not part.is_file():  # else it has more members: some were written before a kill
+                save_stack(part, loop, self.any_length)
+        if cause in ("loss", "start") or (cause == "cut" and loop.step % loop.intervals.val_every):
             loop.validate()
             loop.decide()
         loop.finish()

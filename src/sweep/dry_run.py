@@ -64,7 +64,8 @@ def show(plan: Plan, confirm_seeds: int) -> None:
     for stack in plan.stacks:
         programs.setdefault(stack.program, []).append(stack)
     shares = [Share(_parts(plan, stacks[0]), stacks, _seconds(plan, stacks)) for stacks in programs.values()]
-    console, finished = wide(), plan.finished
+    console = wide()
+    finished = plan.finished - sum(plan.entries[index].cut for stack in plan.stacks for index in stack.runs)
     if not shares:
         console.print(f"{runs(len(plan.jobs))}, all finished; there is nothing to train", highlight=False)
         return
@@ -74,8 +75,23 @@ def show(plan: Plan, confirm_seeds: int) -> None:
     console.print(f"beside the training, composing and writing {left:,} runs take about {writing}", highlight=False)
     for reason in dict.fromkeys(stack.choice.reason for stack in plan.stacks if stack.choice.reason):
         console.print(f"one by one, and how long that takes is not known: {reason}", markup=False, highlight=False)
+    if any(stack.halving for stack in plan.stacks):
+        console.print(
+            f"rungs save {_saved(plan)} of the run-steps at least, which is not in the times above", highlight=False
+        )
     if confirm_seeds:
         console.print(f"then each optimizer's best setting on {confirm_seeds:,} fresh seeds", highlight=False)
+
+
+def _saved(plan: Plan) -> str:
+    """The share of run-steps that is left out at rungs; rounded down."""
+    whole = taken = 0
+    for stack in plan.stacks:
+        halving, longest = stack.halving, plan.jobs[stack.runs[0]].config.trainer.max_steps
+        steps = len(stack.runs) * (longest - (halving.after if halving else 0))
+        whole += steps
+        taken += min(steps, halving.steps(longest)) if halving else steps
+    return f"{100 * (whole - taken) // whole:,} %"
 
 
 def _parts(plan: Plan, stack: StackPlan) -> tuple[str, ...]:

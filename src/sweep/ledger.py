@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from src.compare.halving import Halving
 from src.compare.rows import Row, without_plus
 from src.errors import LabError
 from src.run_directory import RunDirectory
@@ -26,7 +27,7 @@ class Outcome:
     """How a run ended, as far as a sweep needs to know.
 
     Attributes:
-        status: "completed" or "diverged".
+        status: "completed", "diverged" or "cut".
         reason: a sentence on why it ended there.
         steps: optimizer steps taken.
         metrics: the final losses.
@@ -68,12 +69,13 @@ class Entry:
 
     @property
     def status(self) -> str:
-        """`completed`, `diverged`, `failed` or `unfinished`."""
+        """`completed`, `diverged`, `cut`, `failed` or `unfinished`."""
         return self.outcome.status if self.outcome else "unfinished" if self.failure is None else "failed"
 
-    def is_left(self, retry_failed: bool) -> bool:
-        """Whether it is still to be trained: what is finished is skipped, what has failed too unless it is retried."""
-        return self.outcome is None and (self.failure is None or retry_failed)
+    @property
+    def cut(self) -> bool:
+        """Whether it was cut at a rung."""
+        return self.outcome is not None and self.outcome.status == "cut"
 
     @property
     def expected(self) -> str:
@@ -90,12 +92,14 @@ class Ledger:
         calls: what was asked for, by one command after the other.
         entries: the runs, in the order in which they were asked for.
         stacks: the numbers of the runs that are trained together now, by the number of their stack.
+        halvings: which settings were raced in a stack, by its number.
     """
 
     directory: Path
     calls: list[Call] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     stacks: dict[int, list[int]] = field(default_factory=dict)
+    halvings: dict[int, Halving] = field(default_factory=dict)
 
     def run(self, entry: Entry) -> RunDirectory:
         """Where a run's files are."""
@@ -139,6 +143,7 @@ class Ledger:
         try:
             ledger.calls = [Call(**call) for call in kept["calls"]]
             ledger.stacks = {int(number): runs for number, runs in kept["stacks"].items()}
+            ledger.halvings = {int(number): Halving(**one) for number, one in kept.get("halvings", {}).items()}
             ledger.entries = [Entry(**job | {"swept": tuple(job["swept"])}) for job in kept["jobs"]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LabError(_unreadable(path, error)) from None
@@ -164,6 +169,8 @@ class Ledger:
         for entry in self.entries:
             entry.confirms = None if entry.confirms is None else now.get(entry.confirms, entry.confirms)
         self.stacks = {stack: [now.get(run, run) for run in runs] for stack, runs in self.stacks.items()}
+        for one in self.halvings.values():
+            one.settings[:] = [[now.get(run, run) for run in runs] for runs in one.settings]
 
     def _next_number(self, there: Iterable[int] = ()) -> int:
         return max([-1, *there, *(entry.number for entry in self.entries)]) + 1
@@ -281,6 +288,37 @@ class Ledger:
             )
         entry.fingerprint, entry.alone = job.fingerprint, None
 
+    # --- what is left ---
+
+    def is_left(self, entry: Entry, retry_failed: bool, halving: Halving | None = None) -> bool:
+        """Whether a run is still to be trained: what is finished is skipped, what has failed too unless it is retried.
+
+        Args:
+            entry: the run.
+            retry_failed: whether it is.
+            halving: the rungs that are asked for now: what was cut at others goes on.
+        """
+        if entry.cut:
+            _, by = self._cut_by(entry)
+            return by is None or not by.asks_as(halving)
+        return entry.outcome is None and (entry.failure is None or retry_failed)
+
+    def parts(self) -> dict[int, list[int]]:
+        """The runs that were cut, as stacks that can go on."""
+        found: dict[int, list[int]] = {}
+        for entry in self.entries:
+            if entry.cut and (part := self._cut_by(entry)[0]) is not None:
+                found.setdefault(part, []).append(entry.number)
+        return found
+
+    def _cut_by(self, entry: Entry) -> tuple[int | None, Halving | None]:
+        """The stack that a run is of since it was cut, and among which settings it was: it may have been more often."""
+        step = entry.outcome.steps if entry.outcome else -1
+        for _, one in sorted(self.halvings.items(), reverse=True):
+            if step in one.ahead and entry.number in one.runs:
+                return one.part(step), one
+        return None, None
+
     def checkpoint(self, stack: int) -> Path:
         """What a stack goes on from."""
         return self.directory / STACKS / f"{stack}.ckpt"
@@ -294,6 +332,7 @@ class Ledger:
             "calls": [asdict(call) for call in self.calls],
             "jobs": [_without_none(entry) for entry in self.entries],
             "stacks": self.stacks,
+            **({"halvings": {number: asdict(one) for number, one in self.halvings.items()}} if self.halvings else {}),
         }
         _replace(self.directory / NAME, json.dumps(kept, separators=(",", ":")))
 

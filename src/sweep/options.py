@@ -1,13 +1,33 @@
 """What can be set of a sweep, checked: `hydra.sweeper.*` and `hydra.launcher.*`."""
 
 from collections.abc import Mapping
+from fractions import Fraction
+from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError
 
+from src.compare.halving import Halving
 from src.config.section import Section
 from src.config.sentences import wrong_values
+
+
+def _share(value: Any) -> str:
+    """A fraction as it is typed, `1/3` or 0.5, in its lowest terms."""
+    try:
+        share = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        share = Fraction(0)
+    if not 0 < share < 1:
+        raise ValueError("must be a share between 0 and 1, such as 1/3 or 0.5")
+    return str(share)
+
+
+def _ascending(rungs: list[int]) -> list[int]:
+    if any(one >= other for one, other in pairwise(rungs)):
+        raise ValueError("must be steps one after the other, such as [100, 300]")
+    return rungs
 
 
 class Sweeping(Section):
@@ -23,6 +43,13 @@ class Sweeping(Section):
     confirm_seeds: NonNegativeInt
     report: bool
     equal_within: Annotated[float, Field(ge=0, lt=1)]
+    rungs: Annotated[list[PositiveInt], AfterValidator(_ascending)]
+    keep: Annotated[str, BeforeValidator(_share)]
+
+    @property
+    def halving(self) -> Halving | None:
+        """What is asked of stacks; None: everything is trained to its end."""
+        return Halving(self.rungs, self.keep) if self.rungs else None
 
 
 class Launching(Section):

@@ -1,9 +1,12 @@
 """From jobs to a plan: what is left to train, cut into stacks. Nothing is written or changed here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
 
+from src.compare.halving import Halving, raced
+from src.compare.rows import Row
 from src.sweep.jobs import Job
 from src.sweep.ledger import Entry, Ledger
 from src.sweep.options import Launching
@@ -23,6 +26,8 @@ class StackPlan:
         program: what they have in common, as a text.
         memory: bytes that training them takes, roughly.
         disk: bytes that their directories take, roughly.
+        halving: at which rungs settings leave; None: all are trained to the end.
+        remark: a sentence where that is not as it is asked for; empty: it is.
     """
 
     number: int
@@ -31,6 +36,8 @@ class StackPlan:
     program: str
     memory: int
     disk: int
+    halving: Halving | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,10 @@ class Plan:
         for stack in self.stacks:
             entries = [self.entries[index] for index in stack.runs]
             ledger.stacks[stack.number] = [entry.number for entry in entries]
+            if stack.halving:
+                ledger.halvings[stack.number] = stack.halving
             for entry in entries:
-                entry.alone = stack.choice.reason
+                entry.alone, entry.outcome = stack.choice.reason, None  # it may have been cut
 
 
 @dataclass(frozen=True)
@@ -72,40 +81,101 @@ class _Program:
     disk: int
 
 
-def plan(jobs: Sequence[Job], entries: Sequence[Entry], ledger: Ledger, options: Launching, pieces: int) -> Plan:
+def plan(
+    jobs: Sequence[Job],
+    entries: Sequence[Entry],
+    ledger: Ledger,
+    options: Launching,
+    pieces: int,
+    halving: Halving | None = None,
+) -> Plan:
     """Cut what is left to train into stacks.
 
     A member's numbers do not depend on its stack, so what is unfinished is cut anew each time, but for stacks that have
     a checkpoint to go on from: their members stay together. Where only some of them are asked for, these begin anew, as
     the checkpoint would be lost to the others.
 
+    With rungs a new stack has the settings of one optimizer on one problem, and stays as it is until all have ended.
+    What was cut at other rungs goes on, raced among itself at those that are ahead; a stack that is between other rungs
+    goes on to its end.
+
     Args:
         jobs: what is asked for.
         entries: their runs in the ledger.
         ledger: of the sweep.
         options: of the launcher.
-        pieces: stacks of one program at least, as far as there are runs for two in each.
+        pieces: stacks of one program at least, as far as there are runs for two in each; of what is raced, one.
+        halving: the rungs that are asked for; None: there are none.
     """
-    left = {entry.number: index for index, entry in enumerate(entries) if entry.is_left(options.retry_failed)}
-    programs = _Programs(jobs, entries, options)
-    kept = {number: runs for number, runs in ledger.stacks.items() if ledger.checkpoint(number).is_file()}
-    unfinished = {entry.number for entry in ledger.entries if entry.is_left(options.retry_failed)}
-    stacks = []
-    for number, runs in kept.items():
-        members = [run for run in runs if run in unfinished]
-        asked = [left[run] for run in members if run in left]
-        if asked and len(asked) == len(members) and len({programs.of(index).text for index in asked}) == 1:
-            stacks.append(programs.stack(number, asked))
+    retry = options.retry_failed
+    left = {entry.number: at for at, entry in enumerate(entries) if ledger.is_left(entry, retry, halving)}
+    unfinished = {entry.number for entry in ledger.entries if ledger.is_left(entry, retry, halving)}
+    programs, race, stacks = _Programs(jobs, entries, options), _Race(entries, ledger, halving), list[StackPlan]()
+    for number, runs in (ledger.parts() | ledger.stacks).items():
+        begun = race.begun(number)
+        members = [run for run in (begun.runs if begun else runs) if run in unfinished]
+        asked = sorted(left[run] for run in members if run in left)
+        together = asked and len(asked) == len(members) and len({programs.of(index).text for index in asked}) == 1
+        if together and (begun or ledger.checkpoint(number).is_file()):
+            cut_there = None if number in ledger.stacks else entries[asked[0]].outcome
+            own = begun or (race.among(race.settings(asked), cut_there.steps) if cut_there else None)
+            remark = "" if own or cut_there or not halving else "what is between other rungs goes on to its end"
+            stacks.append(programs.stack(number, asked, own, remark))
             left = {run: index for run, index in left.items() if run not in members}
-    of_program: dict[str, list[int]] = {}
-    for index in left.values():
-        of_program.setdefault(programs.of(index).text, []).append(index)
-    number = max([-1, *ledger.stacks]) + 1
-    for runs in of_program.values():
-        for part in programs.cut(runs, pieces):
-            stacks.append(programs.stack(number, part))
-            number += 1
+    of_program: dict[Any, list[int]] = {}
+    for run, index in left.items():
+        one = programs.of(index)
+        of_program.setdefault((one.text, None if one.choice.reason else race.contender(run)), []).append(index)
+    for (_, contender), together in of_program.items():
+        settings = [together] if contender is None else race.settings(together)
+        pieces_of_settings, remark = programs.cut_settings(settings)
+        if not pieces_of_settings:
+            stacks += [programs.stack(next(race.free), p, None, remark) for p in programs.cut(together, pieces)]
+        for piece in pieces_of_settings:
+            members = sorted(index for setting in piece for index in setting)
+            stacks.append(programs.stack(next(race.free), members, race.among(piece), remark))
     return Plan(jobs, entries, sorted(stacks, key=lambda one: one.runs[0]))
+
+
+class _Race:
+    """Which settings are raced against which, and the numbers of stacks that are free.
+
+    Args:
+        entries: the runs of the jobs.
+        ledger: of the sweep.
+        halving: the rungs that are asked for; None: nothing is raced.
+    """
+
+    def __init__(self, entries: Sequence[Entry], ledger: Ledger, halving: Halving | None) -> None:
+        self.entries, self.halvings, self.halving = entries, ledger.halvings, halving
+        rows = ledger.rows() if halving else []
+        self._of = raced([Row(e.number, words, e.status, 0, {}) for e, words in rows if e.confirms is None])
+        parts = (part for one in ledger.halvings.values() for part in one.parts)
+        self.free = count(max([-1, *ledger.stacks, *parts]) + 1)
+
+    def begun(self, stack: int) -> Halving | None:
+        """The race of a stack, if it is the one that is asked for."""
+        before = self.halvings.get(stack)
+        return before if before is not None and before.asks_as(self.halving) else None
+
+    def contender(self, run: int) -> int | None:
+        """Whose settings a run's setting is raced against, by the run's number; None: it is not."""
+        return self._of[run][0] if self.halving else None
+
+    def settings(self, jobs: Iterable[int]) -> list[list[int]]:
+        """The jobs of each setting; none where nothing is raced."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for index in jobs if self.halving else ():
+            found.setdefault(self._of[self.entries[index].number], []).append(index)
+        return list(found.values())
+
+    def among(self, settings: Sequence[Sequence[int]], after: int = 0) -> Halving | None:
+        """A new race, of settings by their jobs, that were cut after so many steps; None where nothing can be cut."""
+        if self.halving is None or len(settings) < 2:
+            return None
+        runs = [[self.entries[index].number for index in setting] for setting in settings]
+        new = replace(self.halving, after=after, settings=runs)
+        return replace(new, parts=list(islice(self.free, len(new.ahead))))
 
 
 class _Programs:
@@ -141,7 +211,28 @@ class _Programs:
 
         return cut(runs, self.of(runs[0]).most, pieces)
 
-    def stack(self, number: int, runs: Sequence[int]) -> StackPlan:
+    def cut_settings(self, settings: Sequence[Sequence[int]]) -> tuple[list[Sequence[Sequence[int]]], str]:
+        """Settings of one program, all seeds of each, in as few stacks as memory allows.
+
+        Args:
+            settings: the jobs of each.
+
+        Returns:
+            The settings of each stack, none where a stack has no two; and what is to be said of it.
+        """
+        from src.sweep.stacking import MOST, cut
+
+        one, number = self.of(settings[0][0]), len(settings)
+        most = min(MOST, self.memory // max(1, one.memory)) // max(map(len, settings))
+        if number < 2 or most < 2:
+            why = "a stack of hydra.launcher.memory does not hold two settings: all are trained to the end"
+            return [], why * (number > 1)
+        pieces = cut(settings, most)
+        why = f"{number:,} settings are raced in {len(pieces):,} stacks of hydra.launcher.memory, each by itself"
+        return pieces, why * (len(pieces) > 1)
+
+    def stack(self, number: int, runs: Sequence[int], halving: Halving | None = None, remark: str = "") -> StackPlan:
         """A stack of jobs that have one program."""
-        one = self.of(runs[0])
-        return StackPlan(number, tuple(runs), one.choice, one.text, one.memory * len(runs), one.disk * len(runs))
+        one, size = self.of(runs[0]), len(runs)
+        memory, disk = one.memory * size, one.disk * size
+        return StackPlan(number, tuple(runs), one.choice, one.text, memory, disk, halving, remark)

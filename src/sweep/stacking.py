@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -31,6 +31,7 @@ CACHE = 2**22
 """Bytes that a step should not touch more of: beyond, it waits for memory."""
 MOST = 4096
 """Members of a stack, at most."""
+Kind = TypeVar("Kind")
 
 
 def _fixed(section: Section) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def program(config: Config) -> str:
     )
 
 
-def cut(runs: Sequence[int], most: int, pieces: int = 1) -> list[Sequence[int]]:
+def cut(runs: Sequence[Kind], most: int, pieces: int = 1) -> list[Sequence[Kind]]:
     """Runs of one program in equally large stacks: at most `most` in each, `pieces` of them or more if two fit each."""
     number = max(-(-len(runs) // most), min(pieces, len(runs) // 2), 1)
     ends = [len(runs) * piece // number for piece in range(number + 1)]

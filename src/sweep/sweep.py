@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
+from src.compare.halving import Halving
 from src.config.check_run import check_output_subdir
 from src.config.overrides import python_command
 from src.config.schema import Config, flat
@@ -53,6 +54,7 @@ class Sweep:
         self.composer = Composer(searched(config))
         self.files = HydraFiles(config, loader)
         self.ledger = Ledger.without_results(self.directory)
+        self.halving: Halving | None = None
         self.first: Config | None = None
         self._call: int | None = None
         self._reasons: set[str] = set()
@@ -155,10 +157,13 @@ class Sweep:
         check_number(len(words), self.options.max_runs)
         jobs, call = ask(words, self.typed, self.config.hydra.runtime.choices, self.composer)
         call.study = self._study()
+        check_rungs(self.halving, max(job.config.trainer.max_steps for job in jobs))
         if self._call is None:
             self.ledger.check_same(call)
         retry, there = self.options.retry_failed, self.ledger.entries
-        over = {one.fingerprint for one in there if self.ledger.run(one).finished or not one.is_left(retry)}
+        over = {
+            one.fingerprint for one in there if self.ledger.run(one).finished or not self.ledger.is_left(one, retry)
+        }
         if left := [job.config for job in jobs if job.fingerprint not in over]:
             from src.sweep.preflight import mistakes  # it imports torch, which a finished sweep does without
 
@@ -198,7 +203,8 @@ class Sweep:
     def _planned(self, jobs: Sequence[Job], call: int, confirms: Sequence[int] = ()) -> Plan:
         """The plan of jobs, which the ledger takes in."""
         entries = self.ledger.enter(jobs, call, confirms)
-        return plan(jobs, entries, self.ledger, self.options, pieces(self.options))
+        halving = None if confirms else self.halving
+        return plan(jobs, entries, self.ledger, self.options, pieces(self.options), halving)
 
     def _begun(self, jobs: Sequence[Job], call: Call) -> tuple[Sequence[Job], int]:
         """The jobs, and which call of the ledger has asked for them: a sweeper may ask for them by and by."""
@@ -215,8 +221,11 @@ class Sweep:
         OmegaConf.save(self.config, self.directory / "multirun.yaml")
         for reason, number in alone(planned).items():
             if reason not in self._reasons:
-                print(f"{number:,} {'runs train' if number > 1 else 'run trains'} one by one: {reason}")
+                whole = " and to the end, for rungs are of stacks" if self.halving else ""
+                print(f"{number:,} {'runs train' if number > 1 else 'run trains'} one by one{whole}: {reason}")
                 self._reasons.add(reason)
+        for remark in dict.fromkeys(stack.remark for stack in planned.stacks if stack.remark):
+            self._tell(remark)
         try:
             Training(planned, self.ledger, self.options, self.files, self.command, self.tensorboard).train()
         finally:
@@ -240,6 +249,19 @@ def check_number(number: int, most: int) -> None:
     if number > most:
         limit = "hydra.launcher.max_runs"
         raise LabError(f"{number:,} runs are more than {limit}={most}: if you mean it, say {limit}={number}")
+
+
+def check_rungs(halving: Halving | None, longest: int) -> None:
+    """Refuse rungs that no run comes to.
+
+    Raises:
+        LabError: there are.
+    """
+    if halving is not None and halving.rungs[-1] > longest:
+        raise LabError(
+            f"hydra.sweeper.rungs={halving.rungs}: rungs lie before the end of a run, and the longest has {longest:,} "
+            "steps (trainer.max_steps)"
+        )
 
 
 def searched(config: DictConfig) -> list[str]:

@@ -52,8 +52,12 @@ class GridSweeper(Sweeper):
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        if self.options.confirm_seeds and not isinstance(self.launcher, StackLauncher):
+        if isinstance(self.launcher, StackLauncher):
+            self.launcher.sweep.halving = self.options.halving
+        elif self.options.confirm_seeds:
             raise LabError("confirm_seeds needs hydra/launcher=stack, which knows how each run has ended")
+        elif self.options.rungs:
+            raise LabError("hydra.sweeper.rungs needs hydra/launcher=stack: one run after another is no race")
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train what the words of the command ask for.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from src.config.schema import Config
 from src.errors import LabError, unwritable
+from src.run_directory import RunDirectory
 from src.sweep import tensorboard
 from src.sweep.failures import FAILED, failures
 from src.sweep.hydra_files import HydraFiles
@@ -104,11 +105,12 @@ class Training:
                 job, entry = self.plan.jobs[index], self.plan.entries[index]
                 directory = self.ledger.run(entry).path.absolute()
                 directory.mkdir(parents=True, exist_ok=True)
+                RunDirectory(directory).result_path.unlink(missing_ok=True)  # it was cut, and goes on
                 self.files.write(job.words, job.raw, entry.number, directory)
                 specs.append(RunSpec(_of_a_sweep(job.config_in(directory)), directory, self.command))
             kept = str(self.ledger.checkpoint(stack.number).absolute())
             paths = tuple(os.path.abspath(path) for path in sys.path)
-            yield StackTask(stack.number, tuple(specs), stack.choice, kept, os.getcwd(), paths)
+            yield StackTask(stack.number, tuple(specs), stack.choice, kept, os.getcwd(), paths, stack.halving)
 
     def _end(self, stack: StackPlan, ends: Sequence[End]) -> None:
         """Take in how the members of a stack ended."""
@@ -139,8 +141,9 @@ class Training:
             self.ledger.directory / STACKS,
             {e.number for e in self.ledger.entries if e.outcome is None},
         )
+        parts = self.ledger.parts()
         for number, runs in self.ledger.stacks.items():
-            if unfinished.isdisjoint(runs):
+            if unfinished.isdisjoint(runs) and number not in parts:
                 self.ledger.checkpoint(number).unlink(missing_ok=True)
         if not any(stacks.glob("*.ckpt")):
             shutil.rmtree(stacks, ignore_errors=True)

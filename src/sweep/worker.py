@@ -24,6 +24,7 @@ from src.run_directory import RunDirectory
 from src.sweep.ledger import Outcome, outcome_of
 
 if TYPE_CHECKING:
+    from src.compare.halving import Halving
     from src.engine.choose_stepper import Choice
     from src.run.build import RunSpec
     from src.run.train import Tell
@@ -47,6 +48,7 @@ class StackTask:
             lock and heartbeat.
         cwd: where the command was typed, which relative paths in configs start from.
         sys_path: where Python looks for modules there, such as a user's own optimizer; absolute.
+        halving: at which rungs settings leave; None: all are trained to the end.
     """
 
     number: int
@@ -55,6 +57,7 @@ class StackTask:
     kept: str
     cwd: str
     sys_path: tuple[str, ...]
+    halving: Halving | None = None
 
 
 class Stopped(BaseException):
@@ -162,9 +165,9 @@ def _train(task: StackTask, heartbeat: Tell) -> dict[Path, str]:
         kept.unlink(missing_ok=True)
         return {}
     alone = RunDirectory(specs[0].directory)
-    found = train(specs, task.choice, kept=kept, tell=heartbeat)
+    found = train(specs, task.choice, kept=kept, halving=task.halving, tell=heartbeat)
     if isinstance(found[0], OwnCheckpointError):  # of a run by itself, which begins anew
         for path in set(alone.path.iterdir()) - {alone.path / ".hydra"}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        found = train(specs, task.choice, kept=kept, tell=heartbeat)
+        found = train(specs, task.choice, kept=kept, halving=task.halving, tell=heartbeat)
     return {spec.directory: str(end) for spec, end in zip(specs, found, strict=True) if isinstance(end, LabError)}

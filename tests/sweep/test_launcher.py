@@ -45,14 +45,14 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, runs: int) -> None:
     """Ctrl-C once so many runs have been told of."""
     left = [runs]
 
-    def interrupted(specs: Any, choice: Any, kept: Any, tell: Callable[[int, int], None]) -> Any:
+    def interrupted(specs: Any, choice: Any, tell: Callable[[int, int], None], **more: Any) -> Any:
         def count(ended: int, steps: int) -> None:
             tell(ended, steps)
             left[0] -= ended
             if left[0] <= 0:
                 raise KeyboardInterrupt
 
-        return trained(specs, choice, kept=kept, tell=count)
+        return trained(specs, choice, tell=count, **more)
 
     monkeypatch.setattr("src.run.train.train", interrupted)
 
@@ -207,14 +207,14 @@ def stop_at_step(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Ctrl-C once so many run-steps were taken."""
     left = [steps]
 
-    def interrupted(specs: Any, choice: Any, kept: Any, tell: Callable[[int, int], None]) -> Any:
+    def interrupted(specs: Any, choice: Any, tell: Callable[[int, int], None], **more: Any) -> Any:
         def count(ended: int, steps: int) -> None:
             tell(ended, steps)
             left[0] -= steps
             if left[0] <= 0:
                 raise KeyboardInterrupt
 
-        return trained(specs, choice, kept=kept, tell=count)
+        return trained(specs, choice, tell=count, **more)
 
     monkeypatch.setattr("src.run.train.train", interrupted)
 

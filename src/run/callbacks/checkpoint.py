@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ from src.engine.checkpoint import FORMAT, save
 from src.run.callbacks.boards import tensorboards
 
 if TYPE_CHECKING:
+    from src.engine.loop import Loop
     from src.run.module import Descent
 
 
@@ -82,17 +83,26 @@ class StackCheckpoint(LightningCheckpoint):
         path: of the file.
         every_n_steps: optimizer steps.
         any_length: the fingerprint of each member without its length, by its id.
+        rungs: steps at which it is written as well, once it is decided who goes on.
     """
 
-    def __init__(self, path: Path, every_n_steps: int, any_length: Mapping[str, str]) -> None:
-        self.path, self.every_n_steps, self.any_length = path, every_n_steps, any_length
+    def __init__(
+        self, path: Path, every_n_steps: int, any_length: Mapping[str, str], rungs: Sequence[int] = ()
+    ) -> None:
+        self.path, self.every_n_steps, self.any_length, self.rungs = path, every_n_steps, any_length, rungs
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: L.Trainer, pl_module: Descent, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """After a block and what is decided at its end; at the end of all there is nothing to go on from."""
         loop = pl_module.loop
-        if not (loop.over or loop.step >= loop.intervals.max_steps or loop.step % self.every_n_steps):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            any_length = {name: self.any_length[name] for name in loop.ids}
-            save(self.path, {"format": FORMAT, "any_length": any_length, **loop.state_dict()})
+        due = loop.step % self.every_n_steps == 0 or loop.step in self.rungs
+        if due and not (loop.over or loop.step >= loop.intervals.max_steps):
+            save_stack(self.path, loop, self.any_length)
+
+
+def save_stack(path: Path, loop: Loop, any_length: Mapping[str, str]) -> None:
+    """What a stack of these members goes on from; of the fingerprints those of others are left out."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = {name: any_length[name] for name in loop.ids}
+    save(path, {"format": FORMAT, "any_length": kept, **loop.state_dict()})
