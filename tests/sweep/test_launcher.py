@@ -294,6 +294,7 @@ def test_every_wrong_value_is_told_at_once_and_nothing_is_written(
         (["hydra.job.chdir=true"], "hydra.job.chdir=true: stacks train in one process, which stays where it is"),
         (["hydra.sweep.subdir=mine"], "hydra.sweep.subdir=mine: stacks number their run directories"),
         (["hydra/sweeper=basic", "hydra.launcher.dry_run=true"], "needs the jobs beforehand"),
+        (["hydra/launcher=basic", "hydra.sweeper.rungs=[5]"], "rungs needs hydra/launcher=stack"),
         (["hydra/sweeper=basic", "confirm_seeds=2"], "needs hydra/sweeper=grid: hydra/sweeper=basic"),
         (["seed=${nothing},1"], "seed: Interpolation key 'nothing' not found (1 of 2 jobs)"),
     ],

@@ -18,6 +18,7 @@ from tests.sweep.conftest import Multirun
 Jobs = list[tuple[str, ...]]
 DEFAULTS: dict[str, Any] = {
     **{"points": 10, "draws": None, "seed": 0, "confirm_seeds": 0, "report": False, "equal_within": 0.01},
+    **{"rungs": [], "keep": "1/3"},
     **{"together": [], "search": {}, "params": {}, "against": []},
 }
 
@@ -70,6 +71,10 @@ def test_a_value_of_a_file_as_it_would_be_typed(value: object, text: str) -> Non
         ({"together": ["seed"]}, "hydra.sweeper.together.0=seed: must be a valid list"),
         ({"search": {"optimizer=sgd": 3}}, "hydra.sweeper.search.optimizer=sgd=3: must be a"),
         ({"equal_within": 1}, "hydra.sweeper.equal_within=1: must be less than 1"),
+        ({"rungs": [30, 10]}, "hydra.sweeper.rungs=[30,10]: must be steps one after the other, such as [100, 300]"),
+        ({"rungs": [2.5]}, "hydra.sweeper.rungs.0=2.5: must be a valid integer"),
+        ({"keep": "3/2"}, "hydra.sweeper.keep=3/2: must be a share between 0 and 1, such as 1/3 or 0.5"),
+        ({"keep": "1/0"}, "hydra.sweeper.keep=1/0: must be a share between 0 and 1"),
         ({"confirm_seeds": -1}, "hydra.sweeper.confirm_seeds=-1: must be greater than or equal to 0"),
     ],
 )
