@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from src.compare.pairs import EQUAL_WITHIN
 from src.compare.rows import short
 from src.compare.selection import Contender
 
@@ -64,7 +65,8 @@ def _on_cut(winners: Sequence[Contender]) -> list[str]:
     were = "was" if number == 1 else "were"
     return [
         f"{number:,} of {tried:,} settings {were} cut at {where}, and shown with the loss there; that saved "
-        f"{100 * left // (taken + left)} % of the run-steps; that one of them would have won cannot be excluded"
+        f"{100 * left // (taken + left)} % of the run-steps; that one of them would have won cannot be excluded "
+        "(hydra.sweeper.rungs=[] lets them go on)"
     ]
 
 
@@ -76,6 +78,10 @@ def _on_one(winner: Contender) -> list[str]:
     found, figure = [], winner.figure
     if figure.seeds > 1 and len({row.loss(figure.metric) for row in winner.counted}) == 1:
         found.append(f"its {figure.seeds} seeds gave one and the same loss: nothing here depends on them")
+    lower = sum(one.cut and winner.best.loss - one.loss > EQUAL_WITHIN * abs(one.loss) for one in winner.settings)
+    if lower:
+        which = "a setting" if lower == 1 else f"{lower} settings"
+        found.append(f"{which} of those that were cut had a lower loss at the rung than its best one in the end")
     return found + [
         f"{edge.key}={short(edge.value)} is the {edge.end} of {edge.tried} tried: try {edge.key}={edge.search}"
         for edge in winner.edges

@@ -190,9 +190,9 @@ class Contender:
 
     @cached_property
     def good_rates(self) -> Width | None:
-        """The range of rates around the best; None where fewer than two were tried with its other numbers."""
-        tried = [(rate, setting.loss) for rate, setting in self.along(RATE) if rate > 0 and not setting.cut]
-        if len(tried) < 2 or not self.came_through:
+        """The range of rates around the best; None where fewer than two were tried so, or some were cut."""
+        tried = [(rate, setting.loss) for rate, setting in self.along(RATE) if rate > 0]
+        if len(tried) < 2 or self.cut or not self.came_through:
             return None
         rates, losses = zip(*tried, strict=True)
         return width(np.array(rates), np.array(losses))
