@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ class Halving:
         after: the step from which on they are trained: 0, or the rung at which they were cut before.
         settings: the numbers of the runs of each, in the order of their first jobs.
         parts: of each rung ahead the number of the stack that those are who are cut there, should they ever go on.
+        mates: of each setting the runs that were raced before seeds were added, which go as far as these did.
     """
 
     rungs: list[int]
@@ -43,6 +45,7 @@ class Halving:
     after: int = 0
     settings: list[list[int]] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
+    mates: list[list[int]] = field(default_factory=list)
 
     def asks_as(self, other: "Halving | None") -> bool:
         """Whether the rungs and the share are the same."""
@@ -55,8 +58,13 @@ class Halving:
 
     @property
     def runs(self) -> set[int]:
-        """The numbers of all runs."""
+        """The numbers of all runs, without mates."""
         return {run for runs in self.settings for run in runs}
+
+    @property
+    def everyone(self) -> list[list[int]]:
+        """The runs of each setting, mates included."""
+        return [[*mates, *runs] for mates, runs in zip_longest(self.mates, self.settings, fillvalue=())]
 
     def part(self, rung: int) -> int:
         """The stack of those who are cut there."""
@@ -79,8 +87,8 @@ class Halving:
         Args:
             rung: the step.
             losses: of the runs that are still trained, by their numbers.
-            ended: the others, as far as they left a result: with a run that goes on from before a rung that its mates
-                have passed, or been cut at, it is decided as it was then.
+            ended: the others, as far as they left a result: with runs that come to a rung which others of their
+                setting have passed, or were cut at, it is decided as it was then.
 
         Returns:
             the runs; how many of the settings that were still trained go on; how many those were.
@@ -88,12 +96,13 @@ class Halving:
         cut = {run for run, end in ended.items() if end.cut and end.step <= rung}
         passed = {run for run, end in ended.items() if end.step > rung}
         known = {**{run: end.loss for run, end in ended.items()}, **losses}
-        means = over_seeds([np.array([known.get(run, math.inf) for run in runs]) for runs in self.settings])[0].tolist()
-        there = [index for index, runs in enumerate(self.settings) if cut.isdisjoint(runs)]
-        order = sorted(there, key=lambda index: (passed.isdisjoint(self.settings[index]), means[index]))
-        on = {run for index in order[: self.most(rung)] for run in self.settings[index]}
+        settings = self.everyone
+        means = over_seeds([np.array([known.get(run, math.inf) for run in runs]) for runs in settings])[0].tolist()
+        there = [index for index, runs in enumerate(settings) if cut.isdisjoint(runs)]
+        order = sorted(there, key=lambda index: (passed.isdisjoint(settings[index]), means[index]))
+        on = {run for index in order[: self.most(rung)] for run in settings[index]}
         just = {run for run in cut if ended[run].step == rung}
-        racing = [runs for runs in self.settings if not (losses.keys() | just).isdisjoint(runs)]
+        racing = [runs for runs in settings if not (losses.keys() | just).isdisjoint(runs)]
         return losses.keys() - on, sum(not on.isdisjoint(runs) for runs in racing), len(racing)
 
 

@@ -170,7 +170,8 @@ class Ledger:
             entry.confirms = None if entry.confirms is None else now.get(entry.confirms, entry.confirms)
         self.stacks = {stack: [now.get(run, run) for run in runs] for stack, runs in self.stacks.items()}
         for one in self.halvings.values():
-            one.settings[:] = [[now.get(run, run) for run in runs] for runs in one.settings]
+            for settings in (one.settings, one.mates):
+                settings[:] = [[now.get(run, run) for run in runs] for runs in settings]
 
     def _next_number(self, there: Iterable[int] = ()) -> int:
         return max([-1, *there, *(entry.number for entry in self.entries)]) + 1

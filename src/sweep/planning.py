@@ -95,9 +95,9 @@ def plan(
     a checkpoint to go on from: their members stay together. Where only some of them are asked for, these begin anew, as
     the checkpoint would be lost to the others.
 
-    With rungs a new stack has the settings of one optimizer on one problem, and stays as it is until all have ended.
-    What was cut at other rungs goes on, raced among itself at those that are ahead; a stack that is between other rungs
-    goes on to its end.
+    With rungs a new stack has the settings of one optimizer on one problem, and stays as it is until all have ended;
+    seeds that are added to settings which were raced at the same rungs go as far as those did. What was cut at other
+    rungs goes on, raced among itself at those that are ahead; a stack that is between other rungs goes on to its end.
 
     Args:
         jobs: what is asked for.
@@ -127,8 +127,8 @@ def plan(
         one = programs.of(index)
         of_program.setdefault((one.text, None if one.choice.reason else race.contender(run)), []).append(index)
     for (_, contender), together in of_program.items():
-        settings = [together] if contender is None else race.settings(together)
-        pieces_of_settings, remark = programs.cut_settings(settings)
+        settings = [] if contender is None else race.settings(together)
+        pieces_of_settings, remark = programs.cut_settings(settings) if settings else ([], "")
         if not pieces_of_settings:
             stacks += [programs.stack(next(race.free), p, None, remark) for p in programs.cut(together, pieces)]
         for piece in pieces_of_settings:
@@ -152,15 +152,19 @@ class _Race:
         self._of = raced([Row(e.number, words, e.status, 0, {}) for e, words in rows if e.confirms is None])
         parts = (part for one in ledger.halvings.values() for part in one.parts)
         self.free = count(max([-1, *ledger.stacks, *parts]) + 1)
+        unfinished, self._before = {e.number for e in ledger.entries if e.outcome is None}, dict[Any, Halving]()
+        for _, one in sorted(ledger.halvings.items()):
+            if one.asks_as(halving) and not one.after and unfinished.isdisjoint(one.runs):
+                self._before |= {self._of[runs[0]]: one for runs in one.everyone}
 
     def begun(self, stack: int) -> Halving | None:
         """The race of a stack, if it is the one that is asked for."""
         before = self.halvings.get(stack)
         return before if before is not None and before.asks_as(self.halving) else None
 
-    def contender(self, run: int) -> int | None:
-        """Whose settings a run's setting is raced against, by the run's number; None: it is not."""
-        return self._of[run][0] if self.halving else None
+    def contender(self, run: int) -> Any:
+        """What runs have in common whose settings are raced together, by the run's number; None: it is not raced."""
+        return (self._of[run][0], id(self._before.get(self._of[run]))) if self.halving else None
 
     def settings(self, jobs: Iterable[int]) -> list[list[int]]:
         """The jobs of each setting; none where nothing is raced."""
@@ -171,10 +175,15 @@ class _Race:
 
     def among(self, settings: Sequence[Sequence[int]], after: int = 0) -> Halving | None:
         """A new race, of settings by their jobs, that were cut after so many steps; None where nothing can be cut."""
-        if self.halving is None or len(settings) < 2:
-            return None
         runs = [[self.entries[index].number for index in setting] for setting in settings]
+        before = None if after else self._before.get(self._of.get(runs[0][0]))
+        if self.halving is None or (before is None and len(runs) < 2):
+            return None
         new = replace(self.halving, after=after, settings=runs)
+        if before is not None:
+            added = {self._of[of_one[0]]: of_one for of_one in runs}
+            mates = before.everyone
+            new = replace(new, settings=[added.get(self._of[one[0]], []) for one in mates], mates=mates)
         return replace(new, parts=list(islice(self.free, len(new.ahead))))
 
 
@@ -218,13 +227,13 @@ class _Programs:
             settings: the jobs of each.
 
         Returns:
-            The settings of each stack, none where a stack has no two; and what is to be said of it.
+            The settings of each stack, none where they do not fit; and what is to be said of it.
         """
         from src.sweep.stacking import MOST, cut
 
         one, number = self.of(settings[0][0]), len(settings)
         most = min(MOST, self.memory // max(1, one.memory)) // max(map(len, settings))
-        if number < 2 or most < 2:
+        if most < min(2, number):
             why = "a stack of hydra.launcher.memory does not hold two settings: all are trained to the end"
             return [], why * (number > 1)
         pieces = cut(settings, most)

@@ -57,6 +57,13 @@ def test_a_run_that_is_trained_again_behind_its_mates_is_cut_where_they_were() -
     assert SIX.behind(20, {5: 100.0}, ended)[0] == {5}
 
 
+def test_seeds_that_are_added_go_as_far_as_those_that_were_raced() -> None:
+    """The first two settings went on; a seed of each is added, the worst one to the best setting."""
+    more = Halving([10, 20], "1/3", settings=[[12 + index] for index in range(6)], parts=[3, 4], mates=SIX.settings)
+    ended = {run: End(run > 3, 10 if run > 3 else 30, 1) for run in range(12)}
+    assert more.behind(10, {12 + index: 9.0 - index for index in range(6)}, ended)[0] == {14, 15, 16, 17}
+
+
 def test_how_many_go_on_and_what_that_takes() -> None:
     """25 settings of 8 seeds, a third at 30, 100 and 300 of 1,000 steps: 25, 9, 3 and 1 of them."""
     of_25 = Halving([30, 100, 300], "1/3", settings=[[8 * s + seed for seed in range(8)] for s in range(25)])

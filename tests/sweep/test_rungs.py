@@ -24,6 +24,7 @@ from src.sweep.sweep import check_rungs
 from src.sweep.worker import StackTask, work
 from tests.run.runs import members, numbers
 from tests.sweep.conftest import Multirun, snapshot
+from tests.sweep.test_launcher import table
 from tests.sweep.test_planning import OPTIONS
 from tests.sweep.test_worker import silent, stack
 
@@ -142,12 +143,16 @@ def test_what_was_cut_goes_on_under_other_rungs_as_if_it_was_never_raced(
     assert all(after[path] == before[path] for path in runs)
     assert begun == [(0, 12)]
     at_4, at_9 = (ends(tmp_path / "sweep").count(("cut", rung)) for rung in RUNGS)
+    assert multirun("sweep", *raced_words, "seed=0,1,2") == 0  # new seeds go as far as the others
+    rows = table(tmp_path / "sweep")
+    first, third = ([row["steps"] for row in rows if row["seed"] == seed] for seed in "02")
+    assert third == first
     assert multirun("sweep", *words) == 0
-    assert begun[1:] == [(4, at_4), (9, at_9)]
+    assert begun[1:] == [(0, 6), (4, at_4), (9, at_9)]
     for run in range(len(JOBS)):
         assert numbers(tmp_path / "sweep" / str(run)) == numbers(plain / str(run))
-    assert not (tmp_path / "sweep" / STACKS).exists()
-    assert Ledger.read(tmp_path / "sweep").parts() == {}
+    ledger = Ledger.read(tmp_path / "sweep")
+    assert len(ledger.parts()) == 2  # of the third seeds, which were not asked for
 
 
 # --- how settings are put into stacks ---

@@ -36,7 +36,8 @@ class Rungs(Callback):
             return
         losses = [loss if math.isfinite(loss) else math.inf for loss in loop.measured().tolist()]
         now = dict(zip(map(int, loop.ids), losses, strict=True))
-        behind, going, racing = self.halving.behind(loop.step, now, self._ended(self.halving.runs - now.keys()))
+        others = {run for runs in self.halving.everyone for run in runs} - now.keys()
+        behind, going, racing = self.halving.behind(loop.step, now, self._ended(others))
         if behind:
             loop.let_go(["cut" if run in behind else None for run in now], [{"on": going, "of": racing}] * len(now))
         trainer.should_stop |= loop.over
