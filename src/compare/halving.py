@@ -1,7 +1,7 @@
 """Successive halving: which settings go on at a rung, as a function of the losses there."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import zip_longest
@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.compare.rows import Row
-from src.compare.selection import contenders
 from src.compare.statistics import over_seeds
 
 
@@ -104,17 +102,3 @@ class Halving:
         just = {run for run in cut if ended[run].step == rung}
         racing = [runs for runs in settings if not (losses.keys() | just).isdisjoint(runs)]
         return losses.keys() - on, sum(not on.isdisjoint(runs) for runs in racing), len(racing)
-
-
-def raced(rows: Sequence[Row]) -> dict[int, tuple[int, int]]:
-    """Of each run, by its number, which contender its setting is raced for, and which of its settings it is.
-
-    Args:
-        rows: the runs of a sweep, ended or not, without those that confirm a winner.
-    """
-    return {
-        row.job: (which, index)
-        for which, one in enumerate(contenders(rows))
-        for index, setting in enumerate(one.settings)
-        for row in setting.rows
-    }

@@ -6,7 +6,7 @@
 import csv
 import json
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -291,34 +291,30 @@ class Ledger:
 
     # --- what is left ---
 
-    def is_left(self, entry: Entry, retry_failed: bool, halving: Halving | None = None) -> bool:
-        """Whether a run is still to be trained: what is finished is skipped, what has failed too unless it is retried.
+    def left(self, retry_failed: bool, halving: Halving | None = None) -> set[int]:
+        """The numbers of the runs that are still to be trained: what is finished is skipped.
 
         Args:
-            entry: the run.
-            retry_failed: whether it is.
-            halving: the rungs that are asked for now: what was cut at others goes on.
+            retry_failed: whether what has failed is trained again.
+            halving: the rungs that are asked for: what was cut at the same ones is finished.
         """
-        if entry.cut:
-            _, by = self._cut_by(entry)
-            return by is None or not by.asks_as(halving)
-        return entry.outcome is None and (entry.failure is None or retry_failed)
+        cut = {run for _, one, runs in self._cuts() if one.asks_as(halving) for run in runs}
+        waiting = (e for e in self.entries if e.outcome is None and (e.failure is None or retry_failed))
+        return {e.number for e in self.entries if e.cut and e.number not in cut} | {e.number for e in waiting}
 
     def parts(self) -> dict[int, list[int]]:
         """The runs that were cut, as stacks that can go on."""
-        found: dict[int, list[int]] = {}
-        for entry in self.entries:
-            if entry.cut and (part := self._cut_by(entry)[0]) is not None:
-                found.setdefault(part, []).append(entry.number)
-        return found
+        return {part: runs for part, _, runs in self._cuts()}
 
-    def _cut_by(self, entry: Entry) -> tuple[int | None, Halving | None]:
-        """The stack that a run is of since it was cut, and among which settings it was: it may have been more often."""
-        step = entry.outcome.steps if entry.outcome else -1
-        for _, one in sorted(self.halvings.items(), reverse=True):
-            if step in one.ahead and entry.number in one.runs:
-                return one.part(step), one
-        return None, None
+    def _cuts(self) -> Iterator[tuple[int, Halving, list[int]]]:
+        """Of every rung the runs that were cut there: the stack that they are now, among which settings, and they."""
+        at = {entry.number: entry.outcome.steps for entry in self.entries if entry.outcome and entry.cut}
+        for _, one in sorted(self.halvings.items(), reverse=True):  # some were cut more than once: the last time
+            for rung in one.ahead:
+                if runs := [run for setting in one.settings for run in setting if at.get(run) == rung]:
+                    for run in runs:
+                        del at[run]
+                    yield one.part(rung), one, runs
 
     def checkpoint(self, stack: int) -> Path:
         """What a stack goes on from."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
-from src.compare.halving import Halving, raced
+from src.compare.halving import Halving
 from src.compare.rows import Row
+from src.compare.selection import contenders
 from src.sweep.jobs import Job
 from src.sweep.ledger import Entry, Ledger
 from src.sweep.options import Launching
@@ -107,9 +108,8 @@ def plan(
         pieces: stacks of one program at least, as far as there are runs for two in each; of what is raced, one.
         halving: the rungs that are asked for; None: there are none.
     """
-    retry = options.retry_failed
-    left = {entry.number: at for at, entry in enumerate(entries) if ledger.is_left(entry, retry, halving)}
-    unfinished = {entry.number for entry in ledger.entries if ledger.is_left(entry, retry, halving)}
+    unfinished = ledger.left(options.retry_failed, halving)
+    left = {entry.number: index for index, entry in enumerate(entries) if entry.number in unfinished}
     programs, race, stacks = _Programs(jobs, entries, options), _Race(entries, ledger, halving), list[StackPlan]()
     for number, runs in (ledger.parts() | ledger.stacks).items():
         begun = race.begun(number)
@@ -149,12 +149,14 @@ class _Race:
     def __init__(self, entries: Sequence[Entry], ledger: Ledger, halving: Halving | None) -> None:
         self.entries, self.halvings, self.halving = entries, ledger.halvings, halving
         rows = ledger.rows() if halving else []
-        self._of = raced([Row(e.number, words, e.status, 0, {}) for e, words in rows if e.confirms is None])
+        known = contenders([Row(e.number, words, e.status, 0, {}) for e, words in rows if e.confirms is None])
+        settings = ((which, one) for which, of_one in enumerate(known) for one in of_one.settings)
+        self._of = {row.job: (which, one.rows[0].job) for which, one in settings for row in one.rows}
         parts = (part for one in ledger.halvings.values() for part in one.parts)
         self.free = count(max([-1, *ledger.stacks, *parts]) + 1)
-        unfinished, self._before = {e.number for e in ledger.entries if e.outcome is None}, dict[Any, Halving]()
+        waiting, self._before = {e.number for e in ledger.entries if e.status == "unfinished"}, dict[Any, Halving]()
         for _, one in sorted(ledger.halvings.items()):
-            if one.asks_as(halving) and not one.after and unfinished.isdisjoint(one.runs):
+            if one.asks_as(halving) and not one.after and waiting.isdisjoint(one.runs):
                 self._before |= {self._of[runs[0]]: one for runs in one.everyone}
 
     def begun(self, stack: int) -> Halving | None:
@@ -168,7 +170,7 @@ class _Race:
 
     def settings(self, jobs: Iterable[int]) -> list[list[int]]:
         """The jobs of each setting; none where nothing is raced."""
-        found: dict[tuple[int, int], list[int]] = {}
+        found: dict[Any, list[int]] = {}
         for index in jobs if self.halving else ():
             found.setdefault(self._of[self.entries[index].number], []).append(index)
         return list(found.values())

@@ -160,10 +160,8 @@ class Sweep:
         check_rungs(self.halving, max(job.config.trainer.max_steps for job in jobs))
         if self._call is None:
             self.ledger.check_same(call)
-        retry, there = self.options.retry_failed, self.ledger.entries
-        over = {
-            one.fingerprint for one in there if self.ledger.run(one).finished or not self.ledger.is_left(one, retry)
-        }
+        waiting, there = self.ledger.left(self.options.retry_failed), self.ledger.entries
+        over = {one.fingerprint for one in there if self.ledger.run(one).finished or one.number not in waiting}
         if left := [job.config for job in jobs if job.fingerprint not in over]:
             from src.sweep.preflight import mistakes  # it imports torch, which a finished sweep does without
 

@@ -105,7 +105,9 @@ class Training:
                 job, entry = self.plan.jobs[index], self.plan.entries[index]
                 directory = self.ledger.run(entry).path.absolute()
                 directory.mkdir(parents=True, exist_ok=True)
-                RunDirectory(directory).result_path.unlink(missing_ok=True)  # it was cut, and goes on
+                if RunDirectory(directory).finished:  # it was cut, and goes on: events are written at its end again
+                    for path in (RunDirectory(directory).result_path, *directory.glob("events.out.tfevents.*")):
+                        path.unlink()
                 self.files.write(job.words, job.raw, entry.number, directory)
                 specs.append(RunSpec(_of_a_sweep(job.config_in(directory)), directory, self.command))
             kept = str(self.ledger.checkpoint(stack.number).absolute())
