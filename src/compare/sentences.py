@@ -159,9 +159,11 @@ def _certainty(verdict: Verdict) -> str:
     if not verdict.drawn:
         return "Certainty: nothing here is drawn, so other seeds would say the same."
     seeds = f"{verdict.seeds:,} {'seed' if verdict.seeds == 1 else 'seeds'}"
+    cut, tried = (sum(each) for each in zip(*((one.cut, len(one.settings)) for one in verdict.contenders), strict=True))
+    raced = f"; {cut:,} of {tried:,} settings were cut before their end" if cut else ""
     if verdict.confirmed:
-        return f"Certainty: confirmed on {seeds.replace(' ', ' fresh ')}."
-    return f"Certainty: {seeds}, not confirmed."
+        return f"Certainty: confirmed on {seeds.replace(' ', ' fresh ')}{raced}."
+    return f"Certainty: {seeds}, not confirmed{raced}."
 
 
 # --- what a budget comes to ------------------------------------------------------------------------------------------
