@@ -179,6 +179,7 @@ class Heat:
         lost_label: what a cross means.
         best: of each row the index of the cell that is marked, None for none; empty for no marks at all.
         cap: above it all have the last colour, which the legend says as "and more"; None for no cap.
+        classes: up to three values with their names, in whose place these have a colour each; empty for a gradient.
         hover: `[N][M]`, what names a cell; empty for its row and column.
         caption: as of a `Chart`.
     """
@@ -199,6 +200,7 @@ class Heat:
     lost_label: str = "diverged"
     best: Sequence[int | None] = ()
     cap: float | None = None
+    classes: Sequence[tuple[float, str]] = ()
 
     @property
     def shown(self) -> NDArray[np.bool_]:

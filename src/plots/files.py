@@ -1,20 +1,22 @@
-"""Pictures as files."""
+"""Pictures as files, drawn from their specs by vl-convert, which needs neither a browser nor a network."""
 
 from pathlib import Path
 
-import matplotlib as mpl
+import vl_convert
 
-from src.plots.animation import save_animation
-from src.plots.chart import Contours, Picture, series
+from src.plots.chart import Picture, series
 from src.plots.palette import Looks, assign_looks
-from src.plots.static import STYLE, figure
+from src.plots.spec import Spec
+from src.plots.vega import figure
+
+WIDTH = 820
 
 
 def save(picture: Picture, folder: Path, looks: Looks | None = None) -> list[Path]:
-    """Write a picture into a folder: `NAME.png` and `NAME.svg`, of an animation `NAME.gif` and where it can be `.mp4`.
+    """Write a picture into a folder as `NAME.png` and `NAME.svg`.
 
     Args:
-        picture: its name is that of the files; an animation's PNG and SVG show its end.
+        picture: its name is that of the files; an animation's show its end.
         folder: made where it is not there.
         looks: of series, where other pictures have them too; by default those of this picture alone.
 
@@ -22,12 +24,20 @@ def save(picture: Picture, folder: Path, looks: Looks | None = None) -> list[Pat
         OSError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    looks = assign_looks(series([picture])) if looks is None else looks
-    drawn = figure(picture, looks)
+    spec = alone(picture, looks)
     files = [folder / f"{picture.name}.png", folder / f"{picture.name}.svg"]
-    with mpl.rc_context(STYLE):
-        drawn.savefig(files[0], dpi=160)
-        drawn.savefig(files[1], metadata={"Date": None})
-    if isinstance(picture, Contours) and picture.frames:
-        files += save_animation(picture, folder, looks)
+    files[0].write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
+    files[1].write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
     return files
+
+
+def png(picture: Picture, looks: Looks | None = None) -> bytes:
+    """A picture as the bytes of a PNG."""
+    drawn: bytes = vl_convert.vegalite_to_png(alone(picture, looks), scale=2)
+    return drawn
+
+
+def alone(picture: Picture, looks: Looks | None = None) -> Spec:
+    """The spec of a picture outside a page, which has a width, and its title and legend in it."""
+    spec = figure(picture, assign_looks(series([picture])) if looks is None else looks)
+    return spec | {"width": WIDTH, "title": picture.title, "padding": 12}

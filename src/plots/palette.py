@@ -19,21 +19,26 @@ COLOURS = (
     ("#0094ff", "#97d4f9"),
     ("#7c1e15", "#e63f30"),
 )
-# names of plotly's beside those of matplotlib; markers and colours repeat after different numbers
+# outlines around 0 in the language of SVG, within about 1; markers and colours repeat after different numbers
 MARKERS = (
-    ("circle", "o"),
-    ("square", "s"),
-    ("triangle-up", "^"),
-    ("diamond", "D"),
-    ("x", "X"),
-    ("triangle-down", "v"),
-    ("cross", "P"),
-    ("pentagon", "p"),
-    ("star", "*"),
+    "M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0z",
+    "M-.9-.9H.9V.9H-.9z",
+    "M0-1.15L1.1.85H-1.1z",
+    "M0-1.25L1.25 0L0 1.25L-1.25 0z",
+    "M-1-.55L-.55-1L0-.45L.55-1L1-.55L.45 0L1 .55L.55 1L0 .45L-.55 1L-1 .55L-.45 0z",
+    "M0 1.15L1.1-.85H-1.1z",
+    "M-.35-1.15H.35V-.35H1.15V.35H.35V1.15H-.35V.35H-1.15V-.35H-.35z",
+    "M0-1.15L1.15-.3L.7 1H-.7L-1.15-.3z",
+    "M0-1.35L.38-.42L1.3-.42L.55.15L.83 1.1L0 .55L-.83 1.1L-.55.15L-1.3-.42L-.38-.42z",
 )
-DASHES = (("solid", "-"), ("dash", (0, (5, 2))), ("dot", (0, (1.2, 1.6))), ("dashdot", (0, (5, 2, 1.2, 2))))
+_RING = "M-1.2 0a1.2 1.2 0 1 0 2.4 0a1.2 1.2 0 1 0-2.4 0M-.85 0a.85 .85 0 1 1 1.7 0a.85 .85 0 1 1-1.7 0"
+_CROSS = "M-1.1-.85L-.85-1.1L0-.25L.85-1.1L1.1-.85L.25 0L1.1.85L.85 1.1L0 .25L-.85 1.1L-1.1.85L-.25 0z"
+_DASH = "M-1.6-.15H-.3V.15H-1.6zM.3-.15H1.6V.15H.3z"
+# lengths of strokes and of gaps in pixels; none for a whole line
+DASHES = ((1, 0), (7, 4), (2, 3), (7, 3, 2, 3))
 # of what theory says
-REFERENCE_DASHES = (
+REFERENCE_STROKES = ((6, 3), (2, 2), (8, 3, 2, 3), (12, 4))
+REFERENCE_DASHES = (  # until plotly and matplotlib go
     ("6px,3px", (0, (6, 3))),
     ("2px,2px", (0, (2, 2))),
     ("8px,3px,2px,3px", (0, (8, 3, 2, 3))),
@@ -54,32 +59,56 @@ _NEUTRALS = {
 TERRAIN = ("#c3d4e6", "#d3dfea", "#e2e8ee", "#eeeeec", "#f3ecdf", "#f2e3cb")
 TERRAIN_ON_BLACK = ("#16324a", "#1c3143", "#22303b", "#2a2f33", "#35312b", "#443727")
 
+# of what is better, as good and worse
+CLASSES = (COLOURS[0][0], MISSING, COLOURS[1][0])
+
 DARK = dict(COLOURS) | _NEUTRALS | dict(zip(TERRAIN, TERRAIN_ON_BLACK, strict=True))
 """What each colour becomes on a dark page; those that are not in it stay."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a series is drawn, as plotly and as matplotlib call it.
+    """How a series is drawn.
 
     Attributes:
         colour: on white, `#rrggbb`.
-        marker: plotly's name and matplotlib's.
-        dash: the same.
+        shape: of its markers, an outline of SVG around 0.
+        strokes: lengths of the strokes and gaps of its line, in pixels.
     """
 
     colour: str
-    marker: tuple[str, str]
-    dash: tuple[str, object]
+    shape: str
+    strokes: tuple[int, ...]
 
     @property
     def dark(self) -> str:
         """The colour on a dark page."""
         return DARK[self.colour]
 
+    @property
+    def marker(self) -> tuple[str, str]:
+        """Until plotly and matplotlib go."""
+        symbols = ("circle", "o"), ("square", "s"), ("triangle-up", "^"), ("diamond", "D"), ("x", "X")
+        more = ("triangle-down", "v"), ("cross", "P"), ("pentagon", "p"), ("star", "*")
+        return (*symbols, *more)[MARKERS.index(self.shape)]
+
+    @property
+    def dash(self) -> tuple[str, object]:
+        """Until plotly and matplotlib go."""
+        names = ("solid", "-"), ("dash", (0, (5, 2))), ("dot", (0, (1.2, 1.6))), ("dashdot", (0, (5, 2, 1.2, 2)))
+        return names[DASHES.index(self.strokes)]
+
 
 Looks = Mapping[str, Look]
 NEUTRAL = Look(INK, MARKERS[0], DASHES[0])
+REFERENCE = Look(INK, _DASH, REFERENCE_STROKES[0])
+# of points that belong to no series
+ROLES = {
+    "data": Look(CLOUD, MARKERS[0], DASHES[0]),
+    "star": Look(INK, MARKERS[8], DASHES[0]),
+    "start": Look(INK, _RING, DASHES[0]),
+    "saddle": Look(INK, _CROSS, DASHES[0]),
+}
 
 
 def assign_looks(names: Sequence[str]) -> dict[str, Look]:

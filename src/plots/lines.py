@@ -1,0 +1,324 @@
+"""A `Chart` in Vega-Lite: lines, bands, points, straight lines and shaded stretches over two axes of numbers.
+
+What depends on pixels, such as labels that keep apart, is computed by the spec itself, so that it still holds where
+the reader hides a series, switches an axis to its other scale, or drags.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import cycle
+
+import numpy as np
+
+from src.plots.chart import Axis, Chart, Line, Numbers, Points
+from src.plots.extent import extent
+from src.plots.palette import CLOUD, INK, NEUTRAL, REFERENCE, REFERENCE_STROKES, ROLES, Look, Looks
+from src.plots.spec import (
+    FADED,
+    LABELLED,
+    LINE_HEIGHT,
+    PARAMS,
+    SHOWN,
+    ZOOM,
+    Spec,
+    apart,
+    by_name,
+    calculated,
+    flattened,
+    haloed,
+    numbers,
+    told,
+    tooltip,
+    whole,
+)
+
+HEIGHT = 340
+MARKERS, HOVERED = 8, 60
+"""How many points of a line without markers of its own have one, and how many can be hovered over."""
+SEEN = 2
+"""A point's `dot` that is drawn; one of 1 can only be hovered over."""
+NAME_WIDTH = 120
+RULE: Spec = {"type": "rule", "strokeWidth": 1.2, "clip": True, "tooltip": {"expr": "datum.name"}}
+LEVEL_DASHES: Spec = {"condition": {"test": "datum.dotted", "value": [2, 3]}, "value": [5, 3]}
+FIELDS = "x", "y", "low", "high", "hover", "run", "dot"
+ON_AXES = "isValid(datum.y) && isFinite(scale('x', datum.x)) && isFinite(scale('y', datum.y))"
+
+
+def lines(chart: Chart, looks: Looks) -> Spec:
+    """The spec; `usermeta.extents` holds the ends of both scales of each axis, as far as a reader may choose them."""
+    styles, ends = _styles(chart, looks), _named_at_their_end(chart)
+    written = {end["series"] for end in ends[:LABELLED]} | set(chart.y.names)
+    legend = {"values": [name for name in styles if name and name not in written], "title": None}
+    colour, shape, dash = (
+        by_name(list(styles), [getattr(look, what) for look in styles.values()], legend=None)
+        for what in ("colour", "shape", "strokes")
+    )
+    extents = {which: _extents(chart, which) for which in ("x", "y")}
+    told_of = {chart.x.label: told("x"), chart.y.label: told("value")}
+    shown = tooltip("datum.series", told_of, "(datum.hover || datum.note) ? {' ': datum.hover || datum.note} : {}")
+    in_legend = {"legend": legend if legend["values"] else None}
+    return whole(
+        max(120, 34 * len(chart.y.names)) if chart.y.names else HEIGHT,
+        params=PARAMS,
+        data={"values": [*_of_lines(chart), *map(_of_points, chart.points)]},
+        transform=[
+            *flattened(FIELDS),
+            {"filter": SHOWN},
+            *calculated(
+                value="datum.high - datum.low" if chart.stacked else "datum.y",
+                # on a logarithmic axis a line breaks at 0, and a band goes down to the bottom
+                y=f"{ON_AXES} ? datum.y : null",
+                low="isFinite(scale('y', datum.low)) ? datum.low : domain('y')[0]",
+            ),
+        ],
+        encoding={which: _encoding(which, getattr(chart, which), extents[which]) for which in ("x", "y")},
+        layer=[
+            *_regions(chart, colour),
+            _clouds(colour, shown),
+            _bands(chart, colour),
+            _strokes(chart, colour, dash, faded=True),
+            _strokes(chart, colour, dash, faded=False) | {"params": [ZOOM]},
+            *_levels(chart, colour),
+            _points(colour | in_legend, shape | in_legend, shown),
+            *_ends(ends, colour),
+        ],
+        usermeta={"extents": extents},
+    )
+
+
+def _styles(chart: Chart, looks: Looks) -> dict[str, Look]:
+    """How everything looks that has a name, in the order of the legend."""
+    dashes, styles = cycle(REFERENCE_STROKES), dict[str, Look]()
+    for line in chart.lines:
+        if line.role == "series":
+            styles[line.name] = looks.get(line.name, NEUTRAL)
+        else:
+            styles[line.name] = replace(REFERENCE, strokes=next(dashes))
+    for points in chart.points:
+        styles[points.name] = ROLES.get(points.role) or looks.get(points.name, NEUTRAL)
+    for one in (*chart.levels, *chart.regions):
+        styles.setdefault(one.of, looks.get(one.of, NEUTRAL))
+    return styles
+
+
+def _extents(chart: Chart, which: str) -> dict[str, list[float]]:
+    own: Axis = getattr(chart, which)
+    scales = ("linear", "log") if own.switch else ("log",) if own.log else ("linear",)
+    return {scale: list(extent(chart, which, scale == "log")) for scale in scales}
+
+
+def _encoding(which: str, own: Axis, extents: Mapping[str, Sequence[float]]) -> Spec:
+    kind = "log" if own.log else "linear"
+    axis: Spec = {"title": own.label or None}
+    if own.names:
+        names = json.dumps(list(own.names))
+        axis |= {
+            "values": list(range(len(own.names))),
+            "tickCount": len(own.names),
+            "labelExpr": f"{names}[datum.value]",
+            "grid": False,
+        }
+        axis |= {"labelLimit": 200, "labelColor": INK, "labelOverlap": False}
+    elif which == "y":
+        axis["format"] = "~g"
+    scale = {"type": kind, "domain": list(extents[kind]), "nice": False, "zero": False}
+    return {"field": which, "type": "quantitative", "scale": scale, "axis": axis}
+
+
+# --- what was measured -----------------------------------------------------------------------------------------------
+
+
+def _of_lines(chart: Chart) -> Iterator[Spec]:
+    below: Numbers = np.zeros(len(chart.lines[0].x) if chart.lines else 0)
+    for line in chart.lines:
+        row = _row("line", line, _dots_of(line))
+        if chart.stacked:
+            above = np.asarray(below) + np.asarray(line.y)
+            row |= {"y": numbers(above), "low": numbers(below), "high": numbers(above)}
+            below = above
+        elif line.low is not None and line.high is not None:
+            row |= {"low": numbers(line.low), "high": numbers(line.high)}
+        yield row
+
+
+def _of_points(points: Points) -> Spec:
+    return _row("cloud" if points.role == "data" else "points", points, [SEEN] * len(points.x))
+
+
+def _row(kind: str, of: Line | Points, dots: list[int]) -> Spec:
+    """All of a line's points in a row; a text that all share is there once."""
+    told = {"note": of.hover, "hover": []} if isinstance(of.hover, str) else {"hover": list(of.hover)}
+    places = {"x": numbers(of.x), "y": numbers(of.y), "low": [], "high": []}
+    return {"series": of.name, "kind": kind, **places, **told, "run": list(of.runs), "dot": dots}
+
+
+def _dots_of(line: Line) -> list[int]:
+    number = len(line.x)
+    hovered = 1 if line.markers else max(1, number // HOVERED)
+    marked = 1 if line.markers else max(1, number // MARKERS)
+    if line.markers is None or line.role == "reference":
+        marked = number + 1
+    return [SEEN if (at and not at % marked) or marked == 1 else int(not at % hovered) for at in range(number)]
+
+
+def _clouds(colour: Spec, shown: Spec) -> Spec:
+    return {
+        "transform": [{"filter": "datum.kind === 'cloud'"}],
+        "mark": {"type": "point", "filled": True, "size": 22, "opacity": 0.7, "clip": True, "tooltip": shown},
+        "encoding": {"color": colour},
+    }
+
+
+def _bands(chart: Chart, colour: Spec) -> Spec:
+    return {
+        "transform": [{"filter": f"datum.kind === 'line' && isValid(datum.high) && !({FADED})"}],
+        "mark": {"type": "area", "clip": True, "opacity": 0.85 if chart.stacked else 0.16},
+        "encoding": {"y": {"field": "low"}, "y2": {"field": "high"}, "color": colour},
+    }
+
+
+def _strokes(chart: Chart, colour: Spec, dash: Spec, faded: bool) -> Spec:
+    stairs = any(line.stairs for line in chart.lines)
+    mark = {"type": "line", "clip": True, "interpolate": "step-after" if stairs else "linear", "strokeJoin": "round"}
+    if faded:
+        own: Spec = {"mark": mark | {"strokeWidth": 1, "color": CLOUD}}
+        own["encoding"] = {"detail": {"field": "series"}}
+    else:
+        own = {"mark": mark | {"strokeWidth": 2}, "encoding": {"color": colour, "strokeDash": dash}}
+    return {"transform": [{"filter": f"datum.kind === 'line' && {'' if faded else '!'}({FADED})"}], **own}
+
+
+def _points(colour: Spec, shape: Spec, shown: Spec) -> Spec:
+    """Markers, and what cannot be seen but hovered over; of a series that faded only the latter."""
+    return {
+        "transform": [{"filter": "datum.kind !== 'cloud' && datum.dot > 0 && isValid(datum.y)"}],
+        "mark": {
+            "type": "point",
+            "filled": True,
+            "clip": True,
+            "opacity": {"expr": f"datum.dot === {SEEN} && !({FADED}) ? 1 : 0"},
+            "size": {"expr": "datum.kind === 'points' ? 70 : 45"},
+            "tooltip": shown,
+        },
+        "encoding": {"color": colour, "shape": shape},
+    }
+
+
+def _named_at_their_end(chart: Chart) -> list[Spec]:
+    """Of each line its last point, where its name is written."""
+    ends = []
+    for line in () if chart.y.names else chart.lines:
+        x, y = (np.asarray(one, dtype=np.float64) for one in (line.x, line.y))
+        there = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & ((y > 0) | (not chart.y.log)))
+        if len(there):
+            ends.append({"series": line.name, "x": numbers(x[there[-1:]])[0], "y": numbers(y[there[-1:]])[0]})
+    return ends
+
+
+def _ends(ends: Sequence[Spec], colour: Spec) -> list[Spec]:
+    """Names where lines end; of two that end far from each other neither moves the other."""
+    if not ends:
+        return []
+    transform = [
+        {"filter": f"{SHOWN} && !({FADED}) && {ON_AXES}"},
+        {"window": [{"op": "row_number", "as": "number"}]},
+        {"filter": "datum.number <= labelled"},
+        *calculated(across="scale('x', datum.x)", place="scale('y', datum.y)"),
+        {"window": [{"op": "lag", "field": "across", "as": "before"}], "sort": [{"field": "across"}]},
+        *calculated(new=f"datum.across - datum.before > {NAME_WIDTH} ? 1 : 0"),
+        {"window": [{"op": "sum", "field": "new", "as": "group"}], "sort": [{"field": "across"}]},
+        *apart("datum.group"),
+    ]
+    names = haloed(
+        {"field": "series"},
+        {"align": "left", "dx": 7, "limit": NAME_WIDTH},
+        {"y": {"field": "place", "scale": None}, "color": colour},
+    )
+    return [{"data": {"values": list(ends)}, "transform": transform, "layer": names}]
+
+
+# --- what stands behind ----------------------------------------------------------------------------------------------
+
+
+def _levels(chart: Chart, colour: Spec) -> list[Spec]:
+    """Dashed straight lines; a horizontal one beyond the axis is told at its edge."""
+    layers = []
+    for axis, other, drawn in (("x", "y", _upright), ("y", "x", _level_with)):
+        rows = [
+            {"series": one.of, "name": one.name, axis: one.at, "dotted": one.dotted}
+            for one in chart.levels
+            if one.axis == axis and math.isfinite(one.at)
+        ]
+        if rows:
+            shown = [{"filter": SHOWN}, *calculated(**{other: f"domain('{other}')[0]"})]
+            layers.append({"data": {"values": rows}, "transform": shown, "layer": drawn(chart, colour)})
+    return layers
+
+
+def _bars_height(chart: Chart) -> float:
+    return min(40.0, 6.0 * len(chart.regions))
+
+
+def _upright(chart: Chart, colour: Spec) -> list[Spec]:
+    """Vertical lines up to their names above the axes, a row each, so that none lies upon another or on a curve.
+
+    Of those on the right, whose names stand left of them, the first has the lowest row, else its line would cross
+    the names of others; of those on the left it is the last.
+    """
+    middle = "datum.across > width / 2"
+    rank = {"op": "row_number", "as": "rank"}
+    places = [
+        *calculated(across="scale('x', datum.x)", right=f"{middle} ? 1 : 0"),
+        *calculated(order="datum.right ? datum.across : 2 * width - datum.across"),
+        {"window": [rank], "sort": [{"field": "order"}]},
+        *calculated(y=f"{-_bars_height(chart) - 3} - {LINE_HEIGHT} * (datum.rank - 1)", y2="height"),
+    ]
+    pixels = {"y": {"field": "y", "scale": None}, "color": colour}
+    rule = {"mark": RULE | {"clip": False}, "encoding": pixels | {"y2": {"field": "y2"}, "strokeDash": LEVEL_DASHES}}
+    side = {"align": {"expr": "datum.right ? 'right' : 'left'"}, "dx": {"expr": "datum.right ? -4 : 4"}}
+    name = {"type": "text", "baseline": "middle", "dy": 4, "fontSize": 11, "limit": 300, "clip": False, **side}
+    layers = [rule, {"mark": name, "encoding": pixels | {"text": {"field": "name"}}}]
+    inside = {"filter": "inrange(datum.x, domain('x'))"}
+    return [{"transform": [inside, *places], "layer": layers}]
+
+
+def _level_with(chart: Chart, colour: Spec) -> list[Spec]:
+    """Horizontal lines and, at their left, their names."""
+    line = {
+        "transform": [{"filter": "inrange(datum.y, domain('y'))"}, *calculated(x2="domain('x')[1]")],
+        "mark": RULE,
+        "encoding": {"x2": {"field": "x2"}, "strokeDash": LEVEL_DASHES, "color": colour},
+    }
+    edge = "clamp(datum.y, domain('y')[0], domain('y')[1])"
+    beyond = "datum.name + ' ' + format(datum.y, '.3~g') + (datum.y < domain('y')[0] ? ' ↓' : ' ↑')"
+    places = calculated(place=f"scale('y', {edge})", name=f"datum.y === {edge} ? datum.name : {beyond}")
+    mark = {"align": "left", "baseline": "bottom", "dx": 4, "dy": -2, "limit": 260}
+    texts = haloed({"field": "name"}, mark, {"y": {"field": "place", "scale": None}, "color": colour})
+    return [line, {"transform": [*places, *apart()], "layer": texts}]
+
+
+def _regions(chart: Chart, colour: Spec) -> list[Spec]:
+    """Stretches in a light shade, each with a bar of its own colour above the axes."""
+    if not chart.regions:
+        return []
+    each = _bars_height(chart) / len(chart.regions)
+    rows = [
+        {"series": one.of, "name": one.name, "start": one.start, "end": one.end, "bar": -round(each * (index + 1), 2)}
+        for index, one in enumerate(chart.regions)
+    ]
+    ends = calculated(
+        x="max(isValid(datum.start) ? datum.start : domain('x')[0], domain('x')[0])",
+        x2="min(isValid(datum.end) ? datum.end : domain('x')[1], domain('x')[1])",
+        y="domain('y')[0]",
+        y2="domain('y')[1]",
+    )
+    across = {"x2": {"field": "x2"}, "color": colour}
+    shade = {"mark": {"type": "rect", "opacity": 0.06}, "encoding": across | {"y2": {"field": "y2"}}}
+    bar = {
+        "mark": {"type": "rule", "strokeWidth": each - 1.5, "clip": False, "tooltip": {"expr": "datum.name"}},
+        "encoding": across | {"y": {"field": "bar", "scale": None}},
+    }
+    transform = [{"filter": SHOWN}, *ends, {"filter": "datum.x < datum.x2"}]
+    return [{"data": {"values": rows}, "transform": transform, "layer": [shade, bar]}]

@@ -1,0 +1,146 @@
+"""What all Vega-Lite specs share: numbers that JSON can hold, looks as scales, labels that keep apart, one theme."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from src.plots.chart import Numbers
+from src.plots.palette import CLOUD, FAINT, GRID, INK, PAPER
+
+Spec = dict[str, Any]
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+LABELLED = 7
+"""So many lines have their names written where they end."""
+LINE_HEIGHT = 14
+SHOWN = "indexof(hidden, datum.series) < 0"
+FADED = "indexof(faded, datum.series) >= 0"
+ZOOM: Spec = {
+    "name": "zoom",
+    "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},
+    "bind": "scales",
+}
+"""Of one layer: dragging moves the axes, the wheel changes them while shift is held, for a page scrolls by it."""
+PARAMS: list[Spec] = [
+    {"name": "hidden", "value": []},
+    {"name": "faded", "value": []},
+    {"name": "labelled", "value": LABELLED},
+]
+
+
+def numbers(values: Numbers, digits: int = 6) -> list[float | None]:
+    """To so many digits, and None where they are not finite: JSON knows neither nan nor infinity."""
+    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in np.asarray(values).tolist()]
+
+
+def flattened(fields: Iterable[str]) -> list[Spec]:
+    """Turns rows that hold a list a field, which are short to write, into a row an entry."""
+    return [{"flatten": list(fields)}]
+
+
+def calculated(**formulas: str) -> list[Spec]:
+    """A field for every formula."""
+    return [{"calculate": formula, "as": name} for name, formula in formulas.items()]
+
+
+def tooltip(title: str, shown: Mapping[str, str], more: str = "") -> Spec:
+    """What is told of a mark under the mouse: a formula for the title, and one for each labelled line.
+
+    Args:
+        title: of the name.
+        shown: formulas by their label, which is shown as it is typed.
+        more: of an object whose entries come before these.
+    """
+    entries = ", ".join(f"{json.dumps(label)}: {formula}" for label, formula in shown.items())
+    return {"expr": f"merge({{title: {title}}}, {more or '{}'}, {{{entries}}})"}
+
+
+def told(field: str) -> str:
+    """A formula for a number as a tooltip tells it."""
+    return f"format(datum.{field}, '.4~g')"
+
+
+def apart(group: str = "true") -> list[Spec]:
+    """Moves rows from `place`, pixels along y, until they are a line of text apart from others of their group.
+
+    Pushed down, the n-th from above is at the largest of (place - n lines) up to it, plus n lines; pushed up, likewise
+    at the smallest from it on. Between the two all keep apart; at last those below the axis are pushed up.
+    """
+    lines = f"{LINE_HEIGHT} * datum.rank"
+
+    def pushed(at: str, result: str, pick: str) -> list[Spec]:
+        frame = [None, 0] if pick == "max" else [0, None]
+        pick_one = {"op": pick, "field": "free", "as": "free"}
+        return [
+            *calculated(free=f"{at} - {lines}"),
+            {"window": [pick_one], "frame": frame, "sort": [{"field": "rank"}], "groupby": ["group"]},
+            *calculated(**{result: f"datum.free + {lines}"}),
+        ]
+
+    return [
+        *calculated(group=group),
+        {"window": [{"op": "row_number", "as": "rank"}], "sort": [{"field": "place"}], "groupby": ["group"]},
+        *pushed("datum.place", "below", "max"),
+        *pushed("datum.place", "above", "min"),
+        *pushed("min(height, (datum.below + datum.above) / 2)", "place", "min"),
+    ]
+
+
+def haloed(text: Spec, mark: Spec, encoding: Spec) -> list[Spec]:
+    """A text that can be read over lines: first its outline in the colour of the paper."""
+    common = {"type": "text", "clip": False, "fontSize": 11, **mark}
+    halo = {"mark": common | {"stroke": PAPER, "strokeWidth": 3, "strokeJoin": "round", "color": PAPER}}
+    bare = {name: channel for name, channel in encoding.items() if name != "color"}
+    return [halo | {"encoding": {"text": text, **bare}}, {"mark": common, "encoding": {"text": text, **encoding}}]
+
+
+def by_name(names: Sequence[str], values: Sequence[Any], **others: Any) -> Spec:
+    """An encoding of the field `series` by a value for every name."""
+    return {"field": "series", "type": "nominal", "scale": {"domain": list(names), "range": list(values)}, **others}
+
+
+def whole(picture_height: Any, **parts: Any) -> Spec:
+    """A spec as all are, as wide as what it stands in."""
+    return {
+        "$schema": SCHEMA,
+        "width": "container",
+        "height": picture_height,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "background": PAPER,
+        **parts,
+        "config": THEME,
+    }
+
+
+THEME: Spec = {
+    "font": "system-ui, 'DejaVu Sans', sans-serif",
+    "aria": False,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": FAINT,
+        "labelFontSize": 11,
+        "titleColor": INK,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+        "titleLimit": 600,
+        "gridColor": GRID,
+        "domainColor": CLOUD,
+        "tickColor": CLOUD,
+    },
+    "axisX": {"tickCount": {"expr": "max(2, width / 90)"}},
+    "axisY": {"tickCount": {"expr": "max(2, height / 50)"}, "titleLimit": {"expr": "height"}},
+    "legend": {
+        "labelColor": INK,
+        "labelFontSize": 11,
+        "labelLimit": 220,
+        "titleColor": INK,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+        "titleLimit": 260,
+        "symbolSize": 60,
+    },
+    "title": {"anchor": "start", "frame": "group", "color": INK, "fontSize": 15, "offset": 12, "limit": 760},
+}
