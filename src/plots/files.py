@@ -4,8 +4,8 @@ from pathlib import Path
 
 import vl_convert
 
-from src.plots.chart import Picture, series
-from src.plots.palette import Looks, assign_looks
+from src.plots.chart import Contours, Picture
+from src.plots.palette import Looks
 from src.plots.spec import Spec
 from src.plots.vega import figure
 
@@ -39,5 +39,8 @@ def png(picture: Picture, looks: Looks | None = None) -> bytes:
 
 def alone(picture: Picture, looks: Looks | None = None) -> Spec:
     """The spec of a picture outside a page, which has a width, and its title and legend in it."""
-    spec = figure(picture, assign_looks(series([picture])) if looks is None else looks)
-    return spec | {"width": WIDTH, "title": picture.title, "padding": 12}
+    spec = figure(picture, looks, legend=True) | {"width": WIDTH, "title": picture.title, "padding": 12}
+    if isinstance(picture, Contours):  # its window fills the picture, with a legend beside it
+        (left, right), (low, high) = picture.window
+        spec |= {"width": spec["height"] * (right - left) / (high - low), "autosize": "pad"}
+    return spec

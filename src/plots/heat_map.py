@@ -98,7 +98,7 @@ def _axis(which: str, title: list[str], labels: Sequence[str] | Sequence[float],
             "ticks": False,
         }
         axis |= {"labelLimit": 200, "labelColor": INK, "domain": False, "labelOverlap": len(labels) > 40}
-        if which == "x" and sum(len(str(label)) for label in labels) > 100:
+        if which == "x" and len(labels) * max(map(len, map(str, labels))) > 80:
             axis |= {"labelAngle": -40, "labelAlign": "right"}
     scale = {"type": "linear", "domain": ends, "nice": False, "zero": False}
     return {"field": which, "type": "quantitative", "scale": scale, "axis": axis}

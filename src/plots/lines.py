@@ -46,19 +46,29 @@ FIELDS = "x", "y", "low", "high", "hover", "run", "dot"
 ON_AXES = "isValid(datum.y) && isFinite(scale('x', datum.x)) && isFinite(scale('y', datum.y))"
 
 
-def lines(chart: Chart, looks: Looks) -> Spec:
-    """The spec; `usermeta.extents` holds the ends of both scales of each axis, as far as a reader may choose them."""
+def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
+    """The spec; `usermeta.extents` holds the ends of both scales of each axis, as far as a reader may choose them.
+
+    Args:
+        chart: what to draw.
+        looks: of its series.
+        legend: whether what is not named at its end is named below.
+    """
     styles, ends = _styles(chart, looks), _named_at_their_end(chart)
     written = {end["series"] for end in ends[:LABELLED]} | set(chart.y.names)
-    legend = {"values": [name for name in styles if name and name not in written], "title": None}
+    unwritten = [name for name in styles if name and name not in written]
+    in_legend = (
+        {"values": unwritten, "title": None, "orient": "bottom", "columns": 5, "symbolOpacity": 1}
+        if legend and unwritten
+        else None
+    )
     colour, shape, dash = (
-        by_name(list(styles), [getattr(look, what) for look in styles.values()], legend=None)
+        by_name(list(styles), [getattr(look, what) for look in styles.values()])
         for what in ("colour", "shape", "strokes")
     )
     extents = {which: _extents(chart, which) for which in ("x", "y")}
     told_of = {chart.x.label: told("x"), chart.y.label: told("value")}
     shown = tooltip("datum.series", told_of, "(datum.hover || datum.note) ? {' ': datum.hover || datum.note} : {}")
-    in_legend = {"legend": legend if legend["values"] else None}
     return whole(
         max(120, 34 * len(chart.y.names)) if chart.y.names else HEIGHT,
         params=PARAMS,
@@ -79,9 +89,9 @@ def lines(chart: Chart, looks: Looks) -> Spec:
             _clouds(colour, shown),
             _bands(chart, colour),
             _strokes(chart, colour, dash, faded=True),
-            _strokes(chart, colour, dash, faded=False) | {"params": [ZOOM]},
+            _strokes(chart, colour, dash | {"legend": None}, faded=False) | {"params": [ZOOM]},
             *_levels(chart, colour),
-            _points(colour | in_legend, shape | in_legend, shown),
+            _points(colour | {"legend": in_legend}, shape | {"legend": in_legend}, shown),
             *_ends(ends, colour),
         ],
         usermeta={"extents": extents},
@@ -273,12 +283,12 @@ def _upright(chart: Chart, colour: Spec) -> list[Spec]:
         *calculated(across="scale('x', datum.x)", right=f"{middle} ? 1 : 0"),
         *calculated(order="datum.right ? datum.across : 2 * width - datum.across"),
         {"window": [rank], "sort": [{"field": "order"}]},
-        *calculated(y=f"{-_bars_height(chart) - 3} - {LINE_HEIGHT} * (datum.rank - 1)", y2="height"),
+        *calculated(y=f"{-_bars_height(chart) - 2} - {LINE_HEIGHT} * datum.rank", y2="height"),
     ]
     pixels = {"y": {"field": "y", "scale": None}, "color": colour}
     rule = {"mark": RULE | {"clip": False}, "encoding": pixels | {"y2": {"field": "y2"}, "strokeDash": LEVEL_DASHES}}
     side = {"align": {"expr": "datum.right ? 'right' : 'left'"}, "dx": {"expr": "datum.right ? -4 : 4"}}
-    name = {"type": "text", "baseline": "middle", "dy": 4, "fontSize": 11, "limit": 300, "clip": False, **side}
+    name = {"type": "text", "baseline": "top", "fontSize": 11, "limit": 300, "clip": False, **side}
     layers = [rule, {"mark": name, "encoding": pixels | {"text": {"field": "name"}}}]
     inside = {"filter": "inrange(datum.x, domain('x'))"}
     return [{"transform": [inside, *places], "layer": layers}]
@@ -292,7 +302,8 @@ def _level_with(chart: Chart, colour: Spec) -> list[Spec]:
         "encoding": {"x2": {"field": "x2"}, "strokeDash": LEVEL_DASHES, "color": colour},
     }
     edge = "clamp(datum.y, domain('y')[0], domain('y')[1])"
-    beyond = "datum.name + ' ' + format(datum.y, '.3~g') + (datum.y < domain('y')[0] ? ' ↓' : ' ↑')"
+    value = "indexof(datum.name, format(datum.y, '.4~g')) < 0 ? ' ' + format(datum.y, '.4~g') : ''"
+    beyond = f"datum.name + ({value}) + (datum.y < domain('y')[0] ? ' ↓' : ' ↑')"
     places = calculated(place=f"scale('y', {edge})", name=f"datum.y === {edge} ? datum.name : {beyond}")
     mark = {"align": "left", "baseline": "bottom", "dx": 4, "dy": -2, "limit": 260}
     texts = haloed({"field": "name"}, mark, {"y": {"field": "place", "scale": None}, "color": colour})
@@ -315,7 +326,11 @@ def _regions(chart: Chart, colour: Spec) -> list[Spec]:
         y2="domain('y')[1]",
     )
     across = {"x2": {"field": "x2"}, "color": colour}
-    shade = {"mark": {"type": "rect", "opacity": 0.06}, "encoding": across | {"y2": {"field": "y2"}}}
+    # of many none is seen alone
+    shade = {
+        "mark": {"type": "rect", "opacity": min(0.06, 0.3 / len(rows))},
+        "encoding": across | {"y2": {"field": "y2"}},
+    }
     bar = {
         "mark": {"type": "rule", "strokeWidth": each - 1.5, "clip": False, "tooltip": {"expr": "datum.name"}},
         "encoding": across | {"y": {"field": "bar", "scale": None}},

@@ -9,24 +9,28 @@ A spec is a plain dictionary whose numbers are finite and whose colours are thos
 - `step`, of an animation: up to where paths are drawn.
 """
 
-from src.plots.chart import Chart, Heat, Picture, series
+from src.plots.chart import Chart, Contours, Heat, Picture, series
 from src.plots.heat_map import heat_map
 from src.plots.lines import lines
 from src.plots.palette import Looks, assign_looks
 from src.plots.spec import Spec
+from src.plots.surface import surface
 
 
-def figure(picture: Picture, looks: Looks | None = None) -> Spec:
+def figure(picture: Picture, looks: Looks | None = None, legend: bool = False) -> Spec:
     """The spec of a picture; texts are shown as they were typed.
 
     Args:
         picture: what to draw.
         looks: of series, by name; by default those of this picture alone.
+        legend: whether it has one, as outside of a page, where a click on the page's own hides a series.
     """
     looks = assign_looks(series([picture])) if looks is None else looks
     match picture:
         case Chart():
-            return lines(picture, looks)
+            return lines(picture, looks, legend)
         case Heat():
             return heat_map(picture)
+        case Contours():
+            return surface(picture, looks, legend)
     raise TypeError(f"{picture.name}: it is not drawn yet")
