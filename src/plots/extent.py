@@ -34,6 +34,15 @@ def extent(chart: Chart, axis: str, log: bool) -> tuple[float, float]:
     return (10.0 ** max(low, -305.0), 10.0 ** min(high, 305.0)) if log else (low, high)
 
 
+def extents(chart: Chart) -> dict[str, dict[str, list[float]]]:
+    """Of each axis the ends on both scales, or on its own where a reader may not change that."""
+    found = {}
+    for which, own in (("x", chart.x), ("y", chart.y)):
+        scales = ("linear", "log") if own.switch else ("log",) if own.log else ("linear",)
+        found[which] = {scale: list(extent(chart, which, scale == "log")) for scale in scales}
+    return found
+
+
 def level_label(chart: Chart, level: Level) -> str:
     """A level's name, and where it is if the axis, as it is at first, ends before."""
     low, high = extent(chart, level.axis, getattr(chart, level.axis).log)

@@ -1,14 +1,13 @@
 """A `Heat` in Vega-Lite: a matrix as colours, with what is lost crossed out and what was not tried left empty."""
 
 import json
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from src.plots.chart import Heat, are_texts
 from src.plots.palette import CLASSES, GRID, INK, MISSING, PAPER
-from src.plots.spec import PARAMS, Spec, calculated, flattened, numbers, whole
+from src.plots.spec import PARAMS, Spec, between_ends, calculated, flattened, named_ticks, numbers, whole
 
 ROW_HEIGHT, HEIGHT, MOST_HEIGHT = 30, 340, 640
 FIELDS = "at", "value", "state", "hover", "best"
@@ -90,14 +89,8 @@ def _edges(labels: Sequence[str] | Sequence[float]) -> list[float]:
 def _axis(which: str, title: list[str], labels: Sequence[str] | Sequence[float], ends: list[float]) -> Spec:
     axis: Spec = {"title": [line for line in title if line] or None, "grid": False}
     if are_texts(labels):
-        names = json.dumps(list(labels))
-        axis |= {
-            "values": list(range(len(labels))),
-            "tickCount": len(labels),
-            "labelExpr": f"{names}[datum.value]",
-            "ticks": False,
-        }
-        axis |= {"labelLimit": 200, "labelColor": INK, "domain": False, "labelOverlap": len(labels) > 40}
+        axis |= named_ticks([str(label) for label in labels]) | {"ticks": False, "domain": False}
+        axis["labelOverlap"] = len(labels) > 40
         if which == "x" and len(labels) * max(map(len, map(str, labels))) > 80:
             axis |= {"labelAngle": -40, "labelAlign": "right"}
     scale = {"type": "linear", "domain": ends, "nice": False, "zero": False}
@@ -125,18 +118,10 @@ def _colour(heat: Heat, shown: np.ndarray) -> Spec:
     if not high > low:
         high = low * 10 if heat.log else low + 1
     if heat.log:
-        legend["values"] = [low, *_between(low, high), high]
+        legend["values"] = [low, *between_ends(low, high), high]
     legend |= {"gradientLength": {"expr": "clamp(height, 60, 200)"}, "format": ".2~g"}
     scale = {"type": "log" if heat.log else "linear", "domain": [low, high], "scheme": "cividis", "clamp": True}
     return {"field": "value", "type": "quantitative", "scale": scale | {"nice": False, "zero": False}, "legend": legend}
-
-
-def _between(low: float, high: float) -> list[float]:
-    """Powers of ten that stand well apart from the ends and each other."""
-    decades = math.log10(high / low)
-    every = max(1, math.ceil(decades / 6))
-    powers = range(math.ceil(math.log10(low) + decades / 8), math.floor(math.log10(high) - decades / 8) + 1, every)
-    return [10.0**power for power in powers]
 
 
 def _sign(test: str, mark: Spec) -> Spec:

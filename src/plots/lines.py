@@ -4,17 +4,16 @@ What depends on pixels, such as labels that keep apart, is computed by the spec 
 the reader hides a series, switches an axis to its other scale, or drags.
 """
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
 
-from src.plots.chart import Axis, Chart, Line, Numbers, Points
-from src.plots.extent import extent
-from src.plots.palette import CLOUD, INK, NEUTRAL, REFERENCE, REFERENCE_STROKES, ROLES, Look, Looks
+from src.plots.chart import Chart, Line, Numbers, Points
+from src.plots.extent import extents
+from src.plots.palette import CLOUD, NEUTRAL, REFERENCE, REFERENCE_STROKES, ROLES, Look, Looks
 from src.plots.spec import (
     FADED,
     LABELLED,
@@ -29,6 +28,7 @@ from src.plots.spec import (
     flattened,
     haloed,
     numbers,
+    quantity,
     told,
     tooltip,
     whole,
@@ -54,8 +54,8 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
         looks: of its series.
         legend: whether what is not named at its end is named below.
     """
-    styles, ends = _styles(chart, looks), _named_at_their_end(chart)
-    written = {end["series"] for end in ends[:LABELLED]} | set(chart.y.names)
+    styles, named = _styles(chart, looks), _named_at_their_end(chart)
+    written = {end["series"] for end in named[:LABELLED]} | set(chart.y.names)
     unwritten = [name for name in styles if name and name not in written]
     in_legend = (
         {"values": unwritten, "title": None, "orient": "bottom", "columns": 5, "symbolOpacity": 1}
@@ -66,7 +66,7 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
         by_name(list(styles), [getattr(look, what) for look in styles.values()])
         for what in ("colour", "shape", "strokes")
     )
-    extents = {which: _extents(chart, which) for which in ("x", "y")}
+    ends = extents(chart)
     told_of = {chart.x.label: told("x"), chart.y.label: told("value")}
     shown = tooltip("datum.series", told_of, "(datum.hover || datum.note) ? {' ': datum.hover || datum.note} : {}")
     return whole(
@@ -83,7 +83,7 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
                 low="isFinite(scale('y', datum.low)) ? datum.low : domain('y')[0]",
             ),
         ],
-        encoding={which: _encoding(which, getattr(chart, which), extents[which]) for which in ("x", "y")},
+        encoding={"x": quantity("x", chart.x, ends["x"]), "y": quantity("y", chart.y, ends["y"])},
         layer=[
             *_regions(chart, colour),
             _clouds(colour, shown),
@@ -92,9 +92,9 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
             _strokes(chart, colour, dash | {"legend": None}, faded=False) | {"params": [ZOOM]},
             *_levels(chart, colour),
             _points(colour | {"legend": in_legend}, shape | {"legend": in_legend}, shown),
-            *_ends(ends, colour),
+            *_ends(named, colour),
         ],
-        usermeta={"extents": extents},
+        usermeta={"extents": ends},
     )
 
 
@@ -111,30 +111,6 @@ def _styles(chart: Chart, looks: Looks) -> dict[str, Look]:
     for one in (*chart.levels, *chart.regions):
         styles.setdefault(one.of, looks.get(one.of, NEUTRAL))
     return styles
-
-
-def _extents(chart: Chart, which: str) -> dict[str, list[float]]:
-    own: Axis = getattr(chart, which)
-    scales = ("linear", "log") if own.switch else ("log",) if own.log else ("linear",)
-    return {scale: list(extent(chart, which, scale == "log")) for scale in scales}
-
-
-def _encoding(which: str, own: Axis, extents: Mapping[str, Sequence[float]]) -> Spec:
-    kind = "log" if own.log else "linear"
-    axis: Spec = {"title": own.label or None}
-    if own.names:
-        names = json.dumps(list(own.names))
-        axis |= {
-            "values": list(range(len(own.names))),
-            "tickCount": len(own.names),
-            "labelExpr": f"{names}[datum.value]",
-            "grid": False,
-        }
-        axis |= {"labelLimit": 200, "labelColor": INK, "labelOverlap": False}
-    elif which == "y":
-        axis["format"] = "~g"
-    scale = {"type": kind, "domain": list(extents[kind]), "nice": False, "zero": False}
-    return {"field": which, "type": "quantitative", "scale": scale, "axis": axis}
 
 
 # --- what was measured -----------------------------------------------------------------------------------------------

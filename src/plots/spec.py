@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from src.plots.chart import Numbers
+from src.plots.chart import Axis, Numbers
 from src.plots.palette import CLOUD, FAINT, GRID, INK, PAPER
 
 Spec = dict[str, Any]
@@ -101,6 +101,39 @@ def by_name(names: Sequence[str], values: Sequence[Any], **others: Any) -> Spec:
     return {"field": "series", "type": "nominal", "scale": {"domain": list(names), "range": list(values)}, **others}
 
 
+def quantity(which: str, own: Axis, ends: Mapping[str, Sequence[float]], **scale: Any) -> Spec:
+    """The encoding of x or y by the field of that name, as the axis starts.
+
+    Args:
+        which: "x" or "y".
+        own: the axis.
+        ends: by the kind of scale, "linear" or "log".
+        scale: what the scale has besides.
+    """
+    kind = "log" if own.log else "linear"
+    axis: Spec = {"title": own.label or None}
+    if own.names:
+        axis |= named_ticks(own.names) | {"grid": False}
+    elif own.log:
+        axis["format"] = "~g"
+    shown = {"type": kind, "domain": list(ends[kind]), "nice": False, "zero": False, **scale}
+    return {"field": which, "type": "quantitative", "scale": shown, "axis": axis}
+
+
+def named_ticks(names: Sequence[str]) -> Spec:
+    """Of an axis on which 0, 1, 2 and so on are called something."""
+    every = {"values": list(range(len(names))), "tickCount": len(names), "labelOverlap": False}
+    return every | {"labelExpr": f"{json.dumps(list(names))}[datum.value]", "labelLimit": 200, "labelColor": INK}
+
+
+def between_ends(low: float, high: float) -> list[float]:
+    """Powers of ten that stand well apart from the ends and each other, for a scale on which the ends are told."""
+    decades = math.log10(high / low)
+    every = max(1, math.ceil(decades / 6))
+    powers = range(math.ceil(math.log10(low) + decades / 8), math.floor(math.log10(high) - decades / 8) + 1, every)
+    return [10.0**power for power in powers]
+
+
 def whole(picture_height: Any, **parts: Any) -> Spec:
     """A spec as all are, as wide as what it stands in."""
     return {
@@ -118,6 +151,7 @@ THEME: Spec = {
     "font": "system-ui, 'DejaVu Sans', sans-serif",
     "aria": False,
     "view": {"stroke": None},
+    "point": {"opacity": 1},
     "axis": {
         "labelColor": FAINT,
         "labelFontSize": 11,

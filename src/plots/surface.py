@@ -10,13 +10,28 @@ import contourpy
 import numpy as np
 from numpy.typing import NDArray
 
-from src.plots.chart import Axis, Contours, Path
+from src.plots.chart import Contours, Path
 from src.plots.contours import levels, visible
 from src.plots.palette import CLOUD, FAINT, NEUTRAL, PAPER, REFERENCE, REFERENCE_STROKES, ROLES, TERRAIN, Look, Looks
-from src.plots.spec import PARAMS, SHOWN, ZOOM, Spec, by_name, calculated, flattened, numbers, told, tooltip, whole
+from src.plots.spec import (
+    PARAMS,
+    SHOWN,
+    ZOOM,
+    Spec,
+    by_name,
+    calculated,
+    flattened,
+    numbers,
+    quantity,
+    told,
+    tooltip,
+    whole,
+)
 
 HEIGHT, WIDEST = 460, 900
 HOVERED = 120
+SMALLEST = 2e-5
+"""Of the window: where a valley is narrower than the grid its floor falls into pieces, which say nothing."""
 DIGITS = 9
 """Of places, whose window may be as small as the last bit of a way."""
 
@@ -41,8 +56,8 @@ def surface(contours: Contours, looks: Looks, legend: bool = False) -> Spec:
             {"name": "each", "expr": f"min(width / {wide!r}, height / {tall!r})"},
         ],
         encoding={
-            "x": _encoding("x", contours.x, [left, right], ranges["x"]),
-            "y": _encoding("y", contours.y, [low, high], ranges["y"]),
+            "x": quantity("x", contours.x, {"linear": [left, right]}, range=ranges["x"]),
+            "y": quantity("y", contours.y, {"linear": [low, high]}, range=ranges["y"]),
         },
         layer=[
             _ground(contours),
@@ -53,11 +68,6 @@ def surface(contours: Contours, looks: Looks, legend: bool = False) -> Spec:
         ],
         usermeta={"extents": {}},
     )
-
-
-def _encoding(which: str, own: Axis, ends: list[float], pixels: list[object]) -> Spec:
-    scale = {"type": "linear", "domain": ends, "range": pixels, "nice": False, "zero": False}
-    return {"field": which, "type": "quantitative", "scale": scale, "axis": {"title": own.label, "grid": False}}
 
 
 def _styles(contours: Contours, looks: Looks) -> dict[str, Look]:
@@ -78,7 +88,10 @@ def _ground(contours: Contours) -> Spec:
     and so covers it, be it a basin or a peak."""
     edges = levels(contours.heights)
     decimals = 3 - math.floor(math.log10(max(end - start for start, end in contours.window)))
+    (left, right), (low, high) = contours.window
+    least = SMALLEST * (right - left) * (high - low)
     rings = sorted(_rings(contours, edges), key=lambda ring: -_area(ring[1]))
+    rings = [ring for ring in rings if _area(ring[1]) > least]
     rows = [
         {"ring": index, "band": band, "x": np.round(x, decimals).tolist(), "y": np.round(y, decimals).tolist()}
         for index, (band, (x, y)) in enumerate(rings)

@@ -9,10 +9,11 @@ A spec is a plain dictionary whose numbers are finite and whose colours are thos
 - `step`, of an animation: up to where paths are drawn.
 """
 
-from src.plots.chart import Chart, Contours, Heat, Picture, series
+from src.plots.chart import Chart, Contours, Heat, Parallel, Picture, series
 from src.plots.heat_map import heat_map
 from src.plots.lines import lines
 from src.plots.palette import Looks, assign_looks
+from src.plots.parallel import parallel
 from src.plots.spec import Spec
 from src.plots.surface import surface
 
@@ -33,4 +34,5 @@ def figure(picture: Picture, looks: Looks | None = None, legend: bool = False) -
             return heat_map(picture)
         case Contours():
             return surface(picture, looks, legend)
-    raise TypeError(f"{picture.name}: it is not drawn yet")
+        case Parallel():
+            return parallel(picture, looks)
