@@ -24,16 +24,22 @@ def save(picture: Picture, folder: Path, looks: Looks | None = None) -> list[Pat
         OSError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    spec = alone(picture, looks)
+    drawn = svg(picture, looks)
     files = [folder / f"{picture.name}.png", folder / f"{picture.name}.svg"]
-    files[0].write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
-    files[1].write_text(vl_convert.vegalite_to_svg(spec), encoding="utf-8")
+    files[0].write_bytes(vl_convert.svg_to_png(drawn, scale=2))
+    files[1].write_text(drawn, encoding="utf-8")
     return files
+
+
+def svg(picture: Picture, looks: Looks | None = None) -> str:
+    """A picture as the text of an SVG."""
+    drawn: str = vl_convert.vegalite_to_svg(alone(picture, looks))
+    return drawn
 
 
 def png(picture: Picture, looks: Looks | None = None) -> bytes:
     """A picture as the bytes of a PNG."""
-    drawn: bytes = vl_convert.vegalite_to_png(alone(picture, looks), scale=2)
+    drawn: bytes = vl_convert.svg_to_png(svg(picture, looks))
     return drawn
 
 

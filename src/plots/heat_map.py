@@ -93,7 +93,7 @@ def _axis(which: str, title: list[str], labels: Sequence[str] | Sequence[float],
         axis["labelOverlap"] = len(labels) > 40
         if which == "x" and len(labels) * max(map(len, map(str, labels))) > 80:
             axis |= {"labelAngle": -40, "labelAlign": "right"}
-    scale = {"type": "linear", "domain": ends, "nice": False, "zero": False}
+    scale = {"type": "linear", "domain": ends, "nice": False}
     return {"field": which, "type": "quantitative", "scale": scale, "axis": axis}
 
 
@@ -119,9 +119,9 @@ def _colour(heat: Heat, shown: np.ndarray) -> Spec:
         high = low * 10 if heat.log else low + 1
     if heat.log:
         legend["values"] = [low, *between_ends(low, high), high]
-    legend |= {"gradientLength": {"expr": "clamp(height, 60, 200)"}, "format": ".2~g"}
+    legend |= {"gradientLength": {"expr": "clamp(height, 60, 200)"}, "format": ".3~g"}
     scale = {"type": "log" if heat.log else "linear", "domain": [low, high], "scheme": "cividis", "clamp": True}
-    return {"field": "value", "type": "quantitative", "scale": scale | {"nice": False, "zero": False}, "legend": legend}
+    return {"field": "value", "type": "quantitative", "scale": scale | {"nice": False}, "legend": legend}
 
 
 def _sign(test: str, mark: Spec) -> Spec:

@@ -3,6 +3,7 @@
 A name is distinguished by its marker and, from the ninth on, by its dashes too, so that no picture needs its colours.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -111,13 +112,31 @@ ROLES = {
 }
 
 
+# each of the first eight has a colour to itself; who shares it, in other dashes, is of its family where there is one
+KNOWN = (
+    *("sgd", "momentum", "adam", "nesterov", "rmsprop", "adamw", "adagrad", "muon"),
+    *("asgd", "textbook_momentum", "textbook_adam", "nadam", "textbook_rmsprop", "radam", "textbook_adagrad", "rprop"),
+    *("lbfgs", "adadelta", "adamax", "adafactor"),
+)
+
+
 def assign_looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for every name, by its position among them."""
-    return {
-        name: Look(
-            COLOURS[index % len(COLOURS)][0],
-            MARKERS[index % len(MARKERS)],
-            DASHES[index // len(COLOURS) % len(DASHES)],
-        )
-        for index, name in enumerate(names)
-    }
+    """A look for every name: an optimizer's own wherever it is, to others those that are left, in order.
+
+    The optimizer is what comes before " (" or " ["; of several such names the first has its look.
+    """
+    own: dict[str, int] = {}
+    for name in names:
+        optimizer = name.split(" (")[0].split(" [")[0]
+        if optimizer in KNOWN and KNOWN.index(optimizer) not in own.values():
+            own[name] = KNOWN.index(optimizer)
+    left = (index for index in itertools.count() if index not in own.values())
+    return {name: _look(own[name] if name in own else next(left)) for name in dict.fromkeys(names)}
+
+
+def _look(index: int) -> Look:
+    return Look(
+        COLOURS[index % len(COLOURS)][0],
+        MARKERS[index % len(MARKERS)],
+        DASHES[index // len(COLOURS) % len(DASHES)],
+    )

@@ -119,8 +119,8 @@ def _curves(number: int, colour: Spec) -> Spec:
 def _plane(picture: Parallel, colour: Spec) -> Spec:
     """The axes, their ticks, and a line a setting."""
     number = len(picture.axes)
-    across = {"domain": [0, max(1, number - 1)], "range": [60, {"expr": "width - 60"}], "nice": False, "zero": False}
-    upwards = {"domain": [0, 1], "range": [BOTTOM, TOP], "nice": False, "zero": False}
+    across = {"domain": [0, max(1, number - 1)], "range": [60, {"expr": "width - 60"}], "nice": False}
+    upwards = {"domain": [0, 1], "range": [BOTTOM, TOP], "nice": False}
     places = {
         "x": {"field": "at", "type": "quantitative", "scale": across, "axis": None},
         "y": {"field": "place", "type": "quantitative", "scale": upwards, "axis": None},

@@ -116,7 +116,7 @@ def quantity(which: str, own: Axis, ends: Mapping[str, Sequence[float]], **scale
         axis |= named_ticks(own.names) | {"grid": False}
     elif own.log:
         axis["format"] = "~g"
-    shown = {"type": kind, "domain": list(ends[kind]), "nice": False, "zero": False, **scale}
+    shown = {"type": kind, "domain": list(ends[kind]), "nice": False, **scale}
     return {"field": which, "type": "quantitative", "scale": shown, "axis": axis}
 
 

@@ -1,7 +1,13 @@
 """TensorBoard, as callbacks write to it."""
 
+import io
+
 import lightning as L
+import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
+
+from src.plots.chart import Picture
 
 TOGETHER = {
     "theory": {
@@ -22,3 +28,11 @@ def show_together(trainer: L.Trainer) -> None:
     """Have TensorBoard show `TOGETHER`; a chart without curves stays empty."""
     for board in tensorboards(trainer):
         board.experiment.add_custom_scalars(TOGETHER)
+
+
+def show(board: TensorBoardLogger, tag: str, picture: Picture, step: int) -> None:
+    """Log a picture as an image."""
+    from src.plots.files import png  # its engine takes a while to start
+
+    image = np.asarray(Image.open(io.BytesIO(png(picture))).convert("RGB"))
+    board.experiment.add_image(tag, image, step, dataformats="HWC")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import lightning as L
 
 from src.plots.one_run import fit
-from src.plots.static import figure
-from src.run.callbacks.boards import tensorboards
+from src.run.callbacks.boards import show, tensorboards
 from src.run.callbacks.every import EveryNSteps
 from src.run.theory_files import Drawn
 
@@ -28,6 +27,6 @@ class FittedLine(EveryNSteps):
         problem = datamodule.problem
         drawn, names = Drawn.of(problem, module.predict_rows), (problem.features[0], problem.targets[0])
         others = {"true": drawn.true} if drawn.true is not None else {}
-        picture = figure(fit(drawn.rows, drawn.fitted, others, names, f"after {step:,} steps"))
+        picture = fit(drawn.rows, drawn.fitted, others, names, f"after {step:,} steps")
         for board in boards:
-            board.experiment.add_figure("fitted_line", picture, step)
+            show(board, "fitted_line", picture, step)

@@ -10,8 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from src.plots.one_run import MEASURED, Curve, losses
-from src.plots.static import figure
-from src.run.callbacks.boards import show_together, tensorboards
+from src.run.callbacks.boards import show, show_together, tensorboards
 from src.run_directory import read_rows
 from src.theory.prediction import Answer, lines
 
@@ -49,7 +48,7 @@ class Theory(Callback):
         exact = found["exact_loss"][0][1] if "exact_loss" in found else None
         if chart := losses(measured, {name: _curve(line) for name, line in found.items()}, exact):
             for board in boards:
-                board.experiment.add_figure("loss", figure(chart), trainer.global_step)
+                show(board, "loss", chart, trainer.global_step)
         self.seconds = time.perf_counter() - began
 
 
