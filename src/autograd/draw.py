@@ -4,21 +4,21 @@ By hand: networkx neither untangles layers nor has room for numbers on its lines
 program that pip does not install.
 """
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
+import vl_convert
 
 from src.autograd.formula import Formula, FormulaError, Node
 from src.autograd.tape import Backward, Values
 from src.autograd.text import tensor_text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Okabe and Ito's, which the colour-blind can tell apart
 BLUE, ORANGE = "#0072B2", "#D55E00"
@@ -75,17 +75,19 @@ def check_path(path: str, formula: Formula) -> Path:
     return Path(path)
 
 
-def write(figure: "Figure", path: Path) -> None:
-    """Write a picture, with the numbers of an .svg as text.
+def write(picture: str, path: Path) -> None:
+    """Write what was drawn, with the numbers of an .svg as text.
 
     Raises:
         FormulaError: the file cannot be written.
     """
-    import matplotlib
-
+    kind, drawn = path.suffix.lower(), picture.encode()
+    if kind == ".png":
+        drawn = vl_convert.svg_to_png(picture, scale=150 / 72)
+    elif kind == ".pdf":
+        drawn = vl_convert.svg_to_pdf(picture)
     try:
-        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "descent"}):
-            figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+        path.write_bytes(drawn)
     except OSError as error:
         raise FormulaError(f"graph={path}: it cannot be written ({error.strerror or error})") from None
 
@@ -135,40 +137,66 @@ def _layout(formula: Formula, values: Values, back: Backward, spread: float) -> 
     return Layout(nodes, lines, {**beside, **_put_labels(lines, texts, [*nodes.values(), *beside.values()])}, texts)
 
 
-def draw(formula: Formula, values: Values, back: Backward) -> "Figure":
-    """The graph as a figure; on a line is what flows along it, and beside an input the sum of what arrives."""
-    from matplotlib.figure import Figure
-
+def draw(formula: Formula, values: Values, back: Backward) -> str:
+    """The graph as SVG; on a line is what flows along it, and beside an input the sum of what arrives."""
     plan = layout(formula, values, back)
     corners = [Box(*corner, 0, 0) for line in plan.lines.values() for corner in line]
     boxes = [*plan.nodes.values(), *plan.labels.values(), *corners]
     left = min(box.x - box.width / 2 for box in boxes) - 0.15
     bottom = min(box.y - box.height / 2 for box in boxes) - 0.15
-    right = max(left + 4.6, max(box.x + box.width / 2 for box in boxes) + 0.15)  # at least the legend's width
-    top = max(box.y + box.height / 2 for box in boxes) + 0.2
+    right = max(left + 4.8, max(box.x + box.width / 2 for box in boxes) + 0.15)  # at least the legend's width
     title = textwrap.wrap(formula.text, int((right - left) / LETTER) - 4)
-    head = top + LINE * (len(title) + 1.5)
-    figure = Figure(figsize=(right - left, head - bottom), facecolor="white")
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(bottom, head))
-    axes.set_axis_off()
-    font: dict[str, Any] = {"family": ["DejaVu Sans Mono", "monospace"], "fontsize": POINTS}
+    head = max(box.y + box.height / 2 for box in boxes) + 0.2 + LINE * (len(title) + 1.5)
+    parts = [f'<rect x="{72 * left:.1f}" y="{-72 * head:.1f}" width="100%" height="100%" fill="white"/>']
     for line in plan.lines.values():
-        axes.plot(*zip(*line, strict=True), color="0.6", linewidth=1, zorder=1)
-        axes.annotate("", line[-1], line[-2], arrowprops={"arrowstyle": "-|>", "color": "0.6", "shrinkA": 0}, zorder=1)
-    for node, box in plan.nodes.items():
-        style = {"boxstyle": "round,pad=0.3", "facecolor": "0.95" if node.made else "white", "edgecolor": "0.4"}
-        text = f"{node.made}\n{node.name}" if node.made else node.name
-        axes.text(box.x, box.y, text, ha="center", va="center", bbox=style, zorder=3, **font)
-    white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
+        (x, y), (before_x, before_y) = line[-1], line[-2]
+        turn = math.degrees(math.atan2(before_y - y, x - before_x))
+        path = " ".join(f"{72 * at:.1f},{-72 * up:.1f}" for at, up in line)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="#999999"/>')
+        parts.append(f'<path d="M0 0L-8 3V-3z" fill="#999999" {_moved(x, y)[:-1]} rotate({turn:.1f})"/>')
     for of, box in plan.labels.items():
         for text, colour, side in zip(plan.texts[of], (BLUE, ORANGE), (1, -1), strict=True):
-            y, edge = box.y + side * box.height / 2, "top" if side > 0 else "bottom"
-            axes.text(box.x, y, text, color=colour, ha="center", va=edge, bbox=white, zorder=2, **font)
-    axes.text(left + 0.15, head - 0.1, "\n".join(title), va="top", **font)
-    legend: dict[str, Any] = {"y": head - 0.15 - LINE * len(title), "va": "top", "fontsize": POINTS}
-    axes.text(left + 0.15, s="values, going forward →", color=BLUE, **legend)
-    axes.text(left + 1.95, s="← derivatives, coming back (they add up)", color=ORANGE, **legend)
-    return figure
+            lines = text.split("\n")
+            middle = box.y + side * (box.height - LINE * len(lines)) / 2
+            parts += _lines(lines, box.x, middle, colour, halo=True)
+    for node, box in plan.nodes.items():
+        corner = f'x="{-36 * box.width:.1f}" y="{-36 * box.height:.1f}"'
+        size = f'width="{72 * box.width:.1f}" height="{72 * box.height:.1f}" rx="3"'
+        paint = f'fill="{"#f2f2f2" if node.made else "white"}" stroke="#666666"'
+        parts.append(f"<rect {corner} {size} {paint} {_moved(box.x, box.y)}/>")
+        parts += _lines([node.made, node.name] if node.made else [node.name], box.x, box.y)
+    parts += _lines(title, left + 0.15, head - 0.1 - LINE * len(title) / 2, anchor="start")
+    legend = (0.15, "values, going forward →", BLUE), (1.95, "← derivatives, coming back (they add up)", ORANGE)
+    for x, text, colour in legend:
+        y = head - 0.15 - LINE * (len(title) + 0.5)
+        parts += _lines([text], left + x, y, colour, "start", family="DejaVu Sans, sans-serif")
+    wide, tall = 72 * (right - left), 72 * (head - bottom)
+    view = f'width="{wide:.1f}" height="{tall:.1f}" viewBox="{72 * left:.1f} {-72 * head:.1f} {wide:.1f} {tall:.1f}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {view}>\n' + "\n".join(parts) + "\n</svg>\n"
+
+
+def _moved(x: float, y: float) -> str:
+    """SVG counts in points, downwards."""
+    return f'transform="translate({72 * x:.1f} {-72 * y:.1f})"'
+
+
+def _lines(
+    lines: Sequence[str],
+    x: float,
+    y: float,
+    colour: str = "black",
+    anchor: str = "middle",
+    halo: bool = False,
+    family: str = "DejaVu Sans Mono, monospace",
+) -> list[str]:
+    """Lines of text around a place."""
+    behind = 'stroke="white" stroke-opacity="0.85" stroke-width="3" paint-order="stroke" ' if halo else ""
+    font = f'font-family="{family}" font-size="{POINTS}" text-anchor="{anchor}" fill="{colour}" {behind}'
+    return [
+        f'<text {font}xml:space="preserve" {_moved(x, y + LINE * ((len(lines) - 1) / 2 - index))} dy="0.36em">'
+        f"{escape(text)}</text>"
+        for index, text in enumerate(lines)
+    ]
 
 
 def _texts(formula: Formula, values: Values, back: Backward) -> dict[Labelled, tuple[str, str]]:
