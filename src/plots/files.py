@@ -4,8 +4,9 @@ from pathlib import Path
 
 import vl_convert
 
-from src.plots.chart import Contours, Picture
-from src.plots.palette import Looks
+from src.plots.animation import save_animation
+from src.plots.chart import Contours, Picture, series
+from src.plots.palette import Looks, assign_looks
 from src.plots.spec import Spec
 from src.plots.vega import figure
 
@@ -13,10 +14,10 @@ WIDTH = 820
 
 
 def save(picture: Picture, folder: Path, looks: Looks | None = None) -> list[Path]:
-    """Write a picture into a folder as `NAME.png` and `NAME.svg`.
+    """Write a picture into a folder as `NAME.png` and `NAME.svg`, an animation also as `NAME.gif`.
 
     Args:
-        picture: its name is that of the files; an animation's show its end.
+        picture: its name is that of the files; an animation's PNG and SVG show its end.
         folder: made where it is not there.
         looks: of series, where other pictures have them too; by default those of this picture alone.
 
@@ -24,10 +25,14 @@ def save(picture: Picture, folder: Path, looks: Looks | None = None) -> list[Pat
         OSError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    looks = assign_looks(series([picture])) if looks is None else looks
     drawn = svg(picture, looks)
     files = [folder / f"{picture.name}.png", folder / f"{picture.name}.svg"]
     files[0].write_bytes(vl_convert.svg_to_png(drawn, scale=2))
     files[1].write_text(drawn, encoding="utf-8")
+    if isinstance(picture, Contours) and picture.frames:
+        files.append(folder / f"{picture.name}.gif")
+        save_animation(picture, alone(picture, looks), files[2], looks)
     return files
 
 
