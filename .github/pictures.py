@@ -4,16 +4,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from PIL import Image
 
 from src.autograd.__main__ import main as take_apart
-from src.plots.chart import Axis, Chart, Line, series
-from src.plots.palette import assign_looks
-from src.plots.static import STYLE, draw
+from src.plots.chart import Axis, Chart, Line
+from src.plots.files import png
 from src.report.run_files import Run
 from src.report.single import findings_of
 from src.run import run
@@ -33,7 +32,7 @@ def main() -> None:
     optimizers()
     take_apart(["x^2 y + y^2", "x=2", "y=3", f"graph={HERE / 'formula.png'}"])
     of_sweep(SWEEP, {"sensitivity.png": "sensitivity.png"})
-    of_sweep(["sweep=race"], {"race.png": "race.png"})
+    of_sweep(["sweep=race"], {"race.png": "race.png", "race.gif": "race.gif"})
 
 
 def of_sweep(words: Sequence[str], kept: Mapping[str, str]) -> None:
@@ -46,22 +45,22 @@ def of_sweep(words: Sequence[str], kept: Mapping[str, str]) -> None:
 
 
 def optimizers() -> None:
-    """One figure: data and lines of the last run, loss curves of three optimizers."""
-    lines = []
+    """Side by side: data and lines of the first run, loss curves of three optimizers."""
+    lines, fits = list[Line](), list[Chart]()
     with TemporaryDirectory() as folder:
         for name, rate in RUNS.items():
             where = Path(folder) / name
             words = [f"optimizer={name}", f"optimizer.lr={rate}", f"hydra.run.dir={where}"]
             run(["experiment=noisy_line", *words, "callbacks.progress_bar=null", "logger=none"])
-            lines.append(Line(f"{name}, lr {rate}", *Run(where).curves["train/loss"]))
-        (fit,) = (chart for chart in findings_of(Run(where)).charts if isinstance(chart, Chart) and chart.name == "fit")
+            lines.append(Line(f"{name} (lr {rate})", *Run(where).curves["train/loss"]))
+            fits += [one for one in findings_of(Run(where)).charts if isinstance(one, Chart) and one.name == "fit"]
     losses = Chart("losses", "Three optimizers", Axis("step"), Axis("training loss", log=True), lines=lines)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(13, 3.8), layout="constrained")
-        for axes, chart in zip(figure.subplots(1, 2), (fit, losses), strict=True):
-            draw(axes, chart, assign_looks(series([chart])))
-            axes.set_title(chart.title, loc="left")
-        figure.savefig(HERE / "noisy_line.png", dpi=120)
+    both = [Image.open(BytesIO(png(chart))) for chart in (fits[0], losses)]
+    wide, high = sum(one.width for one in both), max(one.height for one in both)
+    together = Image.new("RGB", (wide, high), "white")
+    together.paste(both[0], (0, 0))
+    together.paste(both[1], (both[0].width, 0))
+    together.save(HERE / "noisy_line.png")
 
 
 if __name__ == "__main__":

@@ -60,8 +60,8 @@ def images(contours: Contours, spec: Spec, looks: Looks) -> Iterator[Image.Image
     pen = ImageDraw.Draw(inside)
     for last, step in pairwise([-1, *contours.frames]):
         for colour, steps, points in trails:
-            until = np.searchsorted(steps, [last, step], side="right")
-            new = points[max(0, until[0] - 1) : until[1]]
+            seen, until = np.searchsorted(steps, [last, step], side="right").tolist()
+            new = points[max(0, seen - 1) : until]
             if len(new) > 1:
                 pen.line(new, fill=colour, width=2 * FINER, joint="curve")
         frame, moved = ground.copy(), inside.copy()

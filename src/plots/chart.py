@@ -1,4 +1,4 @@
-"""A picture as data: what is drawn, not how. `src.plots.static` and `src.plots.interactive` draw the same one.
+"""A picture as data: what is drawn, not how, which `src.plots.vega` knows.
 
 Whatever carries the same `name` (an optimizer) has the same colour, dashes and marker in every picture of a page.
 Where a value is not finite nothing is drawn, and a line is broken.
@@ -150,10 +150,6 @@ class Chart:
     regions: Sequence[Region] = ()
     stacked: bool = False
 
-    def named_below(self, level: Level) -> bool:
-        """Whether a vertical level's name stands at its foot: by turns, as critical and best rate lie side by side."""
-        return sorted({one.at for one in self.levels if one.axis == "x"}).index(level.at) % 2 == 0
-
 
 def are_texts(labels: Sequence[str] | Sequence[float]) -> bool:
     """Whether rows or columns of a `Heat` are named, not numbered."""
@@ -171,7 +167,7 @@ class Heat:
         y_label: what the rows are.
         x: `[M]`, the columns: texts are evenly spaced, numbers are the middles of their columns.
         y: `[N]`, the rows, the first at the top for texts, at the bottom for numbers.
-        values: `[N, M]`; what is not finite is left in a hatched grey.
+        values: `[N, M]`; what is not finite has no colour.
         value_label: what the colours mean, with its unit.
         log: whether the colours are logarithmic; values that are not above 0 then count as missing.
         missing: what a cell without a value means that is not lost, such as "not tried": it stays empty.

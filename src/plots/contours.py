@@ -1,4 +1,4 @@
-"""What both ways of drawing a surface share: its levels, and as much of a path as can be seen."""
+"""Of a surface its levels, and as much of a path over it as can be seen."""
 
 import numpy as np
 from numpy.typing import NDArray

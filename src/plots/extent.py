@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from src.plots.chart import Axis, Chart, Level, Numbers
+from src.plots.chart import Axis, Chart, Numbers
 
 LARGEST = 1e300  # drawing libraries overflow beyond
 
@@ -41,12 +41,6 @@ def extents(chart: Chart) -> dict[str, dict[str, list[float]]]:
         scales = ("linear", "log") if own.switch else ("log",) if own.log else ("linear",)
         found[which] = {scale: list(extent(chart, which, scale == "log")) for scale in scales}
     return found
-
-
-def level_label(chart: Chart, level: Level) -> str:
-    """A level's name, and where it is if the axis, as it is at first, ends before."""
-    low, high = extent(chart, level.axis, getattr(chart, level.axis).log)
-    return level.name if low <= level.at <= high else f"{level.name}: {level.at:.3g}, beyond the axis"
 
 
 def _usable(parts: Iterable[Numbers], log: bool) -> NDArray[np.float64]:

@@ -69,6 +69,8 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
     ends = extents(chart)
     told_of = {chart.x.label: told("x"), chart.y.label: told("value")}
     shown = tooltip("datum.series", told_of, "(datum.hover || datum.note) ? {' ': datum.hover || datum.note} : {}")
+    # nobody drags a file; its lines are clipped where the axes do not hold all, for each costs a picture's time
+    clip = not legend or any(axis.limits for axis in (chart.x, chart.y))
     return whole(
         max(120, 34 * len(chart.y.names)) if chart.y.names else HEIGHT,
         params=PARAMS,
@@ -87,9 +89,9 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
         layer=[
             *_regions(chart, colour),
             _clouds(colour, shown),
-            _bands(chart, colour),
-            _strokes(chart, colour, dash, faded=True),
-            _strokes(chart, colour, dash | {"legend": None}, faded=False) | {"params": [ZOOM]},
+            _bands(chart, colour, clip),
+            _strokes(chart, colour, dash, clip, faded=True),
+            _strokes(chart, colour, dash | {"legend": None}, clip, faded=False) | {"params": [ZOOM]},
             *_levels(chart, colour),
             _points(colour | {"legend": in_legend}, shape | {"legend": in_legend}, shown),
             *_ends(named, colour),
@@ -108,8 +110,8 @@ def _styles(chart: Chart, looks: Looks) -> dict[str, Look]:
             styles[line.name] = replace(REFERENCE, strokes=next(dashes))
     for points in chart.points:
         styles[points.name] = ROLES.get(points.role) or looks.get(points.name, NEUTRAL)
-    for one in (*chart.levels, *chart.regions):
-        styles.setdefault(one.of, looks.get(one.of, NEUTRAL))
+    for of in [*(level.of for level in chart.levels), *(region.of for region in chart.regions)]:
+        styles.setdefault(of, looks.get(of, NEUTRAL))
     return styles
 
 
@@ -157,17 +159,17 @@ def _clouds(colour: Spec, shown: Spec) -> Spec:
     }
 
 
-def _bands(chart: Chart, colour: Spec) -> Spec:
+def _bands(chart: Chart, colour: Spec, clip: bool) -> Spec:
     return {
         "transform": [{"filter": f"datum.kind === 'line' && isValid(datum.high) && !({FADED})"}],
-        "mark": {"type": "area", "clip": True, "opacity": 0.85 if chart.stacked else 0.16},
+        "mark": {"type": "area", "clip": clip, "opacity": 0.85 if chart.stacked else 0.16},
         "encoding": {"y": {"field": "low"}, "y2": {"field": "high"}, "color": colour},
     }
 
 
-def _strokes(chart: Chart, colour: Spec, dash: Spec, faded: bool) -> Spec:
+def _strokes(chart: Chart, colour: Spec, dash: Spec, clip: bool, faded: bool) -> Spec:
     stairs = any(line.stairs for line in chart.lines)
-    mark = {"type": "line", "clip": True, "interpolate": "step-after" if stairs else "linear", "strokeJoin": "round"}
+    mark = {"type": "line", "clip": clip, "interpolate": "step-after" if stairs else "linear", "strokeJoin": "round"}
     if faded:
         own: Spec = {"mark": mark | {"strokeWidth": 1, "color": CLOUD}}
         own["encoding"] = {"detail": {"field": "series"}}

@@ -39,12 +39,6 @@ _DASH = "M-1.6-.15H-.3V.15H-1.6zM.3-.15H1.6V.15H.3z"
 DASHES = ((1, 0), (7, 4), (2, 3), (7, 3, 2, 3))
 # of what theory says
 REFERENCE_STROKES = ((6, 3), (2, 2), (8, 3, 2, 3), (12, 4))
-REFERENCE_DASHES = (  # until plotly and matplotlib go
-    ("6px,3px", (0, (6, 3))),
-    ("2px,2px", (0, (2, 2))),
-    ("8px,3px,2px,3px", (0, (8, 3, 2, 3))),
-    ("12px,4px", (0, (12, 4))),
-)
 
 PAPER, INK, FAINT, GRID, CLOUD, MISSING = "#ffffff", "#1c2024", "#5b6570", "#e3e6ea", "#9aa3ad", "#cfd4da"
 _NEUTRALS = {
@@ -85,19 +79,6 @@ class Look:
     def dark(self) -> str:
         """The colour on a dark page."""
         return DARK[self.colour]
-
-    @property
-    def marker(self) -> tuple[str, str]:
-        """Until plotly and matplotlib go."""
-        symbols = ("circle", "o"), ("square", "s"), ("triangle-up", "^"), ("diamond", "D"), ("x", "X")
-        more = ("triangle-down", "v"), ("cross", "P"), ("pentagon", "p"), ("star", "*")
-        return (*symbols, *more)[MARKERS.index(self.shape)]
-
-    @property
-    def dash(self) -> tuple[str, object]:
-        """Until plotly and matplotlib go."""
-        names = ("solid", "-"), ("dash", (0, (5, 2))), ("dot", (0, (1.2, 1.6))), ("dashdot", (0, (5, 2, 1.2, 2)))
-        return names[DASHES.index(self.strokes)]
 
 
 Looks = Mapping[str, Look]

@@ -8,5 +8,5 @@ import vl_convert
 @cache
 def script() -> str:
     """It asks nothing of any network, and sets `vega`, `vegaLite` and `vegaEmbed` of the window."""
-    bundle: str = vl_convert.javascript_bundle()
+    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks a default
     return bundle

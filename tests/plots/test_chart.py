@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path as FilePath
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ LOG = Axis("y", log=True, switch=True)
 
 
 def test_data_alone_bring_no_plotting() -> None:
-    heavy = "torch", "matplotlib", "plotly"
+    heavy = "torch", "vl_convert", "PIL"
     code = f"import sys; import src.plots.chart; print([one for one in {heavy} if one in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
@@ -74,9 +75,16 @@ def test_colours_stand_out_as_the_web_guidelines_ask(side: int, paper: str) -> N
 
 
 def test_no_two_of_seventy_look_alike_even_without_colour() -> None:
-    looks = assign_looks([str(index) for index in range(70)])
-    assert len({(look.colour, look.marker, str(look.dash)) for look in looks.values()}) == 70
-    assert len({look.marker for look in list(looks.values())[:8]}) == 8
+    looks = assign_looks(["adam [mine]", "adam (beta 0.5)", *(str(index) for index in range(68))])
+    assert len({(look.colour, look.shape, look.strokes) for look in looks.values()}) == 70
+    assert len({look.shape for look in list(looks.values())[:8]}) == 8
+
+
+def test_an_optimizer_looks_the_same_on_every_page() -> None:
+    together = assign_looks(["mine", *sorted(path.stem for path in FilePath("conf/optimizer").glob("*.yaml"))])
+    assert len(set(together.values())) == len(together)
+    for name in set(together) - {"mine"}:
+        assert assign_looks(["other", f"{name} (lr 0.1)", f"{name} (lr 0.2)"])[f"{name} (lr 0.1)"] == together[name]
 
 
 # --- how far axes reach ----------------------------------------------------------------------------------------------
