@@ -102,7 +102,7 @@ def _key(heat: Heat, states: np.ndarray) -> list[str]:
     key = [f"× {heat.lost_label}"] if (states == "lost").any() else []
     key += ["○ best of its row"] if any(best is not None for best in heat.best) else []
     key += [f"empty: {heat.missing}"] if (states == "missing").any() else []
-    return ["    ".join(key)] if key else []
+    return [" · ".join(key)] if key else []
 
 
 def _colour(heat: Heat, shown: np.ndarray) -> Spec:

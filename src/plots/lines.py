@@ -121,7 +121,7 @@ def _styles(chart: Chart, looks: Looks) -> dict[str, Look]:
 def _of_lines(chart: Chart) -> Iterator[Spec]:
     below: Numbers = np.zeros(len(chart.lines[0].x) if chart.lines else 0)
     for line in chart.lines:
-        row = _row("line", line, _dots_of(line))
+        row = _row("line", line, _dots_of(line, chart.stacked))
         if chart.stacked:
             above = np.asarray(below) + np.asarray(line.y)
             row |= {"y": numbers(above), "low": numbers(below), "high": numbers(above)}
@@ -142,11 +142,11 @@ def _row(kind: str, of: Line | Points, dots: list[int]) -> Spec:
     return {"series": of.name, "kind": kind, **places, **told, "run": list(of.runs), "dot": dots}
 
 
-def _dots_of(line: Line) -> list[int]:
+def _dots_of(line: Line, stacked: bool) -> list[int]:
     number = len(line.x)
     hovered = 1 if line.markers else max(1, number // HOVERED)
     marked = 1 if line.markers else max(1, number // MARKERS)
-    if line.markers is None or line.role == "reference":
+    if line.markers is None or line.role == "reference" or stacked:
         marked = number + 1
     return [SEEN if (at and not at % marked) or marked == 1 else int(not at % hovered) for at in range(number)]
 
@@ -195,13 +195,16 @@ def _points(colour: Spec, shape: Spec, shown: Spec) -> Spec:
 
 
 def _named_at_their_end(chart: Chart) -> list[Spec]:
-    """Of each line its last point, where its name is written."""
-    ends = []
+    """Of each line its last point, where its name is written; of an area the middle there."""
+    ends, below = [], 0.0
     for line in () if chart.y.names else chart.lines:
         x, y = (np.asarray(one, dtype=np.float64) for one in (line.x, line.y))
         there = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & ((y > 0) | (not chart.y.log)))
         if len(there):
-            ends.append({"series": line.name, "x": numbers(x[there[-1:]])[0], "y": numbers(y[there[-1:]])[0]})
+            end = float(y[there[-1]])
+            height = below + end / 2 if chart.stacked else end
+            below += end
+            ends.append({"series": line.name, **dict(zip("xy", numbers([x[there[-1]], height]), strict=True))})
     return ends
 
 

@@ -80,6 +80,7 @@ def test_stacked_areas_lie_upon_each_other() -> None:
     picture = Chart("c", "C", Axis("x"), Axis("y", limits=(0, 1)), lines=lines, stacked=True)
     edges = [(one["y"], one["y2"]) for one in drawn(picture, "area")]
     assert edges == [(340, 255), (340, 170), (255, 0), (170, 0)]
+    assert [one["y"] for one in drawn(picture, "text") if "stroke" not in one] == [255, 85]  # each beside its area
 
 
 def test_a_point_tells_its_run() -> None:
@@ -172,7 +173,7 @@ def test_cells_that_were_lost_or_not_tried_differ_from_those_with_a_value() -> N
     assert (cross["x"], ring["x"]) == pytest.approx((1.5 * width, 0.5 * width))
     assert cross["y"] == ring["y"]
     svg = vl_convert.vegalite_to_svg(alone(HEAT))
-    for told in ("× diverged    ○ best of its row    empty: no value", "100 and more"):
+    for told in ("× diverged · ○ best of its row · empty: no value", "100 and more"):
         assert told in svg
 
 
