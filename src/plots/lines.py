@@ -39,11 +39,12 @@ MARKERS, HOVERED = 8, 60
 """How many points of a line without markers of its own have one, and how many can be hovered over."""
 SEEN = 2
 """A point's `dot` that is drawn; one of 1 can only be hovered over."""
-NAME_WIDTH = 120
+NAME_WIDTH = 150
 RULE: Spec = {"type": "rule", "strokeWidth": 1.2, "clip": True, "tooltip": {"expr": "datum.name"}}
 LEVEL_DASHES: Spec = {"condition": {"test": "datum.dotted", "value": [2, 3]}, "value": [5, 3]}
-FIELDS = "x", "y", "low", "high", "hover", "run", "dot"
-ON_AXES = "isValid(datum.y) && isFinite(scale('x', datum.x)) && isFinite(scale('y', datum.y))"
+FIELDS = "x", "given", "foot", "high", "hover", "run", "dot"
+# what is computed has another name than what it is computed from: Vega computes it anew, in place, when an axis moves
+ON_AXES = "isValid(datum.given) && isFinite(scale('x', datum.x)) && isFinite(scale('y', datum.given))"
 
 
 def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
@@ -79,10 +80,10 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
             *flattened(FIELDS),
             {"filter": SHOWN},
             *calculated(
-                value="datum.high - datum.low" if chart.stacked else "datum.y",
+                value="datum.high - datum.foot" if chart.stacked else "datum.given",
                 # on a logarithmic axis a line breaks at 0, and a band goes down to the bottom
-                y=f"{ON_AXES} ? datum.y : null",
-                low="isFinite(scale('y', datum.low)) ? datum.low : domain('y')[0]",
+                y=f"{ON_AXES} ? datum.given : null",
+                low="isFinite(scale('y', datum.foot)) ? datum.foot : domain('y')[0]",
             ),
         ],
         encoding={"x": quantity("x", chart.x, ends["x"]), "y": quantity("y", chart.y, ends["y"])},
@@ -124,10 +125,10 @@ def _of_lines(chart: Chart) -> Iterator[Spec]:
         row = _row("line", line, _dots_of(line, chart.stacked))
         if chart.stacked:
             above = np.asarray(below) + np.asarray(line.y)
-            row |= {"y": numbers(above), "low": numbers(below), "high": numbers(above)}
+            row |= {"given": numbers(above), "foot": numbers(below), "high": numbers(above)}
             below = above
         elif line.low is not None and line.high is not None:
-            row |= {"low": numbers(line.low), "high": numbers(line.high)}
+            row |= {"foot": numbers(line.low), "high": numbers(line.high)}
         yield row
 
 
@@ -138,7 +139,7 @@ def _of_points(points: Points) -> Spec:
 def _row(kind: str, of: Line | Points, dots: list[int]) -> Spec:
     """All of a line's points in a row; a text that all share is there once."""
     told = {"note": of.hover, "hover": []} if isinstance(of.hover, str) else {"hover": list(of.hover)}
-    places = {"x": numbers(of.x), "y": numbers(of.y), "low": [], "high": []}
+    places = {"x": numbers(of.x), "given": numbers(of.y), "foot": [], "high": []}
     return {"series": of.name, "kind": kind, **places, **told, "run": list(of.runs), "dot": dots}
 
 
@@ -204,7 +205,9 @@ def _named_at_their_end(chart: Chart) -> list[Spec]:
             end = float(y[there[-1]])
             height = below + end / 2 if chart.stacked else end
             below += end
-            ends.append({"series": line.name, **dict(zip("xy", numbers([x[there[-1]], height]), strict=True))})
+            ends.append(
+                {"series": line.name, **dict(zip(("x", "given"), numbers([x[there[-1]], height]), strict=True))}
+            )
     return ends
 
 
@@ -216,7 +219,7 @@ def _ends(ends: Sequence[Spec], colour: Spec) -> list[Spec]:
         {"filter": f"{SHOWN} && !({FADED}) && {ON_AXES}"},
         {"window": [{"op": "row_number", "as": "number"}]},
         {"filter": "datum.number <= labelled"},
-        *calculated(across="scale('x', datum.x)", place="scale('y', datum.y)"),
+        *calculated(across="scale('x', datum.x)", place="scale('y', datum.given)"),
         {"window": [{"op": "lag", "field": "across", "as": "before"}], "sort": [{"field": "across"}]},
         *calculated(new=f"datum.across - datum.before > {NAME_WIDTH} ? 1 : 0"),
         {"window": [{"op": "sum", "field": "new", "as": "group"}], "sort": [{"field": "across"}]},
@@ -234,11 +237,11 @@ def _ends(ends: Sequence[Spec], colour: Spec) -> list[Spec]:
 
 
 def _levels(chart: Chart, colour: Spec) -> list[Spec]:
-    """Dashed straight lines; a horizontal one beyond the axis is told at its edge."""
+    """Dashed straight lines; one beyond its axis is told at the edge."""
     layers = []
     for axis, other, drawn in (("x", "y", _upright), ("y", "x", _level_with)):
         rows = [
-            {"series": one.of, "name": one.name, axis: one.at, "dotted": one.dotted}
+            {"series": one.of, "name": one.name, "at": one.at, "dotted": one.dotted}
             for one in chart.levels
             if one.axis == axis and math.isfinite(one.at)
         ]
@@ -267,28 +270,40 @@ def _upright(chart: Chart, colour: Spec) -> list[Spec]:
         *calculated(y=f"{-_bars_height(chart) - 2} - {LINE_HEIGHT} * datum.rank", y2="height"),
     ]
     pixels = {"y": {"field": "y", "scale": None}, "color": colour}
-    rule = {"mark": RULE | {"clip": False}, "encoding": pixels | {"y2": {"field": "y2"}, "strokeDash": LEVEL_DASHES}}
+    rule = {
+        "transform": [{"filter": "datum.name === datum.text"}],
+        "mark": RULE | {"clip": False},
+        "encoding": pixels | {"y2": {"field": "y2"}, "strokeDash": LEVEL_DASHES},
+    }
     side = {"align": {"expr": "datum.right ? 'right' : 'left'"}, "dx": {"expr": "datum.right ? -4 : 4"}}
     name = {"type": "text", "baseline": "top", "fontSize": 11, "limit": 300, "clip": False, **side}
-    layers = [rule, {"mark": name, "encoding": pixels | {"text": {"field": "name"}}}]
-    inside = {"filter": "inrange(datum.x, domain('x'))"}
-    return [{"transform": [inside, *places], "layer": layers}]
+    layers = [rule, {"mark": name, "encoding": pixels | {"text": {"field": "text"}}}]
+    return [{"transform": [*_at_the_edge("x", "←", "→"), *places], "layer": layers}]
+
+
+def _at_the_edge(axis: str, before: str, beyond: str) -> list[Spec]:
+    """Moves what lies outside an axis to its end, where `text` tells its value and whether it is before or beyond."""
+    first, last, value = f"domain('{axis}')[0]", f"domain('{axis}')[1]", "format(datum.at, '.4~g')"
+    arrow = f"datum.at < {first} ? ' {before}' : ' {beyond}'"
+    outside = f"datum.name + (indexof(datum.name, {value}) < 0 ? ' ' + {value} : '') + ({arrow})"
+    return calculated(
+        text=f"inrange(datum.at, domain('{axis}')) ? datum.name : {outside}",
+        **{axis: f"clamp(datum.at, {first}, {last})"},
+    )
 
 
 def _level_with(chart: Chart, colour: Spec) -> list[Spec]:
     """Horizontal lines and, at their left, their names."""
     line = {
-        "transform": [{"filter": "inrange(datum.y, domain('y'))"}, *calculated(x2="domain('x')[1]")],
+        "transform": [{"filter": "datum.name === datum.text"}, *calculated(x2="domain('x')[1]")],
         "mark": RULE,
         "encoding": {"x2": {"field": "x2"}, "strokeDash": LEVEL_DASHES, "color": colour},
     }
-    edge = "clamp(datum.y, domain('y')[0], domain('y')[1])"
-    value = "indexof(datum.name, format(datum.y, '.4~g')) < 0 ? ' ' + format(datum.y, '.4~g') : ''"
-    beyond = f"datum.name + ({value}) + (datum.y < domain('y')[0] ? ' ↓' : ' ↑')"
-    places = calculated(place=f"scale('y', {edge})", name=f"datum.y === {edge} ? datum.name : {beyond}")
     mark = {"align": "left", "baseline": "bottom", "dx": 4, "dy": -2, "limit": 260}
-    texts = haloed({"field": "name"}, mark, {"y": {"field": "place", "scale": None}, "color": colour})
-    return [line, {"transform": [*places, *apart()], "layer": texts}]
+    texts = haloed({"field": "text"}, mark, {"y": {"field": "place", "scale": None}, "color": colour})
+    apart_from_others = [*calculated(place="scale('y', datum.y)"), *apart()]
+    layers = [line, {"transform": apart_from_others, "layer": texts}]
+    return [{"transform": _at_the_edge("y", "↓", "↑"), "layer": layers}]
 
 
 def _regions(chart: Chart, colour: Spec) -> list[Spec]:

@@ -95,8 +95,8 @@ ROLES = {
 
 # each of the first eight has a colour to itself; who shares it, in other dashes, is of its family where there is one
 KNOWN = (
-    *("sgd", "momentum", "adam", "nesterov", "rmsprop", "adamw", "adagrad", "muon"),
-    *("asgd", "textbook_momentum", "textbook_adam", "nadam", "textbook_rmsprop", "radam", "textbook_adagrad", "rprop"),
+    *("sgd", "momentum", "adam", "adagrad", "rmsprop", "nesterov", "muon", "adamw"),
+    *("asgd", "textbook_momentum", "textbook_adam", "textbook_adagrad", "textbook_rmsprop", "nadam", "rprop", "radam"),
     *("lbfgs", "adadelta", "adamax", "adafactor"),
 )
 

@@ -86,7 +86,7 @@ def test_stacked_areas_lie_upon_each_other() -> None:
 def test_a_point_tells_its_run() -> None:
     (row, *_) = figure(CHART)["data"]["values"]
     assert (row["series"], row["run"]) == ("sgd", ["1", "2", "3"])
-    assert {"flatten": ["x", "y", "low", "high", "hover", "run", "dot"]} in figure(CHART)["transform"]
+    assert {"flatten": ["x", "given", "foot", "high", "hover", "run", "dot"]} in figure(CHART)["transform"]
 
 
 def test_all_that_belongs_to_a_series_is_hidden_with_it() -> None:
@@ -142,8 +142,8 @@ def test_names_of_levels_stand_in_rows_of_their_own() -> None:
 
 
 def test_a_level_beyond_the_axis_is_told_at_its_edge() -> None:
-    picture = replace(CHART, levels=[Level("exact loss", 1e-20, "y")])
-    assert "exact loss 1e-20 ↓" in texts(picture)
+    picture = replace(CHART, levels=[Level("exact loss", 1e-20, "y"), Level("critical rate", 1e9, "x")])
+    assert {"exact loss 1e-20 ↓", "critical rate 1e+9 →"} <= set(texts(picture))
     assert not list(drawn(replace(picture, regions=[]), "rule"))
 
 
