@@ -43,6 +43,16 @@ def extents(chart: Chart) -> dict[str, dict[str, list[float]]]:
     return found
 
 
+def overflows(chart: Chart) -> bool:
+    """Whether something lies beyond the limits of an axis."""
+    limited = [(which, axis.limits) for which, axis in (("x", chart.x), ("y", chart.y)) if axis.limits is not None]
+    return any(
+        len(values) and (values.min() < low or values.max() > high)
+        for which, (low, high) in limited
+        for values in [_usable(_values(chart, which), log=False)]
+    )
+
+
 def _usable(parts: Iterable[Numbers], log: bool) -> NDArray[np.float64]:
     """Those numbers of all parts that an axis can show."""
     arrays = [np.asarray(part, dtype=np.float64).ravel() for part in parts]

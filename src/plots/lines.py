@@ -12,7 +12,7 @@ from itertools import cycle
 import numpy as np
 
 from src.plots.chart import Chart, Line, Numbers, Points
-from src.plots.extent import extents
+from src.plots.extent import extents, overflows
 from src.plots.palette import CLOUD, NEUTRAL, REFERENCE, REFERENCE_STROKES, ROLES, Look, Looks
 from src.plots.spec import (
     FADED,
@@ -35,10 +35,10 @@ from src.plots.spec import (
 )
 
 HEIGHT = 340
-MARKERS, HOVERED = 8, 60
+MOST_SEEN, MOST_HOVERED = 8, 60
 """How many points of a line without markers of its own have one, and how many can be hovered over."""
-SEEN = 2
-"""A point's `dot` that is drawn; one of 1 can only be hovered over."""
+NEITHER, HOVERED, SEEN = 0, 1, 2
+"""Of a point its `dot`: in a file only those are there that are seen."""
 NAME_WIDTH = 150
 RULE: Spec = {"type": "rule", "strokeWidth": 1.2, "clip": True, "tooltip": {"expr": "datum.name"}}
 LEVEL_DASHES: Spec = {"condition": {"test": "datum.dotted", "value": [2, 3]}, "value": [5, 3]}
@@ -71,7 +71,7 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
     told_of = {chart.x.label: told("x"), chart.y.label: told("value")}
     shown = tooltip("datum.series", told_of, "(datum.hover || datum.note) ? {' ': datum.hover || datum.note} : {}")
     # nobody drags a file; its lines are clipped where the axes do not hold all, for each costs a picture's time
-    clip = not legend or any(axis.limits for axis in (chart.x, chart.y))
+    clip = not legend or overflows(chart)
     return whole(
         max(120, 34 * len(chart.y.names)) if chart.y.names else HEIGHT,
         params=PARAMS,
@@ -94,7 +94,7 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
             _strokes(chart, colour, dash, clip, faded=True),
             _strokes(chart, colour, dash | {"legend": None}, clip, faded=False) | {"params": [ZOOM]},
             *_levels(chart, colour),
-            _points(colour | {"legend": in_legend}, shape | {"legend": in_legend}, shown),
+            _points(colour | {"legend": in_legend}, shape | {"legend": in_legend}, shown, SEEN if legend else HOVERED),
             *_ends(named, colour),
         ],
         usermeta={"extents": ends},
@@ -145,11 +145,9 @@ def _row(kind: str, of: Line | Points, dots: list[int]) -> Spec:
 
 def _dots_of(line: Line, stacked: bool) -> list[int]:
     number = len(line.x)
-    hovered = 1 if line.markers else max(1, number // HOVERED)
-    marked = 1 if line.markers else max(1, number // MARKERS)
-    if line.markers is None or line.role == "reference" or stacked:
-        marked = number + 1
-    return [SEEN if (at and not at % marked) or marked == 1 else int(not at % hovered) for at in range(number)]
+    hovered, seen = (1 if line.markers else max(1, number // most) for most in (MOST_HOVERED, MOST_SEEN))
+    bare = line.markers is None or line.role == "reference" or stacked
+    return [SEEN if not (bare or at % seen) else NEITHER if at % hovered else HOVERED for at in range(number)]
 
 
 def _clouds(colour: Spec, shown: Spec) -> Spec:
@@ -179,10 +177,10 @@ def _strokes(chart: Chart, colour: Spec, dash: Spec, clip: bool, faded: bool) ->
     return {"transform": [{"filter": f"datum.kind === 'line' && {'' if faded else '!'}({FADED})"}], **own}
 
 
-def _points(colour: Spec, shape: Spec, shown: Spec) -> Spec:
+def _points(colour: Spec, shape: Spec, shown: Spec, least: int) -> Spec:
     """Markers, and what cannot be seen but hovered over; of a series that faded only the latter."""
     return {
-        "transform": [{"filter": "datum.kind !== 'cloud' && datum.dot > 0 && isValid(datum.y)"}],
+        "transform": [{"filter": f"datum.kind !== 'cloud' && datum.dot >= {least} && isValid(datum.y)"}],
         "mark": {
             "type": "point",
             "filled": True,

@@ -62,9 +62,9 @@ def surface(contours: Contours, looks: Looks, legend: bool = False) -> Spec:
         layer=[
             _ground(contours, clip=not legend or not _covered(contours)),
             _axes(contours, colour, dash | {"legend": None}),
-            *_paths(contours, colour, shape, dash | {"legend": None}),
+            *_paths(contours, colour, shape, dash | {"legend": None}, legend),
             _points(contours, colour | {"legend": in_legend}, shape | {"legend": in_legend}),
-            _margin(),
+            *([] if legend else [_margin()]),
         ],
         usermeta={"extents": {}},
     )
@@ -162,7 +162,7 @@ def _margin() -> Spec:
 # --- what lies on it -------------------------------------------------------------------------------------------------
 
 
-def _paths(contours: Contours, colour: Spec, shape: Spec, dash: Spec) -> list[Spec]:
+def _paths(contours: Contours, colour: Spec, shape: Spec, dash: Spec, alone: bool) -> list[Spec]:
     """Each up to the step that is shown, what can be hovered over, and where it is then."""
     told_of = {contours.x.label: told("x"), contours.y.label: told("y")}
     height = f"isValid(datum.height) ? {{{json.dumps(contours.height_label)}: {told('height')}}} : {{}}"
@@ -170,6 +170,11 @@ def _paths(contours: Contours, colour: Spec, shape: Spec, dash: Spec) -> list[Sp
     shown = tooltip("datum.series", told_of, f"merge({note}, {{step: format(datum.step, ',')}}, {height})")
     line = {"type": "line", "strokeWidth": 2.2, "clip": True, "strokeJoin": "round"}
     dot = {"type": "point", "filled": True, "clip": True, "tooltip": shown}
+    hovered = {
+        "transform": [{"filter": "datum.dot"}],
+        "mark": dot | {"opacity": 0, "size": 60},
+        "encoding": {"color": colour},
+    }
     last = {"joinaggregate": [{"op": "max", "field": "step", "as": "last"}], "groupby": ["series"]}
     return [
         {
@@ -184,11 +189,7 @@ def _paths(contours: Contours, colour: Spec, shape: Spec, dash: Spec) -> list[Sp
                     "mark": line,
                     "encoding": {"color": colour, "strokeDash": dash, "order": {"field": "step"}},
                 },
-                {
-                    "transform": [{"filter": "datum.dot"}],
-                    "mark": dot | {"opacity": 0, "size": 60},
-                    "encoding": {"color": colour},
-                },
+                *([] if alone else [hovered]),
                 {
                     "transform": [last, {"filter": "datum.step === datum.last"}],
                     "mark": dot | {"size": 90, "stroke": PAPER, "strokeWidth": 1.2},
