@@ -10,6 +10,8 @@ from src.plots.palette import CLASSES, GRID, INK, MISSING, PAPER
 from src.plots.spec import PARAMS, Spec, between_ends, calculated, flattened, named_ticks, numbers, whole
 
 ROW_HEIGHT, HEIGHT, MOST_HEIGHT = 30, 340, 640
+MOST_LETTERS = 44
+"""So many stand beside each other below the narrowest picture, more of them aslant."""
 FIELDS = "at", "value", "state", "hover", "best"
 
 
@@ -91,7 +93,7 @@ def _axis(which: str, title: list[str], labels: Sequence[str] | Sequence[float],
     if are_texts(labels):
         axis |= named_ticks([str(label) for label in labels]) | {"ticks": False, "domain": False}
         axis["labelOverlap"] = len(labels) > 40
-        if which == "x" and len(labels) * max(map(len, map(str, labels))) > 80:
+        if which == "x" and len(labels) * max(map(len, map(str, labels))) > MOST_LETTERS:
             axis |= {"labelAngle": -40, "labelAlign": "right"}
     scale = {"type": "linear", "domain": ends, "nice": False}
     return {"field": which, "type": "quantitative", "scale": scale, "axis": axis}

@@ -16,6 +16,7 @@ from src.plots.extent import extents, overflows
 from src.plots.palette import CLOUD, NEUTRAL, REFERENCE, REFERENCE_STROKES, ROLES, Look, Looks
 from src.plots.spec import (
     FADED,
+    FULL,
     LABELLED,
     LINE_HEIGHT,
     PARAMS,
@@ -59,9 +60,7 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
     written = {end["series"] for end in named[:LABELLED]} | set(chart.y.names)
     unwritten = [name for name in styles if name and name not in written]
     in_legend = (
-        {"values": unwritten, "title": None, "orient": "bottom", "columns": 5, "symbolOpacity": 1}
-        if legend and unwritten
-        else None
+        {"values": unwritten, "title": None, "orient": "bottom", "columns": 5, **FULL} if legend and unwritten else None
     )
     colour, shape, dash = (
         by_name(list(styles), [getattr(look, what) for look in styles.values()])
@@ -319,15 +318,15 @@ def _regions(chart: Chart, colour: Spec) -> list[Spec]:
         y="domain('y')[0]",
         y2="domain('y')[1]",
     )
-    across = {"x2": {"field": "x2"}, "color": colour}
-    # of many none is seen alone
+    across = {"x2": {"field": "x2"}}
+    # of many none is seen alone.
     shade = {
-        "mark": {"type": "rect", "opacity": min(0.06, 0.3 / len(rows))},
-        "encoding": across | {"y2": {"field": "y2"}},
+        "mark": {"type": "rect", "opacity": min(0.06, 0.18 / len(rows))},
+        "encoding": across | {"y2": {"field": "y2"}, "color": colour},
     }
     bar = {
         "mark": {"type": "rule", "strokeWidth": each - 1.5, "clip": False, "tooltip": {"expr": "datum.name"}},
-        "encoding": across | {"y": {"field": "bar", "scale": None}},
+        "encoding": across | {"y": {"field": "bar", "scale": None}, "color": colour},
     }
     transform = [{"filter": SHOWN}, *ends, {"filter": "datum.x < datum.x2"}]
     return [{"data": {"values": rows}, "transform": transform, "layer": [shade, bar]}]

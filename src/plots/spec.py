@@ -17,6 +17,8 @@ LABELLED = 7
 LINE_HEIGHT = 14
 SHOWN = "indexof(hidden, datum.series) < 0"
 FADED = "indexof(faded, datum.series) >= 0"
+FULL: Spec = {"encoding": {"symbols": {"opacity": {"value": 1}}}}
+"""Of a legend, which would else be as pale as the palest mark."""
 ZOOM: Spec = {
     "name": "zoom",
     "select": {"type": "interval", "zoom": "wheel![event.shiftKey]"},

@@ -14,6 +14,7 @@ from src.plots.chart import Contours, Path
 from src.plots.contours import levels, visible
 from src.plots.palette import CLOUD, FAINT, NEUTRAL, PAPER, REFERENCE, REFERENCE_STROKES, ROLES, TERRAIN, Look, Looks
 from src.plots.spec import (
+    FULL,
     PARAMS,
     SHOWN,
     ZOOM,
@@ -40,7 +41,7 @@ def surface(contours: Contours, looks: Looks, legend: bool = False) -> Spec:
     """The spec; a unit is as long upwards as across, however wide the page is."""
     (left, right), (low, high) = contours.window
     styles = _styles(contours, looks)
-    in_legend = {"title": None, "symbolOpacity": 1} if legend and styles else None
+    in_legend = {"title": None, **FULL} if legend and styles else None
     colour, shape, dash = (
         by_name(list(styles), [getattr(look, what) for look in styles.values()])
         for what in ("colour", "shape", "strokes")
