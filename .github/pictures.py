@@ -8,11 +8,12 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import vl_convert
 from PIL import Image
 
 from src.autograd.__main__ import main as take_apart
 from src.plots.chart import Axis, Chart, Line
-from src.plots.files import png
+from src.plots.files import alone
 from src.report.run_files import Run
 from src.report.single import findings_of
 from src.run import run
@@ -55,7 +56,8 @@ def optimizers() -> None:
             lines.append(Line(f"{name} (lr {rate})", *Run(where).curves["train/loss"]))
             fits += [one for one in findings_of(Run(where)).charts if isinstance(one, Chart) and one.name == "fit"]
     losses = Chart("losses", "Three optimizers", Axis("step"), Axis("training loss", log=True), lines=lines)
-    both = [Image.open(BytesIO(png(chart))) for chart in (fits[0], losses)]
+    narrow = [alone(chart) | {"width": 480} for chart in (fits[0], losses)]
+    both = [Image.open(BytesIO(vl_convert.vegalite_to_png(spec, scale=2))) for spec in narrow]
     wide, high = sum(one.width for one in both), max(one.height for one in both)
     together = Image.new("RGB", (wide, high), "white")
     together.paste(both[0], (0, 0))
