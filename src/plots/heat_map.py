@@ -11,7 +11,8 @@ from src.plots.spec import PARAMS, Spec, between_ends, calculated, flattened, na
 
 ROW_HEIGHT, HEIGHT, MOST_HEIGHT = 30, 340, 640
 MOST_LETTERS = 44
-"""So many stand beside each other below the narrowest picture, more of them aslant."""
+"""So many stand beside each other below the narrowest picture, more of them aslant. Not by the width there is: it is
+known after the height is, and what is below aslant names would be cut off."""
 FIELDS = "at", "value", "state", "hover", "best"
 
 
