@@ -1,28 +1,60 @@
 """What there is to say of the winners of a sweep, in sentences: how far to trust their losses, what to try next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.rows import short
 from src.compare.selection import Contender
 
+MOST_NAMED = 3
+"""Winners that a remark names; the others are counted."""
+
+
+@dataclass(frozen=True)
+class _Remark:
+    """What there is to say of a winner, and what the same would be of several.
+
+    Attributes:
+        alone: of one.
+        together: of several, whose names follow.
+        detail: what stands behind a name of several; empty for nothing.
+    """
+
+    alone: str
+    together: str
+    detail: str = ""
+
 
 def remarks(winners: Sequence[Contender], chance: bool = True) -> list[str]:
     """What the losses are, where they do not hold, and which ranges to try next: plain text, brackets included.
+
+    What is to be said of several winners is one remark.
 
     Args:
         winners: of the sweep.
         chance: whether anything of its runs is drawn, so that other seeds would be other runs.
     """
-    found = [*_on_losses([winner for winner in winners if winner.came_through], chance), *_on_cut(winners)]
     several = len({short(winner.problem) for winner in winners}) > 1
+    confirmed = any(winner.confirmed for winner in winners)
+    alike = dict[str, list[tuple[str, _Remark]]]()
     for winner in winners:
         who = f"{winner.label if winner.name else ''}{f' on {short(winner.problem)}' if several else ''}".strip()
-        about = _on_one(winner)
-        if any(one.confirmed for one in winners) and winner.came_through and not winner.confirmed:
-            about.append("not confirmed yet: its loss is the one it was selected by")
-        found += [f"{who}: {remark}" if who else remark for remark in about]
-    return found
+        for remark in _on_one(winner, confirmed):
+            alike.setdefault(remark.together, []).append((who, remark))
+    found = [*_on_losses([winner for winner in winners if winner.came_through], chance), *_on_cut(winners)]
+    return found + [_told(of_winners) for of_winners in alike.values()]
+
+
+def _told(alike: Sequence[tuple[str, _Remark]]) -> str:
+    """One sentence for one or several winners, by name."""
+    (who, first), *others = alike
+    if not others:
+        return f"{who}: {first.alone}" if who else first.alone
+    named = [f"{name} ({one.detail})" if one.detail else name for name, one in alike[:MOST_NAMED]]
+    more = [f"{len(alike) - MOST_NAMED} more"] if len(alike) > MOST_NAMED else []
+    *most, last = [*named, *more]
+    return f"{first.together}: {', '.join(most)} and {last}"
 
 
 def _on_losses(winners: Sequence[Contender], chance: bool) -> list[str]:
@@ -70,22 +102,36 @@ def _on_cut(winners: Sequence[Contender]) -> list[str]:
     ]
 
 
-def _on_one(winner: Contender) -> list[str]:
-    """What there is to say of one row of the table."""
+def _on_one(winner: Contender, confirmed: bool) -> Iterator[_Remark]:
+    """What there is to say of one row of the table; `confirmed` where any of them is."""
     if not winner.came_through:
-        lost = counted({"diverged": winner.diverged, "failed": winner.failed})
-        return [f"no setting came through on every seed ({lost} of {len(winner.settings)})"]
-    found, figure = [], winner.figure
+        lost = counted({"diverged": winner.diverged, "failed": winner.failed}) + f" of {len(winner.settings)}"
+        what = "no setting came through on every seed"
+        yield _Remark(f"{what} ({lost})", what, lost)
+        return
+    figure = winner.figure
     if figure.seeds > 1 and len({row.loss(figure.metric) for row in winner.counted}) == 1:
-        found.append(f"its {figure.seeds} seeds gave one and the same loss: nothing here depends on them")
+        yield _Remark(
+            f"its {figure.seeds} seeds gave one and the same loss: nothing here depends on them",
+            "every seed gave one and the same loss",
+        )
     lower = sum(one.cut and winner.best.loss - one.loss > EQUAL_WITHIN * abs(one.loss) for one in winner.settings)
     if lower:
         which = "a setting" if lower == 1 else f"{lower} settings"
-        found.append(f"{which} of those that were cut had a lower loss at the rung than its best one in the end")
-    return found + [
-        f"{edge.key}={short(edge.value)} is the {edge.end} of {edge.tried} tried: try {edge.key}={edge.search}"
-        for edge in winner.edges
-    ]
+        rest = "a lower loss at the rung than its best one in the end"
+        yield _Remark(
+            f"{which} of those that were cut had {rest}", f"of those that were cut some had {rest}", f"{lower}"
+        )
+    for edge in winner.edges:
+        value, search = short(edge.value), f"try {edge.key}={edge.search}"
+        yield _Remark(
+            f"{edge.key}={value} is the {edge.end} of {edge.tried} tried: {search}",
+            f"the best {edge.key} is the {edge.end} that was tried",
+            f"{value}; {search}",
+        )
+    if confirmed and not winner.confirmed:
+        what = "not confirmed yet"
+        yield _Remark(f"{what}: its loss is the one it was selected by", f"{what}, the loss is that of the selection")
 
 
 def counted(numbers: Mapping[str, int], of: str = "") -> str:
