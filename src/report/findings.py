@@ -71,6 +71,8 @@ class Findings:
         remarks: sentences on how far to trust the figures.
         config: as YAML.
         runs: of the runs that a point of a picture names, the directory and the command that trains it.
+        status: of a single run, how it ended; empty of sweeps.
+        ranked: names of what is compared, the best first.
     """
 
     title: str
@@ -80,6 +82,8 @@ class Findings:
     remarks: Sequence[str]
     config: str
     runs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    status: str = ""
+    ranked: Sequence[str] = ()
 
     @property
     def answers(self) -> list[Answer]:
@@ -167,6 +171,7 @@ def findings(
             *_on_seconds(shown, reached),
         ],
         config="\n".join(map(_config, sweeps)),
+        ranked=[one.label for problem in problems for one in tables.ranked(problem, reached)],
     )
 
 

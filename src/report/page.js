@@ -1,160 +1,109 @@
 "use strict";
 (() => {
-  const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const figures = read("figures");
-  const dark = read("dark");
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const { figures, series: names, dark, runs, budgets } = JSON.parse(document.getElementById("data").textContent);
+  const root = document.documentElement;
   const night = matchMedia("(prefers-color-scheme: dark)");
-  const narrow = matchMedia("(max-width: 640px)");
-  const coarse = matchMedia("(pointer: coarse)");
-  const hidden = new Set();
-  const scales = {}; // of charts whose axes were switched: {name: {x: "log"}}
-  const plots = [...document.querySelectorAll(".plot")];
+  const plots = Object.fromEntries(all(".plot").map((plot) => [plot.dataset.name, plot]));
+  const views = {}; // of pictures that are drawn, by name
+  const scales = {}; // of pictures whose axes were switched: {name: {x: "log"}}
+  const printing = () => root.classList.contains("paper");
 
-  // --- pictures: what is drawn follows from the figure, the hidden series, the switches and the colour scheme
+  // --- pictures: what is drawn follows from the figure, the series chosen, the switches and the colour scheme
 
-  function themed(figure) {
-    const text = JSON.stringify(figure);
-    if (!night.matches) return JSON.parse(text);
-    return JSON.parse(text.replace(/"#[0-9a-f]{6}(?=[0-9a-f]{0,2}")/g, (c) => '"' + (dark[c.slice(1)] ?? c.slice(1))));
+  function specification(name) {
+    const white = JSON.stringify(figures[name]);
+    const black = () => white.replace(/(?<=(["']))#[0-9a-f]{6}(?=[0-9a-f]{0,2}\1)/g, (colour) => dark[colour] ?? colour);
+    const spec = JSON.parse(night.matches && !printing() ? black() : white);
+    for (const [axis, type] of Object.entries(scales[name] ?? {}))
+      Object.assign(spec.encoding[axis].scale, { type, domain: spec.usermeta.extents[axis][type] });
+    for (const one of spec.params ?? []) if (one.name in chosen) one.value = [...chosen[one.name]];
+    return fitted(spec, plots[name]);
   }
 
-  function rescale(figure, name) {
-    const { extents } = figure.layout.meta ?? {};
-    for (const [axis, scale] of Object.entries(scales[name] ?? {})) {
-      const ends = extents[axis][scale];
-      const range = scale === "log" ? ends.map(Math.log10) : ends;
-      Object.assign(figure.layout[axis + "axis"], { type: scale, range });
-    }
-    for (const axis of ["xaxis", "yaxis"]) tick(figure.layout[axis]);
+  function fitted(spec, plot) {
+    // a surface, whose units are as long upwards as across, is as low as it has to be narrow
+    const wide = parseFloat(getComputedStyle(plot).maxWidth) || plot.clientWidth;
+    spec.height *= Math.min(1, plot.clientWidth / wide, printing() ? 0.85 : 1);
+    plot.style.minHeight = spec.height + "px";
+    if (plot.clientWidth < 600) for (const one of spec.params) if (one.name === "labelled") one.value = 0;
+    return spec;
   }
 
-  function tick(axis) {
-    if (axis.type !== "log") return;
-    const decades = Math.abs(axis.range[1] - axis.range[0]);
-    const most = narrow.matches ? 4 : 8;
-    if (decades > 1.5) Object.assign(axis, { dtick: Math.ceil(decades / most), exponentformat: "power" });
-    axis.minor = { ticks: "outside", ticklen: 3, tickcolor: axis.tickcolor, dtick: decades > 1.5 && decades < 6 ? "D1" : undefined };
+  async function draw(name) {
+    const options = { actions: false, ast: true, renderer: "svg", tooltip: { theme: "custom" } };
+    const { view } = await vegaEmbed(plots[name], specification(name), options);
+    views[name]?.finalize();
+    views[name] = view;
+    view.addEventListener("click", (_, item) => tell(item));
+    await players[name]?.show();
   }
 
-  function drawn(name) {
-    const figure = themed(figures[name]);
-    rescale(figure, name);
-    if (figure.layout.meta?.paths) lay(figure);
-    for (const trace of figure.data) trace.visible = !hidden.has(trace.legendgroup);
-    for (const shape of figure.layout.shapes ?? []) {
-      shape.visible = !hidden.has(shape.legendgroup);
-      delete shape.legendgroup;
-    }
-    if (coarse.matches) figure.layout.dragmode = false; // a finger scrolls the page
-    if (narrow.matches) {
-      figure.layout.font.size = 11;
-      figure.layout.xaxis.nticks = 6;
-      const { xaxis, yaxis } = figure.layout;
-      const tall = (yaxis.range?.[1] - yaxis.range?.[0]) / (xaxis.range?.[1] - xaxis.range?.[0]);
-      if (yaxis.scaleanchor) figure.layout.height = Math.min(400, 110 + 300 * tall);
-      // the legend has them too
-      for (const shape of figure.layout.shapes ?? []) if (shape.x0 === shape.x1 && shape.label) shape.label.text = "";
-    }
-    figure.layout.height ??= narrow.matches ? 340 : 430;
-    return figure;
+  // Nothing is waited for but promises, so that all is drawn when a handler of beforeprint ends
+  const drawAll = (names) => Promise.all(names.map(draw));
+
+  const near = new IntersectionObserver(async (entries) => {
+    const come = entries.filter((one) => one.isIntersecting).map((one) => one.target);
+    for (const plot of come) near.unobserve(plot);
+    await drawAll(come.map((plot) => plot.dataset.name));
+    root.dataset.drawn = "true";
+  }, { rootMargin: "500px 0px" });
+
+  function set(name, signal, value) {
+    const known = figures[name].params?.some((one) => one.name === signal);
+    return known ? views[name]?.signal(signal, value).runAsync() : undefined;
   }
 
-  // the ground of an animation is a picture of its own, for plotly takes contours away while it moves what is over them
-  function lay(figure) {
-    const ground = figure.data.find((trace) => trace.type === "contour");
-    const { x, y } = ground;
-    const image = { source: landscape(ground, (y.at(-1) - y[0]) / (x.at(-1) - x[0])), xref: "x", yref: "y", sizing: "stretch", layer: "below" };
-    Object.assign(image, { x: x[0], y: y.at(-1), sizex: x.at(-1) - x[0], sizey: y.at(-1) - y[0] });
-    figure.layout.images = [image];
-    Object.assign(ground, { type: "heatmap", opacity: 0, contours: undefined, line: undefined }); // tells heights
+  // --- legends: a click hides a series in every picture, or lights a grey one; a double click hides all others
+
+  const MOST_LIT = 7;
+  const entries = all(".legend button");
+  const chosen = { hidden: new Set(), faded: new Set(names.slice(MOST_LIT)) };
+
+  function choose(hidden, faded) {
+    Object.assign(chosen, { hidden: new Set(hidden), faded: new Set(faded) });
+    for (const name of Object.keys(views)) for (const signal in chosen) set(name, signal, [...chosen[signal]]);
+    mark();
   }
 
-  function landscape({ z, zmax, colorscale, line }, tall) {
-    const [rows, columns] = [z.length, z[0].length];
-    const [width, height] = [Math.round(720 / Math.sqrt(tall)), Math.round(720 * Math.sqrt(tall))];
-    const canvas = Object.assign(document.createElement("canvas"), { width, height });
-    const pen = canvas.getContext("2d");
-    const pixels = pen.createImageData(width, height);
-    const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-    const edge = channels(line.color);
-    const colours = Array.from({ length: zmax + 1 }, (_, band) => {
-      const at = (Math.min(band + 0.5, zmax) / zmax) * (colorscale.length - 1);
-      const [one, other] = [Math.floor(at), Math.ceil(at)].map((index) => channels(colorscale[index][1]));
-      return one.map((value, index) => value + (other[index] - value) * (at % 1));
-    });
-    // heights between four points of the grid are bilinear; a line is where the pixel before lies in another band
-    const bands = new Float64Array(width * height);
-    for (let row = 0; row < height; row++) {
-      const down = ((height - 1 - row) / (height - 1)) * (rows - 1);
-      const [low, up] = [Math.floor(down), down % 1];
-      const [below, above] = [z[low], z[Math.min(low + 1, rows - 1)]];
-      for (let column = 0; column < width; column++) {
-        const across = (column / (width - 1)) * (columns - 1);
-        const [left, on] = [Math.floor(across), across % 1];
-        const right = Math.min(left + 1, columns - 1);
-        const one = below[left] + (below[right] - below[left]) * on;
-        const other = above[left] + (above[right] - above[left]) * on;
-        const at = row * width + column;
-        const band = (bands[at] = Math.floor(one + (other - one) * up));
-        const crosses = (column && bands[at - 1] !== band) || (row && bands[at - width] !== band);
-        const colour = colours[band].map((value, index) => (crosses ? value + 0.65 * (edge[index] - value) : value));
-        pixels.data.set([...colour, 255], 4 * at);
-      }
-    }
-    pen.putImageData(pixels, 0, 0);
-    return canvas.toDataURL();
-  }
-
-  const config = {
-    responsive: true,
-    displaylogo: false,
-    plotlyServerURL: "",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "sendChartToCloud"],
-  };
-
-  function draw(plot) {
-    const name = plot.dataset.name;
-    const { data, layout } = drawn(name);
-    return Plotly.react(plot, data, layout, { ...config, toImageButtonOptions: { filename: name, scale: 2 } }).then(() => {
-      if (figures[name].layout.meta?.paths) players[name].show();
-    });
-  }
-
-  const drawAll = () => plots.reduce((before, plot) => before.then(() => draw(plot)), Promise.resolve());
-
-  // --- legends: a click hides a series in every picture, a double click hides all others
-
-  const entries = [...document.querySelectorAll(".legend button")];
-  const names = [...new Set(entries.map((entry) => entry.dataset.series))];
-
-  function hide(change) {
-    change();
-    for (const entry of entries) entry.setAttribute("aria-pressed", String(!hidden.has(entry.dataset.series)));
-    return drawAll();
+  function mark() {
+    const pressed = (series) => (chosen.hidden.has(series) ? "false" : chosen.faded.has(series) ? "mixed" : "true");
+    for (const entry of entries) entry.setAttribute("aria-pressed", pressed(entry.dataset.series));
   }
 
   for (const entry of entries) {
     const series = entry.dataset.series;
     entry.addEventListener("click", (event) => {
       if (event.detail > 1) return; // the second click of two
-      hide(() => (hidden.has(series) ? hidden.delete(series) : hidden.add(series)));
+      const { hidden, faded } = chosen;
+      const lit = !hidden.delete(series) && !faded.delete(series);
+      choose(lit ? [...hidden, series] : hidden, faded);
     });
-    entry.addEventListener("dblclick", () =>
-      hide(() => {
-        const alone = names.every((name) => name === series || hidden.has(name));
-        for (const name of names) alone || name === series ? hidden.delete(name) : hidden.add(name);
-      }),
-    );
+    entry.addEventListener("dblclick", () => {
+      const others = names.filter((name) => name !== series);
+      const alone = others.every((name) => chosen.hidden.has(name));
+      choose(alone ? [] : others, alone ? names.slice(MOST_LIT) : []);
+    });
   }
 
-  for (const button of document.querySelectorAll(".switch")) {
+  for (const button of all(".switch")) {
     button.addEventListener("click", () => {
       const { name, axis } = button.dataset;
       const log = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(log));
       (scales[name] ??= {})[axis] = log ? "log" : "linear";
-      draw(plots.find((plot) => plot.dataset.name === name));
+      draw(name);
     });
+  }
+
+  // --- the run of a point; a line is one run's or has no answer, for it stands for all of its points
+
+  function tell(item) {
+    const run = item?.datum?.run;
+    if (!(run in runs) || item.mark.items.some((one) => item.mark.marktype !== "symbol" && one.datum.run !== run)) return;
+    const texts = { name: `Run ${run}`, directory: runs[run][0], command: runs[run][1] };
+    for (const [what, text] of Object.entries(texts)) document.getElementById(`run-${what}`).textContent = text;
+    document.getElementById("run").showPopover();
   }
 
   // --- animations
@@ -162,10 +111,8 @@
   const SECONDS = 8; // of the whole race, as it is played at first
 
   function player(element) {
-    const name = element.dataset.name;
-    const plot = plots.find((one) => one.dataset.name === name);
-    const { last, paths } = figures[name].layout.meta;
     const [button, slider, output, speed] = ["button", "input", "output", "select"].map((tag) => element.querySelector(tag));
+    const last = Number(slider.max);
     let playing = false;
     for (const times of [1 / 8, 1 / 2, 1, 2]) {
       const rate = Number(((last / SECONDS) * times).toPrecision(2));
@@ -174,20 +121,9 @@
 
     function show() {
       const step = Number(slider.value);
-      const data = [];
-      for (const { traces, steps } of paths) {
-        let until = steps.findIndex((one) => one > step);
-        if (until < 0) until = steps.length;
-        const cut = (trace, from) => ({
-          x: figures[name].data[trace].x.slice(from, until),
-          y: figures[name].data[trace].y.slice(from, until),
-        });
-        data.push(cut(traces[0], 0), cut(traces[0], Math.max(0, until - 1)));
-      }
       output.textContent = "step " + step.toLocaleString("en");
       slider.setAttribute("aria-valuetext", output.textContent);
-      const still = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
-      return Plotly.animate(plot, { data, traces: paths.flatMap(({ traces }) => traces) }, still).catch(() => {});
+      return set(element.dataset.name, "step", step);
     }
 
     function stop() {
@@ -220,7 +156,38 @@
     return { show };
   }
 
-  const players = Object.fromEntries([...document.querySelectorAll(".player")].map((one) => [one.dataset.name, player(one)]));
+  const players = Object.fromEntries(all(".player").map((one) => [one.dataset.name, player(one)]));
+
+  // --- what other budgets would have said
+
+  function budget(element) {
+    const { spent, ...numbers } = budgets[element.dataset.of];
+    const inputs = Object.fromEntries(all("input", element).map((input) => [input.name, input]));
+    const [said, body] = [element.querySelector("[role=status]"), element.querySelector("tbody")];
+
+    function show() {
+      const at = (what) => Number(inputs[what]?.value ?? numbers[what].length - 1);
+      for (const [what, input] of Object.entries(inputs)) {
+        const told = numbers[what][at(what)].toLocaleString("en");
+        input.setAttribute("aria-valuetext", (input.previousElementSibling.textContent = told));
+      }
+      const { sentences, shares } = spent[at("tries")][at("steps")];
+      said.textContent = sentences.join(" ");
+      body.replaceChildren(...shares.map(row));
+    }
+
+    function row(texts) {
+      const line = document.createElement("tr");
+      for (const text of texts) line.insertCell().textContent = text;
+      line.style.setProperty("--share", texts.at(-1).replace(" ", ""));
+      return line;
+    }
+
+    element.addEventListener("input", show);
+    show();
+  }
+
+  all(".budget").forEach(budget);
 
   // --- tables
 
@@ -243,8 +210,12 @@
     table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
   }
 
-  for (const button of document.querySelectorAll("thead button")) {
-    button.addEventListener("click", () => sort(button.closest("th")));
+  for (const button of all("thead button")) button.addEventListener("click", () => sort(button.closest("th")));
+  for (const button of all(".unfold")) {
+    button.addEventListener("click", () => {
+      document.getElementById(button.dataset.of).classList.remove("folded");
+      button.remove();
+    });
   }
 
   const cells = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => cell.innerText.trim()));
@@ -281,11 +252,10 @@
     }
   }
 
-  for (const button of document.querySelectorAll("[data-copy]")) {
+  for (const button of all("[data-copy]")) {
     button.addEventListener("click", async () => {
       const source = document.getElementById(button.dataset.of);
-      const text = { csv, latex, text: (one) => one.textContent }[button.dataset.copy](source);
-      await copy(text);
+      await copy({ csv, latex, text: (one) => one.textContent }[button.dataset.copy](source));
       const label = button.textContent;
       button.textContent = "Copied";
       button.disabled = true;
@@ -293,7 +263,25 @@
     });
   }
 
-  night.addEventListener("change", drawAll);
-  narrow.addEventListener("change", drawAll);
-  drawAll().then(() => document.documentElement.setAttribute("data-drawn", "true"));
+  // --- on paper all is white, as wide as a sheet, and unfolded
+
+  function print(on) {
+    root.classList.toggle("paper", on);
+    for (const one of all("details.more")) {
+      if (on) one.dataset.was = one.open;
+      one.open = on || one.dataset.was === "true";
+    }
+    for (const table of all(".table")) {
+      const wide = table.firstElementChild;
+      wide.style.zoom = on ? Math.min(1, table.clientWidth / wide.scrollWidth) : "";
+    }
+    drawAll(Object.keys(on ? plots : views));
+  }
+
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
+  night.addEventListener("change", () => drawAll(Object.keys(views)));
+  mark();
+  for (const plot of Object.values(plots)) near.observe(plot);
+  if (!Object.keys(plots).length) root.dataset.drawn = "true";
 })();
