@@ -107,8 +107,9 @@ def matrix(problem: Problem, ranked: list[Contender]) -> chart.Heat | None:
         labels,
         labels,
         values,
-        "1: better, 0: practically equal, -1: worse",
+        "",
         missing="not told apart",
+        classes=[(1.0, "better"), (0.0, "practically equal"), (-1.0, "worse")],
         hover=hover,
-        caption="Each row beside each column, on the same seeds. Grey: what was run cannot tell.",
+        caption="Each row beside each column, on the same seeds. Empty: what was run cannot tell.",
     )
