@@ -29,6 +29,7 @@ class Row:
         confirms: of a confirmation, the number of the winning setting's first job.
         name: of its directory, behind that of its sweep where several are compared.
         origin: the sweep that it is of, where others hold what is called the same.
+        reason: a sentence on why it ended there.
     """
 
     job: int
@@ -39,6 +40,7 @@ class Row:
     confirms: int | None = None
     name: str = ""
     origin: str = ""
+    reason: str = ""
 
     def loss(self, metric: str) -> float:
         """A final loss, or another metric; infinite where the run diverged or failed."""
@@ -118,7 +120,7 @@ def _row(names: list[str], line: list[str], steps: int) -> Row:
     words = {without_plus(key): word for key, word in zip(names[3:steps], line[3:steps], strict=True) if word}
     losses = dict(zip(names[steps + 1 : -2], map(_finite, line[steps + 1 : -2]), strict=True))
     taken = int(line[steps]) if line[steps] else 0
-    return Row(int(job), words, status, taken, losses, int(confirms) if confirms else None, job)
+    return Row(int(job), words, status, taken, losses, int(confirms) if confirms else None, job, line[2])
 
 
 def _finite(cell: str) -> float | None:

@@ -1,6 +1,7 @@
 """Look at runs: `python -m src.report outputs/sweeps/SWEEP` makes one page of a sweep, a run, or several to compare."""
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -56,10 +57,16 @@ def report(
 
 def main(words: Sequence[str] | None = None) -> None:
     """The command."""
+    words = sys.argv[1:] if words is None else words
+    if words[:1] == ["export"]:
+        from src.report.export import main as export
+
+        return export(words[1:])
     parser = argparse.ArgumentParser(
         prog="python -m src.report",
         description="Make one page, and its pictures as files, of a sweep, of a run, or of several to compare.",
-        epilog="The page is one file that needs no network; its pictures are in the folder pictures beside it.",
+        epilog="The page is one file that needs no network; its pictures are in the folder pictures beside it. "
+        "`python -m src.report export --help`: the runs and their curves as a table instead.",
     )
     parser.add_argument("directory", nargs="+", help="of a sweep or a run, such as outputs/sweeps/2026-11-21_09-00-00")
     parser.add_argument("-o", "--out", metavar="FILE", help=f"the page (default: {NAME} in the first directory)")

@@ -1,0 +1,51 @@
+"""The runs of an earlier comparison beside those of a newcomer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from src.compare.rows import Row, number, without_plus
+
+NAME = "baseline.parquet"
+"""Of the copy in the directory of a newcomer's sweep."""
+NAMES = ("optimizer", "optimizer._target_")
+
+
+def beside(own: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    """An earlier comparison's runs as rows of the newcomer's sweep: numbered behind its own, in its words.
+
+    `src.sweep.against` has refused what differs; here words that say the same are made the same. What has one value
+    there and is not swept here tells nothing apart, and the other way round; an optimizer of the newcomer's name is
+    told from it.
+
+    Args:
+        own: of the newcomer.
+        others: of the earlier comparison, numbered from 0.
+    """
+    free = max((row.job for row in own), default=-1) + 1
+    here, there = _values(own), _values(others)
+    dropped = {key for key, values in there.items() if key not in here and len(values) == 1}
+    added = {key: values[0] for key, values in here.items() if key not in there and len(values) == 1}
+    spelled = {(key, number(word)): word for key, words in here.items() for word in words if number(word) is not None}
+    names = {row.words.get(key) for row in own for key in NAMES} - {None}
+    found = []
+    for row in others:
+        words = {k: spelled.get((k, number(word)), word) for k, word in row.words.items() if k not in dropped} | added
+        words |= {key: f"{words[key]} (baseline)" for key in NAMES if words.get(key) in names}
+        confirms = None if row.confirms is None else row.confirms + free
+        found.append(replace(row, job=row.job + free, words=words, confirms=confirms, name=f"baseline/{row.name}"))
+    return found
+
+
+def is_own(key: str) -> bool:
+    """Whether a key belongs to one's own optimizer alone."""
+    return without_plus(key) == "optimizer" or without_plus(key).startswith("optimizer.")
+
+
+def _values(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """The different words of each key that is not the optimizer's."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for key, word in row.words.items():
+            if not is_own(key):
+                found.setdefault(key, {})[word] = None
+    return {key: list(words) for key, words in found.items()}
