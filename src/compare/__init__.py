@@ -1,5 +1,5 @@
-"""Optimizers compared by what their runs left: rows (`rows`), winners (`selection`), pairs and problems (`contest`), the
-verdict and its words (`verdict`, `sentences`), and all of it as frames (`frames`) for a notebook: `load`."""
+"""Optimizers compared by what their runs left: rows, winners (`selection`), pairs and problems (`contest`), the verdict
+and its words (`verdict`, `sentences`); and runs and curves as frames for a notebook: `load`."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,8 @@
 """The runs of an earlier comparison beside those of a newcomer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from src.compare.rows import Row, number, without_plus
 
@@ -39,6 +40,18 @@ def beside(own: Sequence[Row], others: Sequence[Row]) -> list[Row]:
 def is_own(key: str) -> bool:
     """Whether a key belongs to one's own optimizer alone."""
     return without_plus(key) == "optimizer" or without_plus(key).startswith("optimizer.")
+
+
+def unlike(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """A sentence on where the runs of the two were trained; empty where that was alike.
+
+    Args:
+        then: versions and machine of the earlier comparison.
+        now: those of the newcomer.
+    """
+    keys = [key for key in ("torch", "processor", "device") if then.get(key) != now.get(key)]
+    apart = ", ".join(f"{key} {then.get(key)} (now {now.get(key)})" for key in keys)
+    return f"{NAME} was trained with {apart}: last digits may differ, and seconds do" if then and now and apart else ""
 
 
 def _values(rows: Sequence[Row]) -> dict[str, list[str]]:

@@ -17,7 +17,6 @@ from src.compare.pairs import EQUAL_WITHIN
 from src.compare.rows import Row, number, read_results
 from src.compare.run_facts import Gathered
 from src.compare.selection import contenders
-
 from src.errors import LabError, one_line, unwritable
 
 ABOUT, FORMAT, CURVE = "descent_lab", 1, "curve"
@@ -61,6 +60,12 @@ class About:
     shared: Sequence[str]
     environment: Mapping[str, Any]
     unfinished: int
+
+    @property
+    def left_out(self) -> str:
+        """A sentence on runs that have not ended; empty where all have."""
+        more = "1 more run has" if self.unfinished == 1 else f"{self.unfinished:,} more runs have"
+        return f"{more} not ended, and {'is' if self.unfinished == 1 else 'are'} left out" if self.unfinished else ""
 
 
 @dataclass(frozen=True)
@@ -147,14 +152,25 @@ def write(frame: pl.DataFrame, path: Path, about: dict[str, str] | None = None) 
     Raises:
         LabError: an ending of no such file, or it cannot be written.
     """
-    if path.suffix not in WRITERS:
-        raise LabError(f"{path}: the ending says what is written, one of {', '.join(WRITERS)}")
-    if not path.parent.is_dir():
-        raise LabError(f"{path} cannot be written: there is no directory {path.parent}")
+    check_place(path)
     try:
         WRITERS[path.suffix](frame, path, about or {})
     except OSError as error:
         raise LabError(unwritable(error)) from None
+
+
+def check_place(path: Path) -> None:
+    """Refuse a file that could not be written, before there is anything to write.
+
+    Raises:
+        LabError: an ending of no such file, no such directory, or a directory in its place.
+    """
+    if path.suffix not in WRITERS:
+        raise LabError(f"{path}: the ending says what is written, one of {', '.join(WRITERS)}")
+    if not path.parent.is_dir():
+        raise LabError(f"{path} cannot be written: there is no directory {path.parent}")
+    if path.is_dir():
+        raise LabError(f"{path} cannot be written: it is a directory")
 
 
 # --- from files and directories --------------------------------------------------------------------------------------
@@ -168,8 +184,8 @@ def load(paths: Sequence[str | Path]) -> Frames:
     if files and len(paths) > 1:
         raise LabError(f"{files[0]} is a file: load it alone, or give directories of sweeps")
     found = read(files[0]) if files else frames([_source(Path(path)) for path in paths])
-    if found.about.unfinished:
-        warnings.warn(f"{found.about.unfinished:,} more runs have not ended", stacklevel=3)
+    if found.about.left_out:
+        warnings.warn(found.about.left_out, stacklevel=3)
     return found
 
 
@@ -270,9 +286,7 @@ def frames(sources: Sequence[Source]) -> Frames:
         *(pl.Series(name, [row.metrics.get(name) for row in rows], pl.Float64) for name in metrics),
         *(pl.Series(name, [one[name] for one in records], kind) for name, kind in LAST.items()),
     ]
-    about = About(
-        metrics, gathered.config, gathered.contents, gathered.shared, gathered.environment, unfinished
-    )
+    about = About(metrics, gathered.config, gathered.contents, gathered.shared, gathered.environment, unfinished)
     return Frames(pl.DataFrame(columns), about, pl.concat(kept, how="diagonal") if kept else None)
 
 
@@ -337,6 +351,4 @@ def _together(columns: Sequence[str], runs: Mapping[str, str]) -> pl.DataFrame:
         if len(runs) == 1:
             return pl.DataFrame()
         return pl.concat([_together(columns, {path: run}) for path, run in runs.items()], how="diagonal")
-    return read.select(
-        pl.col("run").replace_strict(runs), pl.col("step").cast(pl.Int64), *columns[1:]
-    )
+    return read.select(pl.col("run").replace_strict(runs), pl.col("step").cast(pl.Int64), *columns[1:])

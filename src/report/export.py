@@ -1,12 +1,13 @@
-"""Runs as tables: `python -m src.report export outputs/sweeps/SWEEP out.parquet`, a row a run, or a row a curve point."""
+"""Runs as tables: `python -m src.report export outputs/sweeps/SWEEP out.parquet`, a row a run, a row a curve point."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.compare.frames import Frames, Source, frames, write
-from src.errors import LabError, exit_on_error
+from src.compare.frames import Frames, Source, check_place, frames, write
+from src.errors import exit_on_error
 from src.report.reading import Sweep, gather, read
+from src.report.recorded import Recorded
 
 ENDINGS = ".parquet, .arrow, .feather or .csv"
 
@@ -21,10 +22,8 @@ def exported(directories: Sequence[str | Path]) -> Frames:
 
 
 def _source(sweep: Sweep) -> Source:
-    directories = {row.job: sweep.runs[row.job].directory for row in sweep.rows}
-    return Source(
-        sweep.first.directory.parent, sweep.rows, [directories[row.job] for row in sweep.rows], sweep.unfinished
-    )
+    own = [row for row in sweep.rows if not isinstance(sweep.runs[row.job], Recorded)]  # the others are read anew
+    return Source(sweep.first.directory.parent, own, [sweep.runs[row.job].directory for row in own], sweep.unfinished)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -41,14 +40,16 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--curves", metavar="FILE", help="the curves too: a row a recorded step, a column a metric")
     arguments = parser.parse_args(words)
     with exit_on_error():
+        places = [Path(place) for place in (arguments.out, arguments.curves) if place]
+        for place in places:
+            check_place(place)
         found = exported(arguments.directory)
-        found.write(Path(arguments.out))
+        found.write(places[0])
         told = [f"{arguments.out}: {len(found.runs):,} runs"]
         if arguments.curves:
-            write(found.curves, Path(arguments.curves))
+            write(found.curves, places[1])
             told.append(f"{arguments.curves}: {len(found.curves):,} points of their curves")
-        if found.about.unfinished:
-            told.append(f"{found.about.unfinished:,} more runs have not ended, and are left out")
+        told += filter(None, [found.about.left_out])
         if missing := found.runs["run"].n_unique() - (found.curves["run"].n_unique() if len(found.curves) else 0):
             told.append(f"the curves of {missing:,} runs cannot be read, and are left out")
         print("\n".join(told))

@@ -85,6 +85,7 @@ def _opened(row: Row, run: Run, lost: list[str]) -> OpenRun | None:
 
 
 def _remarks(lost: Sequence[str], most: int = 3) -> list[str]:
+    lost = list(dict.fromkeys(lost))
     more = [f"and {len(lost) - most} more files that cannot be read"] if len(lost) > most else []
     return [*(f"left out of what is shown step by step: {one}" for one in lost[:most]), *more]
 

@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from src.compare.baseline import NAME, unlike
 from src.compare.rows import Row
 from src.errors import LabError
-from src.report.run_files import Run
+from src.report.recorded import recorded
+from src.report.run_files import Run, noted
 from src.sweep.call import EVERYTHING
 from src.sweep.report_rows import ended_runs, is_sweep
 
@@ -96,7 +98,13 @@ def _sweep(path: Path) -> Sweep:
         raise LabError(
             f"{path} holds no run that has ended ({unfinished} unfinished): the same command goes on with it"
         )
-    runs = {row.job: Run(path / str(row.job)) for row in rows}
+    runs: dict[int, Run] = {row.job: Run(path / str(row.job)) for row in rows}
+    if (path / NAME).is_file():
+        with noted(remarks):
+            baseline, found = recorded(path / NAME, rows)
+            remarks.append(f"{len(found):,} of these runs are those of {NAME}")
+            remarks += filter(None, [unlike(baseline.about.environment, runs[rows[0].job].environment)])
+            rows, runs = [*rows, *(row for row, _ in found)], runs | {row.job: run for row, run in found}
     return _named(Sweep(path.resolve().name, tuple(rows), runs, unfinished, tuple(remarks)))
 
 

@@ -37,7 +37,8 @@ def reaches(sweep: Sweep, problem: Problem) -> dict[str, Reach]:
     target = target_of(sweep, problem)
     if target is None:
         return {}
-    return {one.label: _reach(sweep, one, target) for one in problem.contenders if one.came_through}
+    known = [one for one in problem.contenders if any(_curves(sweep, row) for row in one.best.rows)]
+    return {one.label: _reach(sweep, one, target) for one in known if one.came_through}
 
 
 def target_of(sweep: Sweep, problem: Problem) -> "Target | None":

@@ -54,12 +54,8 @@ def compared(
     Raises:
         LabError: they cannot have equally many settings.
     """
-    own, fixed = ([word for word in shared if is_own(key_of(word)) == mine] for mine in (True, False))
-    own_axes, rest = ([axis for axis in axes if is_own(axis.key) == mine] for mine in (True, False))
-    for keys in grid.together:
-        if len({is_own(key) for key in keys}) > 1:
-            raise LabError(f"keys that go together cannot be of the optimizer and not: {', '.join(keys)}")
-    mine = _mine(own, own_axes, grid)
+    (own, own_axes), (fixed, rest) = parted(shared, axes, grid)
+    mine = own_contenders(own, own_axes, grid)
     same = {name for one in mine for name in names if _same(one, name, fixed, composer)}
     others = [name for name in dict.fromkeys(names) if name not in same]
     number = len(mine[0].settings) if mine else None
@@ -74,12 +70,30 @@ def compared(
     return fixed, list(dict.fromkeys((*one, *job) for each in contenders for one in each.settings for job in around))
 
 
+def parted(
+    shared: Sequence[str], axes: Sequence[Axis], grid: Grid
+) -> tuple[tuple[list[str], list[Axis]], tuple[list[str], list[Axis]]]:
+    """Words and axes of one's own contender, and those of everybody.
+
+    Raises:
+        LabError: keys of both are to go together.
+    """
+    for keys in grid.together:
+        if len({is_own(key) for key in keys}) > 1:
+            raise LabError(f"keys that go together cannot be of the optimizer and not: {', '.join(keys)}")
+    own, rest = (
+        ([w for w in shared if is_own(key_of(w)) == mine], [axis for axis in axes if is_own(axis.key) == mine])
+        for mine in (True, False)
+    )
+    return own, rest
+
+
 def is_own(key: str) -> bool:
     """Whether a word of this key belongs to one's own contender alone."""
     return without_sign(key) == GROUP or without_sign(key).startswith(f"{GROUP}.")
 
 
-def _mine(words: Sequence[str], axes: Sequence[Axis], grid: Grid) -> list[Contender]:
+def own_contenders(words: Sequence[str], axes: Sequence[Axis], grid: Grid) -> list[Contender]:
     """One's own optimizers, mostly one; none where nothing was typed of the optimizer."""
     if not words and not axes:
         return []

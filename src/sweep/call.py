@@ -1,7 +1,7 @@
 """What one command asks of a sweep directory: its jobs, and what they share and differ in."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,7 +107,11 @@ def swept_keys(words: Iterable[str]) -> set[str]:
 
 
 def ask(
-    jobs: Sequence[Sequence[str]], typed: Sequence[str], choices: Mapping[str, str], composer: Composer
+    jobs: Sequence[Sequence[str]],
+    typed: Sequence[str],
+    choices: Mapping[str, str],
+    composer: Composer,
+    apart: Callable[[str], bool] = lambda key: False,
 ) -> tuple[list[Job], Call]:
     """Compose and check every job.
 
@@ -116,6 +120,7 @@ def ask(
         typed: the words that they were made of, those with several values as they were typed.
         choices: of the groups, where a job says nothing.
         composer: of the jobs.
+        apart: whether a key tells the jobs from others, though it has one value.
 
     Returns:
         The jobs, and what they have in common.
@@ -125,7 +130,7 @@ def ask(
     """
     several = swept_keys(typed)
     everywhere = set.intersection(*(set(job) for job in jobs)) if jobs else set()
-    shared = {word for word in everywhere if without_sign(key_of(word)) not in several}
+    shared = {word for word in everywhere if not (without_sign(key_of(word)) in several or apart(key_of(word)))}
     keys = list(dict.fromkeys(key_of(word) for job in jobs for word in job if word not in shared))
     found, wrong = list[Job](), Counter[str]()
     for words in jobs:

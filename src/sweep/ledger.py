@@ -350,9 +350,11 @@ class Ledger:
         for entry, words in self.rows():
             if entry.outcome is not None:
                 one = entry.outcome
-                found.append(Row(entry.number, words, one.status, one.steps, one.metrics, entry.confirms))
+                found.append(
+                    Row(entry.number, words, one.status, one.steps, one.metrics, entry.confirms, "", one.reason)
+                )
             elif entry.failure is not None:
-                found.append(Row(entry.number, words, "failed", 0, {}, entry.confirms))
+                found.append(Row(entry.number, words, "failed", 0, {}, entry.confirms, "", entry.failure))
         return found
 
     def write_results(self) -> None:

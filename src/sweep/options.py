@@ -6,7 +6,15 @@ from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PlainValidator,
+    PositiveInt,
+    ValidationError,
+)
 
 from src.compare.halving import Halving
 from src.config.section import Section
@@ -30,6 +38,16 @@ def _ascending(rungs: list[int]) -> list[int]:
     return rungs
 
 
+def _against(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return value
+    if isinstance(value, str) and value.endswith(".parquet"):
+        return value
+    raise ValueError(
+        "must be a list of optimizers, [sgd,adam], or a .parquet that python -m src.report export has written"
+    )
+
+
 class Sweeping(Section):
     """How jobs are made: see conf/hydra/sweeper/grid.yaml."""
 
@@ -39,7 +57,7 @@ class Sweeping(Section):
     together: list[list[str]]
     search: dict[str, dict[str, Any]]
     params: dict[str, Any]
-    against: list[str]
+    against: Annotated[list[str] | str, PlainValidator(_against)]
     confirm_seeds: NonNegativeInt
     report: bool
     equal_within: Annotated[float, Field(ge=0, lt=1)]

@@ -1,5 +1,7 @@
 """A sweep as one command sees it: from the words of its jobs to how they have ended."""
 
+import filecmp
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,11 +11,13 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
+from src.compare.baseline import NAME as BASELINE
 from src.compare.halving import Halving
 from src.config.check_run import check_output_subdir
 from src.config.overrides import python_command
 from src.config.schema import Config, flat
 from src.errors import LabError, unwritable
+from src.sweep.against import is_own
 from src.sweep.call import Call, all_wrong, ask, swept_keys, without_sign
 from src.sweep.executors import INLINE, check_backend, pieces
 from src.sweep.hydra_files import HydraFiles
@@ -50,6 +54,8 @@ class Sweep:
         self.config, self.loader, self.options = config, loader, options
         self.directory = Path(str(config.hydra.sweep.dir))
         self.node = _as_typed(config)
+        against = OmegaConf.select(config, "hydra.sweeper.against")
+        self.baseline = Path(against) if isinstance(against, str) else None
         self._check()
         self.composer = Composer(searched(config))
         self.files = HydraFiles(config, loader)
@@ -78,6 +84,10 @@ class Sweep:
             for key in (key for key, value in asked.items() if value):
                 raise LabError(f"{key} needs the jobs beforehand, which only hydra/sweeper=grid knows")
         check_place(self.directory)
+        kept = self.directory / BASELINE
+        there = self.baseline is not None and self.baseline.is_file() and kept.is_file()
+        if there and not filecmp.cmp(kept, str(self.baseline), shallow=False):
+            raise LabError(f"{kept} is of another comparison than {self.baseline}: choose another hydra.sweep.dir")
         seed = OmegaConf.select(self.config, "hydra.sweeper.sampler.seed")
         if sweeper not in REPEATS and seed is None and (self.directory / NAME).is_file():
             raise LabError(
@@ -155,7 +165,9 @@ class Sweep:
             LabError: a wrong value in any of them, too many of them, or another sweep in the directory.
         """
         check_number(len(words), self.options.max_runs)
-        jobs, call = ask(words, self.typed, self.config.hydra.runtime.choices, self.composer)
+        # beside the runs of a baseline the words of the one optimizer here are its name
+        apart = is_own if self.baseline else lambda key: False
+        jobs, call = ask(words, self.typed, self.config.hydra.runtime.choices, self.composer, apart)
         call.study = self._study()
         check_rungs(self.halving, max(job.config.trainer.max_steps for job in jobs))
         if self._call is None:
@@ -217,6 +229,8 @@ class Sweep:
         planned.enter(self.ledger)
         self.ledger.save()
         OmegaConf.save(self.config, self.directory / "multirun.yaml")
+        if self.baseline is not None and not (self.directory / BASELINE).is_file():
+            shutil.copyfile(self.baseline, self.directory / BASELINE)
         for reason, number in alone(planned).items():
             if reason not in self._reasons:
                 whole = " and to the end, for rungs are of stacks" if self.halving else ""

@@ -58,6 +58,8 @@ class GridSweeper(Sweeper):
             raise LabError("confirm_seeds needs hydra/launcher=stack, which knows how each run has ended")
         elif self.options.rungs:
             raise LabError("hydra.sweeper.rungs needs hydra/launcher=stack: one run after another is no race")
+        elif isinstance(self.options.against, str):
+            raise LabError("hydra.sweeper.against of a file needs hydra/launcher=stack, which keeps it with the runs")
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train what the words of the command ask for.
@@ -106,7 +108,12 @@ class GridSweeper(Sweeper):
         # a choice that all jobs share has values of its own just as well
         shared, chosen = [w for w in shared if w not in grid.search], [w for w in shared if w in grid.search]
         axes = [*(Axis(key_of(word), (word.partition("=")[2],)) for word in chosen), *axes]
-        if self.options.against:
+        if isinstance(self.options.against, str):
+            from src.sweep.newcomer import newcomer  # it imports polars
+
+            path, confirm = Path(self.options.against), self.options.confirm_seeds
+            shared, jobs = newcomer(shared, axes, grid, path, confirm, self.composer)
+        elif self.options.against:
             shared, jobs = compared(shared, axes, grid, self.options.against, self.composer)
         else:
             jobs = jobs_of(axes, grid)

@@ -2,7 +2,9 @@
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from src.compare.baseline import NAME, beside, unlike
 from src.compare.confirmation import fresh_jobs
 from src.compare.contest import contest
 from src.compare.remarks import remarks
@@ -16,6 +18,9 @@ from src.sweep import tensorboard
 from src.sweep.call import key_of, without_sign
 from src.sweep.summary import table, wide
 from src.sweep.sweep import Sweep
+
+if TYPE_CHECKING:
+    from src.compare.frames import Frames
 
 
 def confirm(sweep: Sweep, seeds: int) -> None:
@@ -45,6 +50,13 @@ def _with(words: tuple[str, ...], fresh: dict[str, str]) -> tuple[str, ...]:
     return (*kept, *(f"{key}={value}" for key, value in values.items()))
 
 
+def _baseline(directory: Path) -> "Frames | None":
+    """The earlier comparison that a sweep is held against."""
+    from src.compare.frames import read  # it imports polars, which others do without
+
+    return read(directory / NAME) if (directory / NAME).is_file() else None
+
+
 def tell(sweep: Sweep, within: float | None) -> None:
     """Print the winners, and where everything is.
 
@@ -54,6 +66,8 @@ def tell(sweep: Sweep, within: float | None) -> None:
     """
     ended, console = sweep.ledger.ended(), wide()
     if ended and sweep.first is not None:
+        baseline = _baseline(sweep.directory)
+        ended += [] if baseline is None else beside(ended, baseline.rows)
         best = contenders(ended)
         console.print(table(best, ended))
         data = sweep.first.data
@@ -64,6 +78,8 @@ def tell(sweep: Sweep, within: float | None) -> None:
             result = RunDirectory(sweep.directory / str(ended[0].job)).read_result()
             if what := units(result.get("loss", {}), result["targets"]):
                 console.print(what, highlight=False, markup=False)
+            if baseline and (apart := unlike(baseline.about.environment, result["environment"])):
+                console.print(apart, highlight=False, markup=False)
         for problem in contest(ended, within, drawn) if within is not None else ():
             told = [f"{problem.label}:"] if problem.label else []
             told += sentences(verdict(problem, {}, drawn))
