@@ -4,10 +4,12 @@ and its words (`verdict`, `sentences`); and runs and curves as frames for a note
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from src.compare.frames import Frames
 
 
-def load(*paths: str) -> "Frames":
+def load(*paths: "str | Path") -> "Frames":
     """Sweeps as frames, in a notebook say: `runs`, a row a run, and `curves`, a row a recorded step, both of polars.
 
     Args:
