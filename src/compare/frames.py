@@ -4,21 +4,23 @@ import json
 import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from src.compare.baseline import NAME, beside
+from src.compare.baseline import NAME, NAMES, beside
 from src.compare.contest import Problem, contest
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.rows import Row, number, read_results
-from src.compare.run_facts import Gathered
+from src.compare.run_facts import Gathered, optimizer_of
 from src.compare.selection import contenders
 from src.errors import LabError, one_line, unwritable
 
+EVERYTHING = ("experiment", "debug", "sweep")
+"""Groups whose options may set the optimizer."""
 ABOUT, FORMAT, CURVE = "descent_lab", 1, "curve"
 """Of a file: under which name it says what all runs share, which version that is, and the column of the curves."""
 FIRST = {
@@ -250,6 +252,9 @@ def _source(path: Path) -> Source:
     rows, unfinished = read_results(results)
     if not rows:
         raise LabError(f"{path} holds no run that has ended ({unfinished} unfinished)")
+    if not any(key in row.words for row in rows for key in (*NAMES, *EVERYTHING)):  # one optimizer, as on its page
+        name = optimizer_of(path / rows[0].name)
+        rows = [replace(row, words={"optimizer": name, **row.words}) for row in rows] if name else rows
     return Source(path, rows, [path / row.name for row in rows], unfinished)
 
 

@@ -38,6 +38,16 @@ def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     return flat(tree) if tree else {}
 
 
+def optimizer_of(directory: Path) -> str | None:
+    """What a run that was not told its optimizer has: the class that was typed, else the option of the group."""
+    words, hydra = (_parsed(_text(directory / ".hydra" / f"{name}.yaml")) for name in ("overrides", "hydra"))
+    typed = dict(str(word).split("=", 1) for word in words or () if "=" in str(word))
+    chosen = hydra
+    for key in ("hydra", "runtime", "choices", "optimizer"):
+        chosen = chosen.get(key) if isinstance(chosen, dict) else None
+    return typed.get("optimizer._target_") or typed.get("optimizer") or chosen
+
+
 class Gathered:
     """What the runs of sweeps share, gathered run by run."""
 

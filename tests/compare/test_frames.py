@@ -104,6 +104,13 @@ def test_what_all_runs_share(directory: Path) -> None:
     assert about.shared == []
 
 
+def test_of_one_optimizer_the_name_is_known_though_it_was_not_swept(tmp_path: Path) -> None:
+    runs = load(sweep(tmp_path / "s", [{"words": {"optimizer.lr": "0.1"}, "losses": [1.0, 1.0]}])).runs
+    assert runs.select("optimizer", "setting", "words").rows() == [
+        ("sgd", "optimizer.lr=0.1", "optimizer=sgd optimizer.lr=0.1")
+    ]
+
+
 def test_several_sweeps_bear_their_names(directory: Path, tmp_path: Path) -> None:
     other = sweep(tmp_path / "other" / "mine", JOBS[:2])
     runs = load(str(directory), str(other)).runs
