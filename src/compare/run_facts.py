@@ -56,7 +56,7 @@ class Gathered:
         self.contents: list[str] = []
         self._values: dict[str, dict[str, Any]] = {}
         self._words: dict[str, None] | None = None
-        self._sections: dict[str, dict[str, Any]] = {}
+        self._seen = set[str]()
 
     @property
     def config(self) -> dict[str, list[Any]]:
@@ -106,11 +106,12 @@ class Gathered:
 
     def _take_config(self, directory: Path) -> None:
         config, typed = (_text(directory / ".hydra" / name) for name in ("config.yaml", "overrides.yaml"))
-        for section in re.split(r"^(?=[A-Za-z_])", config, flags=re.MULTILINE):  # runs share most sections
-            if section not in self._sections:
-                parsed = _parsed(section)
-                self._sections[section] = deciding(parsed) if isinstance(parsed, dict) else {}
-            for key, value in self._sections[section].items():
+        for section in re.split(r"^(?=[A-Za-z_])", config, flags=re.MULTILINE):
+            if section in self._seen:  # runs share most
+                continue
+            self._seen.add(section)
+            parsed = _parsed(section)
+            for key, value in deciding(parsed).items() if isinstance(parsed, dict) else ():
                 self._values.setdefault(key, {}).setdefault(same(value), value)
         if isinstance(words := _parsed(typed), list):
             kept = words if self._words is None else self._words

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from src.compare.baseline import NAME as BASELINE
 from src.compare.rows import SEED_KEYS, without_plus
 from src.compare.sentences import sentences
 from src.compare.verdict import Choice, Verdict
@@ -49,7 +50,15 @@ def answer(one: Verdict, sweep: Sweep, command: str) -> Answer:
     if one.take is not None and (trains := _trains(one.take, sweep)):
         commands.append(("trains it", trains))
     directory = sweep.first.directory.parent
-    if command and one.take is not None and one.drawn and not one.confirmed and (directory / "sweep.json").is_file():
+    alone = not (directory / BASELINE).is_file()  # the runs of a baseline cannot be confirmed
+    if (
+        alone
+        and command
+        and one.take is not None
+        and one.drawn
+        and not one.confirmed
+        and (directory / "sweep.json").is_file()
+    ):
         commands.append(("confirms it", _confirms(command, directory)))
     return Answer(one.problem, sentences(one), commands)
 

@@ -1,5 +1,6 @@
 """An earlier comparison's runs on the page of a newcomer's sweep."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,10 @@ def test_an_export_without_curves_leaves_its_runs_out_of_what_is_shown_step_by_s
     for path in old.glob("*/metrics.csv"):
         path.unlink()
     exported([old]).write(here / "baseline.parquet")
+    (here / "sweep.json").write_text(json.dumps({"jobs": MINE}), encoding="utf-8")
     page = found(here)
     assert len(page.tables[0].rows) == 3
+    assert [does for does, _ in page.answers[0].commands] == ["trains it"]  # those of a baseline cannot be confirmed
     told = [remark for remark in page.remarks if "step by step" in remark]
     assert told == [f"left out of what is shown step by step: {here / 'baseline.parquet'} holds no curves of its runs"]
 
