@@ -83,12 +83,13 @@ class Gathered:
         if not self.environment and isinstance(result.get("environment"), dict):
             self.environment = result["environment"]
         exact, seconds = (part if isinstance(part := result.get(name), dict) else {} for name in ("exact", "seconds"))
+        stack, fingerprint = _number(result.get("stack_size")), result.get("fingerprint")
         return {
             "directory": str(directory),
             "exact": _number(exact.get("train/loss")),
             "seconds": _number(seconds.get("fit")),
-            "stack": result.get("stack_size"),
-            "fingerprint": result.get("fingerprint"),
+            "stack": None if stack is None else int(stack),
+            "fingerprint": None if fingerprint is None else str(fingerprint),
         }
 
     def take_sweep(self, directory: Path) -> int:
@@ -114,8 +115,9 @@ class Gathered:
             for key, value in deciding(parsed).items() if isinstance(parsed, dict) else ():
                 self._values.setdefault(key, {}).setdefault(same(value), value)
         if isinstance(words := _parsed(typed), list):
-            kept = words if self._words is None else self._words
-            self._words = {word: None for word in kept if word in words}
+            typed_here = {word: None for word in words if isinstance(word, str)}
+            kept = typed_here if self._words is None else self._words
+            self._words = {word: None for word in kept if word in typed_here}
 
 
 def _text(path: Path) -> str:

@@ -111,6 +111,17 @@ def test_of_one_optimizer_the_name_is_known_though_it_was_not_swept(tmp_path: Pa
     ]
 
 
+@pytest.mark.parametrize("content", [None, "{", '{"status": "completed", "stack_size": "x", "exact": 3}'])
+def test_of_a_broken_result_there_is_what_the_table_says(directory: Path, content: str | None) -> None:
+    path = directory / "0" / "result.json"
+    path.unlink() if content is None else path.write_text(content, encoding="utf-8")
+    (directory / "0" / ".hydra" / "overrides.yaml").write_text("- {a: b}\n- seed=0\n", encoding="utf-8")
+    (directory / "1" / ".hydra" / "config.yaml").write_text("data: [", encoding="utf-8")
+    runs = load(directory).runs
+    assert runs.row(0, named=True) | {"exact": None, "seconds": None, "stack": None} == runs.row(0, named=True)
+    assert runs["val/loss"][0] == 1.0
+
+
 def test_several_sweeps_bear_their_names(directory: Path, tmp_path: Path) -> None:
     other = sweep(tmp_path / "other" / "mine", JOBS[:2])
     runs = load(str(directory), str(other)).runs

@@ -2,16 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from src.compare import load
+from src.compare.frames import read
 from src.errors import LabError
 from src.sweep.grid import Grid, axes_of
 from src.sweep.hydra_files import to_yaml
 from src.sweep.jobs import Composer
-from src.sweep.newcomer import newcomer
+from src.sweep.newcomer import differences, newcomer
 from tests.report.sweeps import sweep
 from tests.sweep.conftest import Multirun
 
@@ -73,6 +75,17 @@ def test_the_newcomer_alone_is_trained(baseline: Path) -> None:
 def test_what_differs_is_refused_by_name(baseline: Path, words: list[str], confirm: int, sentence: str) -> None:
     with pytest.raises(LabError, match=re.escape(sentence.replace("FILE", str(baseline)))):
         asked(baseline, *words, confirm=confirm)
+
+
+def test_of_a_table_its_rows_count_and_not_where_they_lie(baseline: Path) -> None:
+    known = read(baseline)
+    about = replace(known.about, config={"data.path": ["a.csv"], "data.rows": [5]}, contents=["abc"])
+    here = [{"data": {"path": "elsewhere/b.csv", "rows": 5.0}}]
+    assert differences(here, {"abc"}, replace(known, about=about), baseline) == []
+    (told,) = differences(here, {"xyz"}, replace(known, about=about), baseline)
+    assert told.startswith("the rows of the table are not those that")
+    (told,) = differences(here, set(), replace(known, about=about), baseline)
+    assert told.startswith("data.path is elsewhere/b.csv here and a.csv in")
 
 
 def test_a_newcomer_is_trained_beside_what_was_exported(
