@@ -25,13 +25,13 @@ class Recorded(Run):
         directory: where it would lie in the file.
         held: what `result.json` held of it.
         points: of its curve, a row a step; None where there are none.
-        typed: the words that it was started with.
+        overrides: the words that it was started with.
         same: of the config what all runs of the export have.
     """
 
     held: Mapping[str, Any]
     points: pl.DataFrame | None
-    typed: Sequence[str]
+    overrides: Sequence[str]
     same: Mapping[str, str]
 
     @cached_property
@@ -62,7 +62,7 @@ class Recorded(Run):
 
     def hydra(self, name: str) -> str:
         """The words that it was started with; of other files nothing."""
-        return to_yaml(list(self.typed)) if name == "overrides.yaml" else ""
+        return to_yaml(list(self.overrides)) if name == "overrides.yaml" else ""
 
 
 def recorded(path: Path, own: Sequence[Row]) -> tuple[Frames, list[tuple[Row, Recorded]]]:
@@ -91,6 +91,6 @@ def recorded(path: Path, own: Sequence[Row]) -> tuple[Frames, list[tuple[Row, Re
             **{"exact": {} if one["exact"] is None else {"train/loss": one["exact"]}},
             **{"seconds": {"fit": one["seconds"]}, "stack_size": one["stack"], "fingerprint": one["fingerprint"]},
         }
-        typed = [*about.shared, *(f"{key}={word}" for key, word in before.words.items())]
-        found.append((row, Recorded(path / before.name, held, points.get(before.name), typed, same)))
+        overrides = [*about.shared, *(f"{key}={word}" for key, word in before.words.items())]
+        found.append((row, Recorded(path / before.name, held, points.get(before.name), overrides, same)))
     return frames, found
