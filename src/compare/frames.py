@@ -114,7 +114,7 @@ class Frames:
                 {name: one[name] for name in self.about.metrics},
                 None if one["confirms"] is None else number_of.get(one["confirms"], -1),
                 one["run"],
-                one["reason"] or "",
+                reason=one["reason"] or "",
             )
             for index, one in enumerate(self.runs.iter_rows(named=True))
         ]
@@ -297,18 +297,24 @@ def frames(sources: Sequence[Source]) -> Frames:
 
 def _records(name: str, before: str, rows: Sequence[Row], facts: Sequence[Facts]) -> Iterator[dict[str, Any]]:
     """The columns of each run that are neither swept keys nor metrics."""
-    called = {
-        frozenset(one.rows[0].setting.items()): (contender.label, contender.problem, one.tuned)
+    found = {
+        frozenset(one.rows[0].setting.items()): contender
         for contender in contenders(rows)
         for one in contender.settings
     }
     names = {row.job: f"{before}{row.name}" for row in rows}
     for row, of_run in zip(rows, facts, strict=True):
-        label, problem, tuned = called.get(frozenset(row.setting.items()), ("", {}, row.setting))
+        contender = found.get(frozenset(row.setting.items()))  # none of a run that confirms one that is gone
+        problem = {} if contender is None else contender.problem
+        setting = {key: word for key, word in row.setting.items() if key not in (*problem, *NAMES)}
+        if contender is not None and contender.compared == "optimizer":
+            optimizer = contender.label
+        else:
+            optimizer = row.words.get("optimizer._target_") or row.words.get("optimizer", "")
         yield {
             **{key: of_run.get(key) for key in ("directory", "exact", "seconds", "stack", "fingerprint")},
             **{"sweep": name, "run": names[row.job], "status": row.status, "reason": row.reason, "steps": row.steps},
-            **{"optimizer": label, "problem": _typed(problem), "setting": _typed(tuned)},
+            **{"optimizer": optimizer, "problem": _typed(problem), "setting": _typed(setting)},
             "confirms": None if row.confirms is None else names.get(row.confirms, str(row.confirms)),
             "words": shlex.join(f"{key}={word}" for key, word in row.words.items()),
         }

@@ -120,7 +120,7 @@ def _row(names: list[str], line: list[str], steps: int) -> Row:
     words = {without_plus(key): word for key, word in zip(names[3:steps], line[3:steps], strict=True) if word}
     losses = dict(zip(names[steps + 1 : -2], map(_finite, line[steps + 1 : -2]), strict=True))
     taken = int(line[steps]) if line[steps] else 0
-    return Row(int(job), words, status, taken, losses, int(confirms) if confirms else None, job, line[2])
+    return Row(int(job), words, status, taken, losses, int(confirms) if confirms else None, job, reason=line[2])
 
 
 def _finite(cell: str) -> float | None:

@@ -351,10 +351,10 @@ class Ledger:
             if entry.outcome is not None:
                 one = entry.outcome
                 found.append(
-                    Row(entry.number, words, one.status, one.steps, one.metrics, entry.confirms, "", one.reason)
+                    Row(entry.number, words, one.status, one.steps, one.metrics, entry.confirms, reason=one.reason)
                 )
             elif entry.failure is not None:
-                found.append(Row(entry.number, words, "failed", 0, {}, entry.confirms, "", entry.failure))
+                found.append(Row(entry.number, words, "failed", 0, {}, entry.confirms, reason=entry.failure))
         return found
 
     def write_results(self) -> None:

@@ -122,6 +122,15 @@ def test_of_a_broken_result_there_is_what_the_table_says(directory: Path, conten
     assert runs["val/loss"][0] == 1.0
 
 
+def test_where_something_else_is_compared_the_optimizer_is_what_it_was(tmp_path: Path) -> None:
+    jobs = [{"words": {"data.batch_size": size, "optimizer.lr": "0.1"}, "losses": [1.0, 1.0]} for size in ("8", "full")]
+    runs = load(sweep(tmp_path / "s", jobs)).runs
+    assert runs.select("optimizer", "setting", "data.batch_size").rows() == [
+        ("sgd", "data.batch_size=8 optimizer.lr=0.1", "8"),
+        ("sgd", "data.batch_size=full optimizer.lr=0.1", "full"),
+    ]
+
+
 def test_several_sweeps_bear_their_names(directory: Path, tmp_path: Path) -> None:
     other = sweep(tmp_path / "other" / "mine", JOBS[:2])
     runs = load(str(directory), str(other)).runs

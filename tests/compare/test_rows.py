@@ -25,8 +25,17 @@ def test_rows_of_a_file(tmp_path: Path) -> None:
         )
     )
     assert rows == [
-        Row(7, {"optimizer.rho": "0.5", "seed": "3"}, "completed", 10, {"train/loss": 1.5}, None, "7", 'all, "every"'),
-        Row(8, {"seed": "4"}, "failed", 0, {"train/loss": None}, 7, "8", "why"),
+        Row(
+            7,
+            {"optimizer.rho": "0.5", "seed": "3"},
+            "completed",
+            10,
+            {"train/loss": 1.5},
+            None,
+            "7",
+            reason='all, "every"',
+        ),
+        Row(8, {"seed": "4"}, "failed", 0, {"train/loss": None}, 7, "8", reason="why"),
     ]
     assert unfinished == 1
 
