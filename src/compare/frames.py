@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from src.compare.baseline import NAME, NAMES, beside
+from src.compare.baseline import NAME, NAMES, beside, unlike
 from src.compare.contest import Problem, contest
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.rows import Row, number, read_results
@@ -23,6 +23,7 @@ EVERYTHING = ("experiment", "debug", "sweep")
 """Groups whose options may set the optimizer."""
 ABOUT, FORMAT, CURVE = "descent_lab", 1, "curve"
 """Of a file: under which name it says what all runs share, which version that is, and the column of the curves."""
+EXPORT = "python -m src.report export has written, such as baseline.parquet"
 FIRST = {
     **dict.fromkeys(("sweep", "run", "directory", "status", "reason"), pl.String),
     **{"steps": pl.Int64, "problem": pl.String, "optimizer": pl.String, "setting": pl.String},
@@ -135,6 +136,15 @@ class Frames:
         exact = self.runs["exact"].to_list()
         return contest(self.rows, equal_within, self.drawn, lambda row: exact[row.job])
 
+    def as_baseline(self, environment: Mapping[str, Any]) -> list[str]:
+        """Sentences on how far it can be trusted as an earlier comparison.
+
+        Args:
+            environment: versions and machine of the newcomer.
+        """
+        left_out = f"{NAME}: {self.about.left_out}" if self.about.left_out else ""
+        return [one for one in (left_out, unlike(self.about.environment, environment)) if one]
+
     def write(self, path: Path) -> None:
         """Write the runs; .parquet, .arrow and .feather hold each one's curve as well, as a list in the column `curve`.
 
@@ -218,9 +228,6 @@ def read(path: Path) -> Frames:
         return Frames(runs, told)
     kept = runs.select("run", CURVE).drop_nulls().explode(CURVE).unnest(CURVE)
     return Frames(runs.drop(CURVE), told, kept)
-
-
-EXPORT = "python -m src.report export has written, such as baseline.parquet"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from src.compare.baseline import NAME, unlike
+from src.compare.baseline import NAME
 from src.compare.rows import Row
 from src.errors import LabError
 from src.report.recorded import recorded
@@ -103,7 +103,7 @@ def _sweep(path: Path) -> Sweep:
         with noted(remarks):
             baseline, found = recorded(path / NAME, rows)
             remarks.append(f"{len(found):,} of these runs are those of {NAME}")
-            remarks += filter(None, [unlike(baseline.about.environment, runs[rows[0].job].environment)])
+            remarks += baseline.as_baseline(runs[rows[0].job].environment)
             rows, runs = [*rows, *(row for row, _ in found)], runs | {row.job: run for row, run in found}
     return _named(Sweep(path.resolve().name, tuple(rows), runs, unfinished, tuple(remarks)))
 

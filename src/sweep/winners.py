@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.compare.baseline import NAME, beside, unlike
+from src.compare.baseline import NAME, beside
 from src.compare.confirmation import fresh_jobs
 from src.compare.contest import contest
 from src.compare.remarks import remarks
@@ -78,8 +78,8 @@ def tell(sweep: Sweep, within: float | None) -> None:
             result = RunDirectory(sweep.directory / str(ended[0].job)).read_result()
             if what := units(result.get("loss", {}), result["targets"]):
                 console.print(what, highlight=False, markup=False)
-            if baseline and (apart := unlike(baseline.about.environment, result["environment"])):
-                console.print(apart, highlight=False, markup=False)
+            for remark in baseline.as_baseline(result["environment"]) if baseline else ():
+                console.print(remark, highlight=False, markup=False)
         for problem in contest(ended, within, drawn) if within is not None else ():
             told = [f"{problem.label}:"] if problem.label else []
             told += sentences(verdict(problem, {}, drawn))

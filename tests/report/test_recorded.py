@@ -58,13 +58,17 @@ def test_the_page_is_that_of_all_trained_together(tmp_path: Path) -> None:
 
 
 def test_an_export_without_curves_leaves_its_runs_out_of_what_is_shown_step_by_step(tmp_path: Path) -> None:
-    here, old = sweep(tmp_path / "mine", MINE), sweep(tmp_path / "old", OTHERS)
+    here, old = (
+        sweep(tmp_path / "mine", MINE),
+        sweep(tmp_path / "old", [*OTHERS, {**OTHERS[0], "status": "unfinished"}]),
+    )
     for path in old.glob("*/metrics.csv"):
         path.unlink()
     exported([old]).write(here / "baseline.parquet")
     (here / "sweep.json").write_text(json.dumps({"jobs": MINE}), encoding="utf-8")
     page = found(here)
     assert len(page.tables[0].rows) == 3
+    assert "baseline.parquet: 1 more run has not ended, and is left out" in page.remarks
     assert [does for does, _ in page.answers[0].commands] == ["trains it"]  # those of a baseline cannot be confirmed
     told = [remark for remark in page.remarks if "step by step" in remark]
     assert told == [f"left out of what is shown step by step: {here / 'baseline.parquet'} holds no curves of its runs"]
