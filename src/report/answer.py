@@ -50,15 +50,8 @@ def answer(one: Verdict, sweep: Sweep, command: str) -> Answer:
     if one.take is not None and (trains := _trains(one.take, sweep)):
         commands.append(("trains it", trains))
     directory = sweep.first.directory.parent
-    alone = not (directory / BASELINE).is_file()  # the runs of a baseline cannot be confirmed
-    if (
-        alone
-        and command
-        and one.take is not None
-        and one.drawn
-        and not one.confirmed
-        and (directory / "sweep.json").is_file()
-    ):
+    goes_on = (directory / "sweep.json").is_file() and not (directory / BASELINE).is_file()  # whose runs lie elsewhere
+    if command and one.take is not None and one.drawn and not one.confirmed and goes_on:
         commands.append(("confirms it", _confirms(command, directory)))
     return Answer(one.problem, sentences(one), commands)
 

@@ -37,7 +37,7 @@ def reaches(sweep: Sweep, problem: Problem) -> dict[str, Reach]:
     target = target_of(sweep, problem)
     if target is None:
         return {}
-    known = [one for one in problem.contenders if any(_curves(sweep, row) for row in one.best.rows)]
+    known = [one for one in problem.contenders if any(curves_of(sweep, row) for row in one.best.rows)]
     return {one.label: _reach(sweep, one, target) for one in known if one.came_through}
 
 
