@@ -81,6 +81,9 @@ def paper_and_ink(browser: Chrome) -> tuple[float, float]:
     return paper, ink
 
 
+WIDTHS = "return [innerWidth, document.documentElement.scrollWidth]"
+
+
 @pytest.mark.parametrize("name", ["sweep", "race"])
 def test_it_loads_without_a_complaint_and_asks_nobody(
     browser: Chrome, name: str, request: pytest.FixtureRequest
@@ -95,7 +98,7 @@ def test_it_loads_without_a_complaint_and_asks_nobody(
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     for scheme in ("light", "dark"):
         emulate(browser, scheme)
-        assert browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]") == [360, 360]
+        until(browser, lambda: browser.execute_script(WIDTHS) == [360, 360])
         paper, ink = paper_and_ink(browser)
         assert (ink > paper) == (scheme == "dark")
         assert abs(ink - paper) > 128
