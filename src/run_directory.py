@@ -18,6 +18,8 @@ FORESEEN = ("predicted_loss", "exact_loss", "noise_floor")
 """The columns of `theory.csv` after `step`."""
 HISTOGRAM_COLUMNS = ("step", "name", "low", "high", "counts")
 """Of `histograms.csv`: counts of even bins from `low` to `high`, with blanks between them."""
+PREDICTION_COLUMNS = ("part", "target", "predicted", "actual")
+"""Of `predictions.csv`: a row for each target of some rows of a part, `train` or `val`."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,11 @@ class RunDirectory:
     def fit_path(self) -> Path:
         """`fit.csv`: what is drawn of data with one feature and one target, of a run that was trained alone."""
         return self.path / "fit.csv"
+
+    @property
+    def predictions_path(self) -> Path:
+        """`predictions.csv`: predicted beside actual values of some rows, of a run that was trained alone."""
+        return self.path / "predictions.csv"
 
     @property
     def split_path(self) -> Path:

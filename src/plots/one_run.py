@@ -1,5 +1,6 @@
-"""Pictures of one run: its losses, its data and the lines through them, its path over the loss, its histograms."""
+"""Pictures of one run: its losses, its data and what it makes of them, its path over the loss, what was watched."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,18 +13,26 @@ from src.plots.chart import Axis, Chart, Contours, Heat, Level, Line, Numbers, P
 Curve = tuple[Numbers, Numbers]
 """x (steps, features) and y, `[N]` each."""
 MEASURED = {"train/loss": "training", "val/loss": "validation"}
+PARTS = {"train": "training", "val": "validation"}
 PREDICTED = {"predicted_loss": "predicted by theory", "noise_floor": "floor of mini-batches"}
+SHARPNESS = {"lambda_max": "λmax", "2_over_lr": "2/learning rate", "edge": "the edge with momentum"}
+TITLES = {"sharpness": "Sharpness", "gradient_norm": "Norm of the gradient", "lr": "Learning rate"}
 BINS = 60
 POINTS = 121
+FAR = 10
+"""Times the height of the window: a line that goes as far out of it would squeeze the data into another."""
 
 
-def losses(measured: Mapping[str, Curve], predicted: Mapping[str, Curve], exact: float | None) -> Chart | None:
+def losses(
+    measured: Mapping[str, Curve], predicted: Mapping[str, Curve], exact: float | None, best: float | None = None
+) -> Chart | None:
     """Losses against steps; None where there are none.
 
     Args:
         measured: the run's own curves, by the names of `MEASURED`; others are left alone.
         predicted: by the names of `PREDICTED`; others are left alone.
         exact: the least training loss there is, where theory knows it.
+        best: the step to be marked as that of the lowest validation loss.
     """
     lines = [
         Line(label, *measured[name], markers=len(measured[name][0]) <= 30)
@@ -34,7 +43,8 @@ def losses(measured: Mapping[str, Curve], predicted: Mapping[str, Curve], exact:
         return None
     lines += [Line(label, *predicted[name], role="reference") for name, label in PREDICTED.items() if name in predicted]
     positive = any((np.asarray(line.y) > 0).any() for line in lines)
-    levels = [Level(f"exact loss {exact:.4g}", exact, "y")] if exact is not None else []
+    levels = [Level(f"exact loss {exact:.4g}", exact, "y")] if exact is not None and (exact > 0 or not positive) else []
+    levels += [Level(f"lowest validation loss, step {best:,.0f}", best, "x")] if best is not None else []
     x, y = Axis("step", switch=True), Axis("loss", log=positive, switch=positive)
     return Chart("loss", "Loss", x, y, lines=lines, levels=levels)
 
@@ -54,7 +64,52 @@ def fit(
     lines = [Line("fitted", *fitted)]
     lines += [Line(name, *line, role="reference") for name, line in others.items()]
     data = Points("training data", *rows, role="data")
-    return Chart("fit", title, Axis(names[0]), Axis(names[1]), lines=lines, points=[data])
+    low, high = _ends([rows[1], *(line[1] for line in others.values())])
+    ends = np.asarray(fitted[1])[np.isfinite(fitted[1])]
+    away = bool(len(ends)) and float(np.abs(ends - (low + high) / 2).max()) > FAR * (high - low)
+    caption = f"The fitted line goes from {ends[0]:.4g} to {ends[-1]:.4g}, far out of this window." if away else ""
+    y = Axis(names[1], limits=(low, high) if away else None)
+    return Chart("fit", title, Axis(names[0]), y, caption, lines=lines, points=[data])
+
+
+def _ends(columns: Sequence[Numbers]) -> tuple[float, float]:
+    """What holds all of their finite values, with some room; something where there is none."""
+    values = np.concatenate([np.asarray(one, np.float64) for one in columns])
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
+    room = 0.05 * (high - low) or 0.5 * max(abs(low), 1.0)
+    return low - room, high + room
+
+
+def predicted(name: str, target: str, parts: Mapping[str, Curve], log: bool) -> Chart:
+    """Predicted against actual values.
+
+    Args:
+        name: of the picture.
+        target: what is predicted.
+        parts: predicted and actual values, by the names of `PARTS`.
+        log: whether its logarithm is fitted.
+    """
+    ends = _ends([column for pair in parts.values() for column in pair])
+    if log:  # of what is above 0
+        least = min(float(np.nanmin(column)) for pair in parts.values() for column in pair)
+        ends = 0.9 * least, ends[1]
+    points = [Points(PARTS[part], pair[1], pair[0]) for part, pair in parts.items()]
+    diagonal = Line("predicted = actual", ends, ends, role="reference")
+    x, y = (Axis(f"{how} {target}", log=log, switch=log, limits=ends) for how in ("actual", "predicted"))
+    caption = "The nearer to the dashed line, the better; above it the prediction is too high."
+    return Chart(name, f"Predicted against actual {target}", x, y, caption, lines=[diagonal], points=points)
+
+
+def residuals(name: str, target: str, parts: Mapping[str, Curve]) -> Chart:
+    """What predictions leave over, against them; arguments as of `predicted`."""
+    points = [Points(PARTS[part], own, actual - own) for part, (own, actual) in parts.items()]
+    caption = (
+        "A cloud around 0 without shape is all that one can ask; a curve is what the model misses, a funnel noise that "
+        "grows with the prediction."
+    )
+    x, y = Axis(f"predicted {target}"), Axis(f"{target}: actual less predicted")
+    return Chart(name, f"Residuals of {target}", x, y, caption, points=points, levels=[Level("no error", 0.0, "y")])
 
 
 # --- the path over the loss ------------------------------------------------------------------------------------------
@@ -137,6 +192,68 @@ def _window(
     half = np.maximum(0.65 * (high - low), 0.25 * (np.max(high - low) or 1.0))
     middle = (low + high) / 2
     return list(zip((middle - half).tolist(), (middle + half).tolist(), strict=True))
+
+
+# --- what was watched ------------------------------------------------------------------------------------------------
+
+
+def watched(curves: Mapping[str, Curve]) -> list[Chart]:
+    """Whatever else was recorded against steps, a picture for all that have the same prefix.
+
+    Args:
+        curves: by name, such as `gradient_norm`, `sharpness/lambda_max`, `weight[0]`; one whose value never changes has
+            no picture of its own.
+    """
+    groups: dict[str, dict[str, Curve]] = {}
+    for name, curve in curves.items():
+        group = re.split(r"[/\[]", name)[0]
+        groups.setdefault(group, {})[name.removeprefix(f"{group}/")] = curve
+    return [
+        _sharpness(of_one) if group == "sharpness" and "lambda_max" in of_one else _watched(group, of_one)
+        for group, of_one in groups.items()
+        if any(np.ptp(values) > 0 for _, values in of_one.values())
+    ]
+
+
+def _watched(group: str, curves: Mapping[str, Curve]) -> Chart:
+    title = TITLES.get(group, group)
+    positive = group != "lr" and all((np.asarray(values) > 0).all() for _, values in curves.values())
+    lines = [Line(title if name == group else name, *curve) for name, curve in curves.items()]
+    y = Axis(title[0].lower() + title[1:], log=positive, switch=positive)
+    return Chart(f"watched_{re.sub('[^a-z0-9]', '_', group.lower())}", title, Axis("step", switch=True), y, lines=lines)
+
+
+def _sharpness(curves: Mapping[str, Curve]) -> Chart:
+    """λmax beside the edge of stability: a level where the rate is constant, else a line."""
+    steps, largest = (np.asarray(one) for one in curves["lambda_max"])
+    edge = next((name for name in ("edge", "2_over_lr") if name in curves), None)
+    lines, levels, caption = [Line(SHARPNESS["lambda_max"], steps, largest)], list[Level](), ""
+    low, high = float(largest.min()), float(largest.max())
+    if edge is not None:
+        at, heights = (np.asarray(one) for one in curves[edge])
+        if np.ptp(heights) > 0:
+            lines.append(Line(SHARPNESS[edge], at, heights, role="reference"))
+        else:
+            levels.append(Level(f"{SHARPNESS[edge]} = {heights[0]:.4g}", float(heights[0]), "y"))
+        low, high = min(low, float(heights.min())), max(high, float(heights.max()))
+        there = np.isin(steps, at)
+        share, most = largest[there][-1] / heights[-1], float((largest[there] / heights).max())
+        caption = (
+            f" Above {SHARPNESS[edge]} gradient descent is unstable; networks climb up to there and stay, at the "
+            f"edge of stability (Cohen et al. 2021). Here λmax came up to {most:.2g} of it, "
+            f"and ended at {share:.2g} of it."
+        )
+    log = low > 0 and high > 20 * low  # a schedule that ends near 0 moves the edge far up
+    limits = (low / 1.5, 1.5 * high) if log else (min(0.95 * low, 0.0), 1.05 * high)
+    return Chart(
+        "watched_sharpness",
+        "Sharpness",
+        Axis("step", switch=True),
+        Axis("largest eigenvalue", log, low > 0, limits),
+        f"λmax is the largest eigenvalue of the Hessian of the loss over all training rows.{caption}",
+        lines,
+        levels=levels,
+    )
 
 
 # --- histograms ------------------------------------------------------------------------------------------------------

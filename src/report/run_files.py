@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from src.config.schema import flat
 from src.errors import LabError, one_line
 from src.plots.one_run import Histogram
-from src.run_directory import HISTOGRAM_COLUMNS, RunDirectory
+from src.run_directory import HISTOGRAM_COLUMNS, PREDICTION_COLUMNS, RunDirectory
 
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values, or x and y, `[N]` each."""
 FIT = {"kind": pl.String, "x": pl.Float64, "y": pl.Float64, "rows": pl.Float64}
+PREDICTIONS = dict(zip(PREDICTION_COLUMNS, (pl.String, pl.String, pl.Float64, pl.Float64), strict=True))
 HISTOGRAMS = dict(zip(HISTOGRAM_COLUMNS, (pl.Int64, pl.String, pl.Float64, pl.Float64, pl.String), strict=True))
 
 
@@ -80,11 +81,19 @@ class Run:
         Raises:
             LabError: it is not there, or not such a file.
         """
-        run = RunDirectory(self.directory)
-        lines = _lines(run.curves_path, "the curves of a run")
-        way = _lines(run.way_path, "the way of a run") if run.way_path.is_file() else {}
+        lines, way = _lines(RunDirectory(self.directory).curves_path, "the curves of a run"), self.way
         more = {name: line for name, line in way.items() if name not in lines or len(lines[name][0]) < len(line[0])}
         return lines | more
+
+    @cached_property
+    def way(self) -> dict[str, Line]:
+        """The columns of `way.csv`; nothing where it is not there.
+
+        Raises:
+            LabError: it is not such a file.
+        """
+        path = RunDirectory(self.directory).way_path
+        return _lines(path, "the way of a run") if path.is_file() else {}
 
     @cached_property
     def foreseen(self) -> dict[str, Line]:
@@ -117,6 +126,27 @@ class Run:
                 raise ValueError("rows are missing")
         of_train, of_moments, of_fitted = ((kind[:, 0], kind[:, 1]) for kind in (train, moments, fitted))
         return Fit(of_train, of_moments, of_fitted, round(moments[:, 2].sum()))
+
+    @cached_property
+    def predictions(self) -> dict[str, dict[str, Line]]:
+        """What `predictions.csv` holds, by target and part; nothing where it is not there.
+
+        Predicted and actual values, not a number where they are not finite.
+
+        Raises:
+            LabError: it is not such a file.
+        """
+        path = RunDirectory(self.directory).predictions_path
+        if not path.is_file():
+            return {}
+        with _reading(path, "the predictions of a run"):
+            numbers = pl.col("predicted", "actual").fill_null(math.nan)
+            table = pl.read_csv(path, schema=PREDICTIONS).with_columns(numbers)
+            parts = table.partition_by("target", "part", maintain_order=True, as_dict=True, include_key=False)
+        found = dict[str, dict[str, Line]]()
+        for (target, part), rows in parts.items():
+            found.setdefault(str(target), {})[str(part)] = rows["predicted"].to_numpy(), rows["actual"].to_numpy()
+        return found
 
     @cached_property
     def histograms(self) -> dict[str, dict[int, Histogram]]:

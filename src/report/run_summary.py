@@ -18,6 +18,13 @@ def headline(result: Result) -> str:
     return f"{line}\n{advice}" if advice else line
 
 
+def status(result: Result) -> str:
+    """How it ended, in a few words."""
+    if result.status == "diverged":
+        return f"diverged after {result.steps:,} steps" if result.steps else "not finite at the start"
+    return "completed" if result.cause == "all_steps" else f"stopped early after {result.steps:,} steps"
+
+
 @dataclass(frozen=True)
 class Compared:
     """A number of a run beside what it should have been.

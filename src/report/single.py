@@ -1,7 +1,8 @@
 """What a single run says: what was learned beside what is exact, and its pictures."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,34 @@ from numpy.typing import NDArray
 from src.compare.contest import contest
 from src.errors import LabError
 from src.plots.chart import Picture
-from src.plots.one_run import Curve, Valley, fit, histograms, loss_surface, losses
+from src.plots.one_run import (
+    MEASURED,
+    TITLES,
+    Curve,
+    Valley,
+    fit,
+    histograms,
+    loss_surface,
+    losses,
+    predicted,
+    residuals,
+    watched,
+)
 from src.report import play, race
 from src.report.findings import Findings, Section
 from src.report.opened_runs import OpenRun, Shown
 from src.report.play import Play
 from src.report.reading import gather
 from src.report.run_files import Line, Run, is_number, noted
-from src.report.run_summary import comparison, in_theory, shown
+from src.report.run_summary import comparison, in_theory, shown, status
 from src.report.tables import Cell, TableData
 from src.run_directory import Result
 from src.tables.account import Account
 
-MOST_PARAMETERS, MOST_HISTOGRAMS = 1_000, 24
+MOST_PARAMETERS, MOST_HISTOGRAMS, MOST_TARGETS = 1_000, 24, 4
+VAL = "val/loss"
+PATIENCE = 10
+"""Of `callbacks=early_stopping`: what conf/callbacks/early_stopping.yaml says."""
 
 
 def findings_of(run: Run) -> Findings:
@@ -33,12 +49,16 @@ def findings_of(run: Run) -> Findings:
     """
     result = _result(run)
     remarks = [result.reason, *in_theory(result)]
-    pictures = list[Picture]()
+    pictures, parts = list[Picture](), dict[str, dict[str, Line]]()
     with noted(remarks):
         pictures += _losses(run, result, remarks)
     plays = list[Play]()
     with noted(remarks):
         pictures += _of_the_data(run, result, remarks)
+    with noted(remarks):
+        parts = _predictions(run, result)
+        # of one feature the lines through the data say it
+        pictures += [_predicted(target, own, result) for target, own in parts.items() if len(result.features) > 1]
     with noted(remarks):
         if (way := _way(run, result, remarks)) is not None:
             pictures.append(loss_surface(*way))
@@ -50,6 +70,9 @@ def findings_of(run: Run) -> Findings:
         pictures.append(race.animation(one))
         plays.append(play.of_race(one))
     with noted(remarks):
+        pictures += _watched(run, remarks)
+    pictures += [residuals(_named("residuals", target, result), target, own) for target, own in parts.items()]
+    with noted(remarks):
         pictures += _histograms(run)
     return Findings(
         title=f"One run: {run.name}",
@@ -58,6 +81,7 @@ def findings_of(run: Run) -> Findings:
         sections=[Section(tables=[_learned(result), *_of_the_table(result)], charts=pictures, plays=plays)],
         remarks=[remark for remark in remarks if remark],
         config=run.config_text,
+        status=status(result),
     )
 
 
@@ -83,10 +107,10 @@ def _learned(result: Result) -> TableData:
     table = comparison(result)
     lines = [*table.parameters[:MOST_PARAMETERS], *table.losses]
     rows = [[Cell.of(line.name), *(Cell(shown(value), value) for value in line.values)] for line in lines]
-    caption = f"Status: {result.status}."
-    if more := len(table.parameters[MOST_PARAMETERS:]):
-        caption += f" {more} more parameters are in result.json."
-    return TableData("What was learned", ["what", *table.columns], rows, caption)
+    more = len(table.parameters[MOST_PARAMETERS:])
+    caption = f"{more} more parameters are in result.json." if more else ""
+    name = "Where it ended" if "nearest" in result.exact else "What was learned"
+    return TableData(name, ["what", *table.columns], rows, caption)
 
 
 def _of_the_table(result: Result) -> list[TableData]:
@@ -106,9 +130,69 @@ def _losses(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
         foreseen = run.foreseen
         if not foreseen and "weight" in result.exact:
             remarks.append("what theory foresees of the loss is not shown: there is no theory.csv")
-    chart = losses(taken, foreseen, float(exact) if is_number(exact) and math.isfinite(exact) else None)
+    best = None
+    if result.status == "completed" and (found := best_step(*taken.get(VAL, ((), ())))) is not None:
+        best = found.step
+        kept = (
+            "; its parameters are in checkpoints/best.ckpt"
+            if (run.directory / "checkpoints" / "best.ckpt").is_file()
+            else ""
+        )
+        remarks.insert(1, found.sentence(kept))
+    level = float(exact) if is_number(exact) and math.isfinite(exact) else None
+    chart = losses(taken, foreseen, level, best)
     if chart is not None:
         yield chart
+
+
+@dataclass(frozen=True)
+class BestStep:
+    """Where the validation loss was lowest, of a run that went on to a worse one.
+
+    Attributes:
+        step: that one.
+        loss: there.
+        end: the last one.
+        stop: the step at which early stopping would have ended the run without having missed that one; None for never.
+        patience: validations that it would have had to wait for; None for as many as `callbacks=early_stopping` does.
+    """
+
+    step: int
+    loss: float
+    end: float
+    stop: int | None
+    patience: int | None
+
+    def sentence(self, kept: str) -> str:
+        """It in words; `kept` says where its parameters are."""
+        rise = self.end / self.loss - 1
+        above = f"{100 * rise:.3g} % above that" if rise < 1 else f"{self.end / self.loss:.3g} times that"
+        said = f"validation loss was lowest at step {self.step:,} ({self.loss:.4g}{kept}), and is {above} at the end: "
+        if self.stop is None:
+            return f"{said}trainer.max_steps={self.step} ends there"
+        more = "" if self.patience is None else f" callbacks.early_stopping.patience={self.patience}"
+        return f"{said}callbacks=early_stopping{more} would have stopped at step {self.stop:,}"
+
+
+def best_step(steps: Sequence[float] | np.ndarray, losses: Sequence[float] | np.ndarray) -> BestStep | None:
+    """Where a validation loss was lowest; None where it ended within 1 % of that.
+
+    Args:
+        steps: `[N]`, of the validations.
+        losses: `[N]`.
+    """
+    losses = np.asarray(losses, np.float64)
+    if not len(losses) or not np.isfinite(losses).all():
+        return None
+    best, low = int(losses.argmin()), float(losses.min())
+    if not losses[-1] > 1.01 * low or low <= 0:
+        return None
+    better = np.flatnonzero(losses < np.minimum.accumulate(np.append(np.inf, losses[:-1])))
+    waited = int(np.diff(better).max(initial=1))  # a patience of less would have ended it before
+    after = len(losses) - 1 - best
+    patience = max(waited, PATIENCE if after > PATIENCE else after // 2)
+    stop = int(steps[best + patience]) if patience < after else None
+    return BestStep(int(steps[best]), low, float(losses[-1]), stop, None if patience == PATIENCE else patience)
 
 
 def _surface(run: Run) -> list[race.Race]:
@@ -133,6 +217,26 @@ def _of_the_data(run: Run, result: Result, remarks: list[str]) -> Iterator[Pictu
         return
     others = _other_lines(result, np.asarray(data.fitted[0]))
     yield fit(data.train, data.fitted, others, (result.features[0], result.targets[0]))
+
+
+def _predictions(run: Run, result: Result) -> dict[str, dict[str, Line]]:
+    """Predicted and actual values, by target and part, where those are numbers of more than two kinds."""
+    if result.status == "diverged":
+        return {}
+    return {
+        target: parts
+        for target, parts in list(run.predictions.items())[:MOST_TARGETS]
+        if len(np.unique(np.concatenate([actual for _, actual in parts.values()]))) > 2
+    }
+
+
+def _predicted(target: str, parts: dict[str, Line], result: Result) -> Picture:
+    return predicted(_named("predicted", target, result), target, parts, bool(result.loss.get("logarithm")))
+
+
+def _named(picture: str, target: str, result: Result) -> str:
+    """The name of a picture of one of several targets."""
+    return f"{picture}_{list(result.targets).index(target)}" if len(result.targets) > 1 else picture
 
 
 def _way(
@@ -190,6 +294,25 @@ def _path(
         pass
     remarks.append("the way over the loss was not recorded, only its end: train with callbacks=parameters to see it")
     return [result.steps], np.array(learned[:1]), np.array(learned[1:])
+
+
+# --- what was watched ------------------------------------------------------------------------------------------------
+
+
+def _watched(run: Run, remarks: list[str]) -> list[Picture]:
+    """Curves that are no losses, nor the way of two parameters, which has a picture of its own."""
+    own = {name for name in run.way if len(run.way) == 2}
+    curves = {
+        name: line
+        for name, line in run.curves.items()
+        if name not in (*MEASURED, *own) and len(line[0]) and np.isfinite(line[1]).all()
+    }
+    remarks += [
+        f"{TITLES.get(name, name).lower()}: {values[0]:.4g} all the way"
+        for name, (_, values) in curves.items()
+        if "/" not in name and "[" not in name and not np.ptp(values) > 0
+    ]
+    return list(watched(curves))
 
 
 # --- histograms ------------------------------------------------------------------------------------------------------

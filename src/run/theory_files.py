@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from src.data.problem import Problem, Scaling
-from src.run_directory import FORESEEN, HISTOGRAM_COLUMNS, RunDirectory
+from src.run_directory import FORESEEN, HISTOGRAM_COLUMNS, PREDICTION_COLUMNS, RunDirectory
 from src.tables.account import Account
 from src.theory.prediction import Answer, Line, lines
 
@@ -129,6 +129,41 @@ def write_fit(directory: Path, problem: Problem, predict: Callable[[Tensor], Ten
     body += [f"moments,{_cell(a)},{_cell(b)},{share}" for a, b in points]
     body += [f"fitted,{_cell(a)},{_cell(b)}," for a, b in zip(*drawn.fitted, strict=True)]
     _write(RunDirectory(directory).fit_path, ["kind,x,y,rows", *body])
+
+
+def write_predictions(directory: Path, problem: Problem, predict: Callable[[Tensor], Tensor]) -> None:
+    """Write `predictions.csv`: `part,target,predicted,actual`, in the data's units, of training and validation rows.
+
+    Of a part with more than `MOST_ROWS` rows it has every so many of them. No file where what is predicted is not what
+    is given, a class beside its probabilities say, or cannot be computed on some rows alone.
+
+    Args:
+        directory: of the run.
+        problem: its data.
+        predict: inputs `[N, I]` as descent sees them to predictions `[N, O]`, with the final parameters.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    scaling = problem.scaling or Scaling.identity(problem.inputs, problem.outputs)
+    body = list[str]()
+    for part, rows in (("train", problem.train), ("val", problem.val)):
+        if rows is None or not len(rows):
+            continue
+        every = -(-len(rows) // MOST_ROWS)
+        try:
+            with torch.no_grad():
+                own = predict(rows.inputs[::every])
+        except Exception:  # a user's module may take no other number of rows; its run has ended well all the same
+            return
+        actual = rows.targets[::every].double()
+        if own.shape != actual.shape:
+            return
+        values = [scaling.predictions(one).T.tolist() for one in (own, actual)]
+        for name, *columns in zip(problem.targets, *values, strict=True):
+            quoted = name.replace('"', '""')
+            body += [f'{part},"{quoted}",{_cell(a)},{_cell(b)}' for a, b in zip(*columns, strict=True)]
+    _write(RunDirectory(directory).predictions_path, [",".join(PREDICTION_COLUMNS), *body])
 
 
 def moments(x: Sequence[float], y: Sequence[float]) -> list[list[float]]:

@@ -32,7 +32,7 @@ from src.run.processes import check_shared, first_process, launch, launched
 from src.run.result import result
 from src.run.resume import Resume, load_stack, own_checkpoint
 from src.run.tensorboard import hyperparameters
-from src.run.theory_files import write_fit, write_split, write_theory
+from src.run.theory_files import write_fit, write_predictions, write_split, write_theory
 from src.run.trainer import build_loggers, build_parts, build_trainer, cuts, fit
 from src.run_directory import MetricsFile, Result, RunDirectory
 
@@ -256,6 +256,8 @@ class _Training:
                 print(trainer.profiler.summary())  # type: ignore[attr-defined]
             write_theory(self.where.path, member.answer, self.config.trainer.max_steps)
             write_fit(self.where.path, member.problem, module.predict_rows)
+            if member.answer.surface is None:  # which has a height, and no rows to predict
+                write_predictions(self.where.path, member.problem, module.predict_rows)
             if (account := member.split) is not None:
                 write_split(self.where.path, account)
             self.where.write_result(found)

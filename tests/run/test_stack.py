@@ -166,7 +166,7 @@ def test_a_member_leaves_the_files_of_a_lone_run(tmp_path: Path, extra: Sequence
             return {name.partition(".tfevents")[0] for name in found}
 
         # a picture of the data is drawn of a run alone; of a thousand it would take longer than their training
-        assert files(one.directory) == files(lone.directory) - {"fit.csv", "way.csv"}
+        assert files(one.directory) == files(lone.directory) - {"fit.csv", "predictions.csv", "way.csv"}
         assert (one.directory / "hparams.yaml").read_text() == (lone.directory / "hparams.yaml").read_text()
         assert (one.directory / "theory.csv").read_text() == (lone.directory / "theory.csv").read_text()
         ours, theirs = events(one.directory), events(lone.directory)

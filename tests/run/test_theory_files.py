@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from src.data.line import Line
 from src.data.problem import Problem, Rows, Scaling
 from src.engine.checkpoint import model_of, read
-from src.run.theory_files import MOST_ROWS, Drawn, add_histograms, moments, write_fit
+from src.run.theory_files import MOST_ROWS, Drawn, add_histograms, moments, write_fit, write_predictions
 from src.run_directory import Result
 from tests.kinds import data_of
 
@@ -114,6 +114,10 @@ def test_a_module_of_ones_own_that_takes_no_other_rows_is_left_out(tmp_path: Pat
             raise RuntimeError("three rows, please")
         return inputs
 
+    problem = a_problem(np.arange(600.0), np.arange(600.0))
+    for predict in (picky, lambda inputs: inputs[:, :0]):
+        write_predictions(tmp_path, problem, predict)
+    assert not (tmp_path / "predictions.csv").exists()
     write_fit(tmp_path, a_problem(np.arange(3.0), np.arange(3.0)), picky)
     assert np.isnan(fit(tmp_path, "fitted")[:, 1].astype(float)).all()
     assert len(fit(tmp_path, "train")) == 3
@@ -139,6 +143,12 @@ def test_a_table_is_in_its_own_units(tmp_path: Path) -> None:
     assert fit(tmp_path, "train")[:, :2] == pytest.approx(np.array([[10, 100], [20, 300], [30, 500]]))
     x_fitted, y_fitted, _ = fit(tmp_path, "fitted").T
     assert y_fitted == pytest.approx(20 * x_fitted - 100)
+    write_predictions(tmp_path, problem, lambda z: z + scaling.forward(Rows(x, y)).targets.std())
+    table = pl.read_csv(tmp_path / "predictions.csv")
+    assert table["actual"].to_list() == pytest.approx([100, 300, 500])
+    # one standard deviation of the rows, n - 1
+    assert table["predicted"].to_list() == pytest.approx([300, 500, 700])
+    assert table.rows()[0][:2] == ("train", "price")
 
 
 def test_the_true_line_is_known_of_data_that_a_line_made() -> None:

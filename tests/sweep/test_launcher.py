@@ -76,7 +76,7 @@ def test_a_sweep_leaves_the_run_directories_of_its_jobs(multirun: Multirun, trai
             {str(path.relative_to(where)).partition(".tfevents")[0] for path in where.rglob("*")}
             for where in (there, alone.directory)
         ]
-        assert names[0] == names[1] - {"fit.csv", "way.csv"}  # which only a run alone leaves
+        assert names[0] == names[1] - {"fit.csv", "predictions.csv", "way.csv"}  # which only a run alone leaves
         found = results(tmp_path / "sweep")[job]
         assert found.keys() == alone.as_json().keys()
         assert found["metrics"] == pytest.approx(alone.metrics, rel=1e-9)

@@ -1,0 +1,101 @@
+"""What the page of a run says beyond its tables: the best step, what was watched, what was predicted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from src.config.compose import CONF
+from src.engine.early_stopping import EarlyStopping, Patience
+from src.plots.one_run import predicted, residuals, watched
+from src.report.run_files import Run
+from src.report.run_summary import status
+from src.report.single import PATIENCE, best_step
+from src.run_directory import RunDirectory
+from tests.test_run_directory import a_result
+
+
+def stopped_at(losses: np.ndarray, patience: int) -> int | None:
+    """The index of the validation at which the engine's early stopping ends a run."""
+    rule = Patience(EarlyStopping(patience=patience), 1)
+    return next((index for index, loss in enumerate(losses) if rule.stops(torch.tensor([loss]))[0]), None)
+
+
+def test_the_best_step_and_where_early_stopping_ends_it() -> None:
+    """As the engine's own early stopping decides, on 200 random curves that fall and rise."""
+    draw, told = np.random.default_rng(0), 0
+    for length in draw.integers(2, 60, 200):
+        losses = 1 + np.square(np.linspace(-1, draw.uniform(-1, 2), length)) + 0.05 * draw.random(length)
+        steps, low = np.arange(1, length + 1) * 100, losses.min()
+        found = best_step(steps, losses)
+        assert (found is None) == (losses[-1] <= 1.01 * low)
+        if found is None:
+            continue
+        assert (found.step, found.loss, found.end) == (steps[losses.argmin()], low, losses[-1])
+        patiences = [one for one in range(1, length) if (at := stopped_at(losses, one)) and at > losses.argmin()]
+        if found.stop is None:
+            assert not any(stopped_at(losses, one) < length - 1 for one in patiences)
+            assert f"trainer.max_steps={found.step} ends there" in found.sentence("")
+        else:
+            assert found.stop == steps[stopped_at(losses, found.patience or PATIENCE)] > found.step
+            told += 1
+    assert told > 50
+    # 0.6 of 0.5 is a fifth more
+    curve = [1, 0.5, *[0.7] * 11, 0.6]
+    assert best_step(range(14), curve).sentence("; kept") == (  # type: ignore[union-attr]
+        "validation loss was lowest at step 1 (0.5; kept), and is 20 % above that at the end: "
+        "callbacks=early_stopping would have stopped at step 11"
+    )
+    assert best_step(range(3), [0.5, 1.0, 1.5]).sentence("").endswith("stopped at step 1")  # type: ignore[union-attr]
+
+
+def test_early_stopping_waits_as_long_as_is_said() -> None:
+    assert f"patience: {PATIENCE} " in (CONF / "callbacks" / "early_stopping.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "completed"),
+        ({"cause": "patience"}, "stopped early after 10 steps"),
+        ({"cause": "loss", "status": "diverged"}, "diverged after 10 steps"),
+        ({"cause": "start", "status": "diverged", "steps": 0}, "not finite at the start"),
+    ],
+)
+def test_status(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    assert status(a_result(tmp_path, **changes)) == said
+
+
+def test_what_was_watched_is_grouped_and_held_against_the_edge() -> None:
+    steps = np.array([0.0, 10.0, 20.0])
+    curves = {
+        "sharpness/lambda_max": (steps, np.array([2.0, 9.0, 6.0])),
+        "sharpness/2_over_lr": (steps, np.full(3, 8.0)),
+        "weight[0]": (steps, np.array([0.0, 1.0, 2.0])),
+        "weight[1]": (steps, np.array([0.0, -1.0, -2.0])),
+        "lr": (steps, np.full(3, 0.25)),
+    }
+    sharpness, weights = watched(curves)
+    assert [level.at for level in sharpness.levels] == [8.0]
+    assert sharpness.y.limits == pytest.approx((0, 1.05 * 9))
+    assert "came up to 1.1 of it, and ended at 0.75 of it" in sharpness.caption
+    assert [line.name for line in weights.lines] == ["weight[0]", "weight[1]"]
+    schedule = {**curves, "sharpness/2_over_lr": (steps[:2], np.array([8.0, 800.0]))}
+    assert [line.name for line in watched(schedule)[0].lines] == ["λmax", "2/learning rate"]
+    assert watched(schedule)[0].y.log
+
+
+def test_predictions_lie_above_the_line_where_they_are_too_high(tmp_path: Path) -> None:
+    text = 'part,target,predicted,actual\ntrain,"a, b",2.5,2.0\ntrain,"a, b",,1.0\nval,"a, b",3.0,4.0\n'
+    RunDirectory(tmp_path).predictions_path.write_text(text, encoding="utf-8")
+    ((target, parts),) = Run(tmp_path).predictions.items()
+    assert target == "a, b"
+    against = predicted("predicted", target, parts, log=False)
+    assert [(one.name, list(one.x), list(one.y)) for one in against.points] == [
+        ("training", [2.0, 1.0], [2.5, pytest.approx(np.nan, nan_ok=True)]),
+        ("validation", [4.0], [3.0]),
+    ]
+    assert against.x.limits == against.y.limits == pytest.approx((0.85, 4.15))
+    left = residuals("residuals", target, parts)
+    assert [np.asarray(one.y)[0] for one in left.points] == [-0.5, 1.0]
