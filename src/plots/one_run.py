@@ -103,7 +103,7 @@ def predicted(name: str, target: str, parts: Mapping[str, Curve], log: bool) -> 
 
 def residuals(name: str, target: str, parts: Mapping[str, Curve]) -> Chart:
     """What predictions leave over, against them; arguments as of `predicted`."""
-    points = [Points(PARTS[part], own, actual - own) for part, (own, actual) in parts.items()]
+    points = [Points(PARTS[part], own, np.subtract(actual, own)) for part, (own, actual) in parts.items()]
     caption = (
         "A cloud around 0 without shape is all that one can ask; a curve is what the model misses, a funnel noise that "
         "grows with the prediction."

@@ -20,7 +20,7 @@ from src.compare.verdict import verdict
 from src.config.overrides import python_command
 from src.errors import LabError
 from src.plots.chart import Picture
-from src.report import beside, budget, curves, heats, race, sensitivity, steps, tables
+from src.report import beside, budget, clicks, curves, heats, race, sensitivity, steps, tables
 from src.report.all_curves import tried
 from src.report.answer import Answer, answer
 from src.report.merged import directories, merged
@@ -172,6 +172,7 @@ def findings(
         ],
         config="\n".join(map(_config, sweeps)),
         ranked=[one.label for problem in problems for one in tables.ranked(problem, reached)],
+        runs=clicks.runs(sweep, [picture for one in sections for picture in (*one.beside, *one.charts)]),
     )
 
 

@@ -203,10 +203,15 @@ class Run:
         return {key: _word(value) for key, value in chosen.items()} if isinstance(chosen, dict) else {}
 
     @cached_property
+    def typed(self) -> list[str]:
+        """The overrides that it was started with; none where they cannot be read."""
+        found = _parsed(self.hydra("overrides.yaml"))
+        return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
+
+    @cached_property
     def words(self) -> dict[str, str]:
-        """The overrides that it was started with, by key."""
-        typed = _parsed(self.hydra("overrides.yaml"))
-        whole = [word.lstrip("+").partition("=") for word in typed if isinstance(word, str)] if typed else []
+        """The same by key."""
+        whole = [word.lstrip("+").partition("=") for word in self.typed]
         return {key: value for key, sign, value in whole if sign}
 
 

@@ -1,0 +1,150 @@
+"""All settings of a problem at once: a line each across an axis a swept key, the final loss last, with its curve."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from src.compare.contest import Problem
+from src.compare.grid_edges import by_logarithm
+from src.compare.rows import number, short
+from src.compare.selection import Contender, Setting
+from src.compare.statistics import Numbers, thinned
+from src.errors import LabError
+from src.plots import chart
+from src.report.curves import FLOOR
+from src.report.opened_runs import TRAIN, Shown
+from src.report.reading import Sweep
+
+MOST, MOST_POINTS = 300, 60
+OPTIMIZER = "optimizer"
+FAR = 10
+"""Times the loss that three quarters of the settings come below: what is above it lies at the end of its axis."""
+
+Tried = tuple[Contender, Setting]
+
+
+def picture(shown: Shown, sweep: Sweep, pictures: int = 1) -> chart.Parallel | None:
+    """The settings of a problem; None where fewer than two keys were swept, or none of them came through.
+
+    Args:
+        shown: the problem.
+        sweep: that the runs are of.
+        pictures: how many such share `MOST` settings on a page.
+    """
+    problem = shown.problem
+    tried = sorted(
+        ((one, setting) for one in problem.contenders for setting in one.settings), key=lambda pair: pair[1].loss
+    )
+    words = [_words(problem, *pair) for pair in tried]
+    keys = _keys(words)
+    if len(keys) < 2 or not math.isfinite(tried[0][1].loss):
+        return None
+    axes = [_axis(key, [of_one[key] for of_one in words if key in of_one]) for key in keys]
+    losses, capped = _losses(problem, [setting.loss for _, setting in tried])
+    kept = _sampled(len(tried), max(MOST // pictures, 40))
+    settings = [
+        chart.Setting(
+            tried[index][0].label,
+            [
+                *(_place(axis, words[index].get(key)) for axis, key in zip(axes, keys, strict=True)),
+                min(float(tried[index][1].loss), losses.limits[1] if losses.limits else math.inf),
+            ],
+            *_curve(sweep, tried[index][1], problem.metric),
+            tried[index][1].rows[0].name,
+        )
+        for index in kept
+    ]
+    return chart.Parallel(
+        problem.named("parallel"),
+        f"All settings at once{problem.suffix}",
+        [*axes, losses],
+        settings,
+        chart.Axis("step", switch=True),
+        _curve_axis(problem.metric, [one.losses for one in settings]),
+        _caption(len(tried), len(kept), capped, max(len(setting.rows) for _, setting in tried)),
+    )
+
+
+def _words(problem: Problem, one: Contender, setting: Setting) -> dict[str, str]:
+    return {**({OPTIMIZER: one.label} if len(problem.contenders) > 1 else {}), **setting.tuned}
+
+
+def _keys(words: Sequence[Mapping[str, str]]) -> list[str]:
+    """Those with several values; of keys that advance together the first."""
+    found = dict[tuple[int, ...], str]()
+    for key in dict.fromkeys(key for of_one in words for key in of_one):
+        values: dict[str | None, int] = {}
+        parts = tuple(values.setdefault(of_one.get(key), len(values)) for of_one in words)
+        if len({of_one[key] for of_one in words if key in of_one}) > 1:
+            found.setdefault(parts, key)
+    return list(found.values())
+
+
+def _axis(key: str, values: Sequence[str]) -> chart.Axis:
+    """Of numbers, or of names where some are none: numbers among them first."""
+    label, words = key.removeprefix("optimizer."), list(dict.fromkeys(values))
+    numbers = sorted({value for word in words if (value := number(word)) is not None})
+    if len(numbers) == len({*words}) or all(number(word) is not None for word in words):
+        return chart.Axis(label, log=by_logarithm(numbers), limits=(numbers[0], numbers[-1]))
+    names = sorted(words, key=lambda word: (number(word) is None, number(word) or 0.0))
+    return chart.Axis(label, limits=(-0.5, len(names) - 0.5), names=[*map(short, names)])
+
+
+def _place(axis: chart.Axis, word: str | None) -> float | None:
+    if word is None:
+        return None
+    return float(axis.names.index(short(word))) if axis.names else number(word)
+
+
+def _losses(problem: Problem, losses: Sequence[float]) -> tuple[chart.Axis, float | None]:
+    """The axis of the final loss, and where it is cut off; None where all there is lies on it."""
+    finite = np.array([loss for loss in losses if math.isfinite(loss)])
+    low, high = float(finite.min()), float(finite.max())
+    if low < 0 or high <= 0:
+        top = high if len(finite) == len(losses) else high + 0.1 * (high - low or 1.0)
+        return chart.Axis(f"final {problem.metric}", limits=(low, top)), top if top > high else None
+    low = max(low, FLOOR * high)
+    cap = min(FAR * float(np.quantile(finite, 0.75)), high if len(finite) == len(losses) else 1.5 * high)
+    cap = max(cap, 1.01 * low)
+    return chart.Axis(f"final {problem.metric}", log=True, limits=(low, cap)), cap if max(losses) > cap else None
+
+
+def _sampled(number_of_settings: int, most: int) -> list[int]:
+    """Which of the sorted settings are drawn: the better half of what there is room for, and every so many after."""
+    if number_of_settings <= most:
+        return list(range(number_of_settings))
+    best = most // 2
+    rest = np.linspace(best, number_of_settings - 1, most - best).round().astype(int)
+    return [*range(best), *rest.tolist()]
+
+
+def _curve(sweep: Sweep, setting: Setting, metric: str) -> tuple[Numbers, Numbers]:
+    """Steps and losses of the run on the first seed, the training loss where no other was recorded."""
+    try:
+        curves = sweep.runs[setting.rows[0].job].curves
+    except LabError:
+        curves = {}
+    steps, losses = curves.get(metric) or curves.get(TRAIN) or (np.empty(0), np.empty(0))
+    kept = np.isin(steps, thinned(steps, MOST_POINTS))
+    return steps[kept], losses[kept]
+
+
+def _curve_axis(metric: str, curves: Sequence[chart.Numbers]) -> chart.Axis:
+    """What holds most of the curves: whoever diverged leaves at the top."""
+    values = np.concatenate([np.empty(0), *(np.asarray(one, np.float64) for one in curves)])
+    values = values[np.isfinite(values)]
+    if not len(values) or values.min() < 0 or values.max() <= 0:
+        return chart.Axis(metric, switch=True)
+    top = min(FAR * float(np.quantile(values, 0.75)), float(values.max()))
+    return chart.Axis(metric, log=True, switch=True, limits=(max(float(values.min()), FLOOR * top), top))
+
+
+def _caption(tried: int, drawn: int, cap: float | None, seeds: int) -> str:
+    sentences = ["A line is a setting, its end the geometric mean over seeds" if seeds > 1 else "A line is a setting"]
+    sentences[0] += f", its curve that of {'the first seed' if seeds > 1 else 'its run'}."
+    if drawn < tried:
+        sentences.append(f"Drawn are the best {drawn // 2} of {tried:,} and an even sample of the others.")
+    if cap is not None:
+        sentences.append(f"What diverged or ended above {cap:.3g} ends at the top of the last axis.")
+    return " ".join(sentences)
