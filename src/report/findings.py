@@ -20,7 +20,7 @@ from src.compare.verdict import verdict
 from src.config.overrides import python_command
 from src.errors import LabError
 from src.plots.chart import Picture
-from src.report import beside, budget, clicks, curves, heats, race, sensitivity, steps, tables
+from src.report import beside, budget, clicks, curves, heats, race, sensitivity, steps, tables, variance
 from src.report.all_curves import tried
 from src.report.answer import Answer, answer
 from src.report.merged import directories, merged
@@ -214,6 +214,8 @@ def _tables(
         yield tables.across(over_all, number, noun(problems[0].compared))
     if (beside := tables.against_the_best(problems, reached, within)) is not None:
         yield beside
+    if (sources := variance.table(problems)) is not None:
+        yield sources
 
 
 def _beside(sweep: Sweep, one: Shown, reached: Reaches, within: float) -> Iterator[Picture]:

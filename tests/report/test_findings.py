@@ -736,3 +736,19 @@ def test_a_race_is_played_at_one_speed():
     assert frames(5) == [0, 1, 2, 3, 4, 5]
     assert set(np.diff(frames(300))) == {2, 3}
     assert (frames(300)[0], frames(300)[-1]) == (0, 300)
+
+
+def test_where_the_variance_comes_from(tmp_path):
+    """Losses e^(0.1 d) of three data seeds d and two starts: a variance of 0.01, all of it the data's; 0.1 is 11 %."""
+    jobs = [
+        {"words": {"data.seed": f"{data}", "model.seed": f"{start}"}, "losses": [1.0, math.exp(0.1 * data)]}
+        for data in range(3)
+        for start in range(2)
+    ]
+    (table,) = [one for one in _found(tmp_path, jobs).tables if one.name == "Where the variance comes from"]
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["sgd", "data (data.seed)", "100.0 %", "11 %", "3"],
+        ["sgd", "start (model.seed)", "0.0 %", "0 %", "2"],
+        ["sgd", "rest (together)", "0.0 %", "0 %", "6"],
+    ]
+    assert not [one for one in _found(tmp_path / "plain", JOBS).tables if one.name == table.name]

@@ -66,7 +66,7 @@ def test_of_many_settings_the_best_and_some_of_the_others(tmp_path: Path) -> Non
     jobs = grid({(name, rate): [rate] for name in ("sgd", "adam") for rate in range(1, 51)})
     found = drawn(tmp_path, [{**job, "steps": 10} for job in jobs], pictures=6)
     assert found is not None
-    ends = [one.values[-1] for one in found.settings]
+    ends = [float(one.values[-1] or 0) for one in found.settings]
     assert len(ends) == 50
     assert ends[:25] == [float(math.ceil(place / 2)) for place in range(1, 26)]
     assert ends[-1] == 50
