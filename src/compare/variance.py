@@ -46,6 +46,20 @@ def parts(one: Contender) -> list[Part]:
     return [*_settings(one, keys), *alone, Part((), losses.size, max(0.0, rest))]
 
 
+def widening(one: Contender) -> float:
+    """How many times as wide the interval of the best setting's loss ought to be, whose runs count as independent.
+
+    Runs that share a seed are not: the mean has the variance `Σ_S σ²_S / Π_{i ∈ S} n_i`. 1 where nothing is crossed.
+    """
+    keys, losses = _crossed(one.best.rows, one.metric)
+    counted = float(losses.var(ddof=1)) / losses.size if keys else 0.0
+    if not counted > 0:
+        return 1.0
+    found = components(losses).items()
+    own = sum(max(0.0, part) / math.prod(losses.shape[axis] for axis in axes) for axes, part in found)
+    return math.sqrt(own / counted)
+
+
 def _settings(one: Contender, keys: Sequence[tuple[str, ...]]) -> list[Part]:
     """What is due to the settings, of those that came through on the seeds of the best one."""
     tried = [_crossed(setting.rows, one.metric) for setting in one.settings]

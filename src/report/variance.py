@@ -1,10 +1,10 @@
 """The table that tells where the variance of final losses comes from."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from src.compare.contest import Problem
-from src.compare.variance import Part, parts
+from src.compare.variance import Part, parts, widening
 from src.report.tables import NOTHING, Cell, TableData
 
 NAMES = {"data.seed": "data", "model.seed": "start", "data.shuffle_seed": "order", "seed": "seed", "setting": "setting"}
@@ -44,10 +44,19 @@ def table(problems: Sequence[Problem]) -> TableData | None:
         "balanced crossed design, every value of each seed with every value of the others; what comes out below 0 is "
         "shown as 0. Seeds are told at each optimizer's best setting, the rest being what they do together; settings "
         "are those that came through, so their part depends on what was tried. From five values a standard deviation "
-        "is known to between 0.6 and 2.9 times itself. Runs that share data, start or order are not independent, "
-        "though the intervals of this page count them as if they were: for those take seed=range(0,8)."
+        "is known to between 0.6 and 2.9 times itself."
     )
     return TableData.of("Where the variance comes from", rows, caption)
+
+
+def remarks(problems: Sequence[Problem]) -> Iterator[str]:
+    """What crossed seeds mean for intervals."""
+    wider = [widening(one) for problem in problems for one in problem.contenders if one.came_through]
+    if max(wider, default=1.0) > 1.1:
+        yield (
+            "seeds are crossed, and runs that share one are not independent, though intervals count them so: those of "
+            f"losses ought to be up to {max(wider):.1f} times as wide (seed=range(0,8) draws everything anew)"
+        )
 
 
 def _name(part: Part) -> str:

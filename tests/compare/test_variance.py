@@ -9,7 +9,7 @@ from scipy import stats
 
 from src.compare.rows import Row
 from src.compare.selection import contenders
-from src.compare.variance import components, parts
+from src.compare.variance import components, parts, widening
 
 
 def drawn(draw: np.random.Generator, shape: tuple[int, ...], deviations: dict[tuple[int, ...], float]) -> NDArray:
@@ -78,6 +78,8 @@ def test_sources_of_a_sweep() -> None:
         assert (start.keys, start.values) == (("model.seed", "data.shuffle_seed"), 2)
         assert (rest.keys, rest.values) == ((), 6)
         assert [start.variance, rest.variance] == pytest.approx([0, 0], abs=1e-12)
+        # the mean of three has a variance of 0.01/3; of six values 0, 0, 0.1, 0.1, 0.2, 0.2 that passes for 0.008/6
+        assert widening(one) == pytest.approx(np.sqrt(2.5))
 
 
 def test_seeds_that_are_not_crossed_tell_nothing() -> None:
@@ -91,3 +93,4 @@ def test_seeds_that_are_not_crossed_tell_nothing() -> None:
     together = [Row(job, of_one, "completed", 1, {"val/loss": 1.0 + job}) for job, of_one in enumerate(words)]
     (one,) = contenders(together)
     assert parts(one) == []
+    assert widening(one) == 1

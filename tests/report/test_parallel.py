@@ -24,7 +24,7 @@ def drawn(path: Path, jobs: list[dict[str, Any]], pictures: int = 1) -> Parallel
 
 def test_a_setting_is_a_line_that_ends_at_its_loss(tmp_path: Path) -> None:
     """Two seeds each: the geometric means are 2, 4 and 20, and one has diverged; runs are numbered as they come."""
-    levels = {
+    levels: dict[tuple[str, float], list[float | None]] = {
         ("sgd", 0.1): [1.0, 4.0],
         ("sgd", 1.0): [8.0, 2.0],
         ("adam", 0.1): [40.0, 10.0],
