@@ -41,12 +41,15 @@ def losses(
     ]
     if not lines:
         return None
-    lines += [Line(label, *predicted[name], role="reference") for name, label in PREDICTED.items() if name in predicted]
+    last = max(float(line.x[-1]) for line in lines)  # theory goes on where a run was stopped
+    for name, label in PREDICTED.items():
+        x, y = map(np.asarray, predicted.get(name, ((), ())))
+        lines += [Line(label, x[x <= last], y[x <= last], role="reference")] if name in predicted else []
     positive = any((np.asarray(line.y) > 0).any() for line in lines)
     levels = [Level(f"exact loss {exact:.4g}", exact, "y")] if exact is not None and (exact > 0 or not positive) else []
     levels += [Level(f"lowest validation loss, step {best:,.0f}", best, "x")] if best is not None else []
-    x, y = Axis("step", switch=True), Axis("loss", log=positive, switch=positive)
-    return Chart("loss", "Loss", x, y, lines=lines, levels=levels)
+    across, upwards = Axis("step", switch=True), Axis("loss", log=positive, switch=positive)
+    return Chart("loss", "Loss", across, upwards, lines=lines, levels=levels)
 
 
 def fit(
@@ -101,14 +104,20 @@ def predicted(name: str, target: str, parts: Mapping[str, Curve], log: bool) -> 
     return Chart(name, f"Predicted against actual {target}", x, y, caption, lines=[diagonal], points=points)
 
 
-def residuals(name: str, target: str, parts: Mapping[str, Curve]) -> Chart:
+def residuals(name: str, target: str, parts: Mapping[str, Curve], log: bool) -> Chart:
     """What predictions leave over, against them; arguments as of `predicted`."""
-    points = [Points(PARTS[part], own, np.subtract(actual, own)) for part, (own, actual) in parts.items()]
+
+    def left(own: Numbers, actual: Numbers) -> Numbers:
+        with np.errstate(invalid="ignore", divide="ignore"):  # of what has no logarithm nothing is drawn
+            return np.subtract(np.log(actual), np.log(own)) if log else np.subtract(actual, own)
+
+    points = [Points(PARTS[part], own, left(own, actual)) for part, (own, actual) in parts.items()]
     caption = (
         "A cloud around 0 without shape is all that one can ask; a curve is what the model misses, a funnel noise that "
         "grows with the prediction."
     )
-    x, y = Axis(f"predicted {target}"), Axis(f"{target}: actual less predicted")
+    x = Axis(f"predicted {target}", log=log, switch=log)
+    y = Axis(f"{'logarithm of ' * log}{target}: actual less predicted")
     return Chart(name, f"Residuals of {target}", x, y, caption, points=points, levels=[Level("no error", 0.0, "y")])
 
 

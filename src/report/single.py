@@ -1,7 +1,7 @@
 """What a single run says: what was learned beside what is exact, and its pictures."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ def findings_of(run: Run) -> Findings:
     result = _result(run)
     remarks = [result.reason, *in_theory(result)]
     pictures, parts = list[Picture](), dict[str, dict[str, Line]]()
+    log = bool(result.loss.get("logarithm"))
     with noted(remarks):
         pictures += _losses(run, result, remarks)
     plays = list[Play]()
@@ -57,8 +58,8 @@ def findings_of(run: Run) -> Findings:
         pictures += _of_the_data(run, result, remarks)
     with noted(remarks):
         parts = _predictions(run, result)
-        # of one feature the lines through the data say it
-        pictures += [_predicted(target, own, result) for target, own in parts.items() if len(result.features) > 1]
+        if len(result.features) > 1:  # of one the lines through the data say it
+            pictures += [predicted(_named("predicted", one, parts), one, own, log) for one, own in parts.items()]
     with noted(remarks):
         if (way := _way(run, result, remarks)) is not None:
             pictures.append(loss_surface(*way))
@@ -71,7 +72,7 @@ def findings_of(run: Run) -> Findings:
         plays.append(play.of_race(one))
     with noted(remarks):
         pictures += _watched(run, remarks)
-    pictures += [residuals(_named("residuals", target, result), target, own) for target, own in parts.items()]
+    pictures += [residuals(_named("residuals", one, parts), one, own, log) for one, own in parts.items()]
     with noted(remarks):
         pictures += _histograms(run)
     return Findings(
@@ -230,13 +231,9 @@ def _predictions(run: Run, result: Result) -> dict[str, dict[str, Line]]:
     }
 
 
-def _predicted(target: str, parts: dict[str, Line], result: Result) -> Picture:
-    return predicted(_named("predicted", target, result), target, parts, bool(result.loss.get("logarithm")))
-
-
-def _named(picture: str, target: str, result: Result) -> str:
+def _named(picture: str, target: str, targets: Collection[str]) -> str:
     """The name of a picture of one of several targets."""
-    return f"{picture}_{list(result.targets).index(target)}" if len(result.targets) > 1 else picture
+    return f"{picture}_{list(targets).index(target)}" if len(targets) > 1 else picture
 
 
 def _way(

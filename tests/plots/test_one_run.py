@@ -26,7 +26,7 @@ def _way(weight: list[float], bias: list[float]) -> Contours:
 
 def test_losses_beside_what_theory_foresaw() -> None:
     taken = {"train/loss": ([0, 1], [4.0, 2.0]), "val/loss": ([1], [3.0]), "lr": ([0], [0.1])}
-    chart = losses(taken, {"predicted_loss": ([0, 1], [4.0, 2.1])}, exact=0.5)
+    chart = losses(taken, {"predicted_loss": ([0, 1, 2], [4.0, 2.1, 1.9])}, exact=0.5)
     assert chart is not None
     assert [(line.name, line.role) for line in chart.lines] == [
         ("training", "series"),
@@ -35,6 +35,21 @@ def test_losses_beside_what_theory_foresaw() -> None:
     ]
     assert [(level.name, level.at, level.axis) for level in chart.levels] == [("exact loss 0.5", 0.5, "y")]
     assert chart.y.log
+    assert list(chart.lines[2].x) == [0, 1]  # the run was stopped there
+    marked = losses(taken, {}, exact=0.0, best=1)
+    assert marked is not None
+    # there is no 0 on a logarithmic axis
+    assert [(level.name, level.at, level.axis) for level in marked.levels] == [
+        ("lowest validation loss, step 1", 1, "x")
+    ]
+
+
+def test_a_line_that_runs_away_does_not_squeeze_the_data() -> None:
+    """Data from 0 to 1: up to ten heights of the window of 1.1 from its middle the line is shown whole."""
+    for end, limits in ((11.4, None), (11.6, pytest.approx((-0.05, 1.05)))):
+        chart = fit(([0.0, 1.0], [0.0, 1.0]), ([0.0, 1.0], [0.0, end]), {}, ("x", "y"))
+        assert chart.y.limits == limits
+        assert ("from 0 to 11.6" in chart.caption) == (limits is not None)
 
 
 def test_losses_that_are_not_positive_have_a_linear_axis() -> None:
