@@ -43,27 +43,37 @@ def picture(shown: Shown, sweep: Sweep, pictures: int = 1) -> chart.Parallel | N
     axes = [_axis(key, [of_one[key] for of_one in words if key in of_one]) for key in keys]
     losses, capped = _losses(problem, [setting.loss for _, setting in tried])
     kept = _sampled(len(tried), max(MOST // pictures, 40))
+    curves = [_curve(sweep, tried[index][1], problem.metric) for index in kept]
+    curve_y = _curve_axis(problem.metric, [curve for _, curve in curves])
+    whole = [tried[index][1].rows[0].status == "completed" for index in kept]
+    lasts = [float(steps[-1]) for (steps, _), ended in zip(curves, whole, strict=True) if ended and len(steps)]
     settings = [
         chart.Setting(
             tried[index][0].label,
             [
                 *(_place(axis, words[index].get(key)) for axis, key in zip(axes, keys, strict=True)),
-                min(float(tried[index][1].loss), losses.limits[1] if losses.limits else math.inf),
+                min(float(tried[index][1].loss), _top(losses)),
             ],
-            *_curve(sweep, tried[index][1], problem.metric),
+            steps,
+            np.minimum(curve, _top(curve_y)),
             tried[index][1].rows[0].name,
         )
-        for index in kept
+        for index, (steps, curve) in zip(kept, curves, strict=True)
     ]
     return chart.Parallel(
         problem.named("parallel"),
         f"All settings at once{problem.suffix}",
         [*axes, losses],
         settings,
-        chart.Axis("step", switch=True),
-        _curve_axis(problem.metric, [one.losses for one in settings]),
+        chart.Axis("step", log=max(lasts, default=0) > FAR * min(lasts, default=0), switch=True),
+        curve_y,
         _caption(len(tried), len(kept), capped, max(len(setting.rows) for _, setting in tried)),
     )
+
+
+def _top(axis: chart.Axis) -> float:
+    """Where what is above is drawn."""
+    return math.inf if axis.limits is None else axis.limits[1]
 
 
 def _words(problem: Problem, one: Contender, setting: Setting) -> dict[str, str]:
@@ -131,7 +141,7 @@ def _curve(sweep: Sweep, setting: Setting, metric: str) -> tuple[Numbers, Number
 
 
 def _curve_axis(metric: str, curves: Sequence[chart.Numbers]) -> chart.Axis:
-    """What holds most of the curves: whoever diverged leaves at the top."""
+    """What holds most of the curves: whoever diverged goes along its top."""
     values = np.concatenate([np.empty(0), *(np.asarray(one, np.float64) for one in curves)])
     values = values[np.isfinite(values)]
     if not len(values) or values.min() < 0 or values.max() <= 0:

@@ -45,6 +45,8 @@ def test_a_setting_is_a_line_that_ends_at_its_loss(tmp_path: Path) -> None:
     ]
     assert (list(found.settings[0].steps), list(found.settings[0].losses)) == ([100], [1.0])
     assert "above 30 ends at the top" in found.caption
+    # first seeds end in 1, 8, 40 and 1: three quarters below 16
+    assert found.curve_y.limits == (1.0, 40.0)
 
 
 def test_keys_that_advance_together_are_one_axis_and_words_are_names(tmp_path: Path) -> None:
