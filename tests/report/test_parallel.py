@@ -51,14 +51,16 @@ def test_a_setting_is_a_line_that_ends_at_its_loss(tmp_path: Path) -> None:
 
 def test_keys_that_advance_together_are_one_axis_and_words_are_names(tmp_path: Path) -> None:
     jobs = [
-        {"words": {"optimizer": "sgd", "optimizer.lr": rate, "scheduler": name, "optimizer.momentum": momentum},
+        {"words": {"optimizer": optimizer, "optimizer.lr": rate, "scheduler": name, "optimizer.momentum": momentum},
          "losses": [1.0, float(rate)]}
+        for optimizer in ("sgd", "nesterov")
         for name, momentum in (("none", "0"), ("cosine", "0.9"))
         for rate in ("1", "2", "3")
     ]  # fmt: skip
     found = drawn(tmp_path, jobs)
     assert found is not None
     assert [(axis.label, axis.log, list(axis.names)) for axis in found.axes[:-1]] == [
+        ("optimizer", False, ["sgd", "nesterov"]),
         ("lr", False, []),
         ("scheduler", False, ["none", "cosine"]),
     ]
