@@ -64,15 +64,17 @@ def fit(
         names: of the feature and the target.
         title: above the axes.
     """
-    lines = [Line("fitted", *fitted)]
+    low, high = _ends([rows[1], *(line[1] for line in others.values())])
+    heights, limits, caption = np.asarray(fitted[1], np.float64), None, ""
+    far = np.abs(heights - (low + high) / 2) > FAR * (high - low)
+    if far.any():
+        ends, limits = heights[np.isfinite(heights)], (low, high)
+        caption = f"The fitted line goes from {ends[0]:.4g} to {ends[-1]:.4g}, far out of this window."
+        heights = np.where((low <= heights) & (heights <= high), heights, np.nan)
+    lines = [Line("fitted", fitted[0], heights)]
     lines += [Line(name, *line, role="reference") for name, line in others.items()]
     data = Points("training data", *rows, role="data")
-    low, high = _ends([rows[1], *(line[1] for line in others.values())])
-    ends = np.asarray(fitted[1])[np.isfinite(fitted[1])]
-    away = bool(len(ends)) and float(np.abs(ends - (low + high) / 2).max()) > FAR * (high - low)
-    caption = f"The fitted line goes from {ends[0]:.4g} to {ends[-1]:.4g}, far out of this window." if away else ""
-    y = Axis(names[1], limits=(low, high) if away else None)
-    return Chart("fit", title, Axis(names[0]), y, caption, lines=lines, points=[data])
+    return Chart("fit", title, Axis(names[0]), Axis(names[1], limits=limits), caption, lines=lines, points=[data])
 
 
 def _ends(columns: Sequence[Numbers]) -> tuple[float, float]:

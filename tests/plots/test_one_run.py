@@ -50,6 +50,7 @@ def test_a_line_that_runs_away_does_not_squeeze_the_data() -> None:
         chart = fit(([0.0, 1.0], [0.0, 1.0]), ([0.0, 1.0], [0.0, end]), {}, ("x", "y"))
         assert chart.y.limits == limits
         assert ("from 0 to 11.6" in chart.caption) == (limits is not None)
+        assert np.isnan(np.asarray(chart.lines[0].y)).tolist() == [False, limits is not None]
 
 
 def test_losses_that_are_not_positive_have_a_linear_axis() -> None:
