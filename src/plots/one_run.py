@@ -250,9 +250,8 @@ def _sharpness(curves: Mapping[str, Curve]) -> Chart:
         there = np.isin(steps, at)
         share, most = largest[there][-1] / heights[-1], float((largest[there] / heights).max())
         caption = (
-            f" Above {SHARPNESS[edge]} gradient descent is unstable; networks climb up to there and stay, at the "
-            f"edge of stability (Cohen et al. 2021). Here λmax came up to {most:.2g} of it, "
-            f"and ended at {share:.2g} of it."
+            f"λmax came up to {most:.2g} of {SHARPNESS[edge]}, and ended at {share:.2g} of it. Above it "
+            "descent is unstable; networks climb up to there and stay, at the edge of stability (Cohen et al. 2021). "
         )
     log = low > 0 and high > 20 * low  # a schedule that ends near 0 moves the edge far up
     limits = (low / 1.5, 1.5 * high) if log else (min(0.95 * low, 0.0), 1.05 * high)
@@ -261,7 +260,7 @@ def _sharpness(curves: Mapping[str, Curve]) -> Chart:
         "Sharpness",
         Axis("step", switch=True),
         Axis("largest eigenvalue", log, low > 0, limits),
-        f"λmax is the largest eigenvalue of the Hessian of the loss over all training rows.{caption}",
+        f"{caption}λmax is the largest eigenvalue of the Hessian of the loss over all training rows.",
         lines,
         levels=levels,
     )

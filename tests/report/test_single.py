@@ -85,7 +85,7 @@ def test_what_was_watched_is_grouped_and_held_against_the_edge() -> None:
     sharpness, weights = watched(curves)
     assert [level.at for level in sharpness.levels] == [8.0]
     assert sharpness.y.limits == pytest.approx((0, 1.05 * 9))
-    assert "came up to 1.1 of it, and ended at 0.75 of it" in sharpness.caption
+    assert "came up to 1.1 of 2/learning rate, and ended at 0.75 of it" in sharpness.caption
     assert [line.name for line in weights.lines] == ["weight[0]", "weight[1]"]
     schedule = {**curves, "sharpness/2_over_lr": (steps[:2], np.array([8.0, 800.0]))}
     assert [line.name for line in watched(schedule)[0].lines] == ["λmax", "2/learning rate"]
