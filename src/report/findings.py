@@ -20,7 +20,7 @@ from src.compare.verdict import verdict
 from src.config.overrides import python_command
 from src.errors import LabError
 from src.plots.chart import Picture
-from src.report import beside, budget, clicks, curves, heats, race, sensitivity, steps, tables, variance
+from src.report import beside, budget, clicks, curves, heats, parallel, race, sensitivity, steps, tables, variance
 from src.report.all_curves import tried
 from src.report.answer import Answer, answer
 from src.report.merged import directories, merged
@@ -139,6 +139,7 @@ def findings(
             charts=[
                 *_charts(one, tries, within, [each for each in races if each.problem is one.problem]),
                 *heats.of_problem(sweep, one, lambda row: _exact(sweep, row), heat),
+                *filter(None, [parallel.picture(one, sweep, len(shown))]),
             ],
             plays=[of_race(each) for each in races if each.problem is one.problem],
         )
