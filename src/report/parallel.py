@@ -7,6 +7,7 @@ import numpy as np
 
 from src.compare.contest import Problem
 from src.compare.grid_edges import by_logarithm
+from src.compare.roles import OPTIMIZER
 from src.compare.rows import number, short
 from src.compare.selection import Contender, Setting
 from src.compare.statistics import Numbers, thinned
@@ -17,7 +18,6 @@ from src.report.opened_runs import TRAIN, Shown
 from src.report.reading import Sweep
 
 MOST, MOST_POINTS = 300, 60
-OPTIMIZER = "optimizer"
 FAR = 10
 """Times the loss that three quarters of the settings come below: what is above it lies at the end of its axis."""
 
@@ -77,7 +77,8 @@ def _top(axis: chart.Axis) -> float:
 
 
 def _words(problem: Problem, one: Contender, setting: Setting) -> dict[str, str]:
-    return {**({OPTIMIZER: one.label} if len(problem.contenders) > 1 else {}), **setting.tuned}
+    value = one.label if problem.compared == OPTIMIZER or one.best.rows[0].origin else one.name
+    return {**({problem.compared: value} if len(problem.contenders) > 1 else {}), **setting.tuned}
 
 
 def _keys(words: Sequence[Mapping[str, str]]) -> list[str]:

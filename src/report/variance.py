@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from src.compare.contest import Problem
+from src.compare.roles import noun
 from src.compare.variance import Part, parts, widening
 from src.report.tables import NOTHING, Cell, TableData
 
@@ -13,7 +14,7 @@ FACTOR = math.log(1.5)
 
 
 def table(problems: Sequence[Problem]) -> TableData | None:
-    """A row for each source of each optimizer on each problem; None where no two seeds were crossed."""
+    """A row for each source of each contender on each problem; None where no two seeds were crossed."""
     rows = []
     for problem in problems:
         for one in problem.contenders:
@@ -26,7 +27,7 @@ def table(problems: Sequence[Problem]) -> TableData | None:
             rows += [
                 {
                     "problem": Cell.of(problem.label),
-                    "optimizer": Cell.of(one.label),
+                    noun(problems[0].compared): Cell.of(one.label),
                     "source": Cell.of(_name(part)),
                     "share of variance": _share(part.variance / whole),
                     "of the seeds' part": _share(part.variance / of_seeds)
@@ -42,7 +43,7 @@ def table(problems: Sequence[Problem]) -> TableData | None:
     caption = (
         "Of the logarithm of the final loss: variance components of random effects, from the mean squares of a "
         "balanced crossed design, every value of each seed with every value of the others; what comes out below 0 is "
-        "shown as 0. Seeds are told at each optimizer's best setting, the rest being what they do together; settings "
+        "shown as 0. Seeds are told at each one's best setting, the rest being what they do together; settings "
         "are those that came through, so their part depends on what was tried. From five values a standard deviation "
         "is known to between 0.6 and 2.9 times itself."
     )
