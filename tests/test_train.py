@@ -79,8 +79,22 @@ MISTAKES = [
     (
         "-m optimizer=sgd,adamw,muon +optimizer.weight_decay=0.1,0.2",
         "+optimizer.weight_decay: the config has this key already; leave out the +, "
-        "or say ++optimizer.weight_decay=..., which sets it whether it is there or not (4 of 6 jobs)\n",
+        "or say ++optimizer.weight_decay=..., which sets it whether it is there or not "
+        "(4 of 6 jobs: optimizer=adamw,muon)\n",
     ),
+    (
+        "-m optimizer=sgd,adamw optimizer.weight_decay=0.1",
+        "optimizer.weight_decay: there is no such key; optimizer has _target_, _partial_, lr, rule "
+        "(where only some have it, ++optimizer.weight_decay=... sets it for all)\n",
+    ),
+    ("-m optimizer=sgd,adam +optimizer=adam", "+optimizer=adam: a group is chosen without the +: optimizer=adam\n"),
+    ("-m optimizer@mine=sgd,adam", "optimizer@mine: a group has one place in the config: optimizer=... (all 2 jobs)\n"),
+    (
+        "-m ~optimizer=adam seed=1,2",
+        "~optimizer=adam: this option of optimizer is not chosen, so it cannot be taken out",
+    ),
+    ("-m hydra.sweeper.points=3,4 seed=1,2", "hydra.sweeper.points=3,4: of what is Hydra's a sweep takes one value"),
+    ("-m optimizer.lr=0.1,", "optimizer.lr=0.1,: this is not key=value in Hydra's grammar (mismatched input '<EOF>')"),
     (
         "--config-name=other",
         "--config-name, --config-path: the config is conf/train.yaml; ",

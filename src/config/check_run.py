@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config.compose import check_searchpath
+from src.config.compose import check_one
 from src.config.data import Table
 from src.config.overrides import parsed
 from src.config.resumed_words import check_in_place
@@ -121,15 +122,20 @@ def check_sweep_overrides(overrides: Sequence[str]) -> None:
 
     Raises:
         LabError: it goes to a file, or to a sweep, which only this project's launcher goes on with; another sweeper is
-            to read what is for this project's; runs are to leave no `.hydra/`; or a folder of options is not there.
+            to read what is for this project's; runs are to leave no `.hydra/`; a folder of options is not there; or a
+            key of Hydra's has several values.
     """
-    said = {override.key_or_group: override for override in map(parsed, overrides) if not override.is_sweep_override()}
-    for override in said.values():
-        check_searchpath(override)
+    said = dict[str, Override]()
+    for override in map(parsed, overrides):
+        if not override.is_sweep_override():
+            check_one(override)
+            said[override.key_or_group] = override
+        elif override.key_or_group.startswith(("hydra.", "hydra/")):
+            raise LabError(f"{override.input_line}: of what is Hydra's a sweep takes one value, for all its jobs")
     values = {key: override.value() for key, override in said.items()}
     check_output_subdir(values.get("hydra.output_subdir", ".hydra"))
     sweeper = values.get("hydra/sweeper", "grid")
-    for key in ("sweep", "confirm_seeds"):
+    for key in ("sweep", "confirm_seeds", "hydra.sweeper.until"):
         if sweeper != "grid" and values.get(key):
             raise LabError(f"{said[key].input_line} needs hydra/sweeper=grid: hydra/sweeper={sweeper} does not know it")
     if "hydra.sweep.dir" not in said:

@@ -51,7 +51,7 @@ def _keys(config: Any, prefix: str = "") -> Iterable[str]:
             yield from _keys(value, f"{prefix}{key}.")
 
 
-def check_searchpath(override: Override) -> None:
+def _check_searchpath(override: Override) -> None:
     """Refuse a folder of `hydra.searchpath` that is not there, of which Hydra only warns.
 
     Raises:
@@ -66,9 +66,13 @@ def check_searchpath(override: Override) -> None:
             raise LabError(f"{override.input_line}: there is no folder {path}")
 
 
-def _check_one(override: Override) -> None:
-    """Refuse several values where one run needs one, and choices of a group that are no names."""
-    check_searchpath(override)
+def check_one(override: Override) -> None:
+    """Refuse several values where one run needs one, choices of a group that are no names, and folders that are none.
+
+    Raises:
+        LabError: so it is.
+    """
+    _check_searchpath(override)
     line, group = override.input_line, override.key_or_group
     if override.is_sweep_override():
         hint = f"; together: {group}=[...]" if group in SEVERAL else ""
@@ -117,7 +121,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     """
     overrides = quote_texts(overrides)
     for word in overrides:
-        _check_one(parsed(word))
+        check_one(parsed(word))
     try:
         return _composed(overrides)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
@@ -140,7 +144,11 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
     message = " ".join(str(error).split())
     if isinstance(error, ConfigCompositionException):
         for override in map(parsed, overrides):
-            key = override.key_or_group
+            key, line = override.key_or_group, override.input_line or ""
+            if override.package and f"'{key}@{override.package}'" in message:
+                return f"{key}@{override.package}: a group has one place in the config: {key}=..."
+            if override.is_delete() and f"Could not delete '{line.lstrip('~')}'" in message:
+                return f"{line}: this option of {key} is not chosen, so it cannot be taken out"
             if f"'{key}'" not in message and f"'{override.input_line}'" not in message:
                 continue
             if "already at" in message:
@@ -169,6 +177,8 @@ def _hint(key: str, overrides: Sequence[str]) -> str:
     parent, _, last = key.rpartition(".")
     beside = [one.rpartition(".")[2] for one in candidates if parent and one.rpartition(".")[0] == parent]
     added = f" (a new key is added with +{key}=...)" if section in OPEN else ""
+    if added and any(one.key_or_group == section and one.is_sweep_override() for one in map(parsed, overrides)):
+        added = f" (where only some have it, ++{key}=... sets it for all)"
     if beside:
         return (nearest(last, beside, parent) or f"; {parent} has {', '.join(beside)}") + added
     return nearest(key, candidates) + added

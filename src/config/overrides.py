@@ -32,7 +32,7 @@ def parsed(word: str) -> Override:
     try:
         override = OverridesParser.create().parse_override(word)
     except HydraException as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(" expecting ")[0]
         key, equals, value = word.partition("=")
         hint = f"; write \"{key}='{value}'\"" if equals and value and value[0] not in "'\"[{(" else ""
         if re.match(r"\w+\(", value):

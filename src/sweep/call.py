@@ -1,6 +1,5 @@
 """What one command asks of a sweep directory: its jobs, and what they share and differ in."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,15 +131,17 @@ def ask(
     everywhere = set.intersection(*(set(job) for job in jobs)) if jobs else set()
     shared = {word for word in everywhere if not (without_sign(key_of(word)) in several or apart(key_of(word)))}
     keys = list(dict.fromkeys(key_of(word) for job in jobs for word in job if word not in shared))
-    found, wrong = list[Job](), Counter[str]()
-    for words in jobs:
+    found, wrong = list[Job](), dict[str, list[int]]()
+    for index, words in enumerate(jobs):
         try:
             found.append(composer.job(words, [word for word in words if word not in shared]))
             check_files(found[-1].config)
         except LabError as error:
-            wrong.update(error.args if isinstance(error, WrongValuesError) else [str(error)])
+            for sentence in error.args if isinstance(error, WrongValuesError) else [str(error)]:
+                wrong.setdefault(sentence, []).append(index)
     if wrong:
-        raise LabError(all_wrong(wrong, len(jobs)))
+        where = {sentence: _where(jobs, set(those)) for sentence, those in wrong.items()}
+        raise LabError(all_wrong({sentence: len(those) for sentence, those in wrong.items()}, len(jobs), where))
     names = {without_sign(key) for key in keys} | several
     swept = sorted(names | {follower for name in names for follower in followers(found[0].raw, name)})
     common, varying = _in_common(found)
@@ -159,13 +160,28 @@ def _in_common(jobs: Sequence[Job]) -> tuple[Flat, list[str]]:
     return {key: value for key, value in common.items() if key not in varying}, sorted(varying)
 
 
-def all_wrong(wrong: Mapping[str, int], jobs: int) -> str:
-    """All sentences, with how many of the `jobs` each concerns."""
+def _where(jobs: Sequence[Sequence[str]], those: set[int]) -> str:
+    """What tells some jobs from the others: `optimizer=adamw,muon`; empty where no key does."""
+    words = [dict(word.split("=", 1) for word in job if "=" in word) for job in jobs]
+    for key in words[min(those)]:
+        ours = dict.fromkeys(str(words[index].get(key)) for index in sorted(those))
+        others = {str(one.get(key)) for index, one in enumerate(words) if index not in those}
+        if others and ours.keys().isdisjoint(others):
+            return f"{key}={','.join(ours)}"
+    return ""
 
-    def concerned(number: int) -> str:
-        return "" if jobs == 1 else f" (all {jobs:,} jobs)" if number == jobs else f" ({number:,} of {jobs:,} jobs)"
 
-    sentences = [f"{sentence}{concerned(number)}" for sentence, number in list(wrong.items())[:MOST_TOLD]]
+def all_wrong(wrong: Mapping[str, int], jobs: int, where: Mapping[str, str] | None = None) -> str:
+    """All sentences, with how many of the `jobs` each concerns, and which, where that is known and not said in it."""
+
+    def concerned(sentence: str, number: int) -> str:
+        which = (where or {}).get(sentence, "")
+        said = sentence.startswith(tuple(f"{which.partition('=')[0]}{sign}" for sign in ":="))
+        which = f": {which}" if which and not said and which not in sentence else ""
+        some = f" ({number:,} of {jobs:,} jobs{which})"
+        return "" if jobs == 1 else f" (all {jobs:,} jobs)" if number == jobs else some
+
+    sentences = [f"{sentence}{concerned(sentence, number)}" for sentence, number in list(wrong.items())[:MOST_TOLD]]
     more = [f"and {len(wrong) - MOST_TOLD} more"] if len(wrong) > MOST_TOLD else []
     return "; ".join([*sentences, *more])
 

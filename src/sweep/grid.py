@@ -100,6 +100,7 @@ def axes_of(words: Sequence[str], loader: ConfigLoader | None = None) -> tuple[l
     for word in words:
         try:
             override = parser.parse_override(word)
+            override.config_loader = loader  # as `parse_overrides` does, whose errors are of several lines
             several = override.is_sweep_override()
             values = _values(override) if several else None
         except HydraException as error:

@@ -57,6 +57,8 @@ def test_every_mistake_once() -> None:
     with pytest.raises(LabError) as error:
         asked([[f"optimizer.lr=-{lr}"] for lr in range(1, 14)])
     assert str(error.value).endswith("optimizer.lr=-10: must be greater than 0 (1 of 13 jobs); and 3 more")
+    with pytest.raises(LabError, match=r"already.*\(2 of 3 jobs: optimizer=adamw,muon\)$"):
+        asked([[f"optimizer={name}", "+optimizer.weight_decay=0.1"] for name in ("sgd", "adamw", "muon")])
     with pytest.raises(LabError, match=r"data\.rows=0: must be greater than 0$"):
         asked([["data.rows=0"]])
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.config.compose import composing
 from src.errors import LabError
 from src.sweep.grid import Grid, Interval, axes_of, jobs_of
 
@@ -23,6 +24,12 @@ def test_a_grid_is_hydra_s_own_product() -> None:
     assert shared == ["experiment=line"]
     product = itertools.product(("sgd", "adam"), range(3), (0.5, 0.9))
     assert jobs_of(axes, Grid()) == [(f"optimizer={o}", f"seed={s}", f"+optimizer.rho={r}") for o, s, r in product]
+
+
+def test_a_glob_is_the_options_of_its_group() -> None:
+    with composing() as hydra:
+        _, (axis,) = axes_of(["optimizer=glob(adam*)"], hydra.config_loader)
+    assert axis.values == ("adam", "adamax", "adamw")
 
 
 def test_without_several_values_there_is_one_job() -> None:
