@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,27 @@ def units(loss: Mapping[str, Any], targets: Sequence[str]) -> str:
         return f"losses are over {len(targets)} standardized targets{f', {of}' if log else ''}: they have no unit"
     whose = f" of {of}" if log else ""
     return f"losses are in standardized units{whose} (data.standardize=false: in those of the table)"
+
+
+def typed(path: Path) -> str:
+    """A path as it would be typed from here."""
+    whole, here = path.resolve(), Path.cwd()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
+
+def look_at(directory: Path, boards: Path | None, page: bool = False) -> str:
+    """The commands that show a run or a sweep, in one line that can be typed from here; empty where there is none.
+
+    Args:
+        directory: of it.
+        boards: where TensorBoard's files of it are; None: nowhere.
+        page: whether it has its page already.
+    """
+    commands = [] if page else [[Path(sys.executable).name, "-m", "src.report", typed(directory)]]
+    if boards is not None:
+        there = typed(boards)
+        commands.append(["tensorboard", "--logdir", there if there.startswith(("/", ".")) else Path(there).parts[0]])
+    return f"look at it with {' or '.join(map(shlex.join, commands))}" if commands else ""
 
 
 def _plain(value: Any) -> Any:

@@ -18,11 +18,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.config.check_run import check_files, check_run, check_sweep_overrides
 from src.config.compose import CONF, compose, explain
-from src.config.help import help_text
+from src.config.help import help_text, terminal_width
 from src.config.overrides import quote_texts, quoted
 from src.config.resumed_words import with_checkpoint
 from src.config.schema import check
 from src.errors import FULL_ERROR, LabError, exit_on_error, one_line, writing
+from src.run_directory import look_at, typed
 from src.sweep.failures import FAILED, REPORTED
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _start(arguments: Namespace) -> None:
     flags = [word for word in sys.argv[1:] if word not in arguments.overrides]
     sys.argv[1:] = [*flags, *overrides]  # Hydra wants its flags first
     if arguments.help:
-        print(help_text(compose(overrides)))
+        print(help_text(compose(overrides), terminal_width()))
     elif any((arguments.hydra_help, arguments.cfg, arguments.info, arguments.shell_completion)):
         job()
     elif arguments.multirun:
@@ -79,7 +80,9 @@ def _start(arguments: Namespace) -> None:
         existed = check_run(composed)
         from src.run.command import run_composed  # after the checks, like everything that takes long to import
 
-        show(run_composed(composed, existed, configure_logging=True))
+        result = run_composed(composed, existed, configure_logging=True)
+        show(result)
+        _show_commands(result.directory)
 
 
 def _sweep() -> None:
@@ -126,8 +129,15 @@ def show(result: "Result") -> None:
     console.print(summary(result))
     for line in in_theory(result):
         console.print(line)
-    where, here = result.directory.resolve(), Path.cwd()
-    console.print(str(where.relative_to(here) if where.is_relative_to(here) else where), style="dim", soft_wrap=True)
+    console.print(typed(result.directory), style="dim", soft_wrap=True)
+
+
+def _show_commands(directory: Path) -> None:
+    """What to type to look at a run."""
+    from rich.console import Console
+
+    boards = directory if any(directory.glob("events.out.tfevents.*")) else None
+    Console(highlight=False, markup=False).print(look_at(directory, boards), style="dim", soft_wrap=True)
 
 
 def _report(directory: Path) -> None:

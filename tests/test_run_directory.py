@@ -17,6 +17,7 @@ from src.run_directory import (
     MetricsFile,
     Result,
     RunDirectory,
+    look_at,
     read_rows,
     write_rows,
 )
@@ -224,3 +225,15 @@ def test_rows_written_at_once_are_those_written_one_by_one(tmp_path):
     at_once, one_by_one = (dict(read_rows(tmp_path / f"{name}.csv")) for name in ("at once", "one by one"))
     assert repr(at_once) == repr({step: {k: row[k] for k in at_once[step]} for step, row in one_by_one.items()})
     assert at_once.keys() == one_by_one.keys() == {0, 5, 10, 20}
+
+
+def test_what_shows_a_run_can_be_typed_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", "/usr/bin/python")
+    run = Path("outputs/runs/my run")
+    page = "look at it with python -m src.report 'outputs/runs/my run'"
+    assert look_at(run.absolute(), None) == page
+    assert look_at(run, run) == f"{page} or tensorboard --logdir outputs"
+    assert look_at(run, Path("/elsewhere/a"), page=True) == "look at it with tensorboard --logdir /elsewhere/a"
+    assert look_at(run, Path(), page=True) == "look at it with tensorboard --logdir ."
+    assert look_at(run, None, page=True) == ""

@@ -1,7 +1,9 @@
 """What `--help` shows: the groups, and every key of the config with the comment that it has in `conf/`."""
 
 import re
+import shutil
 import string
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,17 +15,30 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.compose import CONF, SEVERAL
 
-WIDTH = 100
-COLUMN = 34
-"""Where the sentences begin, unless a key and its value are longer."""
+NARROW, WIDE = 80, 100
+"""Columns: a narrower terminal breaks lines itself, and longer ones are hard to read."""
+COLUMN, LEAST = 34, 46
+"""Where the sentences begin, unless a key and its value are longer; below these where so few columns are left."""
+PARAMS = "hydra.sweeper.params."
 
 
-def help_text(composed: DictConfig) -> str:
-    """The help for a config, Hydra's node included: of `data=table` the keys are those of a table."""
+def terminal_width() -> int:
+    """Columns to write in; the widest where nobody sees how wide it is."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    return min(max(columns, NARROW), WIDE)
+
+
+def help_text(composed: DictConfig, width: int = WIDE) -> str:
+    """The help for a config, Hydra's node included: of `data=table` the keys are those of a table.
+
+    Args:
+        composed: the config.
+        width: columns of a line at most, from `NARROW` on.
+    """
     choices = {group: choice for group, choice in composed.hydra.runtime.choices.items() if choice is not None}
     text = string.Template(str(composed.hydra.help.template)).substitute(
-        GROUPS=_groups(composed),
-        **{name: _explained(part, choices) for name, part in explained_parts(composed).items()},
+        GROUPS=_groups(composed, width),
+        **{name: _explained(part, choices, width) for name, part in explained_parts(composed).items()},
     )
     return text.strip()
 
@@ -35,26 +50,41 @@ def explained_parts(composed: DictConfig) -> dict[str, dict[str, Any]]:
     return {"CONFIG": plain, "SWEEP": {"hydra": {key: hydra[key] for key in ("run", "sweep", "sweeper", "launcher")}}}
 
 
-def _groups(composed: DictConfig) -> str:
+def _groups(composed: DictConfig, width: int) -> str:
     """The options of every group, those in folders of the user's own among them."""
     sources = [Path(source.path) for source in composed.hydra.runtime.config_sources if source.schema == "file"]
     groups: dict[str, set[str]] = {}
     for path in (path for source in sources for path in source.glob("*/*.yaml") if path.parent.name != "hydra"):
         groups.setdefault(path.parent.name, set()).add(path.stem)
     lines = [f"{group}: {', '.join(sorted(options))}" for group, options in sorted(groups.items())]
-    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
+    return "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in lines)
 
 
-def _explained(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
+def _explained(config: Mapping[str, Any], choices: Mapping[str, Any], width: int) -> str:
     """A config as YAML, every key with its sentence beside it."""
     text = OmegaConf.to_yaml(config)
-    lines = text.splitlines()
+    lines = [_broken(line, width) for line in text.splitlines()]
     for key, line in _keys(text):
-        column = max(COLUMN, len(lines[line]) + 2)
         if said := sentence(key, choices):
-            first, next_ones = f"{lines[line]:{column}}# ", " " * column + "# "
-            lines[line] = textwrap.fill(said, WIDTH, initial_indent=first, subsequent_indent=next_ones)
+            column = max(COLUMN, len(lines[line]) + 2)
+            first = f"{lines[line]:{column}}"
+            if column > width - LEAST:
+                column = len(lines[line]) - len(lines[line].lstrip()) + 2
+                first = f"{lines[line]}\n{'':{column}}"
+            lines[line] = first + _comment(said, width - column).replace("\n", f"\n{'':{column}}")
     return "\n".join(lines)
+
+
+def _comment(text: str, width: int) -> str:
+    return textwrap.fill(text, width, initial_indent="# ", subsequent_indent="# ")
+
+
+def _broken(line: str, width: int) -> str:
+    """A line, broken after commas where it is too long."""
+    inside = " " * (len(line) - len(line.lstrip()) + 2)
+    while len(last := line.rpartition("\n")[2]) > width and (at := last.rfind(",", len(inside), width)) > 0:
+        line = f"{line[: len(line) - len(last) + at + 1]}\n{inside}{last[at + 1 :].lstrip()}"
+    return line
 
 
 def sentence(key: str, choices: Mapping[str, Any]) -> str | None:
@@ -64,6 +94,8 @@ def sentence(key: str, choices: Mapping[str, Any]) -> str | None:
         key: such as `data.rows`.
         choices: of each group the option that is chosen, where it is one.
     """
+    if key.startswith(PARAMS):  # a word of a sweep file is one of a run
+        return sentence(key.removeprefix(PARAMS), choices)
     group = "/".join(key.split(".")[:2]) if key.startswith("hydra.") else key.partition(".")[0]
     chosen, usual = (CONF / group / f"{options.get(group)}.yaml" for options in (choices, _defaults()))
     own = group in choices and not chosen.is_file() and group not in SEVERAL  # found elsewhere than in conf/

@@ -1,4 +1,4 @@
-"""`--help`: every key has its sentence, and no line is wider than 100 columns."""
+"""`--help`: every key has its sentence, and no line is wider than the terminal, or 100 columns."""
 
 import contextlib
 import importlib
@@ -10,7 +10,7 @@ import pytest
 from omegaconf import DictConfig
 
 from src.config.compose import CONF, SEVERAL, compose
-from src.config.help import explained_parts, help_text, sentence
+from src.config.help import NARROW, WIDE, explained_parts, help_text, sentence
 
 NEEDED = {
     "data=table": ("data.path=houses.csv", "data.target=price"),
@@ -39,11 +39,27 @@ def keys(tree: Any, prefix: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_key_has_its_sentence_and_no_line_is_wider_than_100_columns(choice: str) -> None:
+def test_every_key_has_its_sentence_and_no_line_is_too_wide(choice: str) -> None:
     config = composed(choice)
     choices = config.hydra.runtime.choices
     assert [key for part in explained_parts(config).values() for key in keys(part) if not sentence(key, choices)] == []
-    assert [line for line in help_text(config).splitlines() if len(line) > 100] == []
+    assert too_wide(config, NARROW) == []
+
+
+def too_wide(config: DictConfig, width: int) -> list[str]:
+    return [line for line in help_text(config, width).splitlines() if len(line) > width]
+
+
+@pytest.mark.parametrize("words", ["sweep=optimizers", "sweep=batch_sizes", "sweep=compare", "experiment=clipped"])
+def test_what_files_set_is_no_wider(words: str) -> None:
+    assert too_wide(compose([words]), WIDE) == []
+
+
+def test_a_word_of_a_sweep_file_has_the_sentence_that_it_has_in_a_run() -> None:
+    lines = help_text(compose(["sweep=compare"])).splitlines()
+    assert (
+        "      seed: range(0,5)            # of the data, the initial weights and the batch order, unless one" in lines
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The bar, on a terminal of its own."""
+"""The bar, on a terminal of its own; without one, lines."""
 
 import os
 import pty
@@ -6,6 +6,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from src.run.callbacks import progress
+from src.run.callbacks.progress import ProgressBar
 
 
 def test_the_bar_counts_optimizer_steps(tmp_path: Path) -> None:
@@ -28,3 +36,20 @@ def test_the_bar_counts_optimizer_steps(tmp_path: Path) -> None:
     assert re.search(r"\d+/8000", shown)
     assert re.search(r"[\d,]+ steps/s", shown)
     assert re.search(r"loss \d", shown)
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter([0, 10, 31, 31, 50, 62, 62])
+    monkeypatch.setattr(progress, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(progress, "Console", lambda **given: Console(**given, force_terminal=False))
+    trainer: Any = SimpleNamespace(max_steps=50_000, global_step=0)
+    module: Any = SimpleNamespace(loop=SimpleNamespace(last_loss=None, unit=[4.0]))
+    bar = ProgressBar()
+    bar.on_train_start(trainer, module)
+    for step, loss in ((500, None), (1000, None), (11_500, [0.003]), (12_000, [0.003075])):
+        trainer.global_step, module.loop.last_loss = step, loss
+        bar.on_train_batch_end(trainer, module, None, None, 0)
+    bar.on_train_end(trainer, module)
+    assert capfd.readouterr().err.splitlines() == ["step 1,000 of 50,000", "step 12,000 of 50,000, loss 0.0123"]
