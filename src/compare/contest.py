@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from src.compare.grid_edges import by_logarithm
+from src.compare.looks import look
 from src.compare.pairs import EQUAL_WITHIN, Pair, corrected, differences, letters, ordered
 from src.compare.rows import Row, Words, number, short
 from src.compare.selection import RATE, Contender, contenders
@@ -25,7 +26,7 @@ class Problem:
     Attributes:
         label: what tells it from other problems; empty where there is but one.
         words: that make it, by key.
-        contenders: the best one first; those that are not confirmed come after those that are.
+        contenders: the best one first; those with fewer fresh seeds, who were beaten on these, come after the others.
         number: from 1; 0 where there is but one problem.
         pairs: of every two contenders that can be compared, the better one first.
     """
@@ -91,7 +92,11 @@ class Problem:
 
 
 def contest(
-    rows: Sequence[Row], within: float = EQUAL_WITHIN, drawn: bool = True, exact: Exact = lambda row: None
+    rows: Sequence[Row],
+    within: float = EQUAL_WITHIN,
+    drawn: bool = True,
+    exact: Exact = lambda row: None,
+    looks: Sequence[int] = (),
 ) -> list[Problem]:
     """The problems of a sweep, in the order of the first jobs of the settings that won on them.
 
@@ -100,6 +105,7 @@ def contest(
         within: the share of a loss within which two are practically equal.
         drawn: whether anything of the runs is, so that other seeds would be other runs.
         exact: what a run's training loss is counted above, where the settings were judged by that.
+        looks: of a sweep until winners are told apart, the fresh seeds at each look.
     """
     problems: dict[tuple[tuple[str, str], ...], list[Contender]] = {}
     for one in contenders(rows):
@@ -110,7 +116,7 @@ def contest(
         Problem(label, dict(words), tuple(sorted(of_one, key=_rank)), number if several else 0)
         for number, (label, (words, of_one)) in enumerate(zip(labels, problems.items(), strict=True), 1)
     ]
-    pairs = [_pairs(problem, math.log1p(within), drawn, exact) for problem in found]
+    pairs = [_pairs(problem, math.log1p(within), drawn, exact, looks) for problem in found]
     of_all = iter(corrected([pair for of_one in pairs for pair in of_one]))
     return [
         replace(problem, pairs=tuple(itertools.islice(of_all, len(of_one))))
@@ -118,8 +124,8 @@ def contest(
     ]
 
 
-def _rank(one: Contender) -> tuple[bool, bool, float]:
-    return not one.came_through, not one.confirmed, one.figure.value
+def _rank(one: Contender) -> tuple[bool, int, float]:
+    return not one.came_through, -len(one.confirming), one.figure.value
 
 
 def _labels(problems: Sequence[Words]) -> list[str]:
@@ -143,7 +149,7 @@ def _without_section(words: Words) -> str:
 # --- two of them -----------------------------------------------------------------------------------------------------
 
 
-def _pairs(problem: Problem, margin: float, drawn: bool, exact: Exact) -> list[Pair]:
+def _pairs(problem: Problem, margin: float, drawn: bool, exact: Exact, looks: Sequence[int]) -> list[Pair]:
     """Of every two that came through, both confirmed or neither, and that share a seed."""
     finite = [setting.losses[np.isfinite(setting.losses)] for one in problem.contenders for setting in one.settings]
     largest = float(max((np.abs(one).max() for one in finite if len(one)), default=0.0))
@@ -157,7 +163,8 @@ def _pairs(problem: Problem, margin: float, drawn: bool, exact: Exact) -> list[P
             one, other = (np.array([of_one[seed] for seed in seeds]) for of_one in (ours, theirs))
             # a penalty moves the answer: both are held against the lower one
             lower = np.array([np.fmin(known[first.label][seed], known[second.label][seed]) for seed in seeds])
-            found.append(ordered(first.label, second.label, differences(one, other, lower, largest), margin, drawn))
+            apart, number = differences(one, other, lower, largest), look(len(seeds), looks) if first.confirmed else 0
+            found.append(ordered(first.label, second.label, apart, margin, drawn, number))
     return found
 
 

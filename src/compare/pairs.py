@@ -4,8 +4,8 @@ Both train on the same seeds, so what is judged is the difference on each seed: 
 losses. The test is Student's on those differences, each cut to at most three times their median size, so that one
 seed that went wrong does not hide what the others say. The effect size is the probability that the first ends lower
 on a new seed; better is who has at least 0.75 with the lower bound above one half (Bouthillier et al. 2021, section
-6), and by more than the margin. Levels are Holm's over all pairs of a page: `tests/bench/intervals.py` simulates how
-often optimizers that are the same are told apart.
+6), and by more than the margin. Levels are Holm's over all pairs of a page, of what a look may spend
+(`src.compare.looks`): `tests/bench/intervals.py` simulates how often optimizers that are the same are told apart.
 """
 
 import itertools
@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 
+from src.compare.looks import share
 from src.compare.statistics import FEWEST, Numbers
 from src.compare.student import above_zero, p_value, quantile
 
@@ -45,6 +46,7 @@ class Pair:
         margin: the logarithm up to which two are practically equal.
         drawn: whether anything of the runs is, so that other seeds would be other runs.
         level: of the test, after Holm.
+        look: of `src.compare.looks`, at which both were last tested; 0 where there is but one test.
     """
 
     first: str
@@ -53,6 +55,12 @@ class Pair:
     margin: float
     drawn: bool = True
     level: float = LEVEL
+    look: int = 0
+
+    @property
+    def spent(self) -> float:
+        """The level before Holm."""
+        return LEVEL * share(self.look)
 
     @property
     def seeds(self) -> int:
@@ -90,11 +98,11 @@ class Pair:
 
     @property
     def ratio_interval(self) -> tuple[float, float] | None:
-        """Student's, the one that decides: of practically equal ones 95 % of it, of others at Holm's level.
+        """Student's, the one that decides: of practically equal ones 95 % of it at one look, of others at Holm's level.
 
         None where there are too few seeds, or one of them came to nothing.
         """
-        ends = self._interval(0.05 if self.relation == "equal" else self.level)
+        ends = self._interval(self.spent if self.relation == "equal" else self.level)
         return None if ends is None else (math.exp(-ends[1]), math.exp(-ends[0]))
 
     def _interval(self, level: float) -> tuple[float, float] | None:
@@ -130,8 +138,8 @@ class Pair:
         """Whether the first is better, both are practically equal, or what was run cannot tell."""
         if not self.drawn:
             return "equal" if all(abs(one) <= self.margin for one in self.differences) else "better"
-        # that several are all equal needs no correction: they are only said to be if each of them is
-        ends = self._interval(0.05)
+        # that several are all equal needs no Holm: they are only said to be if each of them is
+        ends = self._interval(self.spent)
         if ends is not None and max(map(abs, ends)) <= self.margin:
             return "equal"
         apart = self.p is not None and self.p <= self.level and self.probability >= MEANINGFUL
@@ -154,7 +162,7 @@ class Pair:
             root, power = math.sqrt(seeds), quantile(POWER, seeds - 1)
             return (
                 apart * root >= quantile(1 - self.level / 2, seeds - 1) + power
-                or equal * root >= quantile(0.975, seeds - 1) + power
+                or equal * root >= quantile(1 - self.spent / 2, seeds - 1) + power
             )
 
         low, high = max(FEWEST_APART, self.seeds), MOST
@@ -193,10 +201,11 @@ def differences(first: Numbers, second: Numbers, exact: Numbers, largest: float)
     return np.where(np.isnan(found), 0.0, found)
 
 
-def ordered(first: str, second: str, found: Numbers, margin: float, drawn: bool) -> Pair:
+def ordered(first: str, second: str, found: Numbers, margin: float, drawn: bool, look: int = 0) -> Pair:
     """The pair with the better one first."""
-    pair = Pair(first, second, tuple(found.tolist()), margin, drawn)
-    return pair if pair.cut.mean() <= 0 else Pair(second, first, tuple((-found).tolist()), margin, drawn)
+    pair = Pair(first, second, tuple(found.tolist()), margin, drawn, look=look)
+    turned = replace(pair, first=second, second=first, differences=tuple((-found).tolist()))
+    return pair if pair.cut.mean() <= 0 else turned
 
 
 def corrected(pairs: Sequence[Pair]) -> list[Pair]:
@@ -204,13 +213,13 @@ def corrected(pairs: Sequence[Pair]) -> list[Pair]:
 
     A level stays where the first one fails, so that a bound lies above one half just where Holm rejects.
     """
-    tested = sorted((one for one in pairs if one.p is not None), key=lambda one: one.p or 0.0)
+    tested = sorted((one for one in pairs if one.p is not None), key=lambda one: (one.p or 0.0) / one.spent)
     levels, rejected = dict[int, float](), 0
     for index, one in enumerate(tested):
         assert one.p is not None
-        levels[id(one)] = LEVEL / (len(tested) - rejected)
+        levels[id(one)] = one.spent / (len(tested) - rejected)
         rejected += rejected == index and one.p <= levels[id(one)]
-    return [replace(one, level=levels.get(id(one), LEVEL)) for one in pairs]
+    return [replace(one, level=levels.get(id(one), one.spent)) for one in pairs]
 
 
 def letters(labels: Sequence[str], pairs: Iterable[Pair]) -> dict[str, str]:

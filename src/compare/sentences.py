@@ -110,8 +110,7 @@ def _open(verdict: Verdict) -> list[str]:
     found = [f"Not told apart: {'; '.join(about)}."]
     if rival is None:
         return [*found, "They share no seed, so none can be held against another.", *_for(verdict)]
-    lowest, other = labels[0], rival.second if rival.first == labels[0] else rival.first
-    by = _above(rival) if rival.first == lowest else f"lower on {rival.won} of {rival.seeds} seeds, but not on average"
+    lowest, (other, by) = labels[0], _beside(labels[0], rival)
     found.append(f"Lowest so far is {_named(verdict.take)}; {other} is {by}.")
     if rival.seeds < FEWEST:
         few = "One seed leaves" if rival.seeds == 1 else f"{rival.seeds} seeds leave"
@@ -121,6 +120,30 @@ def _open(verdict: Verdict) -> list[str]:
     else:
         found.append(f"To tell {lowest} from {other} takes about {rival.needed - rival.seeds:,} more seeds.")
     return found + _for(verdict)
+
+
+def _beside(lowest: str, rival: Pair) -> tuple[str, str]:
+    """Who cannot be told from the lowest, and how it compares."""
+    if rival.first == lowest:
+        return rival.second, _above(rival)
+    return rival.first, f"lower on {rival.won} of {rival.seeds} seeds, but not on average"
+
+
+def at_a_look(verdict: Verdict) -> str:
+    """What a look at winners has found, in a clause: `adam is lowest; sgd is 4 % above it (2 % to 6 %): told apart`."""
+    if not verdict.leaders:
+        return "nothing came through"
+    best, rival = verdict.leaders[0].label, verdict.rival
+    if verdict.kind == "equal":
+        assert verdict.spread is not None
+        leaders = _listed([one.label for one in verdict.leaders], "and")
+        return f"{leaders} differ by at most {_share(verdict.spread)}: practically equal"
+    if rival is None:
+        return f"{best} alone came through"
+    if verdict.kind == "winner":
+        return f"{best} is lowest; {rival.second}, the nearest, is {_above(rival)}: told apart"
+    other, by = _beside(best, rival)
+    return f"{best} is lowest so far; {other} is {by}: not told apart"
 
 
 def _one_seed(verdict: Verdict) -> list[str]:
@@ -162,7 +185,9 @@ def _certainty(verdict: Verdict) -> str:
     cut, tried = (sum(each) for each in zip(*((one.cut, len(one.settings)) for one in verdict.contenders), strict=True))
     raced = f"; {cut:,} of {tried:,} settings were cut before their end" if cut else ""
     if verdict.confirmed:
-        return f"Certainty: confirmed on {seeds.replace(' ', ' fresh ')}{raced}."
+        looks = f"after {_count(verdict.looks)} looks" if verdict.looks > 1 else "at the first look"
+        spent = f", {looks} (alpha spending: each takes half of what is left of 5 %)" if verdict.looks else ""
+        return f"Certainty: confirmed on {seeds.replace(' ', ' fresh ')}{spent}{raced}."
     return f"Certainty: {seeds}, not confirmed{raced}."
 
 

@@ -81,6 +81,7 @@ class Verdict:
         seeds: behind the figures that count.
         confirmed: whether those are fresh seeds.
         drawn: whether anything of the runs is, so that other seeds would be other runs.
+        looks: how often the figures that count were looked at while seeds came in; 0 where nobody looked again.
     """
 
     kind: Kind
@@ -98,6 +99,7 @@ class Verdict:
     seeds: int
     confirmed: bool
     drawn: bool
+    looks: int = 0
 
     @property
     def edges(self) -> list[tuple[str, Edge]]:
@@ -162,6 +164,7 @@ def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True, 
         best.figure.seeds,
         best.confirmed,
         drawn,
+        max((pair.look for pair in problem.pairs), default=0),
     )
 
 

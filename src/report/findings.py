@@ -119,7 +119,7 @@ def findings(
     sweep = merged(sweeps)
     chance = _has_chance(sweep)
     within = _within(sweeps[0]) if equal_within is None else equal_within
-    problems = contest(sweep.rows, within, chance, lambda row: _exact(sweep, row))
+    problems = contest(sweep.rows, within, chance, lambda row: _exact(sweep, row), sweep.looks)
     shown, lost = opened(sweep, problems[:MOST_SHOWN])
     reached = {problem.label: reaches(sweep, problem) for problem in problems[:MOST_SHOWN]}
     races = race.races(shown)

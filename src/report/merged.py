@@ -43,7 +43,8 @@ def merged(sweeps: Sequence[Sweep]) -> Sweep:
         runs |= {job + free: run for job, run in sweep.runs.items()}
         remarks += [f"{name}: {remark}" for remark in sweep.remarks]
     unfinished = sum(sweep.unfinished for sweep in sweeps)
-    return Sweep(" and ".join(names), tuple(_told_apart(rows)), runs, unfinished, tuple(remarks))
+    looks = tuple(sorted({look for sweep in sweeps for look in sweep.looks}))
+    return Sweep(" and ".join(names), tuple(_told_apart(rows)), runs, unfinished, tuple(remarks), looks=looks)
 
 
 def _told_apart(rows: Sequence[Row]) -> list[Row]:

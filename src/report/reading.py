@@ -15,7 +15,7 @@ from src.errors import LabError
 from src.report.recorded import recorded
 from src.report.run_files import Run, noted
 from src.sweep.call import EVERYTHING
-from src.sweep.report_rows import ended_runs, is_sweep
+from src.sweep.report_rows import ended_runs, is_sweep, looks_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Sweep:
         unfinished: how many have not ended.
         remarks: what could not be read, and what that means.
         lone: whether they are runs that were given one by one.
+        looks: where fresh seeds came in until winners were told apart, how many there were at each look.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Sweep:
     unfinished: int = 0
     remarks: tuple[str, ...] = ()
     lone: bool = False
+    looks: tuple[int, ...] = ()
 
     @cached_property
     def keys(self) -> list[str]:
@@ -105,7 +107,7 @@ def _sweep(path: Path) -> Sweep:
             remarks.append(f"{len(found):,} of these runs are those of {NAME}")
             remarks += baseline.as_baseline(runs[rows[0].job].environment)
             rows, runs = [*rows, *(row for row, _ in found)], runs | {row.job: run for row, run in found}
-    return _named(Sweep(path.resolve().name, tuple(rows), runs, unfinished, tuple(remarks)))
+    return _named(Sweep(path.resolve().name, tuple(rows), runs, unfinished, tuple(remarks), looks=looks_of(path)))
 
 
 # --- runs that were trained one by one -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from src.sweep.planning import Plan, StackPlan
-from src.sweep.summary import runs, wide
+from src.sweep.summary import duration, runs, wide
 
 WRITING = 0.005
 """Seconds a run, of what is no training; measured by tests/bench/sweep.py."""
@@ -53,12 +53,13 @@ class Share:
         return [f"{self.runs:,}", f"{len(self.stacks):,} of {each}", size(self.memory), size(self.disk), seconds]
 
 
-def show(plan: Plan, confirm_seeds: int) -> None:
+def show(plan: Plan, confirm_seeds: int, most_seeds: int = 0) -> None:
     """Print a table of the plan, a row a program.
 
     Args:
         plan: of the sweep.
         confirm_seeds: on so many seeds winners are trained again afterwards.
+        most_seeds: on so many at most until they are told apart; 0: not until then.
     """
     programs: dict[str, list[StackPlan]] = {}
     for stack in plan.stacks:
@@ -81,6 +82,8 @@ def show(plan: Plan, confirm_seeds: int) -> None:
         )
     if confirm_seeds:
         console.print(f"then each optimizer's best setting on {confirm_seeds:,} fresh seeds", highlight=False)
+    if most_seeds:
+        console.print(f"then the best ones on {most_seeds:,} fresh seeds at most, until told apart", highlight=False)
 
 
 def _saved(plan: Plan) -> str:
@@ -150,10 +153,3 @@ def size(number: float) -> str:
             return f"{number:.3g} {unit}"
         number /= 1024
     return f"{number:.3g} TiB"
-
-
-def duration(seconds: float) -> str:
-    """`12 s`, `3.4 min` or `2.1 h`."""
-    if seconds < 100:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.2g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"

@@ -52,7 +52,9 @@ class StackLauncher(Launcher):
         if self.sweep.options.dry_run:
             from src.sweep.dry_run import show  # imported where it is used, as is whatever imports torch
 
-            show(self.sweep.plan(job_overrides), self.sweep.config.confirm_seeds)
+            sweeper = self.sweep.config.hydra.sweeper
+            most = sweeper.most_seeds if sweeper.get("until") else 0
+            show(self.sweep.plan(job_overrides), self.sweep.config.confirm_seeds, most)
             return [_returned(words, None) for words in job_overrides]
         entries = self.sweep.train(job_overrides)
         return [_returned(words, entry) for words, entry in zip(job_overrides, entries, strict=True)]

@@ -93,6 +93,7 @@ class Ledger:
         entries: the runs, in the order in which they were asked for.
         stacks: the numbers of the runs that are trained together now, by the number of their stack.
         halvings: which settings were raced in a stack, by its number.
+        looks: of a sweep until winners are told apart, on how many fresh seeds each time, ascending.
     """
 
     directory: Path
@@ -100,6 +101,7 @@ class Ledger:
     entries: list[Entry] = field(default_factory=list)
     stacks: dict[int, list[int]] = field(default_factory=dict)
     halvings: dict[int, Halving] = field(default_factory=dict)
+    looks: list[int] = field(default_factory=list)
 
     def run(self, entry: Entry) -> RunDirectory:
         """Where a run's files are."""
@@ -144,6 +146,7 @@ class Ledger:
             ledger.calls = [Call(**call) for call in kept["calls"]]
             ledger.stacks = {int(number): runs for number, runs in kept["stacks"].items()}
             ledger.halvings = {int(number): Halving(**one) for number, one in kept.get("halvings", {}).items()}
+            ledger.looks = kept.get("looks", [])
             ledger.entries = [Entry(**job | {"swept": tuple(job["swept"])}) for job in kept["jobs"]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LabError(_unreadable(path, error)) from None
@@ -330,6 +333,7 @@ class Ledger:
             "jobs": [_without_none(entry) for entry in self.entries],
             "stacks": self.stacks,
             **({"halvings": {number: asdict(one) for number, one in self.halvings.items()}} if self.halvings else {}),
+            **({"looks": self.looks} if self.looks else {}),
         }
         _replace(self.directory / NAME, json.dumps(kept, separators=(",", ":")))
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from pydantic import (
@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from src.compare.halving import Halving
+from src.compare.pairs import FEWEST_APART
 from src.config.section import Section
 from src.config.sentences import wrong_values
 
@@ -63,6 +64,8 @@ class Sweeping(Section):
     equal_within: Annotated[float, Field(ge=0, lt=1)]
     rungs: Annotated[list[PositiveInt], AfterValidator(_ascending)]
     keep: Annotated[str, BeforeValidator(_share)]
+    until: Literal["told_apart"] | None
+    most_seeds: Annotated[int, Field(ge=FEWEST_APART)]
 
     @property
     def halving(self) -> Halving | None:

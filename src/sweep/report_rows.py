@@ -40,6 +40,14 @@ def ended_runs(directory: Path) -> tuple[list[Row], int, list[str]]:
     return rows, unfinished, remarks
 
 
+def looks_of(directory: Path) -> tuple[int, ...]:
+    """Of a sweep until winners are told apart, on how many fresh seeds they were looked at, each time."""
+    try:
+        return tuple(Ledger.without_results(directory).looks)
+    except LabError:  # its rows could be read, which is what counts
+        return ()
+
+
 def _asked(path: Path) -> int:
     """How many runs `sweep.json` holds."""
     try:

@@ -23,6 +23,13 @@ def runs(number: int) -> str:
     return f"{number:,} run{'' if number == 1 else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """`12 s`, `3.4 min` or `2.1 h`."""
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.2g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"
+
+
 def table(winners: Sequence[Contender], rows: Sequence[Row]) -> Table:
     """A row per winner, by problem, as they came; the best of a problem first.
 
@@ -44,7 +51,12 @@ def table(winners: Sequence[Contender], rows: Sequence[Row]) -> Table:
     scores = [name for name in found if name.endswith(("/rmse", "/r2"))]  # the page has those of several targets
     for name in (metrics[0] if len(metrics) == 1 else "loss", *scores, "seeds", "steps", "diverged"):
         drawn.add_column(name, justify="right", no_wrap=True)
-    for one in sorted(winners, key=lambda one: (problems.index(short(one.problem)), one.figure.value)):
+
+    def rank(one: Contender) -> tuple[int, bool, int, float]:
+        # who was beaten at a look has fewer fresh seeds than those that went on
+        return problems.index(short(one.problem)), not one.came_through, -len(one.confirming), one.figure.value
+
+    for one in sorted(winners, key=rank):
         cells = [*([short(one.problem)] if several else []), *([one.label] if compared else [])]
         drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, scores)]))
     return drawn

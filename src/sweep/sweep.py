@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from src.compare.baseline import NAME as BASELINE
 from src.compare.halving import Halving
 from src.config.check_run import check_output_subdir
+from src.config.data import Noise
 from src.config.overrides import python_command
 from src.config.schema import Config, flat
 from src.errors import LabError, unwritable
@@ -136,12 +137,19 @@ class Sweep:
                 self.ledger = Ledger.read(self.directory)  # what another process has done until it was ours
             return self._train(self._planned(*self._begun(jobs, call)))
 
-    def confirm(self, words: Sequence[Sequence[str]], confirms: Sequence[int]) -> None:
+    def confirm(
+        self, words: Sequence[Sequence[str]], confirms: Sequence[int], phase: str, said: str = ""
+    ) -> Sequence[Entry]:
         """Train winners again on other seeds.
 
         Args:
             words: of each run.
             confirms: of each, the number of the first run of the setting that it confirms.
+            phase: what this is called on the terminal.
+            said: is printed before, where anything is left to train.
+
+        Returns:
+            Of each its run.
         """
         jobs, _ = ask(words, self.typed, {}, self.composer)
         call = self._call or 0
@@ -149,8 +157,10 @@ class Sweep:
         jobs = [replace(job, swept=tuple(word for word in job.words if word not in shared)) for job in jobs]
         with reading_once(job.config.data for job in jobs):
             planned = self._planned(jobs, call, confirms)
+        if said and planned.stacks:
+            print(said)
         with _writing():
-            self._train(planned)
+            return self._train(planned, phase)
 
     def plan(self, words: Sequence[Sequence[str]]) -> Plan:
         """What `train` would do; nothing is written."""
@@ -168,6 +178,11 @@ class Sweep:
         # beside the runs of a baseline the words of the one optimizer here are its name
         apart = is_own if self.baseline else lambda key: False
         jobs, call = ask(words, self.typed, self.config.hydra.runtime.choices, self.composer, apart)
+        if self.config.hydra.sweeper.get("until") and not any(is_drawn(job.config) for job in jobs):
+            raise LabError(
+                "hydra.sweeper.until: nothing of these runs is drawn, so fresh seeds would be the same runs: "
+                "leave it out, or add noise (data.noise=0.5 data.rows=1000 data.batch_size=1)"
+            )
         call.study = self._study()
         check_rungs(self.halving, max(job.config.trainer.max_steps for job in jobs))
         if self._call is None:
@@ -224,7 +239,7 @@ class Sweep:
             jobs = self.ledger.go_on(self._call, call, jobs)
         return jobs, self._call
 
-    def _train(self, planned: Plan) -> Sequence[Entry]:
+    def _train(self, planned: Plan, phase: str = "training") -> Sequence[Entry]:
         """Write the plan down, then train it."""
         planned.enter(self.ledger)
         self.ledger.save()
@@ -239,7 +254,7 @@ class Sweep:
         for remark in dict.fromkeys(stack.remark for stack in planned.stacks if stack.remark):
             self._tell(remark)
         try:
-            Training(planned, self.ledger, self.options, self.files, self.command, self.tensorboard).train()
+            Training(planned, self.ledger, self.options, self.files, self.command, self.tensorboard, phase).train()
         finally:
             if planned.stacks:
                 from src.data.kept import forget
@@ -250,6 +265,11 @@ class Sweep:
     def words(self, number: int) -> tuple[str, ...]:
         """All words of the run of this number."""
         return self.ledger.words(next(entry for entry in self.ledger.entries if entry.number == number))
+
+
+def is_drawn(config: Config) -> bool:
+    """Whether anything of a run is, so that other seeds would be other runs."""
+    return not isinstance(config.data, Noise) or config.data.noise > 0
 
 
 def check_number(number: int, most: int) -> None:

@@ -52,14 +52,25 @@ class GridSweeper(Sweeper):
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
+        after = {"confirm_seeds": self.options.confirm_seeds, "hydra.sweeper.until": self.options.until}
         if isinstance(self.launcher, StackLauncher):
             self.launcher.sweep.halving = self.options.halving
-        elif self.options.confirm_seeds:
-            raise LabError("confirm_seeds needs hydra/launcher=stack, which knows how each run has ended")
         elif self.options.rungs:
             raise LabError("hydra.sweeper.rungs needs hydra/launcher=stack: one run after another is no race")
         elif isinstance(self.options.against, str):
             raise LabError("hydra.sweeper.against of a file needs hydra/launcher=stack, which keeps it with the runs")
+        else:
+            for key in (key for key, value in after.items() if value):
+                raise LabError(f"{key} needs hydra/launcher=stack, which knows how each run has ended")
+        if self.options.until and isinstance(self.options.against, str):
+            raise LabError(
+                "hydra.sweeper.until trains all winners further, and runs of a file in hydra.sweeper.against are over"
+            )
+        if self.options.until and self.options.confirm_seeds > self.options.most_seeds:
+            least = f"hydra.sweeper.most_seeds={self.options.confirm_seeds}"
+            raise LabError(
+                f"confirm_seeds={self.options.confirm_seeds} is more than hydra.sweeper.most_seeds: say {least}"
+            )
 
     def sweep(self, arguments: list[str]) -> Any:
         """Train what the words of the command ask for.
@@ -82,10 +93,12 @@ class GridSweeper(Sweeper):
             return [launcher.launch(jobs, initial_job_idx=0)]
         returned = launcher.launch(jobs, initial_job_idx=0)
         if not launcher.sweep.options.dry_run:
-            from src.sweep.winners import confirm, tell  # after the check, like everything that takes long to import
+            from src.sweep.winners import confirm, decide, tell  # after the check, like all that takes long to import
 
             if self.options.confirm_seeds:
                 confirm(launcher.sweep, self.options.confirm_seeds)
+            if self.options.until:
+                decide(launcher.sweep, self.options)
             tell(launcher.sweep, None if self.options.report else self.options.equal_within)
             if self.options.report:
                 REPORTED[:] = [launcher.sweep.directory]

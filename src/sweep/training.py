@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ class Training:
         files: writes what Hydra writes for a run.
         command: what to type to go on.
         tensorboard: the directory of TensorBoard's files of the sweep; None: there are none.
+        phase: what this is called on the terminal.
     """
 
     plan: Plan
@@ -44,6 +45,7 @@ class Training:
     files: HydraFiles
     command: str
     tensorboard: Path | None
+    phase: str = "training"
 
     def train(self) -> None:
         """Train what is not finished, and write `results.csv`.
@@ -71,32 +73,28 @@ class Training:
 
     def _train(self) -> None:
         from src.sweep.executors import spread
-        from src.sweep.progress import SweepBar
+        from src.sweep.progress import SweepBar, steps
 
         plan, shown = self.plan, 0
         stacks = {stack.number: stack for stack in plan.stacks}
-        steps = {stack.number: self._steps(stack) for stack in plan.stacks}
-        with SweepBar(len(plan.entries), plan.finished, sum(steps.values())) as bar:
+        left = {stack.number: steps(plan, stack) for stack in plan.stacks}
+        with SweepBar(self.phase, plan) as bar:
 
             def tell(stack: int, runs: int, taken: int) -> None:
-                steps[stack] -= taken
+                left[stack] -= taken
                 bar.tell(runs, taken)
 
-            with closing(spread(self._tasks(), self.options, tell)) as ended:
+            with closing(spread(self._tasks(bar.begin), self.options, tell)) as ended:
                 for task, ends in ended:
                     self._end(stacks[task.number], ends)
-                    del steps[task.number]
-                    bar.settle(plan.finished, sum(steps.values()))
+                    del left[task.number]
+                    bar.settle(task.number, plan.finished, sum(left.values()))
                     if plan.finished > shown * REFRESH:
                         shown = plan.finished
                         self._show()
 
-    def _steps(self, stack: StackPlan) -> int:
-        """Run-steps of a stack at most; its members are equally long."""
-        return len(stack.runs) * self.plan.jobs[stack.runs[0]].config.trainer.max_steps
-
-    def _tasks(self) -> Iterator[StackTask]:
-        """The stacks, each as it is taken, with what Hydra writes for its runs."""
+    def _tasks(self, begin: Callable[[int], None]) -> Iterator[StackTask]:
+        """The stacks, each as it is taken, with what Hydra writes for its runs; `begin` is told of each."""
         from src.run.build import RunSpec
 
         for stack in self.plan.stacks:
@@ -112,6 +110,7 @@ class Training:
                 specs.append(RunSpec(_of_a_sweep(job.config_in(directory)), directory, self.command))
             kept = str(self.ledger.checkpoint(stack.number).absolute())
             paths = tuple(os.path.abspath(path) for path in sys.path)
+            begin(stack.number)
             yield StackTask(stack.number, tuple(specs), stack.choice, kept, os.getcwd(), paths, stack.halving)
 
     def _end(self, stack: StackPlan, ends: Sequence[End]) -> None:

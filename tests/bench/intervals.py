@@ -5,7 +5,9 @@ interval of a setting's loss holds the geometric mean of the distribution, besid
 interval of the ratio of two losses the ratio; the interval of the probability to end lower that probability. Told
 apart: of 5 optimizers that are the same, on how many pages any two are (at most 5 %); of one that is better, how many
 of the 4 others are found to be worse. A second table: how often the best of so many of the settings that were
-tried lies in its interval, and of as many other settings.
+tried lies in its interval, and of as many other settings. A third: how often optimizers that are the same are told
+apart by `hydra.sweeper.until=told_apart`, at any of its looks at 8, 16, 32 and 64 seeds, and how often they would be
+without spending the level over them.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from rich.table import Table
 from src.compare.draws import Tried, outcomes
 from src.compare.pairs import LEVEL, Pair, differences
 from src.compare.statistics import over_seeds
-from tests.compare.simulated import LOSSES, SETTINGS, Numbers, told_apart
+from tests.compare.simulated import LOSSES, SETTINGS, Numbers, told_apart, told_apart_at_any_look
 
 SEEDS = (3, 5, 8, 20)
 SHIFT = {"normal": 0.9, "log-normal": math.exp(-1), "heavy tails": math.exp(-2), "two minima": 0.1}
@@ -77,6 +79,21 @@ def of_budgets(sweeps: int) -> Table:
     return table
 
 
+def over_looks(pages: int) -> Table:
+    """On how many of so many sweeps any two optimizers that are the same are told apart at any look."""
+    table = Table(title=f"same, told apart at any of four looks, in per cent of {pages:,} sweeps")
+    for column in ("losses", "optimizers", "level spent over looks", "not spent"):
+        table.add_column(column, justify="right" if column != "losses" else "left")
+    for kind, draw in LOSSES.items():
+        for optimizers in (2, 5):
+            random = np.random.default_rng(optimizers)
+            sweeps = [draw(random, (optimizers, 64)) for _ in range(pages)]
+            spent = np.mean([bool(told_apart_at_any_look(one)) for one in sweeps])
+            naive = np.mean([any(told_apart(one[:, :seeds]) for seeds in (8, 16, 32, 64)) for one in sweeps])
+            table.add_row(kind, str(optimizers), f"{100 * spent:.1f}", f"{100 * naive:.1f}")
+    return table
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -118,6 +135,7 @@ def main() -> None:
             )
     Console(width=120).print(table)
     Console(width=120).print(of_budgets(max(1, pages // 5)))
+    Console(width=120).print(over_looks(max(1, pages // 2)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Losses of optimizers whose truth is known, and how often a page tells them apart."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.compare.pairs import EQUAL_WITHIN, corrected, differences, ordered
+from src.compare.looks import FIRST, following, look
+from src.compare.pairs import EQUAL_WITHIN, Pair, corrected, differences, ordered
 
 Numbers = NDArray[np.float64]
 LOSSES: Mapping[str, Callable[[np.random.Generator, tuple[int, ...]], Numbers]] = {
@@ -31,9 +32,30 @@ def told_apart(losses: Numbers) -> list[tuple[str, str]]:
     Args:
         losses: `[optimizers, seeds]`.
     """
-    unknown, margin = np.full(losses.shape[1], np.nan), float(np.log1p(EQUAL_WITHIN))
-    pairs = [
-        ordered(str(i), str(j), differences(losses[i], losses[j], unknown, losses.max()), margin, True)
-        for i, j in itertools.combinations(range(len(losses)), 2)
-    ]
-    return [(one.first, one.second) for one in corrected(pairs) if one.relation == "better"]
+    return _better(_pairs(losses, [losses.shape[1]] * len(losses), []))
+
+
+def told_apart_at_any_look(losses: Numbers) -> list[tuple[str, str]]:
+    """The same where seeds come in until there are no more, of those that are not beaten."""
+    seeds, looks, found = [FIRST] * len(losses), list[int](), list[tuple[str, str]]()
+    number: int | None = FIRST
+    while number is not None:
+        looks.append(number)
+        found = _better(_pairs(losses, seeds, looks))
+        beaten = {int(second) for _, second in found}
+        number = following(number, losses.shape[1])
+        seeds = [one if index in beaten else number or one for index, one in enumerate(seeds)]
+    return found
+
+
+def _pairs(losses: Numbers, seeds: Sequence[int], looks: Sequence[int]) -> list[Pair]:
+    margin, found = float(np.log1p(EQUAL_WITHIN)), []
+    for i, j in itertools.combinations(range(len(losses)), 2):
+        shared = min(seeds[i], seeds[j])
+        apart = differences(losses[i, :shared], losses[j, :shared], np.full(shared, np.nan), losses.max())
+        found.append(ordered(str(i), str(j), apart, margin, True, look(shared, looks)))
+    return corrected(found)
+
+
+def _better(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
+    return [(one.first, one.second) for one in pairs if one.relation == "better"]

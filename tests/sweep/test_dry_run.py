@@ -2,7 +2,8 @@
 
 import pytest
 
-from src.sweep.dry_run import duration, size
+from src.sweep.dry_run import size
+from src.sweep.summary import duration
 
 
 @pytest.mark.parametrize(

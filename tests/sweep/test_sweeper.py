@@ -19,7 +19,7 @@ Jobs = list[tuple[str, ...]]
 DEFAULTS: dict[str, Any] = {
     **{"points": 10, "draws": None, "seed": 0, "confirm_seeds": 0, "report": False, "equal_within": 0.01},
     **{"rungs": [], "keep": "1/3"},
-    **{"together": [], "search": {}, "params": {}, "against": []},
+    **{"together": [], "search": {}, "params": {}, "against": [], "until": None, "most_seeds": 64},
 }
 
 
@@ -75,6 +75,8 @@ def test_a_value_of_a_file_as_it_would_be_typed(value: object, text: str) -> Non
         ({"rungs": [2.5]}, "hydra.sweeper.rungs.0=2.5: must be a valid integer"),
         ({"keep": "3/2"}, "hydra.sweeper.keep=3/2: must be a share between 0 and 1, such as 1/3 or 0.5"),
         ({"keep": "1/0"}, "hydra.sweeper.keep=1/0: must be a share between 0 and 1"),
+        ({"until": "told"}, "hydra.sweeper.until=told: must be 'told_apart'"),
+        ({"most_seeds": 4}, "hydra.sweeper.most_seeds=4: must be greater than or equal to 5"),
         ({"confirm_seeds": -1}, "hydra.sweeper.confirm_seeds=-1: must be greater than or equal to 0"),
     ],
 )
