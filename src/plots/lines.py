@@ -160,7 +160,7 @@ def _clouds(colour: Spec, shown: Spec) -> Spec:
 def _bands(chart: Chart, colour: Spec, clip: bool) -> Spec:
     return {
         "transform": [{"filter": f"datum.kind === 'line' && isValid(datum.high) && !({FADED})"}],
-        "mark": {"type": "area", "clip": clip, "opacity": 0.85 if chart.stacked else 0.16},
+        "mark": {"type": "area", "clip": clip, "opacity": 1, "fillOpacity": 0.85 if chart.stacked else 0.16},
         "encoding": {"y": {"field": "low"}, "y2": {"field": "high"}, "color": colour},
     }
 
@@ -321,7 +321,7 @@ def _regions(chart: Chart, colour: Spec) -> list[Spec]:
     across = {"x2": {"field": "x2"}}
     # of many none is seen alone.
     shade = {
-        "mark": {"type": "rect", "opacity": min(0.06, 0.18 / len(rows))},
+        "mark": {"type": "rect", "opacity": 1, "fillOpacity": min(0.06, 0.18 / len(rows))},
         "encoding": across | {"y2": {"field": "y2"}, "color": colour},
     }
     bar = {

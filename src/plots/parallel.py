@@ -29,8 +29,14 @@ NONE = -0.12
 """Where a setting crosses an axis on which it has no value: 0 is its foot, 1 its head."""
 
 
-def parallel(picture: Parallel, looks: Looks) -> Spec:
-    """The spec; `brush` chooses by dragging along an axis, `picked` and `taken` by a click on a line or a curve."""
+def parallel(picture: Parallel, looks: Looks, alone: bool) -> Spec:
+    """The spec; `brush` chooses by dragging along an axis, `picked` and `taken` by a click on a line or a curve.
+
+    Args:
+        picture: what to draw.
+        looks: of series, by name.
+        alone: outside a page, where nobody chooses.
+    """
     names = list(dict.fromkeys(setting.name for setting in picture.settings))
     colour = by_name(names, [looks.get(name, NEUTRAL).colour for name in names], legend=None)
     lines = [Line(one.name, one.steps, one.losses) for one in picture.settings if len(one.steps)]
@@ -48,7 +54,7 @@ def parallel(picture: Parallel, looks: Looks) -> Spec:
         transform=[{"filter": SHOWN}],
         encoding=encoding,
         resolve={"scale": {"x": "independent", "y": "independent"}},
-        layer=[_curves(len(picture.axes), colour), _plane(picture, colour)],
+        layer=[_curves(len(picture.axes), colour, alone), _plane(picture, colour, alone)],
         usermeta={"extents": ends},
     )
 
@@ -90,11 +96,15 @@ def _lit(number: int) -> str:
     return " || ".join([f"({none})", f"({brushed})", *clicked])
 
 
-def _both(number: int, click: str, transform: list[Spec], colour: Spec, order: str) -> list[Spec]:
-    """All in grey, which takes clicks, and over them those that are lit."""
-    line = {"type": "line", "clip": True, "strokeJoin": "round"}
+def _both(number: int, click: str, transform: list[Spec], colour: Spec, order: str, alone: bool) -> list[Spec]:
+    """All in grey, which takes clicks, and over them those that are lit; outside a page all in their colours."""
+    # each clip and each layer of opacity costs a file's picture a hundredth of a second
+    line = {"type": "line", "clip": not alone, "strokeJoin": "round"}
     common = {"detail": {"field": "id"}, "order": {"field": order, "type": "quantitative"}}
     tip = {"expr": "merge({title: datum.series}, datum.run ? {run: datum.run} : {}, datum.told)"}
+    if alone:
+        mark = line | {"strokeWidth": 1.5, "opacity": 1, "strokeOpacity": 0.8}
+        return [{"transform": transform, "mark": mark, "encoding": common | {"color": colour}}]
     return [
         {
             "params": [{"name": click, "select": {"type": "point", "fields": ["id"]}}],
@@ -110,13 +120,13 @@ def _both(number: int, click: str, transform: list[Spec], colour: Spec, order: s
     ]
 
 
-def _curves(number: int, colour: Spec) -> Spec:
+def _curves(number: int, colour: Spec, alone: bool) -> Spec:
     seen = "isFinite(scale('curves_x', datum.x)) && isFinite(scale('curves_y', datum.y))"
     transform = [*flattened(["x", "y"]), *calculated(y=f"isValid(datum.y) && {seen} ? datum.y : null")]
-    return {"name": "curves", "layer": _both(number, "taken", transform, colour, "x")}
+    return {"name": "curves", "layer": _both(number, "taken", transform, colour, "x", alone)}
 
 
-def _plane(picture: Parallel, colour: Spec) -> Spec:
+def _plane(picture: Parallel, colour: Spec, alone: bool) -> Spec:
     """The axes, their ticks, and a line a setting."""
     number = len(picture.axes)
     across = {"domain": [0, max(1, number - 1)], "range": [60, {"expr": "width - 60"}], "nice": False}
@@ -140,7 +150,7 @@ def _plane(picture: Parallel, colour: Spec) -> Spec:
         "name": "plane",
         "encoding": places,
         "layer": [
-            *_both(number, "picked", transform, colour, "at"),
+            *_both(number, "picked", transform, colour, "at", alone),
             {
                 "data": {"values": heads},
                 "params": [brush],

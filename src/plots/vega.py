@@ -35,4 +35,4 @@ def figure(picture: Picture, looks: Looks | None = None, legend: bool = False) -
         case Contours():
             return surface(picture, looks, legend)
         case Parallel():
-            return parallel(picture, looks)
+            return parallel(picture, looks, legend)

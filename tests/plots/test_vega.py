@@ -237,7 +237,7 @@ def test_settings_cross_the_axes_where_their_values_are() -> None:
     ],
 )
 def test_what_is_chosen_is_lit_with_its_curve(name: str, value: dict[str, object], lit: set[str]) -> None:
-    vega = vl_convert.vegalite_to_vega(alone(PARALLEL))
+    vega = vl_convert.vegalite_to_vega(figure(PARALLEL) | {"width": 800})
     vega["signals"] = [{"name": name, "value": value} if one["name"] == name else one for one in vega["signals"]]
     lines = list(_lines(vl_convert.vega_to_scenegraph(vega)["scenegraph"]))
     assert {one["stroke"] for one in lines} == lit | {CLOUD}
