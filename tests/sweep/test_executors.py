@@ -56,7 +56,9 @@ def installed(backend: str) -> None:
         pytest.skip(f"{backend} is not installed")
 
 
-@pytest.mark.parametrize(("backend", "workers"), [("loky", 2), ("dask", 1), ("ray", 2)])
+@pytest.mark.parametrize(
+    ("backend", "workers"), [("loky", 2), pytest.param("dask", 1, marks=pytest.mark.long), ("ray", 2)]
+)
 def test_the_same_bits_wherever_stacks_are_trained(
     multirun: Multirun, sequential: Sequential, tmp_path: Path, backend: str, workers: int
 ) -> None:
