@@ -10,14 +10,20 @@ from src.plots.palette import CLASSES, GRID, INK, MISSING, PAPER
 from src.plots.spec import PARAMS, Spec, between_ends, calculated, flattened, named_ticks, numbers, whole
 
 ROW_HEIGHT, HEIGHT, MOST_HEIGHT = 30, 340, 640
-MOST_LETTERS = 44
-"""So many stand beside each other below the narrowest picture, more of them aslant. Not by the width there is: it is
-known after the height is, and what is below aslant names would be cut off."""
+MOST_LETTERS, MOST_ASLANT = 36, 8
+"""So many letters stand beside each other below the narrowest picture, twice as many in a file, more of them aslant;
+below a matrix, which shares its row, more names than that upright. Not by the width there is: it is known after the
+height is, and what is below would be cut off."""
 FIELDS = "at", "value", "state", "hover", "best"
 
 
-def heat_map(heat: Heat) -> Spec:
-    """The spec; each cell is a row of the data, whose `state` is "value", "lost" or "missing"."""
+def heat_map(heat: Heat, alone: bool = False) -> Spec:
+    """The spec; each cell is a row of the data, whose `state` is "value", "lost" or "missing".
+
+    Args:
+        heat: what to draw.
+        alone: whether it is outside of a page, where it is wide.
+    """
     shown, lost = heat.shown, np.zeros(heat.values.shape, bool) if heat.lost is None else heat.lost
     states = np.where(lost, "lost", np.where(shown, "value", "missing"))
     edges_x, edges_y = _edges(heat.x), _edges(heat.y)
@@ -54,7 +60,9 @@ def heat_map(heat: Heat) -> Spec:
         data={"values": cells},
         transform=[*flattened(FIELDS), *calculated(x="edges[datum.at]", x2="edges[datum.at + 1]")],
         encoding={
-            "x": _axis("x", [heat.x_label, *_key(heat, states)], heat.x, [edges_x[0], edges_x[-1]]),
+            "x": _below(
+                heat, _axis("x", [heat.x_label, *_key(heat, states)], heat.x, [edges_x[0], edges_x[-1]]), alone
+            ),
             "y": _axis("y", [heat.y_label], heat.y, ends_y),
         },
         layer=[
@@ -94,10 +102,18 @@ def _axis(which: str, title: list[str], labels: Sequence[str] | Sequence[float],
     if are_texts(labels):
         axis |= named_ticks([str(label) for label in labels]) | {"ticks": False, "domain": False}
         axis["labelOverlap"] = len(labels) > 40
-        if which == "x" and len(labels) * max(map(len, map(str, labels))) > MOST_LETTERS:
-            axis |= {"labelAngle": -40, "labelAlign": "right"}
     scale = {"type": "linear", "domain": ends, "nice": False}
     return {"field": which, "type": "quantitative", "scale": scale, "axis": axis}
+
+
+def _below(heat: Heat, columns: Spec, alone: bool) -> Spec:
+    """The axis of columns with their names turned, where they would overlap."""
+    letters = len(heat.x) * max(map(len, map(str, heat.x)), default=0)
+    if are_texts(heat.x) and letters > MOST_LETTERS * (2 if alone else 1):
+        upright = bool(heat.classes) and len(heat.x) > MOST_ASLANT and not alone
+        turned = {"labelAngle": -90, "labelBaseline": "middle"} if upright else {"labelAngle": -40}
+        columns["axis"] |= {"labelAlign": "right", **turned}
+    return columns
 
 
 def _key(heat: Heat, states: np.ndarray) -> list[str]:
@@ -112,7 +128,8 @@ def _colour(heat: Heat, shown: np.ndarray) -> Spec:
     legend: Spec = {"title": heat.value_label or None}
     if heat.classes:
         scale: Spec = {"domain": [name for _, name in heat.classes], "range": list(CLASSES[: len(heat.classes)])}
-        return {"field": "value", "type": "nominal", "scale": scale, "legend": legend | {"title": None}}
+        legend = {"title": None, "orient": "top", "offset": 6}  # beside the cells it would leave them little width
+        return {"field": "value", "type": "nominal", "scale": scale, "legend": legend}
     values = heat.values[shown]
     low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 10.0)
     if heat.cap is not None and high > heat.cap > low:

@@ -177,6 +177,7 @@ THEME: Spec = {
         "titleFontWeight": "normal",
         "titleLimit": 260,
         "symbolSize": 60,
+        "layout": {"top": {"anchor": "end"}},
     },
     "title": {"anchor": "start", "frame": "group", "color": INK, "fontSize": 15, "offset": 12, "limit": 760},
 }

@@ -31,7 +31,7 @@ def figure(picture: Picture, looks: Looks | None = None, legend: bool = False) -
         case Chart():
             return lines(picture, looks, legend)
         case Heat():
-            return heat_map(picture)
+            return heat_map(picture, legend)
         case Contours():
             return surface(picture, looks, legend)
         case Parallel():

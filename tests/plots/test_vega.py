@@ -186,6 +186,19 @@ def test_values_with_names_have_a_colour_each() -> None:
     assert ">worse</text>" in vl_convert.vegalite_to_svg(alone(heat))
 
 
+@pytest.mark.parametrize(
+    ("names", "alone", "angle"),
+    [(["sgd", "adam"], False, None), (["momentum"] * 5, False, -40), (["momentum"] * 5, True, None)]
+    + [(["momentum"] * 9, False, -90), (["momentum"] * 10, True, -40)],
+)
+def test_names_below_a_matrix_are_turned_where_they_would_overlap(
+    names: list[str], alone: bool, angle: float | None
+) -> None:
+    number = len(names)
+    heat = Heat("h", "H", "x", "y", names, names, np.zeros((number, number)), "", classes=[(0.0, "equal")])
+    assert figure(heat, legend=alone)["encoding"]["x"]["axis"].get("labelAngle") == angle
+
+
 def test_numbers_are_the_middles_of_their_cells() -> None:
     heat = Heat("h", "H", "x", "y", [0.0, 2.0, 6.0], [1.0, 2.0], np.ones((2, 3)), "z")
     cells = drawn(heat, "rect")
