@@ -57,6 +57,13 @@ class Pair:
     level: float = LEVEL
     look: int = 0
 
+    def seen_from(self, label: str) -> "Pair":
+        """The same with that one first, though its loss may be the higher one."""
+        if label == self.first:
+            return self
+        turned = tuple(-one for one in self.differences)
+        return replace(self, first=self.second, second=self.first, differences=turned)
+
     @property
     def spent(self) -> float:
         """The level before Holm."""
@@ -156,7 +163,10 @@ class Pair:
         if self.seeds < FEWEST or not spread > 0:
             return None
         apart = mean / spread if mean > self.margin else 0.0
-        equal = (self.margin - mean) / spread
+        # of what is not cut, as is the interval that has to lie within the margin
+        found = np.array(self.differences)
+        error = float(found.std(ddof=1)) if np.isfinite(found).all() else math.inf
+        equal = (self.margin - abs(float(found.mean()))) / error if math.isfinite(error) else -math.inf
 
         def enough(seeds: int) -> bool:
             root, power = math.sqrt(seeds), quantile(POWER, seeds - 1)
@@ -204,8 +214,7 @@ def differences(first: Numbers, second: Numbers, exact: Numbers, largest: float)
 def ordered(first: str, second: str, found: Numbers, margin: float, drawn: bool, look: int = 0) -> Pair:
     """The pair with the better one first."""
     pair = Pair(first, second, tuple(found.tolist()), margin, drawn, look=look)
-    turned = replace(pair, first=second, second=first, differences=tuple((-found).tolist()))
-    return pair if pair.cut.mean() <= 0 else turned
+    return pair if pair.cut.mean() <= 0 else pair.seen_from(second)
 
 
 def corrected(pairs: Sequence[Pair]) -> list[Pair]:

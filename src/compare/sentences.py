@@ -118,14 +118,16 @@ def _open(verdict: Verdict) -> list[str]:
     elif rival.needed is None:
         found.append(f"More than {MOST:,} seeds would be needed to tell: the difference is small beside what seeds do.")
     else:
-        found.append(f"To tell {lowest} from {other} takes about {rival.needed - rival.seeds:,} more seeds.")
+        more = _several(rival.needed - rival.seeds, "more seed")
+        found.append(f"To tell {lowest} from {other} takes about {more}.")
     return found + _for(verdict)
 
 
 def _beside(lowest: str, rival: Pair) -> tuple[str, str]:
     """Who cannot be told from the lowest, and how it compares."""
-    if rival.first == lowest:
-        return rival.second, _above(rival)
+    if rival.first == lowest or (rival.won <= rival.lost and rival.ratio <= 1):
+        seen = rival.seen_from(lowest)
+        return seen.second, _above(seen)
     return rival.first, f"lower on {rival.won} of {rival.seeds} seeds, but not on average"
 
 
@@ -154,6 +156,9 @@ def _one_seed(verdict: Verdict) -> list[str]:
     elif rival is not None or len(verdict.leaders[0].settings) > 1:
         second = "" if rival is None else f"; {rival.second} is {_above(rival)}"
         found.append(f"Lowest on it is {_named(verdict.take)}{second}.")
+    else:
+        one = verdict.leaders[0]
+        found.append(f"{_named(verdict.take)} ended at {_metric(one)} {one.figure.value:.4g}.")
     return [*found, "Type seed=range(0,8) to have eight."]
 
 
@@ -169,6 +174,8 @@ def _lost(verdict: Verdict) -> list[str]:
     numbers = {"diverged": sum(one.diverged for one in verdict.contenders)}
     numbers["failed"] = sum(one.failed for one in verdict.contenders)
     found = [f"Nothing came through: of {settings:,} settings {counted(numbers)} on one seed or more."]
+    if settings == 1:
+        found = [f"Nothing came through: the one setting {'diverged' if numbers['diverged'] else 'failed'}."]
     rates = [rate for one in verdict.contenders for rate in one.numbers(RATE) if rate > 0]
     if numbers["diverged"] and rates:
         low = min(rates)

@@ -208,10 +208,10 @@ def ranks(shown: Shown, within: float) -> chart.Chart | None:
         problem.named("ranks"),
         f"Who is ahead{problem.suffix}",
         chart.Axis(shown.unit.name, log=True, switch=True),
-        chart.Axis("mean rank"),
+        chart.Axis("mean rank" if len(seeds) > 1 else "rank"),
         f"The rank of each {noun(problem.compared)}'s {problem.metric} among all {len(labels)} at their best settings, "
-        f"1 the lowest, mean over {len(seeds)} seeds; those that are practically equal share theirs."
-        + (" A star: another comes into the lead." if (leads := _leads(labels, at, found)) else ""),
+        f"1 the lowest{f', mean over {len(seeds)} seeds' if len(seeds) > 1 else ''}; those that are practically equal "
+        "share theirs." + (" A star: another comes into the lead." if (leads := _leads(labels, at, found)) else ""),
         [chart.Line(label, at, mean) for label, mean in zip(labels, found, strict=True)],
         leads,
     )

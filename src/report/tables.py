@@ -143,9 +143,8 @@ def _loss(one: Contender, several_metrics: bool) -> dict[str, Cell]:
     figure = one.figure
     loss = Cell(f"{figure.metric} " * several_metrics + f"{figure.value:.4g}", figure.value)
     if not math.isfinite(figure.value):
-        loss = Cell(
-            counted({"diverged": figure.diverged, "failed": figure.failed}, f" of {figure.seeds} seeds"), math.inf
-        )
+        of = f" of {figure.seeds} seed{'s' * (figure.seeds > 1)}"
+        loss = Cell(counted({"diverged": figure.diverged, "failed": figure.failed}, of), math.inf)
     return {"loss" if several_metrics else figure.metric: loss, "95 % interval": _interval(figure.interval)}
 
 
@@ -237,7 +236,8 @@ def against_the_best(problems: Sequence[Problem], reached: Reaches, within: floa
         for one in others:
             pair = problem.pair(best.label, one.label)
             if pair is not None:
-                rows.append({"problem": Cell.of(problem.label), **_pair(pair, noun(problem.compared))})
+                seen = pair.seen_from(best.label)
+                rows.append({"problem": Cell.of(problem.label), **_pair(seen, noun(problem.compared))})
     if not rows:
         return None
     caption = (
@@ -257,7 +257,8 @@ def against_the_best(problems: Sequence[Problem], reached: Reaches, within: floa
 def _pair(pair: Pair, compared: str) -> dict[str, Cell]:
     told = {"better": "better", "equal": "practically equal", "unknown": "not told apart"}[pair.relation]
     if pair.relation == "unknown" and pair.needed is not None:
-        told += f"; about {pair.needed - pair.seeds:,} more seeds would tell"
+        more = pair.needed - pair.seeds
+        told += f"; about {more:,} more seed{'s' * (more > 1)} would tell"
     several = pair.seeds > 1
     return {
         compared: Cell.of(pair.first),

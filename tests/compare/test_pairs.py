@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +126,26 @@ def test_seeds_that_would_tell() -> None:
     # until (1.96 + 0.84) * 0.02 / sqrt(n) is within the margin
     assert pair(*(found * 0.02)).needed == pytest.approx((2.8 * 0.02 / MARGIN) ** 2, abs=3)
     assert pair(-1.0, -2.0).needed is None
+
+
+def test_one_seed_far_off_says_how_many_it_takes_to_be_equal_as_it_decides_whether_they_are() -> None:
+    """The interval that has to lie within the margin holds the far one whole: (1.96 + 0.84) sd / (margin - mean)."""
+    one = pair(0.0001, 0.002, -0.0007, -0.0028, -0.03)
+    found = np.array(one.differences)
+    assert one.relation == "unknown"
+    seeds = (2.8 * found.std(ddof=1) / (MARGIN - abs(found.mean()))) ** 2
+    assert one.needed == pytest.approx(seeds, abs=3)
+
+
+def test_a_pair_seen_from_the_other_one() -> None:
+    one = replace(pair(-0.3, -0.31, 0.02, -0.3, -0.32), level=0.01)
+    other = one.seen_from(one.second)
+    assert (other.first, other.second) == (one.second, one.first)
+    assert (other.won, other.lost) == (one.lost, one.won)
+    assert other.ratio == pytest.approx(1 / one.ratio)
+    assert other.probability == pytest.approx(1 - one.probability)
+    assert other.needed == one.needed
+    assert one.seen_from(one.first) is one
 
 
 def test_holm() -> None:

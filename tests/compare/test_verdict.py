@@ -211,6 +211,21 @@ def test_one_seed_far_below_makes_the_lowest_mean_but_not_the_better_one() -> No
     assert sentences(of(rows))[1] == "Lowest so far is sgd at lr=1; adam is lower on 7 of 8 seeds, but not on average."
 
 
+def test_of_one_seed_that_runs_higher_the_others_are_not_said_to_win() -> None:
+    """As often lower as higher, beyond the margin: how far it is above the lowest says more."""
+    adam = [1.06, 0.985, *[0.996] * 6]
+    rows = grid({"optimizer=sgd optimizer.lr=1": [1.0] * 8, "optimizer=adam optimizer.lr=1": adam})
+    assert sentences(of(rows))[1].startswith("Lowest so far is sgd at lr=1; adam is 0.24 % above it (")
+    assert sentences(of(rows))[1].endswith("and higher on 1 of 8 seeds.")
+
+
+def test_one_run_tells_where_it_ended() -> None:
+    ended: dict[str, list[float | None]] = {"optimizer=adam optimizer.lr=1": [0.25]}
+    assert sentences(of(grid(ended)))[1] == "adam at lr=1 ended at val/loss 0.25."
+    lost: dict[str, list[float | None]] = {"optimizer=adam optimizer.lr=1": [None]}
+    assert sentences(of(grid(lost)))[0] == "Nothing came through: the one setting diverged."
+
+
 def test_confirmed() -> None:
     rows = rows_of({"sgd": PEAK, "adam": [9.0] * 5})
     firsts = {
