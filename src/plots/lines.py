@@ -216,7 +216,7 @@ def _ends(ends: Sequence[Spec], colour: Spec) -> list[Spec]:
         {"filter": f"{SHOWN} && !({FADED}) && {ON_AXES}"},
         {"window": [{"op": "row_number", "as": "number"}]},
         {"filter": "datum.number <= labelled"},
-        *calculated(across="scale('x', datum.x)", place="scale('y', datum.given)"),
+        *calculated(across="scale('x', datum.x)", place="max(0, scale('y', datum.given))"),
         {"window": [{"op": "lag", "field": "across", "as": "before"}], "sort": [{"field": "across"}]},
         *calculated(new=f"datum.across - datum.before > {NAME_WIDTH} ? 1 : 0"),
         {"window": [{"op": "sum", "field": "new", "as": "group"}], "sort": [{"field": "across"}]},

@@ -19,6 +19,9 @@ from src.report.curves import above, exact_by_seed, loss_axis
 from src.report.opened_runs import TRAIN, Shown
 from src.report.run_files import is_number
 
+FAR, SHOWN_TO = 1000, 10
+"""Times the loss that three quarters of the settings come below: where one ends beyond, the axis ends at the second."""
+
 
 def picture(shown: Shown) -> chart.Chart | None:
     """Final loss against the learning rate, or against the first key that has several numbers; None without any."""
@@ -46,12 +49,13 @@ def picture(shown: Shown) -> chart.Chart | None:
         caption.append("Of settings that were cut at a rung it is the loss there.")
     if levels:
         caption.append("Dashed: what theory says of descent on all rows (the median over the data of the seeds).")
+    axis, beyond = _axis(problem, exact, [*lines, *points])
     return chart.Chart(
         problem.named("sensitivity"),
         f"Sensitivity to the {_title(key)}{problem.suffix}",
         chart.Axis(_title(key), log=log, switch=True),
-        _axis(problem, exact, [*lines, *points]),
-        " ".join(caption),
+        axis,
+        " ".join([*caption, *beyond]),
         lines,
         points,
         levels,
@@ -73,13 +77,17 @@ def shifted(shown: Shown, within: float) -> chart.Chart | None:
     if len(tried) < 2 or max(best.values()) < 2 * min(best.values()):
         return None
     lines = [_line(*each, exact) for each in tried.values()]
+    axis, beyond = _axis(problem, exact, lines)
+    own = (
+        "The own best rate is the middle of those that are practically equal to it; the flatter a line is around 1, "
+        "the less it costs to miss it."
+    )
     return chart.Chart(
         problem.named("shifted"),
         f"Sensitivity around the own best rate{problem.suffix}",
         chart.Axis("learning rate over the own best one", log=True, switch=True),
-        _axis(problem, exact, lines),
-        f"{_over_seeds(problem)}. The own best rate is the middle of those that are practically equal to it; the "
-        "flatter a line is around 1, the less it costs to miss it.",
+        axis,
+        " ".join([f"{_over_seeds(problem)}.", own, *beyond]),
         [replace(line, x=np.array(line.x) / best[line.name]) for line in lines],
         levels=[chart.Level("own best rate", 1.0, "x")],
     )
@@ -105,8 +113,19 @@ def _exact(shown: Shown) -> dict[Seed, float]:
     return exact if not decays and all(row.seed in exact for row in rows) else {}
 
 
-def _axis(problem: Problem, exact: Mapping[Seed, float], drawn: Sequence[chart.Line | chart.Points]) -> chart.Axis:
-    return loss_axis(f"final {problem.metric}{' above the exact one' if exact else ''}", [one.y for one in drawn])
+def _axis(
+    problem: Problem, exact: Mapping[Seed, float], drawn: Sequence[chart.Line | chart.Points]
+) -> tuple[chart.Axis, list[str]]:
+    """Of losses, without those that would squeeze all others to a line, and a sentence that tells of these."""
+    axis = loss_axis(f"final {problem.metric}{' above the exact one' if exact else ''}", [one.y for one in drawn])
+    values = np.concatenate([np.asarray(one.y, dtype=np.float64) for one in drawn])
+    values = values[np.isfinite(values)]
+    most = float(np.quantile(values, 0.75)) if axis.log else 0.0
+    if not 0 < FAR * most < values.max():
+        return axis, []
+    ends = [end for one in drawn if isinstance(one, chart.Line) and one.low is not None for end in one.low if end > 0]
+    low, high = 0.9 * min([float(values.min()), *ends]), SHOWN_TO * most
+    return replace(axis, limits=(low, high)), [f"What ended above {high:.2g} lies beyond the axis."]
 
 
 def _losses(setting: Setting, exact: Mapping[Seed, float]) -> Numbers:

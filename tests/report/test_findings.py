@@ -339,6 +339,15 @@ def test_sensitivity(tmp_path):
     assert list(sgd.runs) == ["0", "6", "12", "18"]
 
 
+def test_sensitivity_ends_where_a_loss_would_squeeze_all_others(tmp_path):
+    """Three quarters of the eight end below 4, or half way to the next: the axis goes on to ten times that."""
+    picture = _chart(_found(tmp_path, grid(_grid(sgd=[4.0, 1.0, 2.0, 1e8], adam=[4.0, 3.0, 2.0, 1.0]))), "sensitivity")
+    assert picture.y.limits is not None
+    assert picture.y.limits[1] == pytest.approx(40 * stats.gmean(SEEDS))
+    assert picture.y.limits[0] < stats.gmean(SEEDS)
+    assert picture.caption.endswith("lies beyond the axis.")
+
+
 def test_sensitivity_of_training_losses_is_above_the_exact_one(tmp_path):
     picture = _chart(_found(tmp_path, [{**job, "losses": job["losses"][:1]} for job in JOBS]), "sensitivity")
     assert picture.y.label == "final train/loss above the exact one"
