@@ -62,6 +62,8 @@ def over_problems(problems: Sequence[Problem], asked: Keys | None = None) -> lis
     apart = list(dict.fromkeys(key for problem in problems for key in problem.words))
     if asked is not None:
         _check(problems, asked)
+    elif len({problem.metric for problem in problems}) > 1:
+        return []  # it would have one colour for losses of different kinds
     elif len(apart) > 1 and not any(_usual(problem) for problem in problems):
         asked = apart[0], apart[1]
     if asked is None or not set(asked) & set(apart) or (grid := _Grid.of(problems, asked)) is None:
@@ -218,7 +220,10 @@ def _losses(grid: _Grid, problem: Problem, exact: Exact, start: float | None) ->
 
     found = grid.drawn(f"final {problem.metric} above {label}", above, "", None if start is None else start - base)
     notes = [f"What lies within {floor:.2g} of {what} has one colour."] if (found.values <= floor * 1.001).any() else []
-    notes += ["So has what ends higher than it started."] if found.cap is not None else []
+    if found.cap is not None:
+        notes.append(
+            f"{'So has what' if notes else 'What'} ends higher than it started{'' if notes else ' has one colour'}."
+        )
     return replace(found, caption=" ".join(filter(None, [found.caption, *notes])))
 
 

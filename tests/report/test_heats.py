@@ -135,6 +135,29 @@ def test_an_outlier_has_the_colour_of_the_start_and_steps_have_a_map(tmp_path: P
     assert list(steps.best) == [0, None]
 
 
+def test_what_ends_above_the_start_is_told_where_no_other_colour_is(tmp_path: Path) -> None:
+    losses = {("0.1", "0"): 1.0, ("0.2", "0"): 1.05, ("0.1", "0.9"): 3.0, ("0.2", "0.9"): 1e6}
+    jobs = [
+        {"words": {"optimizer.lr": rate, "optimizer.momentum": beta}, "losses": [loss]}
+        for (rate, beta), loss in losses.items()
+    ]
+    one = read(sweep(tmp_path, jobs))
+    assert isinstance(one, Sweep)
+    shown, _ = opened(one, contest(one.rows))
+    loss = of_problem(one, shown[0], lambda row: 0.5)[0]
+    assert loss.caption == "What ends higher than it started has one colour."
+
+
+def test_losses_of_different_kinds_share_no_map() -> None:
+    rows = [
+        run(job, f"data.rows={rows} data.noise={noise} optimizer.lr=1", None if job else rows * noise)
+        for job, (rows, noise) in enumerate((rows, noise) for rows in (10, 20) for noise in (1, 2))
+    ]
+    several = contest(rows)
+    assert {one.metric for one in several} == {"train/loss", "val/loss"}
+    assert over_problems(several) == []
+
+
 def test_keys_of_the_problem() -> None:
     rows = [
         run(job, f"data.rows={rows} data.noise={noise} optimizer.lr=1", rows * noise)
