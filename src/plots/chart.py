@@ -25,6 +25,7 @@ class Axis:
         switch: whether a reader may change that.
         limits: the ends shown at first, in the units of the data; None for what the data need.
         names: what 0, 1, 2 and so on are called; empty for numbers.
+        whole: whether only whole numbers are told along it.
     """
 
     label: str
@@ -32,6 +33,7 @@ class Axis:
     switch: bool = False
     limits: tuple[float, float] | None = None
     names: Sequence[str] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True)

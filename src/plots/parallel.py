@@ -4,8 +4,6 @@ import json
 import math
 from collections.abc import Iterator
 
-import numpy as np
-
 from src.plots.chart import Axis, Chart, Line, Parallel, Setting
 from src.plots.extent import extents
 from src.plots.palette import CLOUD, FAINT, INK, NEUTRAL, Looks
@@ -20,6 +18,7 @@ from src.plots.spec import (
     haloed,
     numbers,
     quantity,
+    round_between,
     whole,
 )
 
@@ -167,7 +166,7 @@ def _plane(picture: Parallel, colour: Spec, alone: bool) -> Spec:
 
 
 def _ticks(axis: Axis, lacks: bool) -> Iterator[tuple[float, str]]:
-    """Places and texts; of numbers the ends and, on a logarithmic axis, the powers of ten between them."""
+    """Places and texts; of numbers the ends and round ones between them, on a logarithmic axis powers of ten."""
     if lacks:
         yield NONE, "none"
     low, high = axis.limits or (0.0, 0.0)
@@ -177,5 +176,6 @@ def _ticks(axis: Axis, lacks: bool) -> Iterator[tuple[float, str]]:
         return
     ends = [low, high] if high > low else [low]
     yield from ((_place(axis, end), f"{end:.3g}") for end in ends)
-    between = between_ends(low, high) if axis.log else np.linspace(low, high, 5)[1:-1].tolist()
-    yield from ((_place(axis, value), f"{value:.3g}") for value in between if high > low)
+    if high > low:
+        between = between_ends(low, high) if axis.log else round_between(low, high)
+        yield from ((_place(axis, value), f"{value:.3g}") for value in between)

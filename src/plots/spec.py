@@ -15,6 +15,11 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 LABELLED = 7
 """So many lines have their names written where they end."""
 LINE_HEIGHT = 14
+POWERS = (
+    "datum.label && datum.value && !inrange(abs(datum.value), [1e-4, 99999])"
+    " ? replace(format(datum.value, '~e'), '+', '') : datum.label"
+)
+"""Of a tick: 1e6 for 1000000, and 1e-5 for 0.00001."""
 SHOWN = "indexof(hidden, datum.series) < 0"
 FADED = "indexof(faded, datum.series) >= 0"
 FULL: Spec = {"encoding": {"symbols": {"opacity": {"value": 1}}}}
@@ -117,7 +122,9 @@ def quantity(which: str, own: Axis, ends: Mapping[str, Sequence[float]], **scale
     if own.names:
         axis |= named_ticks(own.names) | {"grid": False}
     elif own.log:
-        axis["format"] = "~g"
+        axis |= {"format": "~g", "labelExpr": POWERS}
+    if own.whole:  # as many as there are whole numbers, for tickMinStep does nothing where the number is a formula
+        axis["tickCount"] = {"expr": f"min(max(2, width / 90), domain('{which}')[1] - domain('{which}')[0])"}
     shown = {"type": kind, "domain": list(ends[kind]), "nice": False, **scale}
     return {"field": which, "type": "quantitative", "scale": shown, "axis": axis}
 
@@ -134,6 +141,15 @@ def between_ends(low: float, high: float) -> list[float]:
     every = max(1, math.ceil(decades / 6))
     powers = range(math.ceil(math.log10(low) + decades / 8), math.floor(math.log10(high) - decades / 8) + 1, every)
     return [10.0**power for power in powers]
+
+
+def round_between(low: float, high: float) -> list[float]:
+    """The likes of it on a linear scale: two or three round numbers."""
+    rough = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    several = np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step
+    return [float(one) for one in several if min(one - low, high - one) > (high - low) / 10]
 
 
 def whole(picture_height: Any, **parts: Any) -> Spec:

@@ -48,15 +48,15 @@ def seeds(problem: Problem, ranked: list[Contender], within: float) -> chart.Cha
         # one of the two is named: where they are near, so would their names be
         margin = {"": -100 * within / (1 + within), "practically equal": 100 * within}
         levels += [chart.Level(name, end, "x", dotted=True) for name, end in margin.items()]
-    axis = f"loss over that of {best.label} on the same seed" + ("" if factors else ", less 1, in %")
+    axis = f"loss over {best.label}'s" if factors else f"loss above {best.label}'s, in %"  # must fit a narrow card
     return chart.Chart(
         problem.named("seeds"),
         f"Seed by seed{problem.suffix}",
         chart.Axis(axis, log=factors),
         chart.Axis("", limits=(-0.6, len(names) - 0.4), names=names),
-        f"Each {noun(problem.compared)} at its best setting beside {best.label} at its own: a dot a seed, the "
-        "line the interval of their mean, corrected for all pairs of the page (95 % where practically equal)."
-        + ("" if factors else " Between the dotted lines two are practically equal."),
+        f"Each {noun(problem.compared)} at its best setting beside {best.label} at its own, on the same seed: a "
+        "dot a seed, the line the interval of their mean, corrected for all pairs of the page (95 % where practically "
+        "equal)." + ("" if factors else " Between the dotted lines two are practically equal."),
         lines,
         points,
         levels,

@@ -24,7 +24,7 @@ def pictures(problem: Problem, tried: Tried | None) -> list[chart.Chart]:
     tries = thinned(np.arange(1.0, tried.most + 1), MOST_POINTS).astype(int).tolist()
     tried = replace(tried, steps=tried.steps[-1:], losses={label: one[-1:] for label, one in tried.losses.items()})
     found = outcomes(tried, tries)
-    axis = chart.Axis("settings tried", log=tried.most > 20, switch=True)
+    axis = chart.Axis("settings tried", log=tried.most > 20, switch=True, whole=True)
     lines, chances = list[chart.Line](), list[chart.Line]()
     for index, (label, losses) in enumerate(tried.losses.items()):
         own, several = np.array(tries) <= losses.shape[1], f"of {losses.shape[1]} settings"

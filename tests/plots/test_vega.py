@@ -12,7 +12,7 @@ import vl_convert
 from src.plots.chart import Axis, Chart, Heat, Level, Line, Picture, Points
 from src.plots.files import alone
 from src.plots.palette import CLASSES, CLOUD, COLOURS, MISSING, PAPER, assign_looks
-from src.plots.spec import LABELLED, LINE_HEIGHT, numbers
+from src.plots.spec import LABELLED, LINE_HEIGHT, numbers, round_between
 from src.plots.vega import figure
 from tests.plots.pictures import ALL, BOWL, CHART, HEAT, LOSSES, NASTY, PARALLEL, drawn, texts
 
@@ -188,8 +188,13 @@ def test_values_with_names_have_a_colour_each() -> None:
 
 @pytest.mark.parametrize(
     ("names", "alone", "angle"),
-    [(["sgd", "adam"], False, None), (["momentum"] * 5, False, -40), (["momentum"] * 5, True, None)]
-    + [(["momentum"] * 9, False, -90), (["momentum"] * 10, True, -40)],
+    [
+        (["sgd", "adam"], False, None),
+        (["momentum"] * 5, False, -40),
+        (["momentum"] * 5, True, None),
+        (["momentum"] * 9, False, -90),
+        (["momentum"] * 10, True, -40),
+    ],
 )
 def test_names_below_a_matrix_are_turned_where_they_would_overlap(
     names: list[str], alone: bool, angle: float | None
@@ -204,6 +209,21 @@ def test_numbers_are_the_middles_of_their_cells() -> None:
     cells = drawn(heat, "rect")
     assert [one["width"] / cells[0]["width"] for one in cells[:3]] == pytest.approx([1, 1.5, 2])
     assert cells[0]["y"] > cells[3]["y"]  # the first row is at the bottom
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"),
+    [(0.0, 0.99, [0.5]), (0.0, 1.0, [0.5]), (1.0, 9.0, [2.0, 4.0, 6.0, 8.0]), (-3.0, 5.0, [-2.0, 0.0, 2.0, 4.0])],
+)
+def test_round_numbers_between_ends(low: float, high: float, found: list[float]) -> None:
+    assert round_between(low, high) == pytest.approx(found)
+
+
+def test_ticks_are_powers_where_they_are_long_and_whole_where_numbers_are() -> None:
+    chart = Chart("c", "C", Axis("x", whole=True), Axis("y", log=True), lines=[Line("a", [1, 2, 3], [1e-6, 1.0, 1e7])])
+    svg = vl_convert.vegalite_to_svg(alone(chart))
+    assert all(f">{tick}</text>" in svg for tick in ("1e-6", "0.01", "1e6", "1", "2", "3"))
+    assert not any(f">{tick}</text>" in svg for tick in ("1.5", "1.0", "1000000", "0.000001"))
 
 
 # --- surfaces --------------------------------------------------------------------------------------------------------
