@@ -223,7 +223,10 @@ def of_budget(tried: Tried, shares: Sequence[Share], tries: int, steps: int, lea
         costs += f", {above} that of the whole budget"
     if len(shares) == 1:
         return [f"{lead} the expected {tried.metric} is {costs}."]
-    return [_who(lead, shares), f"The expected {tried.metric} of {lowest.label} is {costs}."]
+    who, expected = _who(lead, shares), f"expected {tried.metric}"
+    if lowest is shares[0]:
+        return [who, f"The {expected} of {lowest.label} is {costs}."]
+    return [who, f"The lowest {expected} is that of {lowest.label}: {costs}."]
 
 
 def _who(lead: str, shares: Sequence[Share]) -> str:

@@ -179,7 +179,7 @@
     function row(texts) {
       const line = document.createElement("tr");
       for (const text of texts) line.insertCell().textContent = text;
-      line.style.setProperty("--share", texts.at(-1).replace(" ", ""));
+      if (texts.length > 2) line.style.setProperty("--share", texts.at(-1).replace(" ", ""));
       return line;
     }
 

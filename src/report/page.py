@@ -107,20 +107,24 @@ def _looks(findings: Findings) -> dict[str, Look]:
 
 
 def _budgets(budgets: Budgets) -> dict[str, Any]:
-    """What the sliders show, as texts: of each contender its name, expected loss and chance."""
+    """What the sliders show, as texts: of each contender its name, expected loss and chances, of one no chances."""
     spent = [
-        [{"sentences": one.sentences, "shares": [_share(share) for share in one.shares]} for one in of_tries]
-        for of_tries in budgets.spent
+        [{"sentences": one.sentences, "shares": _shares(one.shares)} for one in of_tries] for of_tries in budgets.spent
     ]
     return {"tries": budgets.tries, "steps": budgets.steps, "spent": spent}
 
 
-def _share(share: Share) -> tuple[str, str, str]:
-    loss = f"{share.loss:.3g}" if math.isfinite(share.loss) else "–"
-    interval = (
-        f" [{share.low:.3g},\u00a0{share.high:.3g}]" if math.isfinite(share.low) and math.isfinite(share.high) else ""
-    )
-    return share.label, loss + interval, f"{100 * share.first:.0f} %"
+def _shares(shares: Sequence[Share]) -> list[list[str]]:
+    texts = []
+    for share in shares:
+        ends = f" [{_short(share.low)},\u00a0{_short(share.high)}]" if math.isfinite(share.high - share.low) else ""
+        chances = [f"{100 * chance:.0f} %" for chance in (share.first, share.near)] if len(shares) > 1 else []
+        texts.append([share.label, _short(share.loss) + ends, *chances])
+    return texts
+
+
+def _short(loss: float) -> str:
+    return "–" if not math.isfinite(loss) else f"{loss:,.0f}" if 999.5 <= abs(loss) < 1e6 else f"{loss:.3g}"
 
 
 def _file(name: str) -> str:

@@ -82,7 +82,8 @@ LONG = TableData(
 
 def _spent(first: str, second: str, sentence: str) -> Spent:
     return Spent(
-        [sentence], [Share(first, 0.01, 0.005, 0.02, 0.75), Share(second, float("inf"), 0.0, float("nan"), 0.25)]
+        [sentence],
+        [Share(first, 0.01, 0.005, 0.02, 0.75, 0.8), Share(second, float("inf"), 0.0, float("nan"), 0.25, 0.3)],
     )
 
 

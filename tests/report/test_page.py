@@ -114,7 +114,7 @@ def test_budgets_are_texts_to_choose_from() -> None:
     assert (known["tries"], known["steps"]) == ([1, 4], [10, 100, 500])
     assert known["spent"][0][1] == {
         "sentences": ["1 of 100"],
-        "shares": [["b", "0.01 [0.005,\u00a00.02]", "75 %"], ["a", "–", "25 %"]],
+        "shares": [["b", "0.01 [0.005,\u00a00.02]", "75 %", "80 %"], ["a", "–", "25 %", "30 %"]],
     }
     assert [(one["max"], one["value"]) for tag, one in _Reader(text).elements if "name" in one and tag == "input"] == [
         ("1", "1"),
@@ -122,6 +122,14 @@ def test_budgets_are_texts_to_choose_from() -> None:
     ]
     alone = replace(BUDGETS, tries=[4], spent=BUDGETS.spent[1:])
     assert "settings tried" not in html(findings(replace(FULL, budgets=alone)))
+
+
+def test_of_one_there_is_a_loss_to_expect_and_no_chance() -> None:
+    only = Budgets([1, 4], [10], [[Spent(["four"], [Share("a", 3144.4, 3000.0, 3300.0, 1.0, 1.0)])]] * 2)
+    text = html(findings(replace(FULL, budgets=only)))
+    (known,) = _data(text)["budgets"].values()
+    assert known["spent"][0][0]["shares"] == [["a", "3,144 [3,000,\u00a03,300]"]]
+    assert "being best" not in text
 
 
 def test_markup_is_text_wherever_it_comes_from() -> None:
