@@ -214,11 +214,16 @@ def _decades(one: Contender) -> float:
 
 
 def _safest(leaders: Sequence[Contender]) -> Choice | None:
-    """Of those that are as wide to a tenth of a decade the one that was typed first."""
+    """Of those that are as wide to a tenth of a decade the one that lost the fewest settings, then the first typed."""
     there = [(one, width) for one in leaders if (width := one.good_rates) is not None and width.decades > 0]
     if not there:
         return None
-    who, width = min(there, key=lambda each: (-_decades(each[0]), each[0].settings[0].rows[0].job))
+
+    def risk(each: tuple[Contender, Width]) -> tuple[float, int, int]:
+        one, _ = each
+        return -_decades(one), one.diverged + one.failed, one.settings[0].rows[0].job
+
+    who, width = min(there, key=risk)
     middle = math.sqrt(width.low * width.high)
     good = [(rate, setting) for rate, setting in who.along(RATE) if width.low <= rate * (1 + 1e-9)]
     good = [(rate, setting) for rate, setting in good if rate <= width.high * (1 + 1e-9)]

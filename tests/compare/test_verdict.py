@@ -305,6 +305,12 @@ def test_of_those_that_are_as_fast_the_safest_is_named() -> None:
     assert one.fastest.who.label == "momentum"
 
 
+def test_of_those_that_are_as_wide_the_safest_is_who_lost_the_fewest_settings() -> None:
+    one = of(rows_of({"sgd": [5.0, 1.0, 1.0, 2.0, None], "adam": [5.0, 1.0, 1.0, 2.0, 9.0]}))
+    assert one.safest is not None
+    assert one.safest.who.label == "adam"
+
+
 def test_contenders_that_share_no_seed() -> None:
     rows = rows_of({"sgd": PEAK, "adam": PEAK})
     moved = [
