@@ -10,6 +10,9 @@ from rich.text import Text
 
 from src.run_directory import Result
 
+BY_HEART = 10
+"""Times the loss of training that the loss of validation is at least where a run did not generalize."""
+
 
 def headline(result: Result) -> str:
     """How it ended, in one line, and what to do about it in a second one, where there is anything to do."""
@@ -122,6 +125,22 @@ def in_theory(result: Result) -> list[str]:
             lines.append(f"mini-batches at this learning rate keep the loss about {_short(above)} above the exact one")
     lines += [f"{what}: not applicable ({why})" for what, why in exact.get("not_applicable", {}).items()]
     return lines
+
+
+def by_heart(result: Result, first: float) -> str:
+    """That the rows that were trained on are met far better than those of validation; empty where they are not.
+
+    Args:
+        result: of the run.
+        first: its first loss of validation: where that has fallen far since, as it does without noise, both are met.
+    """
+    train, val = (result.metrics.get(name) for name in ("train/loss", "val/loss"))
+    if result.status != "completed" or train is None or val is None or not 0 < BY_HEART * max(train, 0) < val:
+        return ""
+    if BY_HEART * val < first:
+        return ""
+    times = f"{val / train:.0f}" if val < 1000 * train else "over 1,000"
+    return f"val/loss is {times} times train/loss: the training rows were learned by heart, and others are not met"
 
 
 def _short(value: float | None) -> str:

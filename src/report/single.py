@@ -30,7 +30,7 @@ from src.report.opened_runs import OpenRun, Shown
 from src.report.play import Play
 from src.report.reading import gather
 from src.report.run_files import Line, Run, is_number, noted
-from src.report.run_summary import comparison, in_theory, shown, status
+from src.report.run_summary import by_heart, comparison, in_theory, shown, status
 from src.report.tables import Cell, TableData
 from src.run_directory import Result
 from src.tables.account import Account
@@ -140,6 +140,8 @@ def _losses(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
             else ""
         )
         remarks.insert(1, found.sentence(kept))
+    if VAL in taken and len(seen := taken[VAL][1]) and (told := by_heart(result, float(seen[0]))):
+        remarks.insert(1, told)
     level = float(exact) if is_number(exact) and math.isfinite(exact) else None
     chart = losses(taken, foreseen, level, best)
     if chart is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from src.report.run_summary import headline, in_theory, summary
+from src.report.run_summary import by_heart, headline, in_theory, summary
 from src.run_directory import Result
 from tests.test_run_directory import a_result
 
@@ -46,6 +46,24 @@ def test_the_table_names_features_and_targets(tmp_path: Path) -> None:
         ["bias[price]", "5"],
         ["bias[rent]", "6"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "first", "said"),
+    [
+        (1e-10, 1.06, 1.2, "over 1,000 times"),
+        (0.1, 2.0, 1.0, "20 times"),
+        (0.009, 0.013, 0.04, ""),
+        # of data without noise both are small, whatever their ratio is
+        (1e-12, 1e-10, 1.0, ""),
+        (0.0, 1.0, 1.0, ""),
+        (0.1, None, 1.0, ""),
+    ],
+)
+def test_what_was_learned_by_heart(tmp_path: Path, train: float, val: float | None, first: float, said: str) -> None:
+    told = by_heart(a_result(tmp_path, metrics={"train/loss": train, "val/loss": val}), first)
+    assert said in told
+    assert bool(told) == bool(said)
 
 
 def test_a_long_table_is_cut(tmp_path: Path) -> None:
