@@ -117,7 +117,7 @@ def _budgets(budgets: Budgets) -> dict[str, Any]:
 def _shares(shares: Sequence[Share]) -> list[list[str]]:
     texts = []
     for share in shares:
-        ends = f" [{_short(share.low)},\u00a0{_short(share.high)}]" if math.isfinite(share.high - share.low) else ""
+        ends = f" [{_short(share.low)},\u00a0{_short(share.high)}]" if 0 < share.high - share.low < math.inf else ""
         chances = [f"{100 * chance:.0f} %" for chance in (share.first, share.near)] if len(shares) > 1 else []
         texts.append([share.label, _short(share.loss) + ends, *chances])
     return texts

@@ -132,6 +132,12 @@ def test_of_one_there_is_a_loss_to_expect_and_no_chance() -> None:
     assert "being best" not in text
 
 
+def test_where_nothing_is_drawn_a_loss_to_expect_has_no_interval() -> None:
+    drawn = Budgets([1, 4], [10], [[Spent(["four"], [Share("a", 0.5, 0.5, 0.5, 1.0, 1.0)])]] * 2)
+    (known,) = _data(html(findings(replace(FULL, budgets=drawn))))["budgets"].values()
+    assert known["spent"][0][0]["shares"] == [["a", "0.5"]]
+
+
 def test_markup_is_text_wherever_it_comes_from() -> None:
     table = TableData(NASTY, [NASTY], [[Cell(NASTY, NASTY)]], NASTY)
     chart = Chart("c", NASTY, Axis(NASTY), Axis(NASTY), 9 * NASTY, lines=[Line(NASTY, [0, 1], [0, 1], hover=NASTY)])
