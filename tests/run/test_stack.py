@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -29,7 +29,7 @@ RATES = {
     "sgd": (1e-3, 0.3),
     "momentum": (1e-4, 0.05),
     "nesterov": (1e-4, 0.05),
-    "adagrad": (1e-3, 1.0),
+    "adagrad": (1e-3, 0.1),  # at 0.2 a network jumps out of its valley, and rounding grows with it
     "rmsprop": (1e-4, 1e-2),
     "adadelta": (1e-2, 1.0),  # at 2.8 it jumps, and rounding grows a millionfold in twenty steps
     "adam": (1e-4, 0.1),
@@ -40,7 +40,7 @@ RATES = {
     "asgd": (1e-3, 0.1),
     "rprop": (1e-4, 0.1),
     "textbook_momentum": (1e-3, 0.1),
-    "textbook_adagrad": (1e-3, 1.0),
+    "textbook_adagrad": (1e-3, 0.1),
 }
 PROBLEMS = (
     ["data=line", "model=linear"],
@@ -96,6 +96,7 @@ def stacks(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
 @settings(
     max_examples=60 if LONG_TESTS else 8,
     derandomize=not LONG_TESTS,
+    phases=[Phase.generate],  # to shrink an example takes minutes
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
