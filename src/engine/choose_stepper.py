@@ -30,11 +30,12 @@ class Choice:
     """The stepper of a run.
 
     Attributes:
-        stepper: "torch": its optimizer's own class, alone, with Lightning's events; "rules": a stack, without.
-        reason: why torch's, in words that are shown as they are; empty for rules.
+        stepper: "torch": its optimizer's own class, alone, with Lightning's events; "rules": a stack, without;
+            "each": a stack whose members are stepped one after another, by their own class.
+        reason: why it is not rules, in words that are shown as they are; empty for rules.
     """
 
-    stepper: Literal["torch", "rules"]
+    stepper: Literal["torch", "rules", "each"]
     reason: str = ""
 
 
@@ -42,19 +43,36 @@ def choose_stepper(config: Config, alone: bool = False) -> Choice:
     """Of a run by itself (`alone`), or of one that a sweep asks for."""
     if alone:
         return Choice("torch", "a run by itself has the bits of torch's own class")
-    reason = _why_alone(config)
-    return Choice("torch", reason) if reason else Choice("rules")
+    if reason := _why_alone(config):
+        return Choice("torch", reason)
+    reason = _why_each(config)
+    return Choice("each", reason) if reason else Choice("rules")
 
 
 def _why_alone(config: Config) -> str | None:
-    """Why this run cannot be a member of a stack, in words; None: it can."""
-    knobs, target, schedule = config.trainer, config.optimizer.target_, config.scheduler
-    name, rule = target.rpartition(".")[2], rule_of(target, config.optimizer.rule)
+    """Why this run cannot be a member of any stack, in words; None: it can."""
+    knobs = config.trainer
     parts = [part.target_ for part in config.callbacks.values() if part]
     other = next((path.rpartition(".")[2] for path in parts if not (path in SHARED or _watches(path))), None)
     loggers = [part for part in config.logger.values() if part]
     logger = next((part.target_.rpartition(".")[2] for part in loggers if part.target_ != TENSORBOARD), None)
     changed = any(_changed(part.arguments()) for part in loggers if part.runs != "best")
+    reasons = (
+        (other is not None, f"the callback {other} acts on one run"),
+        (logger is not None, f"the logger {logger} writes one run"),
+        (changed, "logger.tensorboard is not as conf/logger has it"),
+        (knobs.strategy == "ddp", "trainer=ddp shares the batches of one run"),
+        (knobs.profiler is not None, "trainer.profiler looks at one run"),
+        (config.ckpt_path is not None, "ckpt_path goes on from one run"),
+        (config.check_gradients, "check_gradients looks at one model"),
+    )
+    return next((why for so, why in reasons if so), None)
+
+
+def _why_each(config: Config) -> str | None:
+    """Why the members of a stack are stepped one after another, in words; None: together, by a rule."""
+    target, schedule = config.optimizer.target_, config.scheduler
+    name, rule = target.rpartition(".")[2], rule_of(target, config.optimizer.rule)
     given = numbers_of(config.optimizer.arguments())
     taken = (*rule.numbers, *rule.pairs, *rule.options) if rule else ()
     refused = [f"{key}={given[key]}" if key in taken else key for key in (rule.refused(given) if rule else ())]
@@ -65,17 +83,10 @@ def _why_alone(config: Config) -> str | None:
             bool(refused),
             f"{name}'s rule {type(rule).__name__} does not take {', '.join(refused)} (it takes {', '.join(taken)})",
         ),
-        (cycles, "a schedule that turns momentum off leaves its buffer alone, as no stack does"),
+        (cycles, "a schedule that turns momentum off leaves its buffer alone, as no rule does"),
         (not stacks(config.model), f"{config.model.target_} is a module of your own"),
         (not is_per_member(config.loss), f"{config.loss.target_} is a loss of your own that is not written per member"),
-        (other is not None, f"the callback {other} acts on one run"),
-        (logger is not None, f"the logger {logger} writes one run"),
-        (changed, "logger.tensorboard is not as conf/logger has it"),
-        (knobs.create_graph, "trainer.create_graph keeps graphs, and a stack has none"),
-        (knobs.strategy == "ddp", "trainer=ddp shares the batches of one run"),
-        (knobs.profiler is not None, "trainer.profiler looks at one run"),
-        (config.ckpt_path is not None, "ckpt_path goes on from one run"),
-        (config.check_gradients, "check_gradients looks at one model"),
+        (config.trainer.create_graph, "trainer.create_graph keeps graphs, and a rule has none"),
     )
     return next((why for so, why in reasons if so), None)
 

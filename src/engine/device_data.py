@@ -55,6 +55,7 @@ class DeviceData:
         self.parts = [part for part in PARTS if getattr(problems[0], part) is not None]
         self._problems, self._dtype = problems, dtype
         self._which, self._order_seeds = list(which), list(order_seeds)
+        self._order: BatchOrder | None
         self._distinct: dict[str, Rows] = {}
         self._distinct_condensed: dict[str, Condensed] = {}
         for part in self.parts:
@@ -69,13 +70,15 @@ class DeviceData:
                     [r.targets.to(device, dtype) for r in each],
                 )
                 self._distinct[part] = Rows(_stacked(inputs), _stacked(targets))
-        self._seeds = sorted(set(order_seeds))
-        self._order = None if self.full_batch else BatchOrder(self.number, batch_size, self._seeds)
+        self._batch_size, self._order = batch_size, None
         self._look_up()
 
     def _look_up(self) -> None:
-        """Indices on the device, of the members that are there now."""
-        place = {seed: index for index, seed in enumerate(self._seeds)}
+        """Indices on the device, of the members that are there now, and the orders of their batches."""
+        seeds = sorted(set(self._order_seeds))
+        if not self.full_batch and (self._order is None or self._order.seeds != seeds):
+            self._order = BatchOrder(self.number, self._batch_size, seeds)
+        place = {seed: index for index, seed in enumerate(seeds)}
         self._data = torch.tensor(self._which, device=self.device)
         self._orders = torch.tensor([place[seed] for seed in self._order_seeds], device=self.device)
         self._rows: dict[str, Rows] = {}

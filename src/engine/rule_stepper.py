@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.data.problem import Rows
 from src.engine.condensed_data import Condensed
 from src.engine.device_data import DeviceData
 from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
@@ -104,9 +103,9 @@ class RuleStepper(Stepper):
             each / len(getattr(self.data.problems[0], part)) if self.loss.reduction == "sum" else each * each.shape[1]
         )
 
-    def _pieces(self, part: str) -> Iterable[Rows]:
+    def _predicted(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
         """As many at a time as do not depend on how many members there are, and so neither do the sums."""
-        return self.data.pieces(part, ROWS)
+        return ((self.module(rows.inputs), rows.targets) for rows in self.data.pieces(part, ROWS))
 
     @torch.no_grad()
     def gradients(self, part: str) -> list[Tensor | None]:

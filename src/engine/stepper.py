@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from src.data.problem import Rows
 from src.engine.device_data import DeviceData
 from src.losses.loss import Loss
 from src.optim.stacked_schedule import chosen
@@ -130,16 +129,16 @@ class Stepper:
         """
         total, number = torch.zeros((), dtype=torch.float64), 0
         with self.without_noise():
-            for rows in self._pieces(part):
-                ends = self.module(rows.inputs), rows.targets
+            for ends in self._predicted(part):
                 predictions, targets = (end.double() if units is None else units(end) for end in ends)
                 total = total.to(predictions.device) + (predictions - targets).square().sum(1)
-                number += len(rows)
+                number += targets.shape[1]
         return total[: self.size] / number
 
-    def _pieces(self, part: str) -> Iterable[Rows]:
-        """All rows of a part, `[P, N, I]` and `[P, N, O]`, one after another."""
-        return [self.data.rows(part)]
+    def _predicted(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
+        """Predictions and targets of all rows of a part, `[P, N, O]` each, one piece after another."""
+        rows = self.data.rows(part)
+        yield self.module(rows.inputs), rows.targets
 
     def gradients(self, part: str) -> list[Tensor | None]:
         """The gradient over all rows of a part, before any clipping, each `[P, ...]`, in evaluation mode."""

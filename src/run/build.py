@@ -21,6 +21,7 @@ from src.engine.checkpoint import lineage
 from src.engine.choose_stepper import Choice
 from src.engine.device_data import DeviceData
 from src.engine.divergence import Divergence
+from src.engine.each_stepper import EachStepper
 from src.engine.early_stopping import EarlyStopping
 from src.engine.gradients import Treatment
 from src.engine.loop import Intervals, Loop
@@ -242,12 +243,36 @@ def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
     """The stepper that was chosen for these members; for torch's own class there is one."""
     if choice.stepper == "rules":
         return build_rule_stepper(members)
+    if choice.stepper == "each":
+        return build_each_stepper(members)
     (one,) = members
     return build_torch_stepper(one)
 
 
-def build_torch_stepper(one: Member) -> TorchStepper:
-    """The one run, stepped by its optimizer's own class."""
+def build_each_stepper(members: Sequence[Member]) -> EachStepper:
+    """Runs of one program, stepped one after another by their optimizer's own class."""
+    config, loss = members[0].config, members[0].loss
+    problems, which = _distinct(members)
+    seeds = [one.config.data.shuffle_seed for one in members]
+    data = _data(config, loss, problems, which, seeds, device_of(config))
+    steppers = [build_torch_stepper(one, data.select([index])) for index, one in enumerate(members)]
+    return EachStepper.begin(steppers, data, [one.config.model.seed for one in members])
+
+
+def _distinct(members: Sequence[Member]) -> tuple[list[Problem], list[int]]:
+    """The different problems of members, and which each has."""
+    distinct = {id(one.problem): one.problem for one in members}
+    index = {key: number for number, key in enumerate(distinct)}
+    return list(distinct.values()), [index[id(one.problem)] for one in members]
+
+
+def build_torch_stepper(one: Member, data: DeviceData | None = None) -> TorchStepper:
+    """The one run, stepped by its optimizer's own class.
+
+    Args:
+        one: it.
+        data: what it sees, where that is a member's part of what a stack sees.
+    """
     config, model, loss = one.config, one.model, one.loss
     knobs, optimizer, device = config.trainer, config.optimizer, device_of(config)
     model.to(device)
@@ -260,7 +285,7 @@ def build_torch_stepper(one: Member) -> TorchStepper:
         model,
         build_optimizer(optimizer.arguments(), schedule, trained, knobs.create_graph, optimizer.rule),
         loss,
-        _data(config, loss, [one.problem], [0], [config.data.shuffle_seed], device, rank=rank, world=world),
+        data or _data(config, loss, [one.problem], [0], [config.data.shuffle_seed], device, rank=rank, world=world),
         by_hand=config.model.gradient == "by_hand",
         treatment=Treatment(
             knobs.zero_grad_every_n_steps, knobs.gradient_clip_val, knobs.gradient_clip_algorithm == "norm"
@@ -291,14 +316,10 @@ def build_rule_stepper(members: Sequence[Member]) -> RuleStepper:
         update = StackedRule(flat, optimizer.target_, given, schedule, rule)
     except ValueError as error:
         raise LabError(one_line(error)) from None
-    distinct = {id(one.problem): one.problem for one in members}
-    index = {key: number for number, key in enumerate(distinct)}
-    which = [index[id(one.problem)] for one in members]
+    problems, which = _distinct(members)
     loss = members[0].loss
     bias = model.bias is not None if model.linear and loss.least_squares else None
-    data = _data(
-        config, loss, list(distinct.values()), which, [c.data.shuffle_seed for c in configs], device, condense=bias
-    )
+    data = _data(config, loss, problems, which, [c.data.shuffle_seed for c in configs], device, condense=bias)
     limits = [c.trainer.gradient_clip_val for c in configs]  # all have one, or none has
     clip = None if limits[0] is None else torch.tensor(limits, dtype=torch.float64).to(device, flat.dtype)
     treatment = Treatment(knobs.zero_grad_every_n_steps, clip, knobs.gradient_clip_algorithm == "norm")

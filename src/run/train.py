@@ -83,6 +83,9 @@ def train(
     except Exception as error:  # a user's class can raise anything, and it must not take a sweep with it
         if not isinstance(error, LabError) and FULL_ERROR:
             raise
+        if choice.stepper == "each" and len(specs) > 1:  # whose it is shows where each trains by itself
+            rest = Choice("torch", choice.reason)
+            return [training.outcomes.get(s.directory) or train([s], rest, kept=kept, tell=tell)[0] for s in specs]
         reason = error if isinstance(error, LabError) else training.failed(error)
     else:
         reason = LabError("it was not trained")

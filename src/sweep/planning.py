@@ -207,11 +207,13 @@ class _Programs:
 
         if index not in self._of:
             config, entry = self.jobs[index].config, self.entries[index]
-            reason = choose_stepper(config).reason if entry.alone is None else entry.alone
-            choice = Choice("torch", reason) if reason else Choice("rules")
-            text = f"{reason}/{config.optimizer.target_}" if reason else program(config)
+            choice = choose_stepper(config)
+            if entry.alone is not None and (entry.alone == "") != (choice.stepper == "rules"):
+                choice = Choice("torch", entry.alone) if entry.alone else Choice("rules")
+            alone = choice.stepper == "torch"
+            text = f"{choice.reason}/{config.optimizer.target_}" if alone else program(config, choice)
             if text not in self._by_text:
-                most = 1 if reason else most_members(config, self.memory)
+                most = 1 if alone else most_members(config, self.memory)
                 self._by_text[text] = _Program(choice, text, most, memory_of(config), disk_of(config))
             self._of[index] = self._by_text[text]
         return self._of[index]

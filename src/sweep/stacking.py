@@ -18,6 +18,7 @@ from src.config.schema import Config
 from src.config.section import Section
 from src.data.build import build as build_data
 from src.data.build import takes_seed
+from src.engine.choose_stepper import Choice
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.losses.build import build as build_loss
@@ -27,6 +28,7 @@ from src.optim.build import numbers_of
 from src.optim.rules import rule_of
 from src.sweep.tables import is_table, measured
 
+RULES = Choice("rules")
 CACHE = 2**22
 """Bytes that a step should not touch more of: beyond, it waits for memory."""
 MOST = 4096
@@ -39,11 +41,11 @@ def _fixed(section: Section) -> dict[str, Any]:
     return {key: value for key, value in section.arguments().items() if key not in section.free}
 
 
-def program(config: Config) -> str:
-    """What all members of a stack have in common, as a text; of a run that `choose_stepper` gives to rules."""
+def program(config: Config, choice: Choice = RULES) -> str:
+    """What all members of a stack have in common, as a text; of a run that `choose_stepper` does not leave alone."""
     schedule, optimizer = config.scheduler, config.optimizer
-    rule = rule_of(optimizer.target_, optimizer.rule)
-    assert rule is not None
+    rule = rule_of(optimizer.target_, optimizer.rule) if choice.stepper == "rules" else None
+    served = rule.program(numbers_of(optimizer.arguments())) if rule else choice.reason
     trainer = config.trainer.model_dump(exclude={"divergence_factor", "gradient_clip_val"})
     return json.dumps(
         {
@@ -51,7 +53,7 @@ def program(config: Config) -> str:
             "sizes": _sizes_of(config),
             "model": _fixed(config.model),
             "loss": _fixed(config.loss),
-            "optimizer": [optimizer.target_, optimizer.rule, rule.program(numbers_of(optimizer.arguments()))],
+            "optimizer": [optimizer.target_, optimizer.rule, served],
             "scheduler": [schedule.target_, schedule.arguments().get("cycle_momentum")] if schedule else None,
             "trainer": trainer | {"clipped": config.trainer.gradient_clip_val is not None},
             "callbacks": {name: part.arguments() for name, part in config.callbacks.items() if part},

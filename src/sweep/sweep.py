@@ -28,7 +28,7 @@ from src.sweep.lock import check_place, claim
 from src.sweep.options import Launching
 from src.sweep.planning import Plan, plan
 from src.sweep.tensorboard import folder_of
-from src.sweep.training import Training, alone
+from src.sweep.training import Training, without_rule
 from src.tables.once import reading_once
 
 SUBDIR = ("${hydra.job.num}", "${hydra:job.num}")
@@ -64,7 +64,6 @@ class Sweep:
         self.halving: Halving | None = None
         self.first: Config | None = None
         self._call: int | None = None
-        self._reasons: set[str] = set()
         self._told: set[str] = set()
 
     def _check(self) -> None:
@@ -246,11 +245,8 @@ class Sweep:
         OmegaConf.save(self.config, self.directory / "multirun.yaml")
         if self.baseline is not None and not (self.directory / BASELINE).is_file():
             shutil.copyfile(self.baseline, self.directory / BASELINE)
-        for reason, number in alone(planned).items():
-            if reason not in self._reasons:
-                whole = " and to the end, for rungs are of stacks" if self.halving else ""
-                print(f"{number:,} {'runs train' if number > 1 else 'run trains'} one by one{whole}: {reason}")
-                self._reasons.add(reason)
+        for sentence in without_rule(planned, self.halving is not None):
+            self._tell(sentence)
         for remark in dict.fromkeys(stack.remark for stack in planned.stacks if stack.remark):
             self._tell(remark)
         try:
