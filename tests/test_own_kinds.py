@@ -231,9 +231,9 @@ def test_a_subclass_of_a_loss_states_its_facts_anew(train: Train, multirun: Mult
         assert member["metrics"] == pytest.approx(result.metrics, rel=1e-9)
 
 
-@pytest.mark.parametrize(("name", "stack_size"), [("Cube", 1), ("CubeByHand", 2)])
+@pytest.mark.parametrize(("name", "stepper"), [("Cube", "each"), ("CubeByHand", "rules")])
 def test_a_subclass_of_a_model_states_its_facts_anew(
-    train: Train, multirun: Multirun, tmp_path: Path, name: str, stack_size: int
+    train: Train, multirun: Multirun, tmp_path: Path, name: str, stepper: str
 ) -> None:
     words = [*LINE, "model.dtype=float64", f"model._target_=mine.model.{name}"]
     result = train("run", *words, "optimizer.lr=0.001")
@@ -242,7 +242,7 @@ def test_a_subclass_of_a_model_states_its_facts_anew(
     assert "way over the loss" not in report([result.directory])[0].read_text(encoding="utf-8")
     assert multirun("sweep", *words, "optimizer.lr=0.001,0.0001") == 0
     member = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
-    assert (member["stack_size"], member["exact"]) == (stack_size, result.exact)
+    assert (member["stepper"]["name"], member["exact"]) == (stepper, result.exact)
     assert member["metrics"] == pytest.approx(result.metrics, rel=1e-9)
 
 
@@ -267,12 +267,12 @@ def test_of_a_standardized_table_the_units_of_a_loss_of_ones_own_are_told(train:
     assert "standardized" not in plain.reason
 
 
-def test_one_that_is_not_trains_run_by_run(
+def test_one_that_is_not_takes_its_steps_run_by_run(
     multirun: Multirun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*LINE, "loss=custom", "loss._target_=torch.nn.L1Loss"]
     assert multirun("sweep", *words, "optimizer.lr=0.01,0.1") == 0
-    told = "2 runs train one by one: torch.nn.L1Loss is a loss of your own that is not written per member"
+    told = "2 runs take their steps one after another: torch.nn.L1Loss is a loss of your own that is not written per member"
     assert told in " ".join(capsys.readouterr().out.split())
     assert [row["status"] for row in rows(tmp_path / "sweep")] == ["completed"] * 2
 

@@ -16,6 +16,7 @@ from src.engine.checkpoint import loaded, written
 from src.errors import LabError, one_line, raised
 from src.optim.build import numbers_of
 from src.optim.rules import rule_of
+from src.optim.stacked_class import grain_of
 from src.optim.stacked_rule import StackedRule
 from src.seeds import stream
 
@@ -77,17 +78,29 @@ def _elementwise(candidate: Candidate) -> Finding:
     try:
         stacked = Steps(candidate, [start]).take([[g] for g in given]).parameters
     except Exception:  # a user's class can raise anything
-        return "no", "it takes no parameter [P, I, O]: runs go one by one"
+        return "no", f"it takes no parameter [P, I, O]: {_in_a_sweep(candidate)}"
     if candidate.close([torch.stack(alone)], [stacked[0].detach().flatten()]):
-        return "yes", "every number by its own gradient alone: by a rule of it, runs would stack"
-    return "no", "a number's step depends on the others: runs go one by one"
+        return "yes", f"every number by its own gradient alone: {_in_a_sweep(candidate)}"
+    return "no", f"a number's step depends on the others: {_in_a_sweep(candidate)}"
+
+
+def _in_a_sweep(candidate: Candidate) -> str:
+    """How runs of it are trained together."""
+    rule = rule_of(candidate.path, candidate.rule)
+    if rule is not None and rule.serves(numbers_of(candidate.section)):
+        return "a sweep steps all members together, by its rule"
+    return {
+        "setting": "a sweep steps all seeds of a setting together, by the class itself",
+        "tensor": "a sweep steps the class on each member's own parameters, with all gradients at once",
+        None: "runs of a sweep take their steps one after another",
+    }[grain_of(candidate.path, candidate.section)]
 
 
 def _rule(candidate: Candidate) -> Finding:
     """A stack of two under the same gradients."""
     rule, numbers = rule_of(candidate.path, candidate.rule), numbers_of(candidate.section)
     if rule is None or not rule.serves(numbers):
-        raise DoesNotApply("it has none for these numbers: runs go one by one")
+        raise DoesNotApply(f"it has none for these numbers: {_in_a_sweep(candidate)}")
     start, *given = (
         torch.cat([part.flatten() for part in parts]).repeat(2, 1)
         for parts in [candidate.starts(), *candidate.gradients(10)]

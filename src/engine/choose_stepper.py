@@ -12,6 +12,7 @@ from src.losses.build import is_per_member
 from src.models.build import stacks
 from src.optim.build import numbers_of
 from src.optim.rules import rule_of
+from src.optim.stacked_class import grain_of
 from src.optim.stacked_schedule import fits_stack
 
 SHARED = (
@@ -31,11 +32,12 @@ class Choice:
 
     Attributes:
         stepper: "torch": its optimizer's own class, alone, with Lightning's events; "rules": a stack, without;
-            "each": a stack whose members are stepped one after another, by their own class.
+            "class": a stack that the class itself steps, on tensors of many members; "each": a stack whose members are
+            stepped one after another, by their own class.
         reason: why it is not rules, in words that are shown as they are; empty for rules.
     """
 
-    stepper: Literal["torch", "rules", "each"]
+    stepper: Literal["torch", "rules", "class", "each"]
     reason: str = ""
 
 
@@ -45,8 +47,11 @@ def choose_stepper(config: Config, alone: bool = False) -> Choice:
         return Choice("torch", "a run by itself has the bits of torch's own class")
     if reason := _why_alone(config):
         return Choice("torch", reason)
-    reason = _why_each(config)
-    return Choice("each", reason) if reason else Choice("rules")
+    if reason := _why_each(config):
+        return Choice("each", reason)
+    if not (reason := _why_no_rule(config)):
+        return Choice("rules")
+    return Choice("class" if grain_of(config.optimizer.target_, config.optimizer.arguments()) else "each", reason)
 
 
 def _why_alone(config: Config) -> str | None:
@@ -70,25 +75,29 @@ def _why_alone(config: Config) -> str | None:
 
 
 def _why_each(config: Config) -> str | None:
-    """Why the members of a stack are stepped one after another, in words; None: together, by a rule."""
-    target, schedule = config.optimizer.target_, config.scheduler
-    name, rule = target.rpartition(".")[2], rule_of(target, config.optimizer.rule)
-    given = numbers_of(config.optimizer.arguments())
-    taken = (*rule.numbers, *rule.pairs, *rule.options) if rule else ()
-    refused = [f"{key}={given[key]}" if key in taken else key for key in (rule.refused(given) if rule else ())]
-    cycles = schedule is not None and not fits_stack(schedule.arguments())
+    """Why the members of a stack are stepped one after another, in words; None: together."""
     reasons = (
-        (rule is None, f"{name} has no per-member rule"),
-        (
-            bool(refused),
-            f"{name}'s rule {type(rule).__name__} does not take {', '.join(refused)} (it takes {', '.join(taken)})",
-        ),
-        (cycles, "a schedule that turns momentum off leaves its buffer alone, as no rule does"),
         (not stacks(config.model), f"{config.model.target_} is a module of your own"),
         (not is_per_member(config.loss), f"{config.loss.target_} is a loss of your own that is not written per member"),
-        (config.trainer.create_graph, "trainer.create_graph keeps graphs, and a rule has none"),
+        (config.trainer.create_graph, "trainer.create_graph keeps graphs, and a stack has none"),
     )
     return next((why for so, why in reasons if so), None)
+
+
+def _why_no_rule(config: Config) -> str | None:
+    """Why no rule steps the members of a stack, in words; None: one does."""
+    target, schedule = config.optimizer.target_, config.scheduler
+    name, rule = target.rpartition(".")[2], rule_of(target, config.optimizer.rule)
+    if rule is None:
+        return f"{name} has no per-member rule"
+    given = numbers_of(config.optimizer.arguments())
+    taken = (*rule.numbers, *rule.pairs, *rule.options)
+    if refused := [f"{key}={given[key]}" if key in taken else key for key in rule.refused(given)]:
+        what = f"{', '.join(refused)} (it takes {', '.join(taken)})"
+        return f"{name}'s rule {type(rule).__name__} does not take {what}"
+    if schedule is not None and not fits_stack(schedule.arguments()):
+        return "a schedule that turns momentum off leaves its buffer alone, as no rule does"
+    return None
 
 
 def _watches(path: str) -> bool:

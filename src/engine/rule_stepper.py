@@ -1,4 +1,4 @@
-"""Many members, stepped as one tensor program by a per-member rule of their optimizer's class."""
+"""Many members, stepped as one tensor program: by a per-member rule of their optimizer's class, or by the class."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
 from src.engine.stepper import Leaf, State, Stepper
 from src.losses.loss import Loss
 from src.models.member_axis import point
+from src.optim.stacked_class import StackedClass
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import chosen
 
@@ -44,7 +45,7 @@ class RuleStepper(Stepper):
         size: int,
         module: nn.Module,
         flat: Tensor,
-        update: StackedRule,
+        update: StackedRule | StackedClass,
         loss: Loss,
         data: DeviceData,
         treatment: Treatment,
@@ -124,6 +125,18 @@ class RuleStepper(Stepper):
         theta = self.flat.view(len(self.flat), *condensed.offset.shape[1:])
         return torch.baddbmm(condensed.offset, condensed.factor, theta)
 
+    # --- the parameters that are kept ---
+
+    def eval(self) -> None:
+        """Switch to them, where the optimizers have others while they train."""
+        self.update.switch("eval")
+        super().eval()
+
+    def train(self) -> None:
+        """Switch back to those that are trained."""
+        self.update.switch("train")
+        super().train()
+
     # --- numbers ---
 
     def rate(self) -> Tensor:
@@ -191,6 +204,7 @@ class RuleStepper(Stepper):
             treatment,
         )
         some._before = None if self._before is None else self._before[where]
+        some._kept_parameters = self._kept_parameters
         return some
 
     def member(self, state: State, index: int) -> dict[str, Any]:
@@ -210,9 +224,9 @@ class RuleStepper(Stepper):
         }
 
     def _split(self, row: Any) -> dict[str, Tensor]:
-        """A row as parameters `[1, I, O]` by name."""
+        """A row as parameters by name: `[1, I, O]`, or `[I, O]` for a class that takes matrices."""
         pieces = row.detach().cpu().split([rows * columns for rows, columns in self.shapes.values()])
         return {
-            name: piece.view(1, *shape).clone()
+            name: piece.view(*self.update.axis, *shape).clone()
             for piece, (name, shape) in zip(pieces, self.shapes.items(), strict=True)
         }

@@ -10,11 +10,11 @@ from src.models.model import Model
 
 
 def stack(members: Sequence[nn.Module]) -> nn.Module:
-    """One module whose parameters are the members' joined along the leading axis."""
+    """One module whose parameters `[P, I, O]` are the members', which have `[1, I, O]` or `[I, O]` each."""
     whole = copy.deepcopy(members[0])
     for name, _ in members[0].named_parameters():
-        joined = torch.cat([member.get_parameter(name).detach() for member in members])
-        _replace(whole, name, joined)
+        own = [member.get_parameter(name).detach() for member in members]
+        _replace(whole, name, torch.cat(own) if own[0].dim() == 3 else torch.stack(own))
     return whole
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from src.config.classes import import_class
-from src.optim.build import listed, numbers_of
+from src.optim.build import listed, numbers_of, takes_member_axis
 from src.optim.rules import RULES, Rule, rule_of
 from src.optim.rules.rule import Scalars, State, count_dtype, power
 from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, number
@@ -36,7 +36,8 @@ def _lone_group(path: str, given: tuple[tuple[str, Any], ...], text: str) -> Map
     """Kept by the text as well: 1 equals 1.0, but a checkpoint tells them apart."""
     factory = import_class(path, "optimizer._target_", Optimizer)
     try:
-        optimizer = factory([nn.Parameter(torch.zeros(1, 1, 1))], **dict(given))
+        shape = (1, 1, 1) if takes_member_axis(path) else (1, 1)
+        optimizer = factory([nn.Parameter(torch.zeros(shape))], **dict(given))
     except Exception as error:
         raise ValueError(f"{path} refuses {listed(dict(given))}: {error}") from None
     group = optimizer.state_dict()["param_groups"][0]
@@ -59,6 +60,9 @@ class StackedRule:
     Raises:
         ValueError: no rule for the class or an argument, options that differ, a number that the class refuses.
     """
+
+    axis = (1,)
+    """What comes before a parameter's `[I, O]` in a lone run."""
 
     def __init__(
         self,
@@ -140,6 +144,9 @@ class StackedRule:
     def __call__(self, k: int, gradient: Tensor) -> None:
         """Take step `first + k` with this gradient `[P, N]`."""
         self._update(self.flat, gradient, self._slots, self._rows[self._offset + k], self.acting)
+
+    def switch(self, mode: Literal["train", "eval"]) -> None:
+        """A rule has no other parameters to evaluate than to train."""
 
     def rate(self) -> Tensor:
         """The learning rate of the step to come, float64 `[P]` on the CPU."""

@@ -82,6 +82,9 @@ class StackedSchedule:
     plateau: bool
     """It waits for a metric instead of stepping."""
 
+    shared: bool
+    """Members of the same numbers have the same rates: they depend on the step alone."""
+
     names: tuple[str, ...]
     """The numbers that it overwrites: `lr`, `momentum`, `betas.0`. A class of the user's own may overwrite any."""
 
@@ -92,6 +95,7 @@ class StackedSchedule:
         self.sections = [numbers_of(section) for section in sections]
         self._arrays = OVER_ARRAYS.get(path)
         self._opaque = self._arrays is None and path != _PLATEAU
+        self.shared = self._arrays is not None
         shared = [self._shared(section) for section in self.sections]
         for index in sorted({text: index for index, text in reversed([*enumerate(shared)])}.values()):
             with self._refusing(self.sections[index]):
@@ -169,7 +173,7 @@ class StackedSchedule:
                 setattr(part.scheduler, name, _COUNTS[name](leaves[name][part.members[0]]))
             for name in self.names:
                 values = np.array([float(leaves[name][index]) for index in part.members])
-                part.group.update(_entry(part.group, name, float(values[0]) if self._arrays is None else values))
+                part.group.update(entry(part.group, name, float(values[0]) if self._arrays is None else values))
             part.scheduler._last_lr = [part.group["lr"]]
 
     def select(self, keep: Sequence[int]) -> "StackedSchedule":
@@ -195,7 +199,7 @@ class StackedSchedule:
         own, group = self.groups[index], self._part_of[index][0].group
         entries = {key: self._own(group[key], index) for key in group if key not in own and key != "params"}
         for name in self.names:
-            entries |= _entry(own, name, self._as_given(leaves[name][index], index))
+            entries |= entry(own, name, self._as_given(leaves[name][index], index))
         return entries
 
     def _own(self, value: Any, index: int) -> Any:
@@ -269,7 +273,7 @@ def number(group: Mapping[str, Any], name: str) -> Any:
     return group[key][int(index)] if index else group[key]
 
 
-def _entry(group: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+def entry(group: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
     """What of the group is another once its number `lr`, `momentum` or `betas.0` is `value`."""
     key, _, index = name.partition(".")
     return {key: (value, *group[key][1:]) if index else value}

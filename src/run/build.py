@@ -39,6 +39,7 @@ from src.models.member_axis import stack as joined
 from src.models.model import Model
 from src.optim.build import build_optimizer, takes_member_axis
 from src.optim.rules import rule_of
+from src.optim.stacked_class import StackedClass, grain_of
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import StackedSchedule
 from src.run.devices import device_of
@@ -241,8 +242,8 @@ def build_loss(config: Config) -> Loss:
 
 def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
     """The stepper that was chosen for these members; for torch's own class there is one."""
-    if choice.stepper == "rules":
-        return build_rule_stepper(members)
+    if choice.stepper in ("rules", "class"):
+        return build_rule_stepper(members, choice)
     if choice.stepper == "each":
         return build_each_stepper(members)
     (one,) = members
@@ -294,8 +295,8 @@ def build_torch_stepper(one: Member, data: DeviceData | None = None) -> TorchSte
     )
 
 
-def build_rule_stepper(members: Sequence[Member]) -> RuleStepper:
-    """Runs of one program, stepped together by the rule of their optimizer's class.
+def build_rule_stepper(members: Sequence[Member], choice: Choice) -> RuleStepper:
+    """Runs of one program, stepped together by the rule of their optimizer's class, or where it has none by the class.
 
     Raises:
         LabError: the optimizer or the schedule refuses a number.
@@ -312,8 +313,15 @@ def build_rule_stepper(members: Sequence[Member]) -> RuleStepper:
             sections = [c.scheduler.arguments() for c in configs if c.scheduler is not None]
             groups = [lone_group(optimizer.target_, arguments) for arguments in given]
             schedule = StackedSchedule(config.scheduler.target_, sections, groups)
-        rule = rule_of(optimizer.target_, optimizer.rule)
-        update = StackedRule(flat, optimizer.target_, given, schedule, rule)
+        update: StackedRule | StackedClass
+        if choice.stepper == "rules":
+            rule = rule_of(optimizer.target_, optimizer.rule)
+            update = StackedRule(flat, optimizer.target_, given, schedule, rule)
+        else:
+            grain = grain_of(optimizer.target_, given[0])
+            assert grain is not None
+            shapes = [p.shape for p in members[0].model.parameters()]
+            update = StackedClass(flat, optimizer.target_, given, shapes, grain, schedule)
     except ValueError as error:
         raise LabError(one_line(error)) from None
     problems, which = _distinct(members)

@@ -4,11 +4,12 @@ import statistics
 import time
 from collections.abc import Sequence
 
+from src.engine.choose_stepper import Choice
 from src.errors import LabError
-from src.run.build import RunSpec, build_members, build_rule_stepper, building
+from src.run.build import RunSpec, build_members, build_stepper, building
 
 
-def rehearse(specs: Sequence[RunSpec], steps: int = 50) -> float:
+def rehearse(specs: Sequence[RunSpec], choice: Choice, steps: int = 50) -> float:
     """Seconds that a step of these runs as one stack takes, the median of a few measurements; nothing is written.
 
     Raises:
@@ -19,7 +20,7 @@ def rehearse(specs: Sequence[RunSpec], steps: int = 50) -> float:
         members = [one for one in built if not isinstance(one, LabError)]
         if not members:
             raise next(error for error in built if isinstance(error, LabError))
-        stepper, taken = build_rule_stepper(members), []
+        stepper, taken = build_stepper(members, choice), []
         stepper.step(0, 2)
         for number in range(3):
             began = time.perf_counter()

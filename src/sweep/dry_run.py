@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from src.sweep.planning import Plan, StackPlan
+from src.sweep.planning import Plan, StackPlan, without_rule
 from src.sweep.summary import duration, runs, wide
 
 WRITING = 0.005
@@ -74,8 +74,8 @@ def show(plan: Plan, confirm_seeds: int, most_seeds: int = 0) -> None:
     left = len(plan.jobs) - finished
     writing = duration(left * WRITING)
     console.print(f"beside the training, composing and writing {left:,} runs take about {writing}", highlight=False)
-    for reason in dict.fromkeys(stack.choice.reason for stack in plan.stacks if stack.choice.reason):
-        console.print(f"one by one, and how long that takes is not known: {reason}", markup=False, highlight=False)
+    for sentence in without_rule(plan):
+        console.print(sentence, markup=False, highlight=False)
     if any(stack.halving for stack in plan.stacks):
         console.print(
             f"rungs save {_saved(plan)} of the run-steps at least, which is not in the times above", highlight=False
@@ -107,15 +107,17 @@ def _parts(plan: Plan, stack: StackPlan) -> tuple[str, ...]:
 
 
 def _seconds(plan: Plan, stacks: Sequence[StackPlan]) -> float | None:
-    """Measured on a copy of the first stack, and scaled by members and steps; None where runs go one by one."""
+    """Measured on a copy of the first stack, and scaled by members and steps; None where runs train one by one, and it is not known."""
     from src.run.build import RunSpec
     from src.run.step_time import rehearse
 
     first, members = stacks[0], sum(len(stack.runs) for stack in stacks)
-    if first.choice.reason:
+    if first.choice.stepper == "torch":
         return None
     configs = [plan.jobs[index].config for index in first.runs]
-    step = rehearse([RunSpec(config, Path(str(index))) for index, config in zip(first.runs, configs, strict=True)])
+    step = rehearse(
+        [RunSpec(config, Path(str(index))) for index, config in zip(first.runs, configs, strict=True)], first.choice
+    )
     return step * configs[0].trainer.max_steps * members / len(first.runs)
 
 

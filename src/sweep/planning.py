@@ -1,6 +1,7 @@
 """From jobs to a plan: what is left to train, cut into stacks. Nothing is written or changed here."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,7 @@ def plan(
     of_program: dict[Any, list[int]] = {}
     for run, index in left.items():
         one = programs.of(index)
-        of_program.setdefault((one.text, None if one.choice.reason else race.contender(run)), []).append(index)
+        of_program.setdefault((one.text, None if one.choice.stepper == "torch" else race.contender(run)), []).append(index)
     for (_, contender), together in of_program.items():
         settings = [] if contender is None else race.settings(together)
         pieces_of_settings, remark = programs.cut_settings(settings) if settings else ([], "")
@@ -249,3 +250,24 @@ class _Programs:
         one, size = self.of(runs[0]), len(runs)
         memory, disk = one.memory * size, one.disk * size
         return StackPlan(number, tuple(runs), one.choice, one.text, memory, disk, halving, remark)
+
+
+def without_rule(plan: Plan, raced: bool = False) -> Iterator[str]:
+    """How many runs are not stepped together by a rule, and why, a sentence a reason.
+
+    Args:
+        plan: of the sweep.
+        raced: whether there are rungs, which those that train one by one have not.
+    """
+    of_choice: Counter[Choice] = Counter()
+    for stack in plan.stacks:
+        of_choice[stack.choice] += len(stack.runs)
+    for choice, number in of_choice.items():
+        runs = f"{number:,} {'run' if number == 1 else 'runs'}"
+        if choice.stepper == "torch":
+            whole = " and to the end, for rungs are of stacks" if raced else ""
+            yield f"{runs} {'trains' if number == 1 else 'train'} one by one{whole}: {choice.reason}"
+        elif choice.stepper == "each":
+            yield f"{runs} {'takes its' if number == 1 else 'take their'} steps one after another: {choice.reason}"
+        elif choice.stepper == "class":
+            yield f"{runs} {'is' if number == 1 else 'are'} stepped by the class itself: {choice.reason}"

@@ -26,9 +26,9 @@ from src.sweep.jobs import Composer, Job
 from src.sweep.ledger import NAME, Entry, Ledger
 from src.sweep.lock import check_place, claim
 from src.sweep.options import Launching
-from src.sweep.planning import Plan, plan
+from src.sweep.planning import Plan, plan, without_rule
 from src.sweep.tensorboard import folder_of
-from src.sweep.training import Training, without_rule
+from src.sweep.training import Training
 from src.tables.once import reading_once
 
 SUBDIR = ("${hydra.job.num}", "${hydra:job.num}")

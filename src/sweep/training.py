@@ -3,12 +3,10 @@
 import os
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from src.config.schema import Config
 from src.errors import LabError, unwritable
@@ -154,19 +152,6 @@ class Training:
         """Bring what TensorBoard shows of the sweep up to date."""
         if self.tensorboard is not None:
             tensorboard.write(self.ledger, self.tensorboard)
-
-
-def without_rule(plan: Plan) -> Iterator[str]:
-    """How many runs are not stepped together, and why, a sentence a reason."""
-    of_choice: Counter[Any] = Counter()
-    for stack in plan.stacks:
-        of_choice[stack.choice] += len(stack.runs)
-    for choice, number in of_choice.items():
-        runs = f"{number:,} {'run' if number == 1 else 'runs'}"
-        if choice.stepper == "torch":
-            yield f"{runs} {'trains' if number == 1 else 'train'} one by one: {choice.reason}"
-        elif choice.stepper == "each":
-            yield f"{runs} {'takes its' if number == 1 else 'take their'} steps one after another: {choice.reason}"
 
 
 def _of_a_sweep(config: Config) -> Config:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src.engine.checkpoint import FORMAT
-from src.engine.choose_stepper import choose_stepper
+from src.engine.choose_stepper import Choice, choose_stepper
 from src.errors import LabError
 from src.run import run
 from src.run.build import RunSpec
@@ -418,7 +418,7 @@ def test_every_run_and_every_step_is_told(tmp_path: Path) -> None:
 
 def test_a_rehearsal_writes_nothing(tmp_path: Path) -> None:
     some = members(tmp_path, SHARED, RUNS)
-    assert 0 < rehearse(some, steps=3) < 10
+    assert 0 < rehearse(some, Choice("rules"), steps=3) < 10
     assert [list(one.directory.iterdir()) for one in some] == [[]] * len(RUNS)
 
 

@@ -160,7 +160,7 @@ def test_a_number_that_its_rule_lacks_is_named(
 ) -> None:
     words = (own[0], "optimizer.rule=package_of_mine.Short", *DATA, "+optimizer.beta=0.5", "optimizer.lr=0.1,0.2")
     assert multirun("sweep", *words) == 0
-    why = "2 runs train one by one: HeavyBall's rule Short does not take beta (it takes lr)"
+    why = "2 runs are stepped by the class itself: HeavyBall's rule Short does not take beta (it takes lr)"
     assert why in " ".join(capsys.readouterr().out.split())
 
 

@@ -1,0 +1,361 @@
+"""The update of a stack by an optimizer's own class: for all that have no rule, and need no closure.
+
+How much of the stack one tensor of the class may hold is its grain, which is found out on throwaway numbers.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from src.config.classes import import_class
+from src.errors import one_line
+from src.optim.build import listed, load_state, numbers_of, takes_member_axis
+from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, entry
+from src.seeds import stream
+
+Grain = Literal["setting", "tensor"]
+"""What one tensor of the class holds: all parameters of all members of a setting, or one parameter of one member."""
+
+Arguments = Mapping[str, Any]
+Shapes = Sequence[tuple[int, ...]]
+
+MULTIPLE = 64
+"""Numbers of a member are padded to a multiple of so many, so that kernels take each at the same place of a vector."""
+AHEAD = 64
+"""Steps whose rates are asked for at once."""
+
+
+@dataclass
+class _Part:
+    """Members of one setting, and their optimizer.
+
+    Attributes:
+        members: their rows in the stack.
+        optimizer: over `parameters`.
+        parameters: `[S, M]` alone, or `S` times those of a member.
+    """
+
+    members: list[int]
+    optimizer: Optimizer
+    parameters: list[nn.Parameter]
+
+    @property
+    def group(self) -> dict[str, Any]:
+        return self.optimizer.param_groups[0]
+
+
+class StackedClass:
+    """P members' own optimizers of one class, an instance a setting.
+
+    Args:
+        flat: `[P, N]`, a row for all parameters of a member; updated in place.
+        path: the dotted name of the class.
+        members: the arguments of each member.
+        shapes: of a member's parameters, in the order of a row, as a lone run has them.
+        grain: of the class.
+        schedule: what overwrites numbers between steps.
+
+    Raises:
+        ValueError: the class refuses an argument.
+    """
+
+    def __init__(
+        self,
+        flat: Tensor,
+        path: str,
+        members: Sequence[Arguments],
+        shapes: Shapes,
+        grain: Grain,
+        schedule: StackedSchedule | None = None,
+    ) -> None:
+        self.flat, self.path, self.members = flat.detach(), path, [numbers_of(member) for member in members]
+        self.shapes, self.grain, self.schedule = [tuple(shape) for shape in shapes], grain, schedule
+        self._sizes = [prod(shape) for shape in self.shapes]
+        self._rows: Mapping[str, Any] = {}
+        together: dict[Any, list[int]] = {}
+        for index, member in enumerate(self.members):
+            together.setdefault(self._setting(index, member), []).append(index)
+        self._parts = [self._part(rows) for rows in together.values()]
+        self._place = {row: (part, k) for part in self._parts for k, row in enumerate(part.members)}
+        self._copy_in()
+
+    def _setting(self, index: int, member: Arguments) -> Any:
+        """What members of one instance have in common; one whose rate waits for its own losses is alone."""
+        if self.schedule is None:
+            return repr(sorted(member.items()))
+        return (
+            repr((sorted(member.items()), sorted(self.schedule.sections[index].items())))
+            if self.schedule.shared
+            else index
+        )
+
+    def _part(self, rows: list[int]) -> _Part:
+        if self.grain == "setting":
+            width = -(-self.flat.shape[1] // MULTIPLE) * MULTIPLE
+            parameters = [nn.Parameter(self.flat.new_zeros(len(rows), width))]
+        else:
+            parameters = [nn.Parameter(self.flat.new_zeros(shape)) for _ in rows for shape in self.shapes]
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        return _Part(rows, built(self.path, self.members[rows[0]], parameters), parameters)
+
+    @property
+    def axis(self) -> tuple[int, ...]:
+        """What comes before a parameter's `[I, O]` in a lone run: 1, but for classes that take matrices."""
+        return (1,) * (len(self.shapes[0]) - 2)
+
+    # --- steps ---
+
+    def start(self, first: int, count: int) -> int:
+        """Make ready what at most `count` steps need; for how many it is.
+
+        Raises:
+            ValueError: the schedule has come to its end.
+        """
+        if self.schedule is None:
+            return count
+        ready = count if self.schedule.plateau else min(count, AHEAD)
+        self._rows = self.schedule.ahead(ready)
+        return ready
+
+    def __call__(self, k: int, gradient: Tensor) -> None:
+        """Take the step after `k` more of those that are ready, with this gradient `[P, N]`."""
+        for part in self._parts:
+            for name, values in self._rows.items():
+                part.group.update(entry(part.group, name, float(values[k, part.members[0]])))
+            for place, numbers in zip(self._gradients(part), self._of(part, gradient), strict=True):
+                place.copy_(numbers)
+            part.optimizer.step()
+        self._copy_out()
+
+    def _gradients(self, part: _Part) -> list[Tensor]:
+        """Where the class looks for them, each as `_of` cuts them."""
+        for parameter in part.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return self._cut(part, [parameter.grad for parameter in part.parameters if parameter.grad is not None])
+
+    def _cut(self, part: _Part, tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [tensors[0][:, : self.flat.shape[1]]] if self.grain == "setting" else list(tensors)
+
+    def _of(self, part: _Part, whole: Tensor) -> list[Tensor]:
+        """The numbers of these members in `[P, N]`, as the tensors of the class hold them."""
+        if self.grain == "setting":
+            return [whole[part.members]]
+        rows = [whole[row].split(self._sizes) for row in part.members]
+        return [piece.view(shape) for row in rows for piece, shape in zip(row, self.shapes, strict=True)]
+
+    def _copy_in(self) -> None:
+        with torch.no_grad():
+            for part in self._parts:
+                for place, numbers in zip(self._cut(part, part.parameters), self._of(part, self.flat), strict=True):
+                    place.copy_(numbers)
+
+    def _copy_out(self) -> None:
+        with torch.no_grad():
+            for part in self._parts:
+                if self.grain == "setting":
+                    self.flat[part.members] = part.parameters[0][:, : self.flat.shape[1]]
+                else:
+                    for place, numbers in zip(self._of(part, self.flat), part.parameters, strict=True):
+                        place.copy_(numbers)
+
+    def switch(self, mode: Literal["train", "eval"]) -> None:
+        """Let classes that have others to evaluate than to train change their parameters (Defazio et al. 2024)."""
+        there = [one for part in self._parts if callable(one := getattr(part.optimizer, mode, None))]
+        for change in there:
+            change()
+        if there:
+            self._copy_out()
+
+    def rate(self) -> Tensor:
+        """The learning rate of the step to come, float64 `[P]` on the CPU."""
+        if self.schedule is not None:
+            return torch.from_numpy(self.schedule.now()["lr"])
+        rates = [self._place[row][0].group.get("lr", torch.nan) for row in range(len(self.members))]
+        return torch.tensor([float(rate) for rate in rates], dtype=torch.float64)
+
+    # --- state ---
+
+    def leaves(self) -> dict[str, Tensor | tuple]:
+        """Copies of all that steps change but `flat`: each member's `state_dict()`, and `schedule/`."""
+        own = {"own": tuple(self._state_of(row) for row in range(len(self.members)))}
+        return own | ({f"schedule/{k}": v for k, v in self.schedule.leaves().items()} if self.schedule else {})
+
+    def _state_of(self, row: int) -> dict[str, Any]:
+        """The `state_dict()` of a member's own optimizer."""
+        part, k = self._place[row]
+        kept, number = part.optimizer.state_dict(), len(self.shapes)
+        group = copy.deepcopy({key: value for key, value in part.group.items() if key != "params"})
+        if self.grain == "tensor":
+            own = {place: kept["state"].get(k * number + place) for place in range(number)}
+            state = {place: copy.deepcopy(slots) for place, slots in own.items() if slots is not None}
+        else:
+            state = {place: {} for place in range(number) if kept["state"]}
+            for name, value in kept["state"].get(0, {}).items():
+                if isinstance(value, Tensor) and value.shape == part.parameters[0].shape:
+                    pieces = value[k, : self.flat.shape[1]].split(self._sizes)
+                    each: Sequence[Any] = [
+                        piece.view(shape).clone() for piece, shape in zip(pieces, self.shapes, strict=True)
+                    ]
+                else:
+                    each = [copy.deepcopy(value) for _ in range(number)]
+                for place in range(number):
+                    state[place][name] = each[place]
+        return {"state": state, "param_groups": [{**group, "params": list(range(number))}]}
+
+    def load(self, leaves: Leaves) -> None:
+        """Go on from there, bit for bit."""
+        for part in self._parts:
+            own = [leaves["own"][row] for row in part.members]
+            state: dict[int, Any] = {}
+            for k, kept in enumerate(own):
+                if self.grain == "tensor":
+                    state |= {k * len(self.shapes) + place: slots for place, slots in kept["state"].items()}
+                elif kept["state"]:
+                    self._put(state.setdefault(0, {}), k, kept["state"], part.parameters[0])
+            group = {**own[0]["param_groups"][0], "params": list(range(len(part.parameters)))}
+            load_state(part.optimizer, {"state": copy.deepcopy(state), "param_groups": [copy.deepcopy(group)]})
+        if self.schedule is not None:
+            prefix = "schedule/"
+            self.schedule.load({k.removeprefix(prefix): v for k, v in leaves.items() if k.startswith(prefix)})
+        self._copy_in()
+
+    def _put(self, slots: dict[str, Any], k: int, kept: Mapping[int, Mapping[str, Any]], parameter: Tensor) -> None:
+        """A member's state into row `k` of that of its setting."""
+        for name, value in kept[0].items():
+            each = [kept[place][name] for place in range(len(self.shapes))]
+            shaped = all(
+                isinstance(one, Tensor) and tuple(one.shape) == shape
+                for one, shape in zip(each, self.shapes, strict=True)
+            )
+            if shaped:
+                if name not in slots:
+                    slots[name] = torch.zeros_like(parameter, dtype=value.dtype)
+                slots[name].data[k, : self.flat.shape[1]] = torch.cat([one.reshape(-1) for one in each])
+            else:
+                slots.setdefault(name, value)
+
+    def select(self, keep: Sequence[int], flat: Tensor) -> "StackedClass":
+        """The update of some members, going on from here.
+
+        Args:
+            keep: the members that stay, in their new order.
+            flat: theirs, `[len(keep), N]`.
+        """
+        schedule = None if self.schedule is None else self.schedule.select(keep)
+        members = [self.members[index] for index in keep]
+        some = StackedClass(flat, self.path, members, self.shapes, self.grain, schedule)
+        some.load({name: chosen(values, keep) for name, values in self.leaves().items()})
+        return some
+
+    def member(
+        self, leaves: Leaves, index: int, shapes: Shapes, step: int
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """The `state_dict()`s of the member's own optimizer and schedule; see `StackedRule.member`."""
+        kept = leaves["own"][index]
+        if self.schedule is None:
+            return kept, None
+        prefix = "schedule/"
+        own = {name.removeprefix(prefix): value for name, value in leaves.items() if name.startswith(prefix)}
+        (group,) = kept["param_groups"]
+        groups = [{**group, **self.schedule.group_entries(own, index)}]
+        return {**kept, "param_groups": groups}, self.schedule.member(own, index)
+
+
+def built(path: str, arguments: Arguments, parameters: Sequence[nn.Parameter]) -> Optimizer:
+    """An optimizer of a class.
+
+    Raises:
+        ValueError: the class refuses an argument, or can do nothing with these parameters; the sentence is its own.
+    """
+    factory = import_class(path, "optimizer._target_", Optimizer)
+    try:
+        optimizer = factory(list(parameters), **arguments)
+    except Exception as error:  # a user's class can raise anything
+        raise ValueError(f"{path} refuses {listed(arguments)}: {one_line(error)}") from None
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"{path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
+    if any(callable(getattr(optimizer, name, None)) for name in ("train",)):
+        optimizer.train()  # type: ignore[attr-defined]
+    return optimizer
+
+
+# --- the grain -------------------------------------------------------------------------------------------------------
+
+TRIED, STEPS, CLOSE = ((3, 2), (1, 2), (5, 3)), 5, 1e-10
+
+
+def grain_of(path: str, arguments: Arguments) -> Grain | None:
+    """The coarsest grain at which members of a class step as each would alone; None where none does.
+
+    That may be as the class needs a closure, looks at all parameters together, or draws random numbers. Found out on
+    three members of a few numbers, two of one setting, in float64.
+    """
+    given = numbers_of(arguments)
+    rate = given.pop("lr", None)  # a sweep has many, and the class is the same
+    key = path, repr(sorted(given.items())), rate is None
+    if key not in _GRAINS:
+        whole = given if rate is None else {**given, "lr": rate}
+        _GRAINS[key] = next((grain for grain in _FROM_COARSE if _fits(path, whole, grain)), None)
+    return _GRAINS[key]
+
+
+_FROM_COARSE: tuple[Grain, ...] = ("setting", "tensor")
+_GRAINS: dict[tuple[str, str, bool], Grain | None] = {}
+"""By class and arguments but for the learning rate."""
+
+
+def _fits(path: str, given: Arguments, grain: Grain) -> bool:
+    axis = (1,) if takes_member_axis(path) else ()
+    shapes = [(*axis, *shape) for shape in TRIED]
+    sizes = [prod(shape) for shape in shapes]
+    generator = stream(0, "stacked_class.grain")
+    flat = torch.randn(3, sum(sizes), generator=generator, dtype=torch.float64)
+    other = {**given, "lr": given["lr"] / 2} if isinstance(given.get("lr"), float) else given
+    members = [given, other, given]
+    try:
+        lone = [
+            [nn.Parameter(p.view(s).clone()) for p, s in zip(row.split(sizes), shapes, strict=True)] for row in flat
+        ]
+        optimizers = [built(path, one, own) for one, own in zip(members, lone, strict=True)]
+        stacked = StackedClass(flat, path, members, shapes, grain)
+        state = torch.get_rng_state()
+        for step in range(STEPS):
+            scale = 10.0 ** (step - 3)
+            gradient = scale * torch.randn(flat.shape, generator=generator, dtype=torch.float64)
+            for row, own, optimizer in zip(gradient, lone, optimizers, strict=True):
+                for parameter, piece in zip(own, row.split(sizes), strict=True):
+                    parameter.grad = piece.view_as(parameter).clone()
+                optimizer.step()
+            stacked(0, gradient)
+            if step == STEPS // 2:  # through a checkpoint, and fewer of them
+                stacked = stacked.select([0, 1, 2], flat)
+        alone = torch.stack([torch.cat([p.detach().reshape(-1) for p in own]) for own in lone])
+        same = torch.allclose(flat, alone, rtol=CLOSE, atol=CLOSE) and torch.equal(state, torch.get_rng_state())
+        return same and all(
+            _alike(stacked._state_of(row), optimizer.state_dict()) for row, optimizer in enumerate(optimizers)
+        )
+    except Exception:  # a user's class can raise anything; alone it says what
+        return False
+
+
+def _alike(ours: Any, lone: Any) -> bool:
+    """Whether two states are built alike, and their numbers equal but for rounding."""
+    if isinstance(lone, Tensor):
+        if not isinstance(ours, Tensor) or ours.shape != lone.shape or ours.dtype != lone.dtype:
+            return False
+        return torch.allclose(ours.double(), lone.double(), rtol=CLOSE, atol=CLOSE)
+    if isinstance(lone, Mapping):
+        return isinstance(ours, Mapping) and ours.keys() == lone.keys() and all(_alike(ours[k], lone[k]) for k in lone)
+    if isinstance(lone, list | tuple):
+        return isinstance(ours, list | tuple) and len(ours) == len(lone) and all(map(_alike, ours, lone))
+    if isinstance(lone, float):
+        return isinstance(ours, float | int) and abs(ours - lone) <= CLOSE * abs(lone)
+    return bool(ours == lone)
