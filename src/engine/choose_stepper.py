@@ -8,8 +8,6 @@ from src.config.classes import import_class
 from src.config.schema import TENSORBOARD, Config
 from src.engine.watchers import Watcher
 from src.errors import LabError
-from src.losses.build import is_per_member
-from src.models.build import stacks
 from src.optim.build import numbers_of
 from src.optim.rules import rule_of
 from src.optim.stacked_class import grain_of
@@ -47,8 +45,8 @@ def choose_stepper(config: Config, alone: bool = False) -> Choice:
         return Choice("torch", "a run by itself has the bits of torch's own class")
     if reason := _why_alone(config):
         return Choice("torch", reason)
-    if reason := _why_each(config):
-        return Choice("each", reason)
+    if config.trainer.create_graph:
+        return Choice("each", "trainer.create_graph keeps graphs, and a stack has none")
     if not (reason := _why_no_rule(config)):
         return Choice("rules")
     return Choice("class" if grain_of(config.optimizer.target_, config.optimizer.arguments()) else "each", reason)
@@ -70,16 +68,6 @@ def _why_alone(config: Config) -> str | None:
         (knobs.profiler is not None, "trainer.profiler looks at one run"),
         (config.ckpt_path is not None, "ckpt_path goes on from one run"),
         (config.check_gradients, "check_gradients looks at one model"),
-    )
-    return next((why for so, why in reasons if so), None)
-
-
-def _why_each(config: Config) -> str | None:
-    """Why the members of a stack are stepped one after another, in words; None: together."""
-    reasons = (
-        (not stacks(config.model), f"{config.model.target_} is a module of your own"),
-        (not is_per_member(config.loss), f"{config.loss.target_} is a loss of your own that is not written per member"),
-        (config.trainer.create_graph, "trainer.create_graph keeps graphs, and a stack has none"),
     )
     return next((why for so, why in reasons if so), None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 
 from src.engine.condensed_data import Condensed
 from src.engine.device_data import DeviceData
-from src.engine.gradients import ByHand, Gradients, OfSquares, Treatment
+from src.engine.gradients import Autograd, ByHand, Gradients, OfSquares, Treatment
 from src.engine.stepper import Leaf, State, Stepper
 from src.losses.loss import Loss
 from src.models.member_axis import point
+from src.models.vmapped import Vmapped
 from src.optim.stacked_class import StackedClass
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import chosen
@@ -32,12 +34,13 @@ class RuleStepper(Stepper):
 
     Args:
         size: members.
-        module: parameters `[P, I, O]`, views of `flat`; P is at least 2.
+        module: parameters `[P, ...]`, views of `flat`; P is at least 2. One without `by_hand` is differentiated.
         flat: `[P, N]`.
         update: of these.
         loss: as they train.
         data: what they see.
         treatment: what happens to gradients; a limit is of each `[P]`.
+        axis: what comes before a parameter's shape in a lone run: 1, or nothing.
     """
 
     def __init__(
@@ -49,17 +52,23 @@ class RuleStepper(Stepper):
         loss: Loss,
         data: DeviceData,
         treatment: Treatment,
+        axis: tuple[int, ...] = (1,),
     ) -> None:
+        self.axis = axis
         self.size, self.module, self.flat, self.update = size, module, flat, update
         self.loss, self.data, self.treatment = loss, data, treatment
         self.shapes = {name: tuple(p.shape[1:]) for name, p in module.named_parameters()}
         self._before: Tensor | None = None
-        self.gradient: OfSquares | ByHand
+        self.gradient: OfSquares | ByHand | Autograd
         if data.full_batch and data.condensed("train") is not None:
             self.gradient = OfSquares(data, flat)
             self._out = self.gradient.out
         else:
-            self.gradient, self._out = ByHand(data, self._receive, module, loss), torch.empty_like(flat)
+            self.gradient, self._out = self._on_rows(), torch.empty_like(flat)
+
+    def _on_rows(self) -> ByHand | Autograd:
+        kind = Autograd if getattr(self.module, "by_hand", None) is None else ByHand
+        return kind(self.data, self._receive, self.module, self.loss)
 
     # --- steps ---
 
@@ -114,7 +123,8 @@ class RuleStepper(Stepper):
         condensed = self.data.condensed(part)
         if condensed is None:
             rows = self.data.rows(part)
-            _, gradients = ByHand(self.data, self._receive, self.module, self.loss).compute(rows.inputs, rows.targets)
+            with torch.enable_grad():
+                _, gradients = self._on_rows().compute(rows.inputs, rows.targets)
             whole = torch.cat([g.reshape(len(self.flat), -1) for g in gradients if g is not None], 1)
         else:
             whole = torch.bmm(2 * condensed.factor.mT, self._residuals(condensed)).view_as(self.flat)
@@ -194,14 +204,18 @@ class RuleStepper(Stepper):
         treatment = self.treatment
         if isinstance(clip, Tensor):
             treatment = Treatment(treatment.zero_every, clip[where], treatment.by_norm)
+        module = point(copy.copy(self.module), flat)
+        if isinstance(module, Vmapped):
+            module.choose(rows)
         some = RuleStepper(
             len(keep),
-            point(copy.copy(self.module), flat),
+            module,
             flat,
             self.update.select(rows, flat),
             self.loss,
             self.data.select(rows),
             treatment,
+            self.axis,
         )
         some._before = None if self._before is None else self._before[where]
         some._kept_parameters = self._kept_parameters
@@ -211,9 +225,11 @@ class RuleStepper(Stepper):
         """One member as its own optimizer over its own parameters would be."""
         leaves = dict(state.leaves)
         flat, before = leaves.pop("flat"), leaves.pop("gradient", None)
-        optimizer, schedule = self.update.member(leaves, index, list(self.shapes.values()), int(state.step[index]))
+        shapes = [(*self.axis, *shape) for shape in self.shapes.values()]
+        optimizer, schedule = self.update.member(leaves, index, shapes, int(state.step[index]))
+        own = self._split(flat[index])
         return {
-            "state_dict": self._split(flat[index]),
+            "state_dict": self.module.kept(own, index) if isinstance(self.module, Vmapped) else own,
             "optimizer_states": [optimizer],
             "lr_schedulers": [] if schedule is None else [schedule],
             "gradients": None
@@ -224,9 +240,9 @@ class RuleStepper(Stepper):
         }
 
     def _split(self, row: Any) -> dict[str, Tensor]:
-        """A row as parameters by name: `[1, I, O]`, or `[I, O]` for a class that takes matrices."""
-        pieces = row.detach().cpu().split([rows * columns for rows, columns in self.shapes.values()])
+        """A row as parameters by name, as a lone run has them."""
+        pieces = row.detach().cpu().split([math.prod(shape) for shape in self.shapes.values()])
         return {
-            name: piece.view(*self.update.axis, *shape).clone()
+            name: piece.view(*self.axis, *shape).clone()
             for piece, (name, shape) in zip(pieces, self.shapes.items(), strict=True)
         }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from src.config.classes import built, check_keys, import_class
@@ -13,7 +14,7 @@ from src.losses.loss import Loss
 
 
 class Custom(Loss):
-    """A function of predictions and targets `[B, O]` that gives one number: of a run by itself."""
+    """A function of predictions and targets `[B, O]` that gives one number; of several members by `torch.vmap`."""
 
     per_member = False
 
@@ -22,27 +23,23 @@ class Custom(Loss):
         self.function, self.name = function, name
 
     def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
-        """Losses `[1]`.
+        """Losses `[P]`.
 
         Raises:
             LabError: the function gives something else than one number.
         """
-        made: Any = self.function(predictions[0], targets[0])
+        if len(predictions) > 1:
+            made: Tensor = torch.vmap(self._one)(predictions, targets)
+            return made
+        return self._one(predictions[0], targets[0])[None]
+
+    def _one(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        made: Any = self.function(predictions, targets)
         if not isinstance(made, Tensor) or made.numel() != 1:
             given = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
-            shape, do = list(targets[0].shape), "average or add up its numbers, in torch"
+            shape, do = list(targets.shape), "average or add up its numbers, in torch"
             raise LabError(f"{self.name} gives {given} of predictions and targets {shape}, not one number: {do}")
-        return made.reshape(1)
-
-
-def is_per_member(section: Section) -> bool:
-    """Whether it is written for many members, and can be trained in a stack.
-
-    Raises:
-        LabError: it cannot be imported.
-    """
-    kind = import_class(section.target_, "loss._target_", object)
-    return isinstance(kind, type) and issubclass(kind, Loss) and kind.per_member
+        return made.reshape(())
 
 
 def build(section: Section, reduction: str) -> Loss:

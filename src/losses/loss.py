@@ -38,7 +38,7 @@ class Loss:
 
     Attributes:
         least_squares: a linear model with it is least squares: steps on all rows may be condensed, and theory holds.
-        per_member: it is written so; one that is not serves one member.
+        per_member: it is a mean or a sum over rows, so that those of shards add up.
     """
 
     least_squares = False

@@ -22,13 +22,3 @@ def build(section: Section, inputs: int, outputs: int) -> Model:
         return kind(section, inputs, outputs)
     with building(f"model._target_={section.target_}", section):
         return kind(section, inputs, outputs)
-
-
-def stacks(section: Section) -> bool:
-    """Whether it has a member axis and a gradient by hand, as a stack takes.
-
-    Raises:
-        LabError: it cannot be imported.
-    """
-    kind = import_class(section.target_, "model._target_", nn.Module)
-    return isinstance(kind, type) and issubclass(kind, Model) and kind.by_hand is not None

@@ -20,7 +20,7 @@ def stack(members: Sequence[nn.Module]) -> nn.Module:
 
 def flatten(model: nn.Module) -> nn.Parameter:
     """All parameters `[P, I, O]` as one `[P, N]`, in their order; those of the model become views of it."""
-    flat = nn.Parameter(torch.cat([value.detach().flatten(1) for value in model.parameters()], 1))
+    flat = nn.Parameter(torch.cat([value.detach().reshape(len(value), -1) for value in model.parameters()], 1))
     point(model, flat)
     return flat
 

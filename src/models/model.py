@@ -13,7 +13,7 @@ class Model(nn.Module):
     """A model of one member, from its section of the config; `src.models.member_axis` joins several.
 
     One that has a method `by_hand(inputs, targets, loss, rows)`, which gives losses `[P]` and the gradient of each
-    parameter in the order of `parameters()`, can be trained in a stack. A subclass with another `forward` loses
+    parameter in the order of `parameters()`, has its gradient by hand. A subclass with another `forward` loses
     `by_hand`, `linear` and `shown` of the class above it, one with another `by_hand` the last two: it states them anew.
 
     Attributes:

@@ -105,11 +105,6 @@ class StackedClass:
             parameter.grad = torch.zeros_like(parameter)
         return _Part(rows, built(self.path, self.members[rows[0]], parameters), parameters)
 
-    @property
-    def axis(self) -> tuple[int, ...]:
-        """What comes before a parameter's `[I, O]` in a lone run: 1, but for classes that take matrices."""
-        return (1,) * (len(self.shapes[0]) - 2)
-
     # --- steps ---
 
     def start(self, first: int, count: int) -> int:

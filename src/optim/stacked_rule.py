@@ -61,9 +61,6 @@ class StackedRule:
         ValueError: no rule for the class or an argument, options that differ, a number that the class refuses.
     """
 
-    axis = (1,)
-    """What comes before a parameter's `[I, O]` in a lone run."""
-
     def __init__(
         self,
         flat: Tensor,
@@ -262,7 +259,7 @@ class StackedRule:
         Args:
             leaves: as from `leaves`, of that step.
             index: which member.
-            shapes: of its parameters, in the order in which a row of `flat` holds them; slots are `[1, *shape]`.
+            shapes: of its parameters in a lone run, in the order in which a row of `flat` holds them; and of slots.
             step: how many steps it has taken.
         """
         rule, schedule, group = self.rule, self.schedule, lone_group(self.path, self.members[index])
@@ -278,7 +275,7 @@ class StackedRule:
         }
         state = {
             k: {name: alone[name].clone() for name in rule.alone}
-            | {name: pieces[k].reshape(1, *shape).clone() for name, pieces in there.items()}
+            | {name: pieces[k].reshape(shape).clone() for name, pieces in there.items()}
             for k, shape in enumerate(shapes)
             if (step or rule.eager) and (rule.alone or there)
         }

@@ -37,6 +37,7 @@ from src.models.build import build as built_model
 from src.models.member_axis import flatten, without_member_axis
 from src.models.member_axis import stack as joined
 from src.models.model import Model
+from src.models.vmapped import Vmapped
 from src.optim.build import build_optimizer, takes_member_axis
 from src.optim.rules import rule_of
 from src.optim.stacked_class import StackedClass, grain_of
@@ -45,7 +46,7 @@ from src.optim.stacked_schedule import StackedSchedule
 from src.run.devices import device_of
 from src.run.exact import answer
 from src.run.resume import Resume
-from src.run.trial import try_a_step
+from src.run.trial import try_a_step, why_not_together
 from src.seeds import seeded
 from src.tables.account import Account
 from src.tables.once import INDIFFERENT, reading_once
@@ -240,14 +241,20 @@ def build_loss(config: Config) -> Loss:
 # --- stepper and loop ------------------------------------------------------------------------------------------------
 
 
-def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
-    """The stepper that was chosen for these members; for torch's own class there is one."""
-    if choice.stepper in ("rules", "class"):
-        return build_rule_stepper(members, choice)
-    if choice.stepper == "each":
-        return build_each_stepper(members)
-    (one,) = members
-    return build_torch_stepper(one)
+def build_stepper(members: Sequence[Member], choice: Choice) -> tuple[Stepper, Choice]:
+    """The stepper that was chosen for these members; for torch's own class there is one.
+
+    Returns:
+        it, and the choice: where modules or losses of the user's own cannot be computed together, another one.
+    """
+    if choice.stepper == "torch":
+        (one,) = members
+        return build_torch_stepper(one), choice
+    two = [members[0], members[-1]]
+    together = [one.model for one in two], two[0].loss, [one.problem for one in two]
+    if choice.stepper != "each" and (reason := why_not_together(two[0].config, *together)):
+        choice = Choice("each", reason)
+    return build_each_stepper(members) if choice.stepper == "each" else build_rule_stepper(members, choice), choice
 
 
 def build_each_stepper(members: Sequence[Member]) -> EachStepper:
@@ -304,7 +311,8 @@ def build_rule_stepper(members: Sequence[Member], choice: Choice) -> RuleStepper
     config, size = members[0].config, len(members)
     members = members if size > 1 else [members[0]] * 2  # see RuleStepper
     configs, knobs, device = [one.config for one in members], config.trainer, device_of(config)
-    model = joined([one.model for one in members]).to(device)
+    models = [one.model for one in members]
+    model = (joined(models) if models[0].member_axis else Vmapped(models)).to(device)
     flat, optimizer = flatten(model).detach(), config.optimizer
     given = [c.optimizer.arguments() for c in configs]
     try:
@@ -320,7 +328,7 @@ def build_rule_stepper(members: Sequence[Member], choice: Choice) -> RuleStepper
         else:
             grain = grain_of(optimizer.target_, given[0])
             assert grain is not None
-            shapes = [p.shape for p in members[0].model.parameters()]
+            shapes = [p.shape for p in models[0].parameters() if p.requires_grad]
             update = StackedClass(flat, optimizer.target_, given, shapes, grain, schedule)
     except ValueError as error:
         raise LabError(one_line(error)) from None
@@ -331,7 +339,8 @@ def build_rule_stepper(members: Sequence[Member], choice: Choice) -> RuleStepper
     limits = [c.trainer.gradient_clip_val for c in configs]  # all have one, or none has
     clip = None if limits[0] is None else torch.tensor(limits, dtype=torch.float64).to(device, flat.dtype)
     treatment = Treatment(knobs.zero_grad_every_n_steps, clip, knobs.gradient_clip_algorithm == "norm")
-    return RuleStepper(size, model, flat, update, loss, data, treatment)
+    axis = (1,) if models[0].member_axis and takes_member_axis(optimizer.target_, optimizer.rule) else ()
+    return RuleStepper(size, model, flat, update, loss, data, treatment, axis)
 
 
 def _data(

@@ -20,7 +20,7 @@ def rehearse(specs: Sequence[RunSpec], choice: Choice, steps: int = 50) -> float
         members = [one for one in built if not isinstance(one, LabError)]
         if not members:
             raise next(error for error in built if isinstance(error, LabError))
-        stepper, taken = build_stepper(members, choice), []
+        (stepper, _), taken = build_stepper(members, choice), list[float]()
         stepper.step(0, 2)
         for number in range(3):
             began = time.perf_counter()

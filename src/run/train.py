@@ -126,7 +126,7 @@ class _Training:
         members = list(self.members.values())
         if not members:
             return
-        stepper = build_stepper(members, self.choice)
+        stepper, self.choice = build_stepper(members, self.choice)
         if isinstance(stepper, TorchStepper):
             if resume := self.resume:
                 with own_checkpoint() if resume.in_place else nullcontext():

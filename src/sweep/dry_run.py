@@ -107,7 +107,7 @@ def _parts(plan: Plan, stack: StackPlan) -> tuple[str, ...]:
 
 
 def _seconds(plan: Plan, stacks: Sequence[StackPlan]) -> float | None:
-    """Measured on a copy of the first stack, and scaled by members and steps; None where runs train one by one, and it is not known."""
+    """Measured on a copy of the first stack, and scaled by members and steps; None where runs train one by one."""
     from src.run.build import RunSpec
     from src.run.step_time import rehearse
 

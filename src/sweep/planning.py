@@ -126,7 +126,8 @@ def plan(
     of_program: dict[Any, list[int]] = {}
     for run, index in left.items():
         one = programs.of(index)
-        of_program.setdefault((one.text, None if one.choice.stepper == "torch" else race.contender(run)), []).append(index)
+        raced = None if one.choice.stepper == "torch" else race.contender(run)
+        of_program.setdefault((one.text, raced), []).append(index)
     for (_, contender), together in of_program.items():
         settings = [] if contender is None else race.settings(together)
         pieces_of_settings, remark = programs.cut_settings(settings) if settings else ([], "")

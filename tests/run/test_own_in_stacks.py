@@ -30,6 +30,28 @@ class Dropped(nn.Module):
         return self.layers(x)
 
 
+class Deep(nn.Module):
+    """Three layers, two of which share their weights, with a buffer and a frozen parameter."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first, self.twice, self.last = nn.Linear(inputs, 5), nn.Linear(5, 5), nn.Linear(5, outputs)
+        self.register_buffer("shift", torch.randn(5))
+        self.frozen = nn.Parameter(torch.randn(outputs), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.twice(torch.tanh(self.first(x) + self.shift))
+        return self.last(torch.tanh(self.twice(hidden))) + self.frozen
+
+
+class Normed(nn.Sequential):
+    """Keeps running statistics."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(nn.Linear(inputs, 4), nn.BatchNorm1d(4), nn.Linear(4, outputs))
+
+
+MODULE = ["data=teacher", "data.inputs=3", "data.rows=40", "model=custom"]
 CASES: dict[str, tuple[str, list[str]]] = {
     "an optimizer that looks at one number": ("class", [*NET, f"{OWN}Plain"]),
     "with mini-batches, clipped, on a schedule": (
@@ -43,7 +65,13 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "one that takes a closure": ("each", [*NET, f"{OWN}Sam"]),
     "torch's that takes a closure": ("each", ["data=line", "optimizer=lbfgs"]),
     "a module that draws": ("each", ["data=line", "model=custom", f"model._target_={__name__}.Dropped"]),
-    "a loss": ("each", ["data=line", "loss=custom", "loss._target_=torch.nn.L1Loss", "scheduler=plateau"]),
+    "a loss": ("rules", ["data=line", "loss=custom", "loss._target_=torch.nn.HuberLoss", "scheduler=plateau"]),
+    "a module": ("rules", [*MODULE, f"model._target_={__name__}.Deep", "optimizer=adam", "data.batch_size=16"]),
+    "a module, its optimizer and a loss": (
+        "class",
+        [*MODULE, f"model._target_={__name__}.Deep", f"{OWN}Plain", "loss=custom", "loss._target_=torch.nn.HuberLoss"],
+    ),
+    "a module whose statistics move": ("each", [*MODULE, f"model._target_={__name__}.Normed"]),
 }
 JOBS = [["optimizer.lr=0.02"], ["optimizer.lr=0.05", "seed=1"], ["optimizer.lr=0.02", "seed=2"]]
 
@@ -95,7 +123,7 @@ def _layout(value: object) -> object:
     return type(value).__name__
 
 
-@pytest.mark.parametrize("case", ["an optimizer that looks at one number", "torch's that takes a closure"])
+@pytest.mark.parametrize("case", ["an optimizer that looks at one number", "one that takes a closure"])
 def test_one_that_diverges_leaves_and_a_stack_that_was_stopped_goes_on(case: str, tmp_path: Path) -> None:
     shared = [*SHARED, *CASES[case][1], "callbacks.checkpoint.every_n_steps=10"]
     jobs = [*JOBS, ["optimizer.lr=1e30"]]
@@ -116,7 +144,8 @@ def test_one_that_diverges_leaves_and_a_stack_that_was_stopped_goes_on(case: str
     left = [spec for spec in specs if not RunDirectory(spec.directory).finished]
     train(left, choice, kept=tmp_path / "stopped" / "stack.ckpt", tell=quiet)
     for number in range(len(jobs)):
-        assert numbers(tmp_path / "stopped" / str(number)) == numbers(tmp_path / "whole" / str(number))
+        here, there = (numbers(tmp_path / which / str(number)) for which in ("stopped", "whole"))
+        assert repr(here) == repr(there)  # a loss that is NaN equals nothing
 
 
 class Refuses(nn.Linear):
