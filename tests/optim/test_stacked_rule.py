@@ -154,7 +154,7 @@ class Stack:
         return some
 
     def state(self, index: int) -> tuple[Arguments, Arguments | None]:
-        return self.rule.member(self.rule.leaves(), index, SHAPES, self.taken)
+        return self.rule.member(self.rule.leaves(), index, [(1, *shape) for shape in SHAPES], self.taken)
 
 
 class Race(Stack):
