@@ -207,7 +207,9 @@ def standings(problems: Sequence[Problem]) -> tuple[list[Standing], int]:
     """
     usable = [problem for problem in problems if 0 < problem.contenders[0].figure.value < math.inf]
     labels = everywhere(usable)
-    usable = [one for one in usable if any(each.came_through for each in one.contenders if each.label in labels)]
+    usable = [
+        one for one in usable if any(each.figure.value < math.inf for each in one.contenders if each.label in labels)
+    ]
     if len(usable) < 2 or len(labels) < 2:
         return [], len(usable)
     found = []

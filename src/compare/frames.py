@@ -55,6 +55,7 @@ class About:
         shared: the words that all of them were started with.
         environment: versions and machine of the first.
         unfinished: how many more have not ended.
+        looks: where fresh seeds came in until winners were told apart, how many there were at each look.
     """
 
     metrics: Sequence[str]
@@ -63,6 +64,7 @@ class About:
     shared: Sequence[str]
     environment: Mapping[str, Any]
     unfinished: int
+    looks: Sequence[int] = ()
 
     @property
     def left_out(self) -> str:
@@ -134,7 +136,7 @@ class Frames:
             equal_within: the share of a loss within which two are practically equal.
         """
         exact = self.runs["exact"].to_list()
-        return contest(self.rows, equal_within, self.drawn, lambda row: exact[row.job])
+        return contest(self.rows, equal_within, self.drawn, lambda row: exact[row.job], self.about.looks)
 
     def as_baseline(self, environment: Mapping[str, Any]) -> list[str]:
         """Sentences on how far it can be trusted as an earlier comparison.
@@ -239,12 +241,14 @@ class Source:
         rows: those that have ended.
         directories: of each.
         unfinished: how many have not.
+        whole: whether they are all of it, not some runs that were asked for one by one.
     """
 
     path: Path
     rows: Sequence[Row]
     directories: Sequence[Path]
     unfinished: int = 0
+    whole: bool = True
 
 
 def _source(path: Path) -> Source:
@@ -279,9 +283,9 @@ def frames(sources: Sequence[Source]) -> Frames:
         before = f"{name}/" if len(sources) > 1 else ""
         facts = [gathered.take(directory, row) for row, directory in zip(source.rows, source.directories, strict=True)]
         asked = gathered.take_sweep(source.path)
-        unfinished += max(source.unfinished, asked - len(source.rows))
+        unfinished += max(source.unfinished, asked - len(source.rows)) if source.whole else source.unfinished
         there = list(source.rows)
-        if (path := source.path / NAME).is_file():
+        if source.whole and (path := source.path / NAME).is_file():
             baseline = read(path)
             there += beside(source.rows, baseline.rows)
             facts += [{key: one[key] for key in (*FIRST, *LAST)} for one in baseline.runs.iter_rows(named=True)]
@@ -298,7 +302,8 @@ def frames(sources: Sequence[Source]) -> Frames:
         *(pl.Series(name, [row.metrics.get(name) for row in rows], pl.Float64) for name in metrics),
         *(pl.Series(name, [one[name] for one in records], kind) for name, kind in LAST.items()),
     ]
-    about = About(metrics, gathered.config, gathered.contents, gathered.shared, gathered.environment, unfinished)
+    shared, looks = gathered.shared, sorted(gathered.looks)
+    about = About(metrics, gathered.config, gathered.contents, shared, gathered.environment, unfinished, looks)
     return Frames(pl.DataFrame(columns), about, pl.concat(kept, how="diagonal") if kept else None)
 
 

@@ -54,6 +54,7 @@ class Gathered:
     def __init__(self) -> None:
         self.environment: Mapping[str, Any] = {}
         self.contents: list[str] = []
+        self.looks = set[int]()
         self._values: dict[str, dict[str, Any]] = {}
         self._words: dict[str, None] | None = None
         self._seen = set[str]()
@@ -93,7 +94,7 @@ class Gathered:
         }
 
     def take_sweep(self, directory: Path) -> int:
-        """Take in which tables were read.
+        """Take in which tables were read, and at how many fresh seeds it was looked at.
 
         Returns:
             How many runs were asked for; 0 where there is no `sweep.json`, or it cannot be read.
@@ -101,6 +102,7 @@ class Gathered:
         try:
             held = json.loads((directory / "sweep.json").read_text(encoding="utf-8"))
             self.contents += [one["content"] for one in held["calls"] if one.get("content")]
+            self.looks.update(held.get("looks", ()))
             return len(held["jobs"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return 0

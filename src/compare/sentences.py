@@ -109,7 +109,8 @@ def _open(verdict: Verdict) -> list[str]:
         about.append(_higher(beaten, named=len(beaten) < len(labels) > MOST_NAMED >= len(beaten)))
     found = [f"Not told apart: {'; '.join(about)}."]
     if rival is None:
-        return [*found, "They share no seed, so none can be held against another.", *_for(verdict)]
+        who = "Not all of these share seeds, so not all" if alike else "They share no seed, so none"
+        return [*found, f"{who} can be held against another.", *_for(verdict)]
     lowest, (other, by) = labels[0], _beside(labels[0], rival)
     found.append(f"Lowest so far is {_named(verdict.take)}; {other} is {by}.")
     if rival.seeds < FEWEST:
@@ -358,6 +359,8 @@ def _above(pair: Pair) -> str:
 
 def _percent(ratio: float) -> str:
     percent = 100 * (ratio - 1)
+    if abs(percent) < 0.005:
+        return "under 0.01 %" if percent > 0 else "0 %"
     return f"{percent:.2g} %" if percent < 99.5 else f"{percent:,.0f} %"
 
 

@@ -47,11 +47,11 @@ def parts(one: Contender) -> list[Part]:
 
 
 def widening(one: Contender) -> float:
-    """How many times as wide the interval of the best setting's loss ought to be, whose runs count as independent.
+    """How many times as wide the interval of the loss that counts ought to be, whose runs count as independent.
 
     Runs that share a seed are not: the mean has the variance `Σ_S σ²_S / Π_{i ∈ S} n_i`. 1 where nothing is crossed.
     """
-    keys, losses = _crossed(one.best.rows, one.metric)
+    keys, losses = _crossed(one.counted, one.figure.metric)
     counted = float(losses.var(ddof=1)) / losses.size if keys else 0.0
     if not counted > 0:
         return 1.0

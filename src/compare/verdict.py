@@ -71,7 +71,8 @@ class Verdict:
         contenders: all of them, the best one first.
         leaders: those than which none is better, the best one first.
         alike: the most of the leaders of which every two are practically equal; empty where no two are.
-        rival: the best one and who comes nearest to it, or cannot be told from it; None for one alone.
+        rival: the best one and who comes nearest to it, or cannot be told from it; None for one alone, and where those
+            that leave it open share no seed.
         take: what to train: of a winner its best setting, of equal ones the fastest, else the lowest so far.
         fastest: of the leaders, where steps to the target are known.
         sooner: of a winner who came to the target before it; None where nobody did.
@@ -140,7 +141,8 @@ def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True, 
         kind = "alone"
     elif beside:
         kind = "open" if unknown or None in beside else "equal"
-    rival = min(unknown or against.values(), key=_distance, default=None)
+    # who shares no seed with the best one leaves it open, and whoever else was told from it does not say how much
+    rival = min(unknown if kind == "open" else against.values(), key=_distance, default=None)
     fastest, sooner, safest = _fastest(leaders, reached), _fastest(contenders, reached), _safest(leaders)
     lowest = None
     if leaders:
@@ -215,7 +217,7 @@ def _decades(one: Contender) -> float:
 
 def _safest(leaders: Sequence[Contender]) -> Choice | None:
     """Of those that are as wide to a tenth of a decade the one that lost the fewest settings, then the first typed."""
-    there = [(one, width) for one in leaders if (width := one.good_rates) is not None and width.decades > 0]
+    there = [(one, width) for one in leaders if (width := one.good_rates) is not None and _decades(one) > 0]
     if not there:
         return None
 

@@ -75,7 +75,7 @@ def profiles(problems: Sequence[Problem]) -> chart.Chart | None:
         return None
     by_label = [{one.label: one for one in problem.contenders} for problem in usable]
     over = ratios(np.array([[one[label].figure.value for label in labels] for one in by_label]))
-    end = max(2.0, 1.1 * float(over[np.isfinite(over)].max()))
+    end = max(2.0, 1.1 * float(over[np.isfinite(over)].max(initial=1.0)))
     left_out = f" {len(problems) - len(usable)} more had no best loss to compare with." if usable != problems else ""
     return chart.Chart(
         "profile",

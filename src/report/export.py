@@ -23,7 +23,8 @@ def exported(directories: Sequence[str | Path]) -> Frames:
 
 def _source(sweep: Sweep) -> Source:
     own = [row for row in sweep.rows if not isinstance(sweep.runs[row.job], Recorded)]  # the others are read anew
-    return Source(sweep.first.directory.parent, own, [sweep.runs[row.job].directory for row in own], sweep.unfinished)
+    directories = [sweep.runs[row.job].directory for row in own]
+    return Source(sweep.first.directory.parent, own, directories, sweep.unfinished, not sweep.lone)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -141,7 +141,7 @@ def profiles(problems: Sequence[Problem], reached: Reaches) -> chart.Chart | Non
         return None
     steps = [[_reached(reached[one.label], label) for label in labels] for one in usable]
     over = ratios(np.maximum(np.array(steps), 1.0))  # a run may start there
-    end = max(4.0, 1.1 * float(over[np.isfinite(over)].max()))
+    end = max(4.0, 1.1 * float(over[np.isfinite(over)].max(initial=1.0)))
     by_area = sorted(((area(of_one), label) for label, of_one in zip(labels, over.T, strict=True)), reverse=True)
     scores = ", ".join(f"{label} {score:.2f}" for score, label in by_area)
     return chart.Chart(

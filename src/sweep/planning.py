@@ -114,7 +114,7 @@ def plan(
     programs, race, stacks = _Programs(jobs, entries, options), _Race(entries, ledger, halving), list[StackPlan]()
     for number, runs in (ledger.parts() | ledger.stacks).items():
         begun = race.begun(number)
-        members = [run for run in (begun.runs if begun else runs) if run in unfinished]
+        members = unfinished.intersection(begun.runs if begun else runs)
         asked = sorted(left[run] for run in members if run in left)
         together = asked and len(asked) == len(members) and len({programs.of(index).text for index in asked}) == 1
         if together and (begun or ledger.checkpoint(number).is_file()):

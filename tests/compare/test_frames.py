@@ -186,3 +186,19 @@ def test_a_file_is_read_alone(directory: Path, tmp_path: Path) -> None:
         load(str(directory), str(tmp_path / "out.parquet"))
     with pytest.raises(LabError, match=r"nowhere\.parquet is not there"):
         read(tmp_path / "nowhere.parquet")
+
+
+def test_a_notebook_corrects_for_looks_as_the_page_does(directory: Path, tmp_path: Path) -> None:
+    (directory / "sweep.json").write_text('{"calls": [], "jobs": [], "looks": [1, 2]}', encoding="utf-8")
+    there = load(directory)
+    there.write(tmp_path / "out.parquet")
+    assert list(there.about.looks) == list(read(tmp_path / "out.parquet").about.looks) == [1, 2]
+    jobs = grid({("sgd", 0.1): [1.0, 1.1], ("adam", 0.1): [1.2, 1.3]})
+    words = {"optimizer.lr": "0.1", "seed": "2"}
+    fresh = [
+        {"words": {"optimizer": name, **words}, "losses": [1.0, 1.0 + at], "confirms": at}
+        for name, at in (("sgd", 0), ("adam", 2))
+    ]
+    looked = sweep(tmp_path / "looked", [*jobs, *fresh])
+    (looked / "sweep.json").write_text('{"calls": [], "jobs": [], "looks": [1, 2]}', encoding="utf-8")
+    assert [pair.look for problem in load(looked).problems() for pair in problem.pairs] == [1]

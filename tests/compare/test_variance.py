@@ -1,6 +1,7 @@
 """Variance components beside numbers from elsewhere: dummies and least squares, and designs whose truth is known."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -94,3 +95,15 @@ def test_seeds_that_are_not_crossed_tell_nothing() -> None:
     (one,) = contenders(together)
     assert parts(one) == []
     assert widening(one) == 1
+
+
+def test_fresh_seeds_are_not_crossed() -> None:
+    """They advance together, so the interval of a confirmed loss holds as it is."""
+    seeds = [(data, model, None) for data in range(3) for model in range(3)] + [(at, at, 0) for at in range(3, 11)]
+    rows = [
+        Row(job, {"data.seed": f"{d}", "model.seed": f"{m}"}, "completed", 1, {"val/loss": math.exp(d) + m / 100}, of)
+        for job, (d, m, of) in enumerate(seeds)
+    ]
+    (alone,), (confirmed,) = contenders(rows[:9]), contenders(rows)
+    assert widening(alone) == pytest.approx(2.0, rel=1e-3)
+    assert widening(confirmed) == 1.0

@@ -3,6 +3,7 @@
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -320,3 +321,30 @@ def test_contenders_that_share_no_seed() -> None:
         for row in rows
     ]
     assert sentences(of(moved))[1] == "They share no seed, so none can be held against another."
+
+
+def test_who_shares_no_seed_is_not_held_against_who_was_told_apart() -> None:
+    """b is told from a, and c has seeds of its own: how many more seeds tell a from b is no answer."""
+    rows = rows_of({"a": [1.0], "b": [1.5]})
+    rows += [
+        replace(row, job=100 + row.job, words=row.words | {"optimizer": "c", "seed": f"10{row.job}"})
+        for row in rows[:8]
+    ]
+    one = of(rows)
+    assert (one.kind, one.rival, [who.label for who in one.leaders]) == ("open", None, ["a", "c"])
+    assert sentences(one)[:2] == [
+        "Not told apart: a and c; the other one ends higher.",
+        "They share no seed, so none can be held against another.",
+    ]
+
+
+def test_a_range_of_one_rate_is_not_safe() -> None:
+    """At 0.1 it is twice as good as anywhere: no range of good rates, so nothing to take for safety."""
+    sharp = [50.0, 1.0, 50.0, None, None]
+    one = of(rows_of({"sgd": sharp, "adam": sharp}, {"adam": 1}))
+    assert (one.kind, one.safest) == ("equal", None)
+
+
+def test_differences_in_the_last_digits_are_told_in_words() -> None:
+    one = of(rows_of({"sgd": [1.0], "adam": [1.0 + 1e-9]})[::8])
+    assert "adam is under 0.01 % above it" in " ".join(sentences(one))

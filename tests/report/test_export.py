@@ -66,3 +66,14 @@ def test_what_cannot_be_exported_is_a_sentence(
     assert ended.value.code == 1
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_run_of_a_sweep_is_not_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are not unfinished, and an earlier comparison beside them was not asked for."""
+    there, out = sweep(tmp_path / "mine", JOBS), str(tmp_path / "out.parquet")
+    (there / "sweep.json").write_text('{"format": 3, "calls": [], "stacks": {}, "jobs": [{}, {}, {}, {}]}')
+    main(["export", str(there), str(tmp_path / "earlier.parquet")])
+    (there / "baseline.parquet").write_bytes((tmp_path / "earlier.parquet").read_bytes())
+    capsys.readouterr()
+    main(["export", str(there / "3"), out])
+    assert capsys.readouterr().out == f"{out}: 1 runs\n"
