@@ -1,10 +1,10 @@
 """The runs of an earlier comparison beside those of a newcomer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from src.compare.rows import Row, number, without_plus
+from src.compare.rows import Row, Words, number
 
 NAME = "baseline.parquet"
 """Of the copy in the directory of a newcomer's sweep."""
@@ -23,9 +23,9 @@ def beside(own: Sequence[Row], others: Sequence[Row]) -> list[Row]:
         others: of the earlier comparison, numbered from 0.
     """
     free = max((row.job for row in own), default=-1) + 1
-    here, there = _values(own), _values(others)
-    dropped = {key for key, values in there.items() if key not in here and len(values) == 1}
-    added = {key: values[0] for key, values in here.items() if key not in there and len(values) == 1}
+    here, there = (values(row.words for row in of_one) for of_one in (own, others))
+    dropped = {key for key, words in there.items() if key not in here and len(words) == 1}
+    added = {key: words[0] for key, words in here.items() if key not in there and len(words) == 1}
     spelled = {(key, number(word)): word for key, words in here.items() for word in words if number(word) is not None}
     names = {row.words.get(key) for row in own for key in NAMES} - {None}
     found = []
@@ -38,8 +38,8 @@ def beside(own: Sequence[Row], others: Sequence[Row]) -> list[Row]:
 
 
 def is_own(key: str) -> bool:
-    """Whether a key belongs to one's own optimizer alone."""
-    return without_plus(key) == "optimizer" or without_plus(key).startswith("optimizer.")
+    """Whether a key, or what is added or taken away by it, belongs to one's own optimizer alone."""
+    return key.lstrip("+~").partition(".")[0] == "optimizer"
 
 
 def unlike(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -54,11 +54,11 @@ def unlike(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return f"{NAME} was trained with {apart}: last digits may differ, and seconds do" if then and now and apart else ""
 
 
-def _values(rows: Sequence[Row]) -> dict[str, list[str]]:
+def values(jobs: Iterable[Words]) -> dict[str, list[str]]:
     """The different words of each key that is not the optimizer's."""
     found: dict[str, dict[str, None]] = {}
-    for row in rows:
-        for key, word in row.words.items():
+    for words in jobs:
+        for key, word in words.items():
             if not is_own(key):
                 found.setdefault(key, {})[word] = None
     return {key: list(words) for key, words in found.items()}

@@ -14,13 +14,12 @@ import polars as pl
 from src.compare.baseline import NAME, NAMES, beside, unlike
 from src.compare.contest import Problem, contest
 from src.compare.pairs import EQUAL_WITHIN
+from src.compare.roles import EVERYTHING
 from src.compare.rows import Row, number, read_results
 from src.compare.run_facts import Gathered, optimizer_of
 from src.compare.selection import contenders
 from src.errors import LabError, one_line, unwritable
 
-EVERYTHING = ("experiment", "debug", "sweep")
-"""Groups whose options may set the optimizer."""
 ABOUT, FORMAT, CURVE = "descent_lab", 1, "curve"
 """Of a file: under which name it says what all runs share, which version that is, and the column of the curves."""
 EXPORT = "python -m src.report export has written, such as baseline.parquet"

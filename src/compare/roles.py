@@ -13,7 +13,9 @@ from src.compare.rows import Row, Words, number, short, without_plus
 OPTIMIZER, BATCH = "optimizer", "data.batch_size"
 MOST_COMPARED = 12
 """Different numbers of a key: of more than those, as of numbers that are drawn, the best one is sought."""
-PROBLEMS = ("data", "loss", "model.loss", "model.function", "model.point", "experiment", "debug", "sweep")
+EVERYTHING = ("experiment", "debug", "sweep")
+"""Groups whose options may set all else, the optimizer too."""
+PROBLEMS = ("data", "loss", "model.loss", "model.function", "model.point", *EVERYTHING)
 """Keys, and sections, whose values have losses that cannot be compared; the size of batches is none of them."""
 NOUNS = {
     "batch_size": "batch size",

@@ -40,11 +40,9 @@ def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def optimizer_of(directory: Path) -> str | None:
     """What a run that was not told its optimizer has: the class that was typed, else the option of the group."""
-    words, hydra = (_parsed(_text(directory / ".hydra" / f"{name}.yaml")) for name in ("overrides", "hydra"))
+    words, hydra = (parsed(text_of(directory / ".hydra" / f"{name}.yaml")) for name in ("overrides", "hydra"))
     typed = dict(str(word).split("=", 1) for word in words or () if "=" in str(word))
-    chosen = hydra
-    for key in ("hydra", "runtime", "choices", "optimizer"):
-        chosen = chosen.get(key) if isinstance(chosen, dict) else None
+    chosen: str | None = below(hydra, "hydra", "runtime", "choices", "optimizer")
     return typed.get("optimizer._target_") or typed.get("optimizer") or chosen
 
 
@@ -108,21 +106,28 @@ class Gathered:
             return 0
 
     def _take_config(self, directory: Path) -> None:
-        config, typed = (_text(directory / ".hydra" / name) for name in ("config.yaml", "overrides.yaml"))
+        config, typed = (text_of(directory / ".hydra" / name) for name in ("config.yaml", "overrides.yaml"))
         for section in re.split(r"^(?=[A-Za-z_])", config, flags=re.MULTILINE):
             if section in self._seen:  # runs share most
                 continue
             self._seen.add(section)
-            parsed = _parsed(section)
-            for key, value in deciding(parsed).items() if isinstance(parsed, dict) else ():
+            tree = parsed(section)
+            for key, value in deciding(tree).items() if isinstance(tree, dict) else ():
                 self._values.setdefault(key, {}).setdefault(same(value), value)
-        if isinstance(words := _parsed(typed), list):
+        if isinstance(words := parsed(typed), list):
             typed_here = {word: None for word in words if isinstance(word, str)}
             kept = typed_here if self._words is None else self._words
             self._words = {word: None for word in kept if word in typed_here}
 
 
-def _text(path: Path) -> str:
+def below(tree: Any, *keys: str) -> Any:
+    """What lies there; None where nothing does."""
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
+
+
+def text_of(path: Path) -> str:
     """What a file holds; nothing where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
@@ -130,7 +135,8 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
+    """What YAML says; None where it is broken."""
     try:
         return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:

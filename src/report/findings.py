@@ -5,8 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import yaml
-
 from src.compare.budgets import Budgets, budgets
 from src.compare.contest import Problem, contest, standings
 from src.compare.draws import Tried
@@ -15,6 +13,7 @@ from src.compare.remarks import counted
 from src.compare.remarks import remarks as on_winners
 from src.compare.roles import OPTIMIZER, noun, roles_of
 from src.compare.rows import Row, number
+from src.compare.run_facts import below, parsed, text_of
 from src.compare.statistics import FEWEST
 from src.compare.verdict import verdict
 from src.config.overrides import python_command
@@ -180,19 +179,13 @@ def findings(
 
 def _within(sweep: Sweep) -> float:
     """What the sweep's own config says; the usual where there is none."""
-    node = _multirun(sweep)
-    for key in ("hydra", "sweeper", "equal_within"):
-        node = node.get(key) if isinstance(node, dict) else None
+    node = below(_multirun(sweep), "hydra", "sweeper", "equal_within")
     return float(node) if is_number(node) else EQUAL_WITHIN
 
 
 def _multirun(sweep: Sweep) -> Any:
     """What `multirun.yaml` holds; None where it cannot be read."""
-    path = sweep.first.directory.parent / "multirun.yaml"
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
+    return parsed(text_of(sweep.first.directory.parent / "multirun.yaml"))
 
 
 def _exact(sweep: Sweep, row: Row) -> float | None:

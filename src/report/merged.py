@@ -5,17 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from src.compare.contest import Problem
-from src.compare.roles import Kind, roles_of
+from src.compare.roles import EVERYTHING, Kind, roles_of
 from src.compare.rows import SEED_KEYS, Row
+from src.compare.run_facts import INDIFFERENT
 from src.report.reading import Sweep, filled
 from src.report.run_files import Run
 from src.report.tables import Cell, TableData
-from src.sweep.call import EVERYTHING
 
 PROBLEM = ("data", "loss", "model", "trainer", "scheduler")
 """Sections that decide what is learned, and for how long."""
-INDIFFERENT = ("accelerator", "devices", "strategy", "threads", "log_every_n_steps", "block_size", "profiler")
-"""Keys of the trainer that decide no number."""
 
 
 def merged(sweeps: Sequence[Sweep]) -> Sweep:

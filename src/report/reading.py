@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from src.compare.baseline import NAME
+from src.compare.baseline import NAME, NAMES
+from src.compare.roles import EVERYTHING
 from src.compare.rows import Row
 from src.errors import LabError
 from src.report.recorded import recorded
 from src.report.run_files import Run, noted
-from src.sweep.call import EVERYTHING
 from src.sweep.report_rows import ended_runs, is_sweep, looks_of
 
 
@@ -161,7 +161,7 @@ def _value(run: Run, key: str) -> str | None:
 
 def _named(sweep: Sweep) -> Sweep:
     """With the optimizer's name in every row, where it is not swept but can be found."""
-    if {"optimizer", "optimizer._target_", *EVERYTHING} & set(sweep.keys):
+    if {*NAMES, *EVERYTHING} & set(sweep.keys):
         return sweep
     run = sweep.first
     chosen = run.words.get("optimizer._target_") or _value(run, "optimizer") or run.config.get("optimizer._target_")

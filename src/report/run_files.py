@@ -11,9 +11,9 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import polars as pl
-import yaml
 from numpy.typing import NDArray
 
+from src.compare.run_facts import below, parsed, text_of
 from src.config.schema import flat
 from src.errors import LabError, one_line
 from src.plots.one_run import Histogram
@@ -179,10 +179,7 @@ class Run:
 
     def hydra(self, name: str) -> str:
         """A file of `.hydra` as it is, for it is only shown; empty where there is none."""
-        try:
-            return (self.directory / ".hydra" / name).read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            return ""
+        return text_of(self.directory / ".hydra" / name)
 
     @cached_property
     def config_text(self) -> str:
@@ -192,20 +189,18 @@ class Run:
     @cached_property
     def config(self) -> dict[str, str]:
         """The config as words: keys joined by dots, values as they are typed."""
-        return {key: _word(value) for key, value in flat(_parsed(self.config_text)).items() if key and value != {}}
+        return {key: _word(value) for key, value in flat(parsed(self.config_text)).items() if key and value != {}}
 
     @cached_property
     def choices(self) -> dict[str, str]:
         """The option of each group."""
-        chosen = _parsed(self.hydra("hydra.yaml"))
-        for key in ("hydra", "runtime", "choices"):
-            chosen = chosen.get(key) if isinstance(chosen, dict) else None
+        chosen = below(parsed(self.hydra("hydra.yaml")), "hydra", "runtime", "choices")
         return {key: _word(value) for key, value in chosen.items()} if isinstance(chosen, dict) else {}
 
     @cached_property
     def typed(self) -> list[str]:
         """The overrides that it was started with; none where they cannot be read."""
-        found = _parsed(self.hydra("overrides.yaml"))
+        found = parsed(self.hydra("overrides.yaml"))
         return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
     @cached_property
@@ -238,14 +233,6 @@ def _reading(path: Path, what: str) -> Iterator[None]:
         # without the values that polars lists, and its advice to programmers behind them
         brief = one_line(error).partition(": [")[0][:160]
         raise LabError(f"{path}: it cannot be read as {what} ({brief})") from None
-
-
-def _parsed(text: str) -> Any:
-    """What YAML says; nothing where it is broken, for it is only shown."""
-    try:
-        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
-        return None
 
 
 def _word(value: Any) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from src.compare.baseline import is_own
 from src.errors import LabError
 from src.sweep.call import key_of, without_sign
 from src.sweep.grid import Axis, Grid, Words, axes_of, jobs_of
@@ -86,11 +87,6 @@ def parted(
         for mine in (True, False)
     )
     return own, rest
-
-
-def is_own(key: str) -> bool:
-    """Whether a word of this key belongs to one's own contender alone."""
-    return without_sign(key) == GROUP or without_sign(key).startswith(f"{GROUP}.")
 
 
 def own_contenders(words: Sequence[str], axes: Sequence[Axis], grid: Grid) -> list[Contender]:

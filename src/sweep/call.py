@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from src.compare.roles import EVERYTHING
 from src.config.check_run import check_files
 from src.config.compose import is_group
 from src.config.overrides import parsed
@@ -14,8 +15,6 @@ from src.errors import LabError
 from src.sweep.jobs import Composer, Job, followers
 
 Flat = dict[str, Any]
-EVERYTHING = ("experiment", "debug", "sweep")
-"""Groups whose options set keys of any section."""
 MOST_TOLD = 10
 
 

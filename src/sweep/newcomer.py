@@ -1,18 +1,19 @@
 """One's own optimizer alone, held against an earlier comparison that `python -m src.report export` has written."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from src.compare.baseline import values
 from src.compare.frames import Frames, read
 from src.compare.run_facts import deciding, same
 from src.compare.selection import contenders
 from src.config.section import shown
 from src.errors import LabError
-from src.sweep.against import is_own, own_contenders, parted
+from src.sweep.against import own_contenders, parted
 from src.sweep.call import key_of, without_sign
 from src.sweep.grid import Axis, Grid, Words, jobs_of
 from src.sweep.jobs import Composer
@@ -90,8 +91,8 @@ def differences(
     for config in configs:
         for key, value in deciding(config).items():
             here.setdefault(key, {})[same(value)] = value
-    for key, values in baseline.about.config.items():
-        there[key] = {same(value): value for value in values}
+    for key, several in baseline.about.config.items():
+        there[key] = {same(value): value for value in several}
     read_there = set(baseline.about.contents)
     if contents and read_there:  # the rows count, not where they lie
         here.pop("data.path", None), there.pop("data.path", None)
@@ -117,10 +118,5 @@ def _swept_apart(around: Sequence[Words], baseline: Frames, path: Path) -> list[
     ]
 
 
-def _several(jobs: Any) -> list[str]:
-    values: dict[str, set[str]] = {}
-    for words in jobs:
-        for key, word in words.items():
-            if not is_own(key):
-                values.setdefault(key, set()).add(word)
-    return [key for key, words in values.items() if len(words) > 1]
+def _several(jobs: Iterable[Mapping[str, str]]) -> list[str]:
+    return [key for key, words in values(jobs).items() if len(words) > 1]

@@ -114,15 +114,15 @@ def plan(
     programs, race, stacks = _Programs(jobs, entries, options), _Race(entries, ledger, halving), list[StackPlan]()
     for number, runs in (ledger.parts() | ledger.stacks).items():
         begun = race.begun(number)
-        members = unfinished.intersection(begun.runs if begun else runs)
-        asked = sorted(left[run] for run in members if run in left)
-        together = asked and len(asked) == len(members) and len({programs.of(index).text for index in asked}) == 1
+        waiting = unfinished.intersection(begun.runs if begun else runs)
+        asked = sorted(left[run] for run in waiting if run in left)
+        together = asked and len(asked) == len(waiting) and len({programs.of(index).text for index in asked}) == 1
         if together and (begun or ledger.checkpoint(number).is_file()):
             cut_there = None if number in ledger.stacks else entries[asked[0]].outcome
             own = begun or (race.among(race.settings(asked), cut_there.steps) if cut_there else None)
             remark = "" if own or cut_there or not halving else "what is between other rungs goes on to its end"
             stacks.append(programs.stack(number, asked, own, remark))
-            left = {run: index for run, index in left.items() if run not in members}
+            left = {run: index for run, index in left.items() if run not in waiting}
     of_program: dict[Any, list[int]] = {}
     for run, index in left.items():
         one = programs.of(index)

@@ -12,13 +12,13 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from src.compare.baseline import NAME as BASELINE
+from src.compare.baseline import is_own
 from src.compare.halving import Halving
 from src.config.check_run import check_output_subdir
 from src.config.data import Noise
 from src.config.overrides import python_command
 from src.config.schema import Config, flat
 from src.errors import LabError, unwritable
-from src.sweep.against import is_own
 from src.sweep.call import Call, all_wrong, ask, swept_keys, without_sign
 from src.sweep.executors import INLINE, check_backend, pieces
 from src.sweep.hydra_files import HydraFiles

@@ -9,8 +9,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from src.compare.baseline import is_own
 from src.errors import LabError
-from src.sweep.against import compared, is_own
+from src.sweep.against import compared
 from src.sweep.call import ask, key_of, without_sign
 from src.sweep.failures import REPORTED
 from src.sweep.grid import Axis, Grid, Words, axes_of, jobs_of

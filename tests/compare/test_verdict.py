@@ -327,7 +327,7 @@ def test_who_shares_no_seed_is_not_held_against_who_was_told_apart() -> None:
     """b is told from a, and c has seeds of its own: how many more seeds tell a from b is no answer."""
     rows = rows_of({"a": [1.0], "b": [1.5]})
     rows += [
-        replace(row, job=100 + row.job, words=row.words | {"optimizer": "c", "seed": f"10{row.job}"})
+        replace(row, job=100 + row.job, words={**row.words, "optimizer": "c", "seed": f"10{row.job}"})
         for row in rows[:8]
     ]
     one = of(rows)
