@@ -11,7 +11,7 @@ import numpy as np
 from src.compare.grid_edges import by_logarithm
 from src.compare.looks import look
 from src.compare.pairs import EQUAL_WITHIN, Pair, corrected, differences, letters, ordered
-from src.compare.rows import Row, Words, number, short
+from src.compare.rows import Row, Seed, Words, number, short
 from src.compare.selection import RATE, Contender, contenders
 from src.compare.statistics import Estimate, Numbers, stratified
 
@@ -168,13 +168,13 @@ def _pairs(problem: Problem, margin: float, drawn: bool, exact: Exact, looks: Se
     return found
 
 
-def _known(one: Contender, exact: Exact) -> dict[tuple[str | None, ...], float]:
+def _known(one: Contender, exact: Exact) -> dict[Seed, float]:
     """The exact loss of each seed; NaN where it is not known."""
     values = {row.seed: exact(row) if one.figure.metric == "train/loss" else None for row in one.counted}
     return {seed: math.nan if value is None else value for seed, value in values.items()}
 
 
-def _by_seed(one: Contender) -> dict[tuple[str | None, ...], float]:
+def _by_seed(one: Contender) -> dict[Seed, float]:
     """The losses that count."""
     return {row.seed: row.loss(one.figure.metric) for row in one.counted}
 

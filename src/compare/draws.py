@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from src.compare.contest import Problem
 from src.compare.pairs import EQUAL_WITHIN, ROUNDING
+from src.compare.rows import Seed
 from src.compare.selection import Setting
 from src.compare.statistics import FEWEST, Numbers, ranks_of_best
 from src.compare.student import quantile
 
 DRAWS, TAILS = 2000, (0.025, 0.975)
 """Sweeps that are drawn, and the shares of them that lie below the ends of an interval."""
-Seed = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)

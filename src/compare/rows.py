@@ -14,6 +14,9 @@ STATES = ("completed", "diverged", "cut", "failed", "unfinished")
 Words = Mapping[str, str]
 """Overrides, key to value, as typed: `{"optimizer": "adam", "optimizer.lr": "0.01", "seed": "3"}`."""
 
+Seed = tuple[str | None, ...]
+"""The values of `SEED_KEYS`."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -53,7 +56,7 @@ class Row:
         return {key: value for key, value in self.words.items() if without_plus(key) not in SEED_KEYS}
 
     @property
-    def seed(self) -> tuple[str | None, ...]:
+    def seed(self) -> Seed:
         """The values of `SEED_KEYS`."""
         return tuple(self.words.get(key) for key in SEED_KEYS)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from src.compare.grid_edges import Edge, edges
 from src.compare.pairs import EQUAL_WITHIN
-from src.compare.roles import Kind, Roles, labels_of, roles_of
+from src.compare.roles import OPTIMIZER, Kind, Roles, labels_of, roles_of
 from src.compare.rows import Row, Words, by_setting, number
 from src.compare.statistics import Numbers, Width, over_seeds, width
 
@@ -88,6 +88,11 @@ class Contender:
     settings: tuple[Setting, ...]
     best: Setting
     confirming: tuple[Row, ...]
+
+    @property
+    def value(self) -> str:
+        """Of the key that is compared, as axes show it: of an optimizer, and where an origin is told, the label."""
+        return self.label if self.compared == OPTIMIZER or self.best.rows[0].origin else self.name
 
     @property
     def came_through(self) -> bool:

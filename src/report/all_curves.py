@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from src.compare.contest import Problem
-from src.compare.draws import Seed, Tried, final, shared
+from src.compare.contest import Exact, Problem
+from src.compare.draws import Tried, final, shared
 from src.compare.roles import BATCH
-from src.compare.rows import Row
+from src.compare.rows import Row, Seed
+from src.compare.run_facts import below
 from src.compare.statistics import Numbers, carried
 from src.errors import LabError
 from src.report.opened_runs import TRAIN
@@ -31,9 +32,22 @@ def curves_of(sweep: Sweep, row: Row) -> Mapping[str, Line]:
         return {}
 
 
-def on_all_rows(sweep: Sweep, problem: Problem) -> bool:
-    """Whether every step is one on all rows, so that the training loss of a step is that of all of them."""
-    return sweep.runs[problem.contenders[0].first_job].config.get(BATCH, "full") == "full"
+def exact_of(sweep: Sweep, row: Row) -> float | None:
+    """The exact training loss of a run."""
+    try:
+        loss = below(sweep.runs[row.job].result, "exact", TRAIN)
+    except LabError:
+        return None
+    return loss if is_number(loss) else None
+
+
+def exact_by_seed(problem: Problem, exact: Exact) -> dict[Seed, float]:
+    """The lowest exact loss of each seed on which a best setting has one, for a penalty moves it."""
+    found = dict[Seed, float]()
+    for row in (row for one in problem.contenders for row in one.best.rows):
+        if (loss := exact(row)) is not None:
+            found[row.seed] = min(loss, found.get(row.seed, math.inf))
+    return found
 
 
 def tried(sweep: Sweep, problem: Problem, drawn: bool) -> Tried | None:
@@ -58,12 +72,15 @@ def tried(sweep: Sweep, problem: Problem, drawn: bool) -> Tried | None:
     rows = {label: [{row.seed: row for row in each.rows} for each in of_one] for label, of_one in there.items()}
     every = {row.job: row for of_one in rows.values() for own in of_one for row in own.values()}
     batches = any(BATCH in row.words for row in every.values())
-    if math.isfinite(start := _start(sweep, problem)):
+    # else the training loss of a step is not that of all rows
+    whole = sweep.runs[problem.contenders[0].first_job].config.get(BATCH, "full") == "full"
+    if math.isfinite(start := start_of(sweep, problem)):
         lowest = min(float(one[np.isfinite(one)].min(initial=math.inf)) for one in found.losses.values())
         found = replace(found, given_up=max(start, lowest))
     if problem.metric == TRAIN:
-        found = replace(found, exact=_exact(sweep, problem, seeds))
-    if len(sweep.rows) > MOST_RUNS or batches or (problem.metric == TRAIN and not on_all_rows(sweep, problem)):
+        known = exact_by_seed(problem, partial(exact_of, sweep))
+        found = replace(found, exact=np.array([known.get(seed, math.nan) for seed in seeds]))
+    if len(sweep.rows) > MOST_RUNS or batches or (problem.metric == TRAIN and not whole):
         return found
     curves = {job: curves_of(sweep, row) for job, row in every.items()}
     steps = _steps(
@@ -81,7 +98,7 @@ def tried(sweep: Sweep, problem: Problem, drawn: bool) -> Tried | None:
     )
 
 
-def _start(sweep: Sweep, problem: Problem) -> float:
+def start_of(sweep: Sweep, problem: Problem) -> float:
     """The training loss before the first step, the median over the runs of best settings; NaN where it is not there."""
     curves = [curves_of(sweep, row).get(TRAIN, NO_LINE) for one in problem.contenders for row in one.best.rows]
     starts = [losses[0] for steps, losses in curves if len(steps) and steps[0] == 0 and np.isfinite(losses[0])]
@@ -105,14 +122,3 @@ def _along(curves: Mapping[str, Line], row: Row, found: Tried, steps: Numbers) -
     along = carried(at, losses, steps) if len(at) else np.full(len(steps), np.nan)
     ended = (steps >= row.steps) & (row.status != "completed")
     return np.where(ended | (row.status == "failed"), np.inf, np.where(np.isnan(along), found.given_up, along))
-
-
-def _exact(sweep: Sweep, problem: Problem, seeds: Sequence[Seed]) -> Numbers:
-    """The lowest exact training loss of each seed, for a penalty moves it; NaN where it is not known."""
-    found = dict.fromkeys(seeds, math.nan)
-    for row in (row for one in problem.contenders for row in one.best.rows if row.seed in found):
-        with suppress(LabError):
-            exact = sweep.runs[row.job].result.get("exact")
-            loss = exact.get("train/loss") if isinstance(exact, dict) else None
-            found[row.seed] = float(np.fmin(found[row.seed], loss if is_number(loss) else math.nan))
-    return np.array(list(found.values()))

@@ -10,6 +10,7 @@ from src.compare.sentences import sentences
 from src.compare.verdict import Verdict
 from src.report.clicks import trains
 from src.report.reading import Sweep
+from src.run_directory import typed
 
 FRESH = 20
 """Seeds on which winners are confirmed."""
@@ -56,6 +57,4 @@ def answer(one: Verdict, sweep: Sweep, command: str) -> Answer:
 def _confirms(command: str, directory: Path) -> str:
     """The command of the sweep, which goes on in its directory."""
     words = [word for word in shlex.split(command) if not word.startswith(("confirm_seeds=", "hydra.sweep.dir="))]
-    where = directory.resolve()
-    shown = where.relative_to(Path.cwd()) if where.is_relative_to(Path.cwd()) else where
-    return shlex.join([*words, f"confirm_seeds={FRESH}", f"hydra.sweep.dir={shown}"])
+    return shlex.join([*words, f"confirm_seeds={FRESH}", f"hydra.sweep.dir={typed(directory)}"])

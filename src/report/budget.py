@@ -12,7 +12,7 @@ from src.compare.roles import noun
 from src.compare.statistics import ratios, thinned
 from src.plots import chart
 from src.report.curves import loss_axis
-from src.report.steps import step_line
+from src.report.steps import profile_of
 
 MOST_POINTS = 100
 
@@ -75,14 +75,13 @@ def profiles(problems: Sequence[Problem]) -> chart.Chart | None:
         return None
     by_label = [{one.label: one for one in problem.contenders} for problem in usable]
     over = ratios(np.array([[one[label].figure.value for label in labels] for one in by_label]))
-    end = max(2.0, 1.1 * float(over[np.isfinite(over)].max(initial=1.0)))
     left_out = f" {len(problems) - len(usable)} more had no best loss to compare with." if usable != problems else ""
-    return chart.Chart(
-        "profile",
+    return profile_of(
+        labels,
+        over,
+        2.0,
         "Performance profile",
-        chart.Axis("loss over the best on the problem", log=True, switch=True),
-        chart.Axis("share of problems", limits=(0.0, 1.05)),
+        "loss over the best on the problem",
         f"On which share of {len(usable)} problems an optimizer, at its best setting, ends within a factor of the best "
         f"loss (Dolan and Moré 2002).{left_out}",
-        [step_line(label, factors, end) for label, factors in zip(labels, over.T, strict=True)],
     )

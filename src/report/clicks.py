@@ -1,21 +1,20 @@
 """What a click on a point of a picture tells: where the run is, and the command that trains it alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from src.compare.rows import SEED_KEYS, without_plus
 from src.config.overrides import python_command
 from src.plots.chart import Chart, Parallel, Picture
 from src.report.reading import Sweep
 from src.report.run_files import Run
+from src.run_directory import typed
 
 
 def runs(sweep: Sweep, pictures: Iterable[Picture]) -> dict[str, tuple[str, str]]:
     """Directory and command of every run that pictures name, by the name of its row."""
     named = dict.fromkeys(name for picture in pictures for name in _named(picture) if name)
     by_name: Mapping[str, Run] = {row.name: sweep.runs[row.job] for row in sweep.rows}
-    here = Path.cwd()
-    return {name: (shown(run.directory, here), trains(run)) for name in named if (run := by_name.get(name)) is not None}
+    return {name: (typed(run.directory), trains(run)) for name in named if (run := by_name.get(name)) is not None}
 
 
 def _named(picture: Picture) -> Iterator[str]:
@@ -46,9 +45,3 @@ def trains(run: Run, seeds: bool = True) -> str:
         return python_command(["-m", *words, "hydra.sweeper.against=[]", "confirm_seeds=0"])
     left_out = ("confirm_seeds", *(() if seeds else SEED_KEYS))
     return python_command([word for word in words if without_plus(word.partition("=")[0]) not in left_out])
-
-
-def shown(directory: Path, here: Path) -> str:
-    """A directory as it would be typed: from `here` where it lies inside."""
-    whole = directory if directory.is_absolute() else here / directory
-    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from src.compare.draws import Seed
 from src.compare.roles import BATCH, noun
+from src.compare.rows import Seed
 from src.compare.statistics import FEWEST, Numbers, carried, over_seeds, thinned
 from src.plots import chart
 from src.report.all_curves import NO_LINE

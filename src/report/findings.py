@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from src.compare.budgets import Budgets, budgets
@@ -12,7 +13,7 @@ from src.compare.pairs import EQUAL_WITHIN
 from src.compare.remarks import counted
 from src.compare.remarks import remarks as on_winners
 from src.compare.roles import OPTIMIZER, noun, roles_of
-from src.compare.rows import Row, number
+from src.compare.rows import number
 from src.compare.run_facts import below, parsed, text_of
 from src.compare.statistics import FEWEST
 from src.compare.verdict import verdict
@@ -20,7 +21,7 @@ from src.config.overrides import python_command
 from src.errors import LabError
 from src.plots.chart import Picture
 from src.report import beside, budget, clicks, curves, heats, parallel, race, sensitivity, steps, tables, variance
-from src.report.all_curves import tried
+from src.report.all_curves import exact_of, tried
 from src.report.answer import Answer, answer
 from src.report.merged import directories, merged
 from src.report.opened_runs import Shown, opened
@@ -118,7 +119,8 @@ def findings(
     sweep = merged(sweeps)
     chance = _has_chance(sweep)
     within = _within(sweeps[0]) if equal_within is None else equal_within
-    problems = contest(sweep.rows, within, chance, lambda row: _exact(sweep, row), sweep.looks)
+    exact = partial(exact_of, sweep)
+    problems = contest(sweep.rows, within, chance, exact, sweep.looks)
     shown, lost = opened(sweep, problems[:MOST_SHOWN])
     reached = {problem.label: reaches(sweep, problem) for problem in problems[:MOST_SHOWN]}
     races = race.races(shown)
@@ -137,7 +139,7 @@ def findings(
             beside=list(_beside(sweep, one, reached, within)),
             charts=[
                 *_charts(one, tries, within, [each for each in races if each.problem is one.problem]),
-                *heats.of_problem(sweep, one, lambda row: _exact(sweep, row), heat),
+                *heats.of_problem(sweep, one, exact, heat),
                 *filter(None, [parallel.picture(one, sweep, len(shown))]),
             ],
             plays=[of_race(each) for each in races if each.problem is one.problem],
@@ -186,16 +188,6 @@ def _within(sweep: Sweep) -> float:
 def _multirun(sweep: Sweep) -> Any:
     """What `multirun.yaml` holds; None where it cannot be read."""
     return parsed(text_of(sweep.first.directory.parent / "multirun.yaml"))
-
-
-def _exact(sweep: Sweep, row: Row) -> float | None:
-    """The exact training loss of a run."""
-    try:
-        exact = sweep.runs[row.job].result.get("exact")
-    except LabError:
-        return None
-    loss = exact.get("train/loss") if isinstance(exact, dict) else None
-    return loss if is_number(loss) else None
 
 
 def _tables(

@@ -10,14 +10,15 @@ import numpy as np
 from src.compare.contest import Exact, Problem
 from src.compare.grid_edges import by_logarithm
 from src.compare.pairs import EQUAL_WITHIN
-from src.compare.roles import NOUNS, OPTIMIZER, noun
+from src.compare.roles import NOUNS, noun
 from src.compare.rows import number, without_plus
 from src.compare.selection import RATE, Setting
 from src.compare.statistics import Numbers, over_seeds
 from src.errors import LabError
 from src.plots import chart
+from src.report.all_curves import exact_by_seed, start_of
 from src.report.curves import FLOOR
-from src.report.opened_runs import Shown
+from src.report.opened_runs import TRAIN, Shown
 from src.report.reading import Sweep
 from src.report.target import target_of
 
@@ -45,7 +46,7 @@ def of_problem(sweep: Sweep, shown: Shown, exact: Exact, asked: Keys | None = No
         if (grid := _Grid.of([one], keys)) is not None:
             whose = f" of {one.contenders[0].label}" if len(one.contenders) == 1 else ""
             grid = replace(grid, name=name, title=grid.title + whose + problem.suffix)
-            drawn.append(_losses(grid, one, exact, _start(shown)))
+            drawn.append(_losses(grid, one, exact, start_of(sweep, problem)))
             if asked is not None or len(problem.contenders) == 1:
                 drawn.append(_steps(replace(grid, name=f"{name}_steps"), sweep, problem))
     return [one for one in drawn if one is not None][:MOST_HEATS]
@@ -92,13 +93,6 @@ def _check(problems: Sequence[Problem], asked: Keys) -> None:
         raise LabError(f"--heat {' '.join(asked)}: {missing[0]} is not swept; there are {', '.join(there)}")
 
 
-def _start(shown: Shown) -> float | None:
-    """The training loss that runs start with, the median over them; None where their curves do not tell."""
-    curves = [run.curves["train/loss"] for runs in shown.runs.values() for run in runs if "train/loss" in run.curves]
-    starts = [float(loss[0]) for steps, loss in curves if len(steps) and steps[0] == 0 and math.isfinite(loss[0])]
-    return float(np.median(starts)) if starts else None
-
-
 # --- a map -----------------------------------------------------------------------------------------------------------
 
 
@@ -130,10 +124,9 @@ class _Grid:
         cells = list[tuple[tuple[str, str], Setting]]()
         for problem in problems:
             for one in problem.contenders:
-                value = one.label if problem.compared == OPTIMIZER or one.best.rows[0].origin else one.name
                 for setting in one.settings:
                     tuned = {without_plus(key): word for key, word in setting.tuned.items()}
-                    words = {**problem.words, **tuned, problem.compared: value}
+                    words = {**problem.words, **tuned, problem.compared: one.value}
                     if all(key in words for key in keys):
                         cells.append(((words[keys[0]], words[keys[1]]), setting))
         rows, row_names = _bins([cell for cell, _ in cells], 0)
@@ -198,12 +191,14 @@ class _Grid:
         )
 
 
-def _losses(grid: _Grid, problem: Problem, exact: Exact, start: float | None) -> chart.Heat:
+def _losses(grid: _Grid, problem: Problem, exact: Exact, start: float) -> chart.Heat:
     """How far each setting ends above the exact loss, where the metric has one, else above the lowest."""
     tried = [setting for settings in grid.settings.values() for setting in settings]
     finite = np.concatenate([one.losses[np.isfinite(one.losses)] for one in tried])
-    known = _exact(problem, exact, tried)
-    if known is None:
+    known = exact_by_seed(problem, exact) if problem.metric == TRAIN else {}
+    if not all(row.seed in known for setting in tried for row in setting.rows):
+        known = {}
+    if not known:
         base, what = min(setting.loss for setting in tried), "the lowest"
         label, margin = f"the lowest ({base:.4g})", EQUAL_WITHIN * abs(base)
     else:
@@ -213,29 +208,18 @@ def _losses(grid: _Grid, problem: Problem, exact: Exact, start: float | None) ->
     floor = max(margin, FLOOR * float(np.abs(finite).max()))
 
     def above(setting: Setting) -> float:
-        if known is None:
+        if not known:
             return max(setting.loss - base, floor)
         of_seeds: Numbers = np.maximum(setting.losses - [known[row.seed] for row in setting.rows], floor)
         return float(over_seeds([of_seeds])[0][0])
 
-    found = grid.drawn(f"final {problem.metric} above {label}", above, "", None if start is None else start - base)
+    found = grid.drawn(f"final {problem.metric} above {label}", above, "", None if math.isnan(start) else start - base)
     notes = [f"What lies within {floor:.2g} of {what} has one colour."] if (found.values <= floor * 1.001).any() else []
     if found.cap is not None:
         notes.append(
             f"{'So has what' if notes else 'What'} ends higher than it started{'' if notes else ' has one colour'}."
         )
     return replace(found, caption=" ".join(filter(None, [found.caption, *notes])))
-
-
-def _exact(problem: Problem, exact: Exact, tried: Sequence[Setting]) -> dict[tuple[str | None, ...], float] | None:
-    """The exact loss of each seed, the lowest of those of the contenders; None where it is not known of every one."""
-    if problem.metric != "train/loss":
-        return None
-    known: dict[tuple[str | None, ...], float] = {}
-    for row in (row for one in problem.contenders for row in one.best.rows):
-        if (loss := exact(row)) is not None:
-            known[row.seed] = min(loss, known.get(row.seed, math.inf))
-    return known if all(row.seed in known for setting in tried for row in setting.rows) else None
 
 
 def _steps(grid: _Grid, sweep: Sweep, problem: Problem) -> chart.Heat | None:

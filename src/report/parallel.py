@@ -7,12 +7,11 @@ import numpy as np
 
 from src.compare.contest import Problem
 from src.compare.grid_edges import by_logarithm
-from src.compare.roles import OPTIMIZER
 from src.compare.rows import number, short
 from src.compare.selection import Contender, Setting
 from src.compare.statistics import Numbers, thinned
-from src.errors import LabError
 from src.plots import chart
+from src.report.all_curves import NO_LINE, curves_of
 from src.report.curves import FLOOR
 from src.report.opened_runs import TRAIN, Shown
 from src.report.reading import Sweep
@@ -77,8 +76,7 @@ def _top(axis: chart.Axis) -> float:
 
 
 def _words(problem: Problem, one: Contender, setting: Setting) -> dict[str, str]:
-    value = one.label if problem.compared == OPTIMIZER or one.best.rows[0].origin else one.name
-    return {**({problem.compared: value} if len(problem.contenders) > 1 else {}), **setting.tuned}
+    return {**({problem.compared: one.value} if len(problem.contenders) > 1 else {}), **setting.tuned}
 
 
 def _keys(words: Sequence[Mapping[str, str]]) -> list[str]:
@@ -132,11 +130,8 @@ def _sampled(number_of_settings: int, most: int) -> list[int]:
 
 def _curve(sweep: Sweep, setting: Setting, metric: str) -> tuple[Numbers, Numbers]:
     """Steps and losses of the run on the first seed, the training loss where no other was recorded."""
-    try:
-        curves = sweep.runs[setting.rows[0].job].curves
-    except LabError:
-        curves = {}
-    steps, losses = curves.get(metric) or curves.get(TRAIN) or (np.empty(0), np.empty(0))
+    curves = curves_of(sweep, setting.rows[0])
+    steps, losses = curves.get(metric) or curves.get(TRAIN, NO_LINE)
     kept = np.isin(steps, thinned(steps, MOST_POINTS))
     return steps[kept], losses[kept]
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from src.compare.contest import Problem
-from src.compare.draws import Seed
 from src.compare.roles import noun
-from src.compare.rows import number, short
+from src.compare.rows import Seed, number, short
 from src.compare.selection import RATE, Contender, Setting
 from src.compare.statistics import FEWEST, Numbers, over_seeds, width
 from src.plots import chart

@@ -141,18 +141,17 @@ def profiles(problems: Sequence[Problem], reached: Reaches) -> chart.Chart | Non
         return None
     steps = [[_reached(reached[one.label], label) for label in labels] for one in usable]
     over = ratios(np.maximum(np.array(steps), 1.0))  # a run may start there
-    end = max(4.0, 1.1 * float(over[np.isfinite(over)].max(initial=1.0)))
     by_area = sorted(((area(of_one), label) for label, of_one in zip(labels, over.T, strict=True)), reverse=True)
     scores = ", ".join(f"{label} {score:.2f}" for score, label in by_area)
-    return chart.Chart(
-        "profile",
+    return profile_of(
+        labels,
+        over,
+        4.0,
         "Steps to the target over the problems",
-        chart.Axis("steps over those of the fastest on the problem", log=True, switch=True),
-        chart.Axis("share of problems", limits=(0.0, 1.05)),
+        "steps over those of the fastest on the problem",
         f"On which share of {len(usable)} problems each {noun(usable[0].compared)} comes to the target within so many "
         "times the steps of the fastest, at the setting that is soonest; one that does not come there counts as "
         f"infinitely slow (Dolan and Moré 2002). The area up to 4 times (Dahl et al. 2023), 1 is the most: {scores}.",
-        [step_line(label, factors, end) for label, factors in zip(labels, over.T, strict=True)],
     )
 
 
@@ -160,10 +159,14 @@ def _reached(of_one: Mapping[str, Reach], label: str) -> float:
     return of_one[label].steps if label in of_one else math.inf
 
 
-def step_line(label: str, over: Numbers, end: float) -> chart.Line:
-    """Of a performance profile, drawn up to a factor."""
-    factors, share = profile(over)
-    return chart.Line(label, np.append(factors, end), np.append(share, share[-1]), stairs=True)
+def profile_of(labels: Sequence[str], over: Numbers, least: float, title: str, what: str, caption: str) -> chart.Chart:
+    """A performance profile of `ratios`, `[problems, labels]`, drawn up to a factor of `least` at least."""
+    end, lines = max(least, 1.1 * float(over[np.isfinite(over)].max(initial=1.0))), list[chart.Line]()
+    for label, of_one in zip(labels, over.T, strict=True):
+        factors, share = profile(of_one)
+        lines.append(chart.Line(label, np.append(factors, end), np.append(share, share[-1]), stairs=True))
+    x, y = chart.Axis(what, log=True, switch=True), chart.Axis("share of problems", limits=(0.0, 1.05))
+    return chart.Chart("profile", title, x, y, caption, lines)
 
 
 # --- who is ahead ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 
 from src.compare.contest import Problem
 from src.compare.roles import BATCH
-from src.compare.rows import Row
+from src.compare.rows import Row, Seed
 from src.compare.selection import Contender, Setting
 from src.compare.statistics import WITHIN, settled
 from src.compare.verdict import Reach
@@ -18,9 +18,6 @@ from src.report.epochs import Unit, unit_of
 from src.report.opened_runs import TRAIN
 from src.report.reading import Sweep, filled
 from src.report.run_files import Line, Run
-
-Seed = tuple[str | None, ...]
-
 
 Reaches = Mapping[str, Mapping[str, Reach]]
 """By the labels of problem and contender."""

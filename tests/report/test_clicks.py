@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from src.plots.chart import Axis, Chart, Line, Parallel, Points, Setting
-from src.report.clicks import runs, shown, trains
+from src.report.clicks import runs, trains
 from src.report.reading import Sweep, read
 from src.report.run_files import Run
+from src.run_directory import typed
 from tests.report.sweeps import grid, sweep
 
 
@@ -50,4 +51,4 @@ def test_of_all_runs_those_that_pictures_name(tmp_path: Path, monkeypatch: pytes
     assert told["3"][1].endswith("-m src.train optimizer=sgd optimizer.lr=0.1 seed=3")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")  # from where it is named whole
-    assert shown(tmp_path / "outputs" / "mine" / "3", Path.cwd()) == f"{tmp_path}/outputs/mine/3"
+    assert typed(tmp_path / "outputs" / "mine" / "3") == f"{tmp_path}/outputs/mine/3"
