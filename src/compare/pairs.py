@@ -107,15 +107,18 @@ class Pair:
     def ratio_interval(self) -> tuple[float, float] | None:
         """Student's, the one that decides: of practically equal ones 95 % of it at one look, of others at Holm's level.
 
-        None where there are too few seeds, or one of them came to nothing.
+        Of two that are told apart though it holds 1, for a seed that went wrong, it is that of the differences as they
+        were cut for the test. None where there are too few seeds, or one of them came to nothing.
         """
         ends = self._interval(self.spent if self.relation == "equal" else self.level)
+        if ends is not None and self.relation == "better" and self.drawn and ends[1] >= 0:
+            ends = self._interval(self.level, self.cut)
         return None if ends is None else (math.exp(-ends[1]), math.exp(-ends[0]))
 
-    def _interval(self, level: float) -> tuple[float, float] | None:
-        """Of the mean difference."""
-        found = np.array(self.differences)
-        if self.seeds < FEWEST or not np.isfinite(found).all():
+    def _interval(self, level: float, cut: Numbers | None = None) -> tuple[float, float] | None:
+        """Of the mean difference, or of that of the cut ones."""
+        found = np.array(self.differences) if cut is None else cut
+        if self.seeds < FEWEST or not np.isfinite(self.differences).all():
             return None
         half = quantile(1 - level / 2, self.seeds - 1) * float(found.std(ddof=1)) / math.sqrt(self.seeds)
         return float(found.mean()) - half, float(found.mean()) + half

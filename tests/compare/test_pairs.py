@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -73,6 +73,14 @@ def test_a_bound_above_one_half_is_a_test_that_rejects(found: list[float]) -> No
     assert one.bounds is not None
     assert one.p is not None
     assert (one.bounds[0] > 0.5) == (one.t > 0 and one.p < 0.05) or one.p == pytest.approx(0.05)
+
+
+@given(st.lists(st.floats(-3, 3), min_size=FEWEST_APART, max_size=20))
+@example([-0.2, -0.21, -0.19, -0.2, -0.22, -0.18, -0.2, -3.0])  # one seed that went wrong
+@settings(max_examples=30, deadline=None)
+def test_of_two_that_are_told_apart_the_interval_does_not_hold_one(found: list[float]) -> None:
+    one = ordered("a", "b", np.array(found), MARGIN, True)
+    assert one.relation != "better" or (one.ratio_interval is not None and one.ratio_interval[0] > 1)
 
 
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=12))
