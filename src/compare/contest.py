@@ -49,7 +49,7 @@ class Problem:
         """How two contenders compare, by their labels; None where they cannot."""
         return self._by_two.get(frozenset((one, other)))
 
-    @property
+    @cached_property
     def letters(self) -> Mapping[str, str]:
         """Which contenders are not told apart, by label: those share a letter."""
         return letters([one.label for one in self.contenders], self.pairs)

@@ -53,8 +53,7 @@ def _told(alike: Sequence[tuple[str, _Remark]]) -> str:
         return f"{who}: {first.alone}" if who else first.alone
     named = [f"{name} ({one.detail})" if one.detail else name for name, one in alike[:MOST_NAMED]]
     more = [f"{len(alike) - MOST_NAMED} more"] if len(alike) > MOST_NAMED else []
-    *most, last = [*named, *more]
-    return f"{first.together}: {', '.join(most)} and {last}"
+    return f"{first.together}: {listed([*named, *more])}"
 
 
 def _on_losses(winners: Sequence[Contender], chance: bool) -> list[str]:
@@ -92,8 +91,7 @@ def _on_cut(winners: Sequence[Contender]) -> list[str]:
         cut, longest = [row.steps for row in rows if row.status == "cut"], max(row.steps for row in rows)
         at, taken = at.union(cut), taken + sum(row.steps for row in rows)
         left += longest * len(cut) - sum(cut)
-    *others, last = [f"{rung:,}" for rung in sorted(at)]
-    where = f"steps {', '.join(others)} and {last}" if others else f"step {last}"
+    where = f"step{'s' * (len(at) > 1)} {listed([f'{rung:,}' for rung in sorted(at)])}"
     were = "was" if number == 1 else "were"
     return [
         f"{number:,} of {tried:,} settings {were} cut at {where}, and shown with the loss there; that saved "
@@ -142,3 +140,8 @@ def counted(numbers: Mapping[str, int], of: str = "") -> str:
         of: what stands behind each number.
     """
     return " and ".join(f"{number:,}{of} {what}" for what, number in numbers.items() if number)
+
+
+def listed(labels: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return f"{', '.join(labels[:-1])} and {labels[-1]}" if len(labels) > 1 else labels[0]

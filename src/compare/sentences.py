@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from src.compare.draws import Share, Tried
 from src.compare.pairs import MOST, Pair
-from src.compare.remarks import counted
+from src.compare.remarks import counted, listed
 from src.compare.roles import OPTIMIZER
 from src.compare.rows import number, short
 from src.compare.selection import RATE, Contender, Setting
@@ -36,7 +36,7 @@ def sentences(verdict: Verdict) -> list[str]:
         for who, edge in verdict.edges
     ]
     if others := verdict.others_at_edges:
-        found.append(f"{_listed(others, 'and')} may do better beyond what was tried, for the best was at an edge.")
+        found.append(f"{listed(others)} may do better beyond what was tried, for the best was at an edge.")
     if verdict.kind not in ("lost", "alone", "one seed") and verdict.few is not None:
         found.append(_who(f"With {NUMBERS[FEW_TRIES]} tries", verdict.few))
     return found if verdict.kind == "lost" else [*found, _certainty(verdict)]
@@ -101,9 +101,9 @@ def _open(verdict: Verdict) -> list[str]:
     rival, labels, alike = verdict.rival, *([one.label for one in of] for of in (verdict.leaders, verdict.alike))
     beaten = [one for one in verdict.contenders if one.label not in labels]
     several = f"{_count(len(labels))} of {len(verdict.contenders)}" if beaten else f"all {_count(len(labels))}"
-    about = [_listed(labels, "and") if len(labels) <= MOST_NAMED else several]
+    about = [listed(labels) if len(labels) <= MOST_NAMED else several]
     if alike:
-        who = _listed(alike, "and") if len(alike) <= MOST_NAMED else f"{_count(len(alike))} ({_some(alike)})"
+        who = listed(alike) if len(alike) <= MOST_NAMED else f"{_count(len(alike))} ({_some(alike)})"
         about.append(f"of these {who} are practically equal")
     if beaten:
         about.append(_higher(beaten, named=len(beaten) < len(labels) > MOST_NAMED >= len(beaten)))
@@ -139,7 +139,7 @@ def at_a_look(verdict: Verdict) -> str:
     best, rival = verdict.leaders[0].label, verdict.rival
     if verdict.kind == "equal":
         assert verdict.spread is not None
-        leaders = _listed([one.label for one in verdict.leaders], "and")
+        leaders = listed([one.label for one in verdict.leaders])
         return f"{leaders} differ by at most {_share(verdict.spread)}: practically equal"
     if rival is None:
         return f"{best} alone came through"
@@ -275,7 +275,7 @@ def _any_of(labels: Sequence[str], several: int) -> str:
         return "either" if several == 2 else f"any of the {_count(several)}"
     if len(labels) > MOST_NAMED:
         return f"any of {_count(len(labels))} ({_some(labels)})"
-    return f"{'either' if len(labels) == 2 else 'any'} of {_listed(labels, 'and')}"
+    return f"{'either' if len(labels) == 2 else 'any'} of {listed(labels)}"
 
 
 # --- parts of sentences ----------------------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def _count(several: int) -> str:
 def _higher(others: Sequence[Contender], named: bool = False) -> str:
     """`the other two end higher`, and that some of them did not come through."""
     one, lost = len(others) == 1, sum(not each.came_through for each in others)
-    who = _listed([each.label for each in others], "and") if named else f"the other {_count(len(others))}"
+    who = listed([each.label for each in others]) if named else f"the other {_count(len(others))}"
     ends = "ends higher" if one else "end higher"
     if lost:
         ends = "did not come through" if lost == len(others) else "end higher or did not come through"
@@ -373,8 +373,3 @@ def _share(share: float) -> str:
 
 def _some(labels: Sequence[str]) -> str:
     return f"{', '.join(labels[:3])} and so on"
-
-
-def _listed(labels: Sequence[str], word: str) -> str:
-    """`a, b and c`."""
-    return f"{', '.join(labels[:-1])} {word} {labels[-1]}" if len(labels) > 1 else labels[0]

@@ -6,14 +6,12 @@ the reader hides a series, switches an axis to its other scale, or drags.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import cycle
 
 import numpy as np
 
 from src.plots.chart import Chart, Line, Numbers, Points
 from src.plots.extent import extents, overflows
-from src.plots.palette import CLOUD, NEUTRAL, REFERENCE, REFERENCE_STROKES, ROLES, Look, Looks
+from src.plots.palette import CLOUD, NEUTRAL, ROLES, Look, Looks, references
 from src.plots.spec import (
     FADED,
     FULL,
@@ -24,7 +22,7 @@ from src.plots.spec import (
     ZOOM,
     Spec,
     apart,
-    by_name,
+    by_looks,
     calculated,
     flattened,
     haloed,
@@ -62,10 +60,7 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
     in_legend = (
         {"values": unwritten, "title": None, "orient": "bottom", "columns": 5, **FULL} if legend and unwritten else None
     )
-    colour, shape, dash = (
-        by_name(list(styles), [getattr(look, what) for look in styles.values()])
-        for what in ("colour", "shape", "strokes")
-    )
+    colour, shape, dash = by_looks(styles)
     ends = extents(chart)
     told_of = {chart.x.label: told("x"), chart.y.label: told("value")}
     shown = tooltip("datum.series", told_of, "(datum.hover || datum.note) ? {' ': datum.hover || datum.note} : {}")
@@ -102,12 +97,8 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
 
 def _styles(chart: Chart, looks: Looks) -> dict[str, Look]:
     """How everything looks that has a name, in the order of the legend."""
-    dashes, styles = cycle(REFERENCE_STROKES), dict[str, Look]()
-    for line in chart.lines:
-        if line.role == "series":
-            styles[line.name] = looks.get(line.name, NEUTRAL)
-        else:
-            styles[line.name] = replace(REFERENCE, strokes=next(dashes))
+    foreseen = references(line.name for line in chart.lines if line.role == "reference")
+    styles = {line.name: foreseen.get(line.name) or looks.get(line.name, NEUTRAL) for line in chart.lines}
     for points in chart.points:
         styles[points.name] = ROLES.get(points.role) or looks.get(points.name, NEUTRAL)
     for of in [*(level.of for level in chart.levels), *(region.of for region in chart.regions)]:

@@ -3,9 +3,9 @@
 A name is distinguished by its marker and, from the ninth on, by its dashes too, so that no picture needs its colours.
 """
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, cycle
 
 # on white beside on black. The first four are near Okabe and Ito's (2008), whose yellow, orange and sky blue are too
 # pale for lines on white. For each kind of colour-blindness (Machado et al. 2009) all are 16 apart in CIELAB, and all
@@ -93,6 +93,11 @@ ROLES = {
 }
 
 
+def references(names: Iterable[str], colour: str = INK) -> dict[str, Look]:
+    """How what theory says of a picture is drawn, in other dashes each."""
+    return {name: replace(REFERENCE, colour=colour, strokes=one) for name, one in zip(names, cycle(REFERENCE_STROKES))}
+
+
 # each of the first eight has a colour to itself; who shares it, in other dashes, is of its family where there is one
 KNOWN = (
     *("sgd", "momentum", "adam", "adagrad", "rmsprop", "nesterov", "muon", "adamw"),
@@ -111,7 +116,7 @@ def assign_looks(names: Sequence[str]) -> dict[str, Look]:
         optimizer = name.split(" (")[0].split(" [")[0]
         if optimizer in KNOWN and KNOWN.index(optimizer) not in own.values():
             own[name] = KNOWN.index(optimizer)
-    left = (index for index in itertools.count() if index not in own.values())
+    left = (index for index in count() if index not in own.values())
     return {name: _look(own[name] if name in own else next(left)) for name in dict.fromkeys(names)}
 
 

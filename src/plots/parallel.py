@@ -134,8 +134,7 @@ def _plane(picture: Parallel, colour: Spec, alone: bool) -> Spec:
         "x": {"field": "at", "type": "quantitative", "scale": across, "axis": None},
         "y": {"field": "place", "type": "quantitative", "scale": upwards, "axis": None},
     }
-    at = {"at": list(range(number))}
-    transform = [*calculated(at=json.dumps(at["at"]), place="datum.places"), *flattened(["at", "place"])]
+    transform = [*calculated(at=json.dumps(list(range(number))), place="datum.places"), *flattened(["at", "place"])]
     ticks = [
         {"at": index, "place": place, "name": name}
         for index, axis in enumerate(picture.axes)

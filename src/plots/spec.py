@@ -2,13 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from src.plots.chart import Axis, Numbers
-from src.plots.palette import CLOUD, FAINT, GRID, INK, PAPER
+from src.plots.palette import CLOUD, FAINT, GRID, INK, PAPER, Looks
 
 Spec = dict[str, Any]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -106,6 +106,12 @@ def haloed(text: Spec, mark: Spec, encoding: Spec) -> list[Spec]:
 def by_name(names: Sequence[str], values: Sequence[Any], **others: Any) -> Spec:
     """An encoding of the field `series` by a value for every name."""
     return {"field": "series", "type": "nominal", "scale": {"domain": list(names), "range": list(values)}, **others}
+
+
+def by_looks(looks: Looks) -> Iterator[Spec]:
+    """Encodings of `series` by colour, by marker and by dashes."""
+    for what in ("colour", "shape", "strokes"):
+        yield by_name(list(looks), [getattr(look, what) for look in looks.values()])
 
 
 def quantity(which: str, own: Axis, ends: Mapping[str, Sequence[float]], **scale: Any) -> Spec:

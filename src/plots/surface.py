@@ -3,8 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import cycle, pairwise
+from itertools import pairwise
 
 import contourpy
 import numpy as np
@@ -12,14 +11,14 @@ from numpy.typing import NDArray
 
 from src.plots.chart import Contours, Path
 from src.plots.contours import levels, visible
-from src.plots.palette import CLOUD, FAINT, NEUTRAL, PAPER, REFERENCE, REFERENCE_STROKES, ROLES, TERRAIN, Look, Looks
+from src.plots.palette import CLOUD, FAINT, NEUTRAL, PAPER, ROLES, TERRAIN, Look, Looks, references
 from src.plots.spec import (
     FULL,
     PARAMS,
     SHOWN,
     ZOOM,
     Spec,
-    by_name,
+    by_looks,
     calculated,
     flattened,
     numbers,
@@ -42,10 +41,7 @@ def surface(contours: Contours, looks: Looks, legend: bool = False) -> Spec:
     (left, right), (low, high) = contours.window
     styles = _styles(contours, looks)
     in_legend = {"title": None, **FULL} if legend and styles else None
-    colour, shape, dash = (
-        by_name(list(styles), [getattr(look, what) for look in styles.values()])
-        for what in ("colour", "shape", "strokes")
-    )
+    colour, shape, dash = by_looks(styles)
     wide, tall = right - left, high - low
     last = contours.frames[-1] if contours.frames else max((path.steps[-1] for path in contours.paths), default=0)
     ranges = {"x": [0, {"expr": f"each * {wide!r}"}], "y": [{"expr": "height"}, {"expr": f"height - each * {tall!r}"}]}
@@ -73,11 +69,10 @@ def surface(contours: Contours, looks: Looks, legend: bool = False) -> Spec:
 
 def _styles(contours: Contours, looks: Looks) -> dict[str, Look]:
     """How everything looks that has a name, in the order of the legend."""
-    dashes = cycle(REFERENCE_STROKES)
     return {
         **{path.name: looks.get(path.name, NEUTRAL) for path in contours.paths},
         **{points.name: ROLES[points.role] for points in contours.points},
-        **{line.name: replace(REFERENCE, colour=FAINT, strokes=next(dashes)) for line in contours.axes},
+        **references((line.name for line in contours.axes), FAINT),
     }
 
 

@@ -3,10 +3,9 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from src.compare.budgets import Budgets, Share
 from src.errors import LabError, unwritable
 from src.plots.chart import Chart, Contours, Picture, series
 from src.plots.files import save
-from src.plots.palette import DARK, REFERENCE, REFERENCE_STROKES, ROLES, Look, Looks, assign_looks
+from src.plots.palette import DARK, ROLES, Look, Looks, assign_looks, references
 from src.plots.script import script
 from src.plots.vega import figure
 from src.report.findings import Findings
@@ -151,10 +150,9 @@ def _legend(pictures: Sequence[Picture], looks: Looks) -> list[Entry]:
 def _others(picture: Picture) -> Iterator[Entry]:
     """What theory says of it, and points that belong to no series."""
     if isinstance(picture, Chart | Contours):
-        strokes = cycle(REFERENCE_STROKES)
-        for line in picture.axes if isinstance(picture, Contours) else picture.lines:
-            if line.role == "reference":
-                yield Entry(line.name, replace(REFERENCE, strokes=next(strokes)), marker=False)
+        drawn = picture.axes if isinstance(picture, Contours) else picture.lines
+        for name, look in references(line.name for line in drawn if line.role == "reference").items():
+            yield Entry(name, look, marker=False)
         for points in picture.points:
             if points.role != "series":
                 yield Entry(points.name, ROLES[points.role], line=False)

@@ -153,7 +153,7 @@ def filled(words: Mapping[str, str], keys: Sequence[str], run: Run) -> dict[str,
 
 
 def _value(run: Run, key: str) -> str | None:
-    value = run.choices.get(key) or run.config.get(key)
+    value = (None if "." in key else run.choices.get(key)) or run.config.get(key)  # a group has no dots
     if value is not None and value.startswith("${") and value.endswith("}"):
         return run.config.get(value[2:-1])  # data.seed is ${seed}
     return value
