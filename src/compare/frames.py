@@ -20,6 +20,8 @@ from src.compare.run_facts import Gathered, optimizer_of
 from src.compare.selection import contenders
 from src.errors import LabError, one_line, unwritable
 
+GONE = -(2**62)
+"""The number of a run that is not among these: below any, also where these are numbered behind others."""
 ABOUT, FORMAT, CURVE = "descent_lab", 1, "curve"
 """Of a file: under which name it says what all runs share, which version that is, and the column of the curves."""
 EXPORT = "python -m src.report export has written, such as baseline.parquet"
@@ -114,7 +116,7 @@ class Frames:
                 one["status"],
                 one["steps"] or 0,
                 {name: one[name] for name in self.about.metrics},
-                None if one["confirms"] is None else number_of.get(one["confirms"], -1),
+                None if one["confirms"] is None else number_of.get(one["confirms"], GONE),
                 one["run"],
                 reason=one["reason"] or "",
             )

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.compare.frames import Frames, Source, check_place, frames, write
-from src.errors import exit_on_error
+from src.errors import LabError, exit_on_error
 from src.report.reading import Sweep, gather, read
 from src.report.recorded import Recorded
+from src.sweep.summary import runs as counted
 
 ENDINGS = ".parquet, .arrow, .feather or .csv"
 
@@ -44,13 +45,15 @@ def main(words: Sequence[str] | None = None) -> None:
         places = [Path(place) for place in (arguments.out, arguments.curves) if place]
         for place in places:
             check_place(place)
+        if len({place.resolve() for place in places}) < len(places):
+            raise LabError(f"--curves {arguments.curves} is the file of the runs: give it another name")
         found = exported(arguments.directory)
         found.write(places[0])
-        told = [f"{arguments.out}: {len(found.runs):,} runs"]
+        told = [f"{arguments.out}: {counted(len(found.runs))}"]
         if arguments.curves:
             write(found.curves, places[1])
             told.append(f"{arguments.curves}: {len(found.curves):,} points of their curves")
         told += filter(None, [found.about.left_out])
         if missing := found.runs["run"].n_unique() - (found.curves["run"].n_unique() if len(found.curves) else 0):
-            told.append(f"the curves of {missing:,} runs cannot be read, and are left out")
+            told.append(f"the curves of {counted(missing)} cannot be read, and are left out")
         print("\n".join(told))

@@ -1,15 +1,19 @@
 """Sweeps as frames, against tables written by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from src.compare import load
+from src.compare.baseline import beside
 from src.compare.contest import contest
 from src.compare.frames import read
 from src.compare.rows import read_results
+from src.compare.selection import contenders
 from src.errors import LabError
+from tests.compare.sweeps import run
 from tests.report.sweeps import grid, sweep
 
 JOBS = grid({("sgd", 0.1): [1.0, 2.0], ("adam", 0.01): [3.0, None]}, exact={"train/loss": 0.25})
@@ -202,3 +206,10 @@ def test_a_notebook_corrects_for_looks_as_the_page_does(directory: Path, tmp_pat
     looked = sweep(tmp_path / "looked", [*jobs, *fresh])
     (looked / "sweep.json").write_text('{"calls": [], "jobs": [], "looks": [1, 2]}', encoding="utf-8")
     assert [pair.look for problem in load(looked).problems() for pair in problem.pairs] == [1]
+
+
+def test_who_confirms_a_run_that_is_gone_confirms_none_of_another_sweep(directory: Path) -> None:
+    there = load(directory)
+    left = replace(there, runs=there.runs.filter(run="4"))
+    own = [run(0, "optimizer=mine optimizer.lr=1 seed=0")]
+    assert all(not one.confirmed for one in contenders([*own, *beside(own, left.rows)]))

@@ -53,6 +53,7 @@ def test_runs_of_any_origin(tmp_path: Path) -> None:
         (["mine", "no/out.csv"], "no/out.csv cannot be written: there is no directory no"),
         (["mine", "folder.csv"], "folder.csv cannot be written: it is a directory"),
         (["mine", "out.csv", "--curves", "points"], "points: the ending says what is written"),
+        (["mine", "out.csv", "--curves", "./out.csv"], "--curves ./out.csv is the file of the runs"),
     ],
 )
 def test_what_cannot_be_exported_is_a_sentence(
@@ -76,4 +77,4 @@ def test_a_run_of_a_sweep_is_not_all_of_it(tmp_path: Path, capsys: pytest.Captur
     (there / "baseline.parquet").write_bytes((tmp_path / "earlier.parquet").read_bytes())
     capsys.readouterr()
     main(["export", str(there / "3"), out])
-    assert capsys.readouterr().out == f"{out}: 1 runs\n"
+    assert capsys.readouterr().out == f"{out}: 1 run\n"
