@@ -113,7 +113,7 @@ def contest(
     labels = _labels([dict(words) for words in problems])
     several = len(problems) > 1
     found = [
-        Problem(label, dict(words), tuple(sorted(of_one, key=_rank)), number if several else 0)
+        Problem(label, dict(words), tuple(sorted(of_one, key=lambda one: one.rank)), number if several else 0)
         for number, (label, (words, of_one)) in enumerate(zip(labels, problems.items(), strict=True), 1)
     ]
     pairs = [_pairs(problem, math.log1p(within), drawn, exact, looks) for problem in found]
@@ -122,10 +122,6 @@ def contest(
         replace(problem, pairs=tuple(itertools.islice(of_all, len(of_one))))
         for problem, of_one in zip(found, pairs, strict=True)
     ]
-
-
-def _rank(one: Contender) -> tuple[bool, int, float]:
-    return not one.came_through, -len(one.confirming), one.figure.value
 
 
 def _labels(problems: Sequence[Words]) -> list[str]:

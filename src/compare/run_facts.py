@@ -81,12 +81,11 @@ class Gathered:
             self._take_config(directory)
         if not self.environment and isinstance(result.get("environment"), dict):
             self.environment = result["environment"]
-        exact, seconds = (part if isinstance(part := result.get(name), dict) else {} for name in ("exact", "seconds"))
         stack, fingerprint = _number(result.get("stack_size")), result.get("fingerprint")
         return {
             "directory": str(directory),
-            "exact": _number(exact.get("train/loss")),
-            "seconds": _number(seconds.get("fit")),
+            "exact": _number(below(result, "exact", "train/loss")),
+            "seconds": _number(below(result, "seconds", "fit")),
             "stack": None if stack is None else int(stack),
             "fingerprint": None if fingerprint is None else str(fingerprint),
         }

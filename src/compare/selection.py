@@ -95,6 +95,11 @@ class Contender:
         return self.label if self.compared == OPTIMIZER or self.best.rows[0].origin else self.name
 
     @property
+    def rank(self) -> tuple[bool, int, float]:
+        """By which contenders of a problem are sorted: who was beaten at a look has fewer fresh seeds than others."""
+        return not self.came_through, -len(self.confirming), self.figure.value
+
+    @property
     def came_through(self) -> bool:
         """Whether any setting ended in a finite loss on every seed."""
         return math.isfinite(self.best.loss)

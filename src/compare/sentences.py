@@ -86,11 +86,10 @@ def _equal(verdict: Verdict) -> list[str]:
 def _for(verdict: Verdict) -> list[str]:
     """Whom to take for speed, and for safety."""
     fast, safe, found = verdict.fastest, verdict.safest, []
+    about = "" if fast is None else "; ".join(filter(None, (_steps(fast), _lost_rates(fast.who))))
     if fast is not None and safe is not None and fast.setting is safe.setting:
-        about = "; ".join(filter(None, (_steps(fast), _lost_rates(fast.who))))
         return [f"For speed and safety take {_named(fast)} ({about}){_range(safe)}."]
     if fast is not None:
-        about = "; ".join(filter(None, (_steps(fast), _lost_rates(fast.who))))
         found.append(f"For speed take {_named(fast)} ({about}).")
     if safe is not None:
         found.append(f"For safety take {_named(safe)}{_range(safe).replace(', ', ': ', 1)}.")

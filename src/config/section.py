@@ -126,14 +126,18 @@ def _gone(path: str) -> bool:
     return path.startswith("src.") and name not in _classes(module)
 
 
-def shown(value: Any) -> str:
-    """A value as it would be typed, cut when it is long."""
+def as_typed(value: Any) -> str:
+    """A value as it would be typed."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     if isinstance(value, list):
-        text = f"[{','.join(map(shown, value))}]"
-    elif isinstance(value, dict):
-        text = f"{{{','.join(f'{key}:{shown(inner)}' for key, inner in value.items())}}}"
-    else:
-        text = str(value)
+        return f"[{','.join(map(as_typed, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{as_typed(inner)}' for key, inner in value.items())}}}"
+    return str(value)
+
+
+def shown(value: Any) -> str:
+    """The same, cut when it is long."""
+    text = as_typed(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -11,7 +11,7 @@ import polars as pl
 from src.compare.baseline import beside
 from src.compare.frames import Frames, read
 from src.compare.rows import Row
-from src.config.section import shown
+from src.config.section import as_typed
 from src.errors import LabError
 from src.report.run_files import Line, Run
 from src.sweep.hydra_files import to_yaml
@@ -82,7 +82,7 @@ def recorded(path: Path, own: Sequence[Row]) -> tuple[Frames, list[tuple[Row, Re
         if curves.is_empty()
         else {name: of_run for (name,), of_run in curves.partition_by("run", as_dict=True).items()}
     )
-    same = {key: shown(values[0]) for key, values in about.config.items() if len(values) == 1}
+    same = {key: as_typed(values[0]) for key, values in about.config.items() if len(values) == 1}
     rows = beside(own, frames.rows)
     found = []
     for row, before, one in zip(rows, frames.rows, frames.runs.iter_rows(named=True), strict=True):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from src.compare.run_facts import below, parsed, text_of
 from src.config.schema import flat
+from src.config.section import as_typed
 from src.errors import LabError, one_line
 from src.plots.one_run import Histogram
 from src.run_directory import HISTOGRAM_COLUMNS, PREDICTION_COLUMNS, RunDirectory
@@ -189,13 +190,13 @@ class Run:
     @cached_property
     def config(self) -> dict[str, str]:
         """The config as words: keys joined by dots, values as they are typed."""
-        return {key: _word(value) for key, value in flat(parsed(self.config_text)).items() if key and value != {}}
+        return {key: as_typed(value) for key, value in flat(parsed(self.config_text)).items() if key and value != {}}
 
     @cached_property
     def choices(self) -> dict[str, str]:
         """The option of each group."""
         chosen = below(parsed(self.hydra("hydra.yaml")), "hydra", "runtime", "choices")
-        return {key: _word(value) for key, value in chosen.items()} if isinstance(chosen, dict) else {}
+        return {key: as_typed(value) for key, value in chosen.items()} if isinstance(chosen, dict) else {}
 
     @cached_property
     def typed(self) -> list[str]:
@@ -233,13 +234,6 @@ def _reading(path: Path, what: str) -> Iterator[None]:
         # without the values that polars lists, and its advice to programmers behind them
         brief = one_line(error).partition(": [")[0][:160]
         raise LabError(f"{path}: it cannot be read as {what} ({brief})") from None
-
-
-def _word(value: Any) -> str:
-    """A value as it would be typed."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"[{','.join(map(_word, value))}]" if isinstance(value, list) else str(value)
 
 
 def _lines(path: Path, what: str) -> dict[str, Line]:

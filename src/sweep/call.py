@@ -9,7 +9,7 @@ from src.config.check_run import check_files
 from src.config.compose import is_group
 from src.config.overrides import parsed
 from src.config.schema import flat
-from src.config.section import shown
+from src.config.section import as_typed, shown
 from src.config.sentences import WrongValuesError
 from src.errors import LabError
 from src.sweep.jobs import Composer, Job, followers
@@ -201,5 +201,5 @@ def words_of(job: Sequence[str], call: Call, keys: Iterable[str]) -> dict[str, s
                 if is_group(without_sign(key))
                 else call.common.get(without_sign(key))
             )
-            words |= {} if value is None else {key: shown(value)}
+            words |= {} if value is None else {key: as_typed(value)}
     return words

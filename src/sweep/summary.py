@@ -51,12 +51,7 @@ def table(winners: Sequence[Contender], rows: Sequence[Row]) -> Table:
     scores = [name for name in found if name.endswith(("/rmse", "/r2"))]  # the page has those of several targets
     for name in (metrics[0] if len(metrics) == 1 else "loss", *scores, "seeds", "steps", "diverged"):
         drawn.add_column(name, justify="right", no_wrap=True)
-
-    def rank(one: Contender) -> tuple[int, bool, int, float]:
-        # who was beaten at a look has fewer fresh seeds than those that went on
-        return problems.index(short(one.problem)), not one.came_through, -len(one.confirming), one.figure.value
-
-    for one in sorted(winners, key=rank):
+    for one in sorted(winners, key=lambda one: (problems.index(short(one.problem)), one.rank)):
         cells = [*([short(one.problem)] if several else []), *([one.label] if compared else [])]
         drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, scores)]))
     return drawn

@@ -10,6 +10,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from src.compare.baseline import is_own
+from src.config.section import as_typed
 from src.errors import LabError
 from src.sweep.against import compared
 from src.sweep.call import ask, key_of, without_sign
@@ -111,7 +112,7 @@ class GridSweeper(Sweeper):
         Raises:
             LabError: words that no jobs can be made of, or more jobs than the launcher takes.
         """
-        words = [*(f"{key}={typed(value)}" for key, value in self.options.params.items()), *arguments]
+        words = [*(f"{key}={as_typed(value)}" for key, value in self.options.params.items()), *arguments]
         shared, axes = axes_of(words, self.context.config_loader)
         for axis in axes:
             if axis.key in ONE:
@@ -138,7 +139,7 @@ class GridSweeper(Sweeper):
         options = self.options
         fixed = {without_sign(key_of(word)) for word in shared if not (options.against and is_own(key_of(word)))}
         search = {
-            choice: {key: typed(value) for key, value in axes.items() if without_sign(key) not in fixed}
+            choice: {key: as_typed(value) for key, value in axes.items() if without_sign(key) not in fixed}
             for choice, axes in options.search.items()
         }
         return Grid(options.points, options.draws, options.seed, options.together, search)
@@ -161,12 +162,3 @@ def at_least(axes: Sequence[Axis], grid: Grid) -> int:
             number *= values
         counted.add(axis.key)
     return number
-
-
-def typed(value: Any) -> str:
-    """A value of a YAML file as it would be typed."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, list):
-        return f"[{','.join(map(typed, value))}]"
-    return str(value)

@@ -6,7 +6,7 @@ import pytest
 
 from src.config.schema import flat
 from src.errors import LabError
-from src.sweep.call import Call, Job, ask, swept_keys
+from src.sweep.call import Call, Job, ask, swept_keys, words_of
 from src.sweep.jobs import Composer
 
 QUIET = "logger=none"
@@ -97,3 +97,10 @@ def test_what_one_command_says_for_all_its_jobs_is_not_open_in_the_other():
     swept = [("optimizer=sgd", f"optimizer.lr={rate}") for rate in (0.5, 0.1)]
     _, wider = ask(swept, ["optimizer=sgd", "optimizer.lr=0.5,0.1"], {}, composer)
     assert wider.differences(before) == []
+
+
+def test_a_value_that_only_a_later_command_sweeps_is_told_whole() -> None:
+    """Cut, as in a sentence, it would be another setting than the same value of the later command."""
+    path = f"data/{'long' * 20}.csv"
+    call = Call([f"data.path={path}"], [], [], {"data.path": path}, [], {})
+    assert words_of((), call, ["data.path"]) == {"data.path": path}

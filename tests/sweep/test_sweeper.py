@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from src.config.section import as_typed
 from src.errors import LabError
 from src.sweep.grid import Axis, Grid
 from src.sweep.jobs import Composer
 from src.sweep.options import Sweeping, checked
-from src.sweep.sweeper import GridSweeper, at_least, typed
+from src.sweep.sweeper import GridSweeper, at_least
 from tests.sweep.conftest import Multirun
 
 Jobs = list[tuple[str, ...]]
@@ -60,7 +61,7 @@ def test_a_choice_that_is_typed_has_its_range_too() -> None:
     ("value", "text"), [(None, "null"), (True, "true"), ([1, None, "a"], "[1,null,a]"), (0.1, "0.1"), ("1,2", "1,2")]
 )
 def test_a_value_of_a_file_as_it_would_be_typed(value: object, text: str) -> None:
-    assert typed(value) == text
+    assert as_typed(value) == text
 
 
 @pytest.mark.parametrize(
