@@ -30,6 +30,7 @@ class EachStepper(Stepper):
     def __init__(self, members: Sequence[TorchStepper], data: DeviceData, random: Sequence[RandomState]) -> None:
         self.members, self.data, self._random = list(members), data, list(random)
         self.size, self.module, self.loss = len(members), members[0].module, members[0].loss
+        self.switches = members[0].update.switches
         self._pending: State | None = None
 
     @classmethod

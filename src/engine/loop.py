@@ -119,6 +119,7 @@ class Loop:
         self.over = False
         self._clock = time.perf_counter()
         self._watched_at = dict[int, int]()
+        self._evaluated: State | None = None
 
     # --- one block ---
 
@@ -239,6 +240,8 @@ class Loop:
         if "val" in self.stepper.data.parts:
             with self.stepper.evaluating():
                 self.metrics["val/loss"] = self._in_units(self.stepper.losses("val"))
+                # the best state is of these parameters; to switch once more would move the bits of all by rounding
+                self._evaluated = self.stepper.state(self.step) if self.stepper.switches else None
             self.curves.record("val/loss", [self.step], self.metrics["val/loss"][None])
         if self.last_loss is not None:
             self.metrics["train/loss"] = self._in_units(self.last_loss)
@@ -304,7 +307,10 @@ class Loop:
         better = value.isfinite() & (old.isnan() | (value < old if mode == "min" else value > old))
         if not bool(better.any()):
             return
-        state, patience = self.stepper.state(self.step), self.patience.values() if self.patience else {}
+        state, patience = (
+            self._evaluated or self.stepper.state(self.step),
+            self.patience.values() if self.patience else {},
+        )
         if self.best is not None:
             state = state.where(better, self.best.state)
             patience = {name: torch.where(better, new, self.best.patience[name]) for name, new in patience.items()}
@@ -354,6 +360,7 @@ class Loop:
         """A loop of some members, in this order, that goes on from here with copies of their values."""
         where, some = list(keep), copy.copy(self)
         some._watched_at = dict(self._watched_at)
+        some._evaluated = None if self._evaluated is None else self._evaluated.select(where)
         some.stepper = self.stepper.select(where)
         some.ids, some.scalings = [self.ids[k] for k in where], [self.scalings[k] for k in where]
         some.divergence, some.unit = self.divergence.select(where), self.unit[where]

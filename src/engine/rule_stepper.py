@@ -57,6 +57,7 @@ class RuleStepper(Stepper):
         self.axis = axis
         self.size, self.module, self.flat, self.update = size, module, flat, update
         self.loss, self.data, self.treatment = loss, data, treatment
+        self.switches = update.switches
         self.shapes = {name: tuple(p.shape[1:]) for name, p in module.named_parameters()}
         self._before: Tensor | None = None
         self.gradient: OfSquares | ByHand | Autograd

@@ -89,6 +89,8 @@ class Stepper:
     loss: Loss
     gradient: Gradient
     raised: Exception | None = None
+    switches = False
+    """Whether other parameters are evaluated and kept than are trained."""
     _kept_parameters = False
 
     def step(self, first: int, count: int) -> Tensor:

@@ -43,6 +43,11 @@ class BuiltOptimizer:
     rule: Rule | None = None
     unreadable: tuple[str, ...] = ()
 
+    @property
+    def switches(self) -> bool:
+        """Whether it has others to evaluate than to train (Schedule-Free, Defazio et al. 2024)."""
+        return switches(self.optimizer)
+
     def train(self) -> None:
         """Switch to the parameters that are trained."""
         self._switch("train")
@@ -52,9 +57,13 @@ class BuiltOptimizer:
         self._switch("eval")
 
     def _switch(self, mode: str) -> None:
-        """Where the optimizer has others to evaluate than to train (Schedule-Free, Defazio et al. 2024)."""
-        if all(callable(getattr(self.optimizer, name, None)) for name in ("train", "eval")):
+        if self.switches:
             getattr(self.optimizer, mode)()
+
+
+def switches(optimizer: Optimizer) -> bool:
+    """Whether an optimizer has `train` and `eval`, which change its parameters."""
+    return all(callable(getattr(optimizer, name, None)) for name in ("train", "eval"))
 
 
 def unreadable(state: Any) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from src.config.classes import import_class
 from src.errors import one_line
-from src.optim.build import listed, load_state, numbers_of, takes_member_axis
+from src.optim.build import listed, load_state, numbers_of, switches, takes_member_axis
 from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, entry
 from src.seeds import stream
 
@@ -82,6 +82,7 @@ class StackedClass:
         for index, member in enumerate(self.members):
             together.setdefault(self._setting(index, member), []).append(index)
         self._parts = [self._part(rows) for rows in together.values()]
+        self.switches = switches(self._parts[0].optimizer)
         self._place = {row: (part, k) for part in self._parts for k, row in enumerate(part.members)}
         self._copy_in()
 
@@ -162,11 +163,10 @@ class StackedClass:
                         place.copy_(numbers)
 
     def switch(self, mode: Literal["train", "eval"]) -> None:
-        """Let classes that have others to evaluate than to train change their parameters (Defazio et al. 2024)."""
-        there = [one for part in self._parts if callable(one := getattr(part.optimizer, mode, None))]
-        for change in there:
-            change()
-        if there:
+        """Let a class that has others to evaluate than to train change its parameters (Defazio et al. 2024)."""
+        if self.switches:
+            for part in self._parts:
+                getattr(part.optimizer, mode)()
             self._copy_out()
 
     def rate(self) -> Tensor:
@@ -277,7 +277,7 @@ def built(path: str, arguments: Arguments, parameters: Sequence[nn.Parameter]) -
         raise ValueError(f"{path} refuses {listed(arguments)}: {one_line(error)}") from None
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"{path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
-    if any(callable(getattr(optimizer, name, None)) for name in ("train",)):
+    if switches(optimizer):
         optimizer.train()  # type: ignore[attr-defined]
     return optimizer
 

@@ -61,6 +61,9 @@ class StackedRule:
         ValueError: no rule for the class or an argument, options that differ, a number that the class refuses.
     """
 
+    switches = False
+    """A rule has no other parameters to evaluate than to train."""
+
     def __init__(
         self,
         flat: Tensor,
@@ -143,7 +146,7 @@ class StackedRule:
         self._update(self.flat, gradient, self._slots, self._rows[self._offset + k], self.acting)
 
     def switch(self, mode: Literal["train", "eval"]) -> None:
-        """A rule has no other parameters to evaluate than to train."""
+        """Nothing is switched: see `switches`."""
 
     def rate(self) -> Tensor:
         """The learning rate of the step to come, float64 `[P]` on the CPU."""

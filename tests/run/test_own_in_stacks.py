@@ -99,7 +99,9 @@ def test_a_member_is_the_lone_run_and_the_same_bits_in_any_stack(case: str, tmp_
             assert _of_the_run(here) == _of_the_run(there)
             continue
         assert one.metrics == pytest.approx(lone.metrics, rel=1e-9)
-        for file, kept in there["checkpoints"].items():  # of the same layout
+        for file, kept in there["checkpoints"].items():  # of the same layout, and evaluated or trained as there
+            groups = [each["checkpoints"][file]["optimizer_states"][0]["param_groups"][0] for each in (here, there)]
+            assert groups[0].get("training") == groups[1].get("training")
             assert _layout(here["checkpoints"][file]["optimizer_states"]) == _layout(kept["optimizer_states"])
         rows = [dict(read_rows(RunDirectory(each.directory).curves_path)) for each in (one, lone)]
         assert rows[0].keys() == rows[1].keys()
