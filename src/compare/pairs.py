@@ -134,6 +134,11 @@ class Pair:
         return None if self.p is None else above_zero(self.t, self.seeds, self.level)
 
     @property
+    def lower(self) -> int:
+        """On how many seeds the first is lower, by however little."""
+        return sum(one < 0 for one in self.differences)
+
+    @property
     def won(self) -> int:
         """On how many seeds the first is lower by more than the margin."""
         return sum(one < -self.margin for one in self.differences)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from src.compare.draws import Share, Tried
-from src.compare.pairs import MOST, Pair
+from src.compare.pairs import FEWEST_APART, MOST, Pair
 from src.compare.remarks import counted, listed
 from src.compare.roles import OPTIMIZER
 from src.compare.rows import number, short
@@ -30,6 +30,9 @@ def sentences(verdict: Verdict) -> list[str]:
         "alone": _alone,
         "lost": _lost,
     }[verdict.kind](verdict)
+    if apart := [one.label for one in verdict.apart]:
+        who = listed(apart) if len(apart) <= MOST_NAMED else f"{_count(len(apart))} ({_some(apart)})"
+        found.append(f"Not confirmed, and so not compared: {who}.")
     found += [
         f"At an edge: {who}'s {_key(edge.key)}={short(edge.value)} is the {edge.end} of {edge.tried} tried: try "
         f"{edge.key}={edge.search}."
@@ -44,7 +47,7 @@ def sentences(verdict: Verdict) -> list[str]:
 
 def _winner(verdict: Verdict) -> list[str]:
     best, rival = verdict.leaders[0], verdict.rival
-    others = len(verdict.contenders) - 1
+    others = len(verdict.contenders) - 1 - (0 if rival is None else len(verdict.apart))
     beaten = "the other" if others == 1 else f"the other {_count(others)}"
     came = [one for one in verdict.contenders[1:] if one.came_through]
     if rival is None:
@@ -74,7 +77,7 @@ def _equal(verdict: Verdict) -> list[str]:
     spread, leaders = verdict.spread, verdict.leaders
     assert spread is not None
     differ = f"differ by less than {_share(spread)}" if spread > 0 else "are the same"
-    others = [one for one in verdict.contenders if one not in leaders]
+    others = [one for one in verdict.contenders if one not in (*leaders, *verdict.apart)]
     worse = f"; {_higher(others)}" if others else ""
     who = _any_of([one.label for one in leaders], len(verdict.contenders))
     return [
@@ -98,8 +101,9 @@ def _for(verdict: Verdict) -> list[str]:
 
 def _open(verdict: Verdict) -> list[str]:
     rival, labels, alike = verdict.rival, *([one.label for one in of] for of in (verdict.leaders, verdict.alike))
-    beaten = [one for one in verdict.contenders if one.label not in labels]
-    several = f"{_count(len(labels))} of {len(verdict.contenders)}" if beaten else f"all {_count(len(labels))}"
+    others = [one for one in verdict.contenders if one.label not in labels]
+    beaten = [one for one in others if one not in verdict.apart]
+    several = f"{_count(len(labels))} of {len(verdict.contenders)}" if others else f"all {_count(len(labels))}"
     about = [listed(labels) if len(labels) <= MOST_NAMED else several]
     if alike:
         who = listed(alike) if len(alike) <= MOST_NAMED else f"{_count(len(alike))} ({_some(alike)})"
@@ -119,7 +123,8 @@ def _open(verdict: Verdict) -> list[str]:
         found.append(f"More than {MOST:,} seeds would be needed to tell: the difference is small beside what seeds do.")
     else:
         more = _several(rival.needed - rival.seeds, "more seed")
-        found.append(f"To tell {lowest} from {other} takes about {more}.")
+        least = f", for fewer than {_count(FEWEST_APART)} tell nothing apart" if rival.seeds < FEWEST_APART else ""
+        found.append(f"To tell {lowest} from {other} takes about {more}{least}.")
     return found + _for(verdict)
 
 
@@ -128,7 +133,7 @@ def _beside(lowest: str, rival: Pair) -> tuple[str, str]:
     if rival.first == lowest or (rival.won <= rival.lost and rival.ratio <= 1):
         seen = rival.seen_from(lowest)
         return seen.second, _above(seen)
-    return rival.first, f"lower on {rival.won} of {rival.seeds} seeds, but not on average"
+    return rival.first, f"lower on {rival.lower} of {rival.seeds} seeds, but not on average"
 
 
 def at_a_look(verdict: Verdict) -> str:
@@ -261,6 +266,10 @@ def _beyond(loss: float, least: float) -> str:
         return ""
     if ratio < 2:
         return f"{_percent(ratio)} above"
+    return _times(ratio)
+
+
+def _times(ratio: float) -> str:
     return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:.0f} times" if ratio < 1000 else "over 1,000 times"
 
 
@@ -348,10 +357,10 @@ def _range(choice: Choice | None) -> str:
 def _above(pair: Pair) -> str:
     """`4 % above it (2 % to 6 %), and higher on 7 of 8 seeds`."""
     if not math.isfinite(pair.ratio):
-        return f"lost on a seed, or far above it, and higher on {pair.won} of {pair.seeds} seeds"
-    ends, seeds = pair.ratio_interval, f", and higher on {pair.won} of {pair.seeds} seeds" if pair.seeds > 1 else ""
+        return f"lost on a seed, or far above it, and higher on {pair.lower} of {pair.seeds} seeds"
+    ends, seeds = pair.ratio_interval, f", and higher on {pair.lower} of {pair.seeds} seeds" if pair.seeds > 1 else ""
     if pair.ratio >= 2:
-        return f"{pair.ratio:.2g} times as high{seeds}"
+        return f"{_times(pair.ratio)} as high{seeds}"
     between = "" if ends is None else f" ({_percent(ends[0])} to {_percent(ends[1])})"
     return f"{_percent(pair.ratio)} above it{between}{seeds}"
 

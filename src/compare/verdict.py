@@ -103,6 +103,16 @@ class Verdict:
     looks: int = 0
 
     @property
+    def apart(self) -> tuple[Contender, ...]:
+        """Who came through, but on no fresh seeds, where those of the best one are: they cannot be compared."""
+        alone = self.kind in ("alone", "one seed", "lost")
+        return (
+            ()
+            if alone
+            else tuple(one for one in self.contenders if one.came_through and one.confirmed < self.confirmed)
+        )
+
+    @property
     def edges(self) -> list[tuple[str, Edge]]:
         """Whose chosen numbers lie at an end of those tried, by label."""
         chosen = [one for one in (self.take, self.safest) if one is not None]

@@ -182,7 +182,7 @@ def test_not_told_apart_and_how_many_seeds_it_takes() -> None:
     low, high = one.rival.ratio_interval or (0, 0)
     assert told[1] == (
         f"Lowest so far is sgd at lr=1; adam is {100 * (one.rival.ratio - 1):.2g} % above it ("
-        f"{100 * (low - 1):.2g} % to {100 * (high - 1):.2g} %), and higher on {one.rival.won} of 8 seeds."
+        f"{100 * (low - 1):.2g} % to {100 * (high - 1):.2g} %), and higher on {one.rival.lower} of 8 seeds."
     )
     assert low < 1 < one.rival.ratio < high
     assert told[2] == f"To tell sgd from adam takes about {one.rival.needed - 8} more seeds."
@@ -248,6 +248,45 @@ def test_confirmed() -> None:
     assert (one.confirmed, one.seeds, one.kind) == (True, 8, "winner")
     assert sentences(one)[0].startswith("Take sgd at lr=1: it ends lower than the other on test/loss;")
     assert sentences(one)[-1] == "Certainty: confirmed on 8 fresh seeds."
+
+
+def test_who_was_not_confirmed_is_not_said_to_end_higher() -> None:
+    """Two confirmed on 8 seeds that tell them apart, beside the runs of another sweep that only searched."""
+    rows = rows_of({"sgd": PEAK, "adam": [9.0] * 5, "adagrad": FLAT, "momentum": PEAK})
+    firsts = {(row.words["optimizer"], row.words["optimizer.lr"]): row.job for row in reversed(rows)}
+    fresh = [
+        run(
+            1000 + 10 * i + seed,
+            f"optimizer={name} optimizer.lr={lr} seed={8 + seed}",
+            confirms=firsts[name, lr],
+            test=of,
+        )
+        for i, (name, lr, level) in enumerate([("sgd", "1", 1), ("adam", "0.01", 2)])
+        for seed, of in enumerate(level * one for one in SEEDS)
+    ]
+    one = of([*rows, *fresh])
+    assert (one.kind, [each.label for each in one.apart]) == ("winner", ["adagrad", "momentum"])
+    told = sentences(one)
+    assert told[0].startswith("Take sgd at lr=1: it ends lower than the other on test/loss; the nearest, adam, is 2 ")
+    assert "Not confirmed, and so not compared: adagrad and momentum." in told
+    assert of(rows).apart == ()
+
+
+def test_higher_on_a_seed_by_little_is_higher_on_it() -> None:
+    """Within the margin on five seeds of eight, above it on three: higher on all eight."""
+    above = [1.001, 1.002, 1.003, 1.004, 1.005, 1.3, 1.4, 1.5]
+    rows = grid({"optimizer=sgd optimizer.lr=1": [1.0] * 8, "optimizer=adam optimizer.lr=1": above})
+    one = of(rows)
+    assert one.rival is not None
+    assert (one.rival.lower, one.rival.won) == (8, 3)
+    assert sentences(one)[1].endswith("and higher on 8 of 8 seeds.")
+
+
+def test_four_seeds_tell_nothing_apart_and_it_says_so() -> None:
+    rows = [row for row in rows_of({"sgd": PEAK, "adam": [5.0] * 5}) if row.words["seed"] in "0123"]
+    assert "To tell sgd from adam takes about 1 more seed, for fewer than five tell nothing apart." in sentences(
+        of(rows)
+    )
 
 
 def test_one_seed() -> None:
