@@ -3,6 +3,7 @@
 import difflib
 import errno
 import os
+import select
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -72,10 +73,16 @@ def unwritable(error: OSError) -> str:
 def exit_on_error() -> Iterator[None]:
     """End a command with the sentence of a `LabError` on standard error and exit status 1, without a traceback.
 
-    HYDRA_FULL_ERROR=1 keeps the traceback, as in any Hydra application.
+    HYDRA_FULL_ERROR=1 keeps the traceback, as in any Hydra application. Where nobody reads on, as `| head` does after
+    its lines, it ends without a word.
     """
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        raise SystemExit(1) from None
     except LabError as error:
         if FULL_ERROR:
             error.__suppress_context__ = False
@@ -87,14 +94,27 @@ def exit_on_error() -> Iterator[None]:
         raise SystemExit(130) from None
 
 
+def _nobody_reads() -> bool:
+    """Whether it is standard output whose reader is gone; what is left to write goes nowhere then."""
+    try:
+        output = sys.stdout.fileno()
+        pipe = select.poll()
+    except (OSError, AttributeError):  # a test's, or Windows
+        return False
+    pipe.register(output, 0)
+    if gone := any(event & select.POLLERR for _, event in pipe.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return gone
+
+
 @contextmanager
 def writing() -> Iterator[None]:
     """Tell a full disk, a run directory that cannot be written, or a file that a user's class misses, in a sentence."""
     try:
         yield
     except OSError as error:
-        if type(error).__module__.startswith("hydra."):  # such is a choice that is not there
-            raise
+        if type(error).__module__.startswith("hydra.") or isinstance(error, BrokenPipeError):
+            raise  # a choice that is not there, or nobody reads on
         raise LabError(unwritable(error) if _of_the_run(error) else raised(error)) from error
 
 

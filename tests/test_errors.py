@@ -1,5 +1,7 @@
 """How a mistake is told."""
 
+import subprocess
+import sys
 import traceback
 
 import pytest
@@ -30,6 +32,21 @@ def test_the_nearest_choice(word: str, choice: str) -> None:
 def test_nothing_is_near(word: str) -> None:
     assert nearest(word, OPTIMIZERS) == ""
     assert nearest("adam", []) == ""
+
+
+def test_where_nobody_reads_on_it_ends_without_a_word() -> None:
+    """As in `| head -1`; what breaks elsewhere is told."""
+    told = "from src.errors import exit_on_error, writing\nwith exit_on_error(), writing():\n    "
+    for body in ("[print(line) for line in range(100_000)]", "print(1)"):
+        with subprocess.Popen(
+            [sys.executable, "-c", told + body], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as command:
+            assert command.stdout is not None
+            assert command.stderr is not None
+            command.stdout.close()
+            assert (command.stderr.read(), command.wait()) == (b"", 1)
+    with pytest.raises(BrokenPipeError), exit_on_error():
+        raise BrokenPipeError
 
 
 def test_a_mistake_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:
