@@ -19,7 +19,7 @@ NARROW, WIDE = 80, 100
 """Columns: a narrower terminal breaks lines itself, and longer ones are hard to read."""
 COLUMN, LEAST = 34, 46
 """Where the sentences begin, unless a key and its value are longer; below these where so few columns are left."""
-PARAMS = "hydra.sweeper.params."
+PARAMS, STARTS = "hydra.sweeper.params.", "model.values."
 
 
 def terminal_width() -> int:
@@ -96,6 +96,8 @@ def sentence(key: str, choices: Mapping[str, Any]) -> str | None:
     """
     if key.startswith(PARAMS):  # a word of a sweep file is one of a run
         return sentence(key.removeprefix(PARAMS), choices)
+    if key.startswith(STARTS):  # names of parameters, which are no keys of another meaning
+        return None
     group = "/".join(key.split(".")[:2]) if key.startswith("hydra.") else key.partition(".")[0]
     chosen, usual = (CONF / group / f"{options.get(group)}.yaml" for options in (choices, _defaults()))
     own = group in choices and not chosen.is_file() and group not in SEVERAL  # found elsewhere than in conf/

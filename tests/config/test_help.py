@@ -77,6 +77,14 @@ def test_what_conf_says_of_a_key_stands_beside_it(words: list[str], line: str) -
     assert any(one.startswith(line) for one in help_text(compose(words)).splitlines())
 
 
+def test_a_start_given_by_name_has_not_the_sentence_of_another_key() -> None:
+    """`model.values.bias` is a number, and not whether there is one."""
+    config = compose([])
+    choices = config.hydra.runtime.choices
+    assert sentence("model.bias", choices) == "whether there is one"
+    assert sentence("model.values.bias", choices) is None
+
+
 def test_options_of_ones_own_are_among_the_groups(tmp_path: Path) -> None:
     for group, option in (("trick", "a"), ("experiment", "mine")):
         (tmp_path / group).mkdir()
