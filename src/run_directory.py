@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -100,6 +100,19 @@ def typed(path: Path) -> str:
     """A path as it would be typed from here."""
     whole, here = path.resolve(), Path.cwd()
     return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
+
+def check_once(paths: Iterable[Path]) -> None:
+    """Refuse a directory that is given twice: its runs would be compared with themselves.
+
+    Raises:
+        LabError: it names the directory.
+    """
+    seen = set[Path]()
+    for path in paths:
+        if path.resolve() in seen:
+            raise LabError(f"{path} is given twice: give every directory once")
+        seen.add(path.resolve())
 
 
 def look_at(directory: Path, boards: Path | None, page: bool = False) -> str:

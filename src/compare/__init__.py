@@ -13,10 +13,10 @@ def load(*paths: "str | Path") -> "Frames":
     """Sweeps as frames, in a notebook say: `runs`, a row a run, and `curves`, a row a recorded step, both of polars.
 
     Args:
-        paths: directories of sweeps, or files that `python -m src.report export` has written.
+        paths: directories of sweeps, or one .parquet that `python -m src.report export` has written.
 
     Raises:
-        LabError: one of them is neither.
+        LabError: one of them is neither, or is given twice.
 
     Warns:
         UserWarning: some runs have not ended, or some files cannot be read.

@@ -19,6 +19,7 @@ from src.compare.rows import Row, number, read_results
 from src.compare.run_facts import Gathered, optimizer_of
 from src.compare.selection import contenders
 from src.errors import LabError, one_line, unwritable
+from src.run_directory import check_once
 
 GONE = -(2**62)
 """The number of a run that is not among these: below any, also where these are numbered behind others."""
@@ -198,6 +199,7 @@ def load(paths: Sequence[str | Path]) -> Frames:
     files = [Path(path) for path in paths if Path(path).is_file()]
     if files and len(paths) > 1:
         raise LabError(f"{files[0]} is a file: load it alone, or give directories of sweeps")
+    check_once([Path(path) for path in paths])
     found = read(files[0]) if files else frames([_source(Path(path)) for path in paths])
     if found.about.left_out:
         warnings.warn(found.about.left_out, stacklevel=3)
@@ -212,6 +214,8 @@ def read(path: Path) -> Frames:
     """
     if not path.is_file():
         raise LabError(f"{path} {'is a directory' if path.is_dir() else 'is not there'}: give a file that {EXPORT}")
+    if path.suffix in WRITERS and path.suffix != ".parquet":
+        raise LabError(f"{path}: of the files that are exported only a .parquet tells what the runs share: export one")
     try:
         about = pl.read_parquet_metadata(path).get(ABOUT)
         runs = pl.read_parquet(path)
@@ -255,6 +259,8 @@ class Source:
 def _source(path: Path) -> Source:
     """A sweep whose `results.csv` is whole, for without it one has to know how it was made."""
     results = path / "results.csv"
+    if not path.exists() and path.suffix in WRITERS:
+        raise LabError(f"{path} is not there: give the directory of a sweep, or a .parquet that {EXPORT}")
     if not results.is_file():
         what = "holds no results.csv" if path.is_dir() else "is not there"
         raise LabError(

@@ -30,18 +30,20 @@ def report(
         Every file that was written, the page first.
 
     Raises:
-        LabError: there is no run in one of them, or a file cannot be written.
+        LabError: there is no run in one of them, one is given twice, or a file cannot be written.
     """
     from src.report.findings import findings  # after the arguments: these take a while to import
     from src.report.page import write
     from src.report.reading import gather, read
     from src.report.run_files import Run
     from src.report.single import findings_of
+    from src.run_directory import check_once
 
     paths = [Path(directory) for directory in directories]
     page = paths[0] / NAME if out is None else Path(out)
     if page.is_dir():
         raise LabError(f"--out {page} is a directory; give a file, such as {page / NAME}")
+    check_once(paths)
     found = [read(path) for path in paths]
     if len(found) == 1 and isinstance(found[0], Run):
         if heat is not None:

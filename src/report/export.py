@@ -8,6 +8,7 @@ from src.compare.frames import Frames, Source, check_place, frames, write
 from src.errors import LabError, exit_on_error
 from src.report.reading import Sweep, gather, read
 from src.report.recorded import Recorded
+from src.run_directory import check_once
 from src.sweep.summary import runs as counted
 
 ENDINGS = ".parquet, .arrow, .feather or .csv"
@@ -17,9 +18,11 @@ def exported(directories: Sequence[str | Path]) -> Frames:
     """Sweeps, runs, or folders of runs as frames.
 
     Raises:
-        LabError: there is no run in one of them.
+        LabError: there is no run in one of them, or one is given twice.
     """
-    return frames([_source(one) for one in gather([read(Path(directory)) for directory in directories])])
+    paths = [Path(directory) for directory in directories]
+    check_once(paths)
+    return frames([_source(one) for one in gather([read(path) for path in paths])])
 
 
 def _source(sweep: Sweep) -> Source:

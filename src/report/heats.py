@@ -58,7 +58,7 @@ def over_problems(problems: Sequence[Problem], asked: Keys | None = None) -> lis
     Losses of different problems have no best to be counted from.
 
     Raises:
-        LabError: a key that was asked for is not swept.
+        LabError: a key that was asked for is not swept, or both are one.
     """
     apart = list(dict.fromkeys(key for problem in problems for key in problem.words))
     if asked is not None:
@@ -86,11 +86,13 @@ def _usual(problem: Problem) -> list[tuple[Problem, Keys, str]]:
 
 
 def _check(problems: Sequence[Problem], asked: Keys) -> None:
-    """Refuse a key that is not swept."""
+    """Refuse a key that is not swept, and the same one twice."""
     there = {key: None for problem in problems for key in (problem.compared, *problem.words)}
     there |= {without_plus(key): None for one in problems for each in one.contenders for key in each.best.tuned}
     if missing := [key for key in asked if key not in there]:
         raise LabError(f"--heat {' '.join(asked)}: {missing[0]} is not swept; there are {', '.join(there)}")
+    if asked[0] == asked[1]:
+        raise LabError(f"--heat {' '.join(asked)}: give two keys, one for the rows and another for the columns")
 
 
 # --- a map -----------------------------------------------------------------------------------------------------------

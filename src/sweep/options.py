@@ -33,6 +33,12 @@ def _share(value: Any) -> str:
     return str(share)
 
 
+def _listed(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise ValueError("must be a list of steps, such as [100, 300]")
+    return value
+
+
 def _ascending(rungs: list[int]) -> list[int]:
     if any(one >= other for one, other in pairwise(rungs)):
         raise ValueError("must be steps one after the other, such as [100, 300]")
@@ -40,6 +46,8 @@ def _ascending(rungs: list[int]) -> list[int]:
 
 
 def _against(value: Any) -> Any:
+    if isinstance(value, list) and any(str(one).endswith(".parquet") for one in value):
+        raise ValueError("a .parquet is given alone and without brackets, such as baseline.parquet")
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return value
     if isinstance(value, str) and value.endswith(".parquet"):
@@ -62,7 +70,7 @@ class Sweeping(Section):
     confirm_seeds: NonNegativeInt
     report: bool
     equal_within: Annotated[float, Field(ge=0, lt=1)]
-    rungs: Annotated[list[PositiveInt], AfterValidator(_ascending)]
+    rungs: Annotated[list[PositiveInt], BeforeValidator(_listed), AfterValidator(_ascending)]
     keep: Annotated[str, BeforeValidator(_share)]
     until: Literal["told_apart"] | None
     most_seeds: Annotated[int, Field(ge=FEWEST_APART)]

@@ -66,7 +66,8 @@ class GridSweeper(Sweeper):
                 raise LabError(f"{key} needs hydra/launcher=stack, which knows how each run has ended")
         if self.options.until and isinstance(self.options.against, str):
             raise LabError(
-                "hydra.sweeper.until trains all winners further, and runs of a file in hydra.sweeper.against are over"
+                "hydra.sweeper.until trains all winners on, and those of a file in hydra.sweeper.against are over: "
+                "say hydra.sweeper.until=null, or train the others again with yours (hydra.sweeper.against=[sgd,adam])"
             )
         if self.options.until and self.options.confirm_seeds > self.options.most_seeds:
             least = f"hydra.sweeper.most_seeds={self.options.confirm_seeds}"

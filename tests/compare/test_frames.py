@@ -159,6 +159,8 @@ def test_what_has_not_ended_is_told(tmp_path: Path) -> None:
     ("name", "sentence"),
     [
         ("nowhere", r"nowhere is not there: give the directory of a sweep"),
+        ("nowhere.csv", r"nowhere\.csv is not there: give the directory of a sweep, or a \.parquet that"),
+        ("text.csv", r"text\.csv: of the files that are exported only a \.parquet tells what the runs share"),
         ("empty", r"empty holds no results\.csv: .*src\.report export .*empty out\.parquet"),
         ("unfinished", r"holds no run that has ended \(1 unfinished\)"),
         ("text.parquet", r"text\.parquet cannot be read as a \.parquet"),
@@ -173,7 +175,8 @@ def test_what_has_not_ended_is_told(tmp_path: Path) -> None:
 def test_what_is_none(tmp_path: Path, directory: Path, name: str, sentence: str) -> None:
     (tmp_path / "empty").mkdir()
     sweep(tmp_path / "unfinished", [{**JOBS[0], "status": "unfinished"}])
-    (tmp_path / "text.parquet").write_text("a,b\n", encoding="utf-8")
+    for ending in ("parquet", "csv"):
+        (tmp_path / f"text.{ending}").write_text("a,b\n", encoding="utf-8")
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "foreign.parquet")
     load(str(directory)).write(tmp_path / "out.parquet")
     about, runs = pl.read_parquet_metadata(tmp_path / "out.parquet"), pl.read_parquet(tmp_path / "out.parquet")
@@ -188,6 +191,8 @@ def test_a_file_is_read_alone(directory: Path, tmp_path: Path) -> None:
     load(str(directory)).write(tmp_path / "out.parquet")
     with pytest.raises(LabError, match=r"out\.parquet is a file: load it alone"):
         load(str(directory), str(tmp_path / "out.parquet"))
+    with pytest.raises(LabError, match=r"mine is given twice: give every directory once"):
+        load(directory, directory)
     with pytest.raises(LabError, match=r"nowhere\.parquet is not there"):
         read(tmp_path / "nowhere.parquet")
 

@@ -215,6 +215,7 @@ def test_a_result_that_lacks_something_is_a_sentence(copied: Path, missing: str)
         (["{file}"], "is a file"),
         (["{run}", "--out", "{empty}"], "is a directory"),
         (["{run}", "--heat", "seed", "optimizer.lr"], "a single run has no swept keys"),
+        (["{run}", "{run}/../{run.name}"], "is given twice: give every directory once"),
     ],
 )
 def test_what_cannot_be_reported_is_a_sentence(

@@ -54,6 +54,7 @@ def test_runs_of_any_origin(tmp_path: Path) -> None:
         (["mine", "folder.csv"], "folder.csv cannot be written: it is a directory"),
         (["mine", "out.csv", "--curves", "points"], "points: the ending says what is written"),
         (["mine", "out.csv", "--curves", "./out.csv"], "--curves ./out.csv is the file of the runs"),
+        (["mine", "./mine", "out.csv"], "mine is given twice: give every directory once"),
     ],
 )
 def test_what_cannot_be_exported_is_a_sentence(

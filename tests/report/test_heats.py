@@ -167,3 +167,5 @@ def test_keys_of_the_problem() -> None:
     assert heat.values.tolist() == [[10, 20], [20, 40]]
     with pytest.raises(LabError, match=r"--heat data\.rows lr: lr is not swept; there are optimizer, data\.rows"):
         over_problems(contest(rows), ("data.rows", "lr"))
+    with pytest.raises(LabError, match=r"--heat data\.rows data\.rows: give two keys"):
+        over_problems(contest(rows), ("data.rows", "data.rows"))

@@ -73,6 +73,8 @@ def test_a_value_of_a_file_as_it_would_be_typed(value: object, text: str) -> Non
         ({"search": {"optimizer=sgd": 3}}, "hydra.sweeper.search.optimizer=sgd=3: must be a"),
         ({"equal_within": 1}, "hydra.sweeper.equal_within=1: must be less than 1"),
         ({"rungs": [30, 10]}, "hydra.sweeper.rungs=[30,10]: must be steps one after the other, such as [100, 300]"),
+        ({"rungs": 100}, "hydra.sweeper.rungs=100: must be a list of steps, such as [100, 300]"),
+        ({"against": ["a.parquet"]}, "hydra.sweeper.against=[a.parquet]: a .parquet is given alone and without"),
         ({"rungs": [2.5]}, "hydra.sweeper.rungs.0=2.5: must be a valid integer"),
         ({"keep": "3/2"}, "hydra.sweeper.keep=3/2: must be a share between 0 and 1, such as 1/3 or 0.5"),
         ({"keep": "1/0"}, "hydra.sweeper.keep=1/0: must be a share between 0 and 1"),
