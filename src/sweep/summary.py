@@ -30,13 +30,21 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.2g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"
 
 
-def table(winners: Sequence[Contender], rows: Sequence[Row]) -> Table:
+def table(winners: Sequence[Contender], rows: Sequence[Row], width: int | None = None) -> Table:
     """A row per winner, by problem, as they came; the best of a problem first.
 
     Args:
         winners: as `contenders(rows)` gives them.
         rows: the runs of the sweep, confirmations included.
+        width: of the terminal; in a narrower one intervals stand below their losses, rather than that numbers break.
     """
+    drawn = _drawn(winners, rows, " ")
+    if width is not None and Console(width=10_000).measure(drawn).maximum > width:
+        return _drawn(winners, rows, "\n")
+    return drawn
+
+
+def _drawn(winners: Sequence[Contender], rows: Sequence[Row], between: str) -> Table:
     metrics = list(dict.fromkeys(winner.figure.metric for winner in winners))
     problems = list(dict.fromkeys(short(winner.problem) for winner in winners))
     compared = noun(winners[0].compared) if any(winner.name for winner in winners) else ""
@@ -53,11 +61,11 @@ def table(winners: Sequence[Contender], rows: Sequence[Row]) -> Table:
         drawn.add_column(name, justify="right", no_wrap=True)
     for one in sorted(winners, key=lambda one: (problems.index(short(one.problem)), one.rank)):
         cells = [*([short(one.problem)] if several else []), *([one.label] if compared else [])]
-        drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, scores)]))
+        drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, scores, between)]))
     return drawn
 
 
-def _cells(winner: Contender, several_metrics: bool, scores: Sequence[str]) -> list[str]:
+def _cells(winner: Contender, several_metrics: bool, scores: Sequence[str], between: str) -> list[str]:
     """Best setting, loss, scores, seeds, steps and what diverged."""
     settings, figure = len(winner.settings), winner.figure
     lost = f"{winner.diverged} of {settings}"
@@ -68,11 +76,11 @@ def _cells(winner: Contender, several_metrics: bool, scores: Sequence[str]) -> l
     setting = short({key.removeprefix("optimizer."): value for key, value in winner.best.tuned.items()}) or "as it is"
     found = [winner.scores.get(name, math.nan) for name in scores]
     beside = [f"{score:.4g}" if math.isfinite(score) else "" for score in found]
-    return [setting, metric + _loss(figure), *beside, str(figure.seeds), f"{winner.steps:,.10g}", lost]
+    return [setting, metric + _loss(figure, between), *beside, str(figure.seeds), f"{winner.steps:,.10g}", lost]
 
 
-def _loss(figure: Figure) -> str:
-    """A loss with its interval, or why there is none."""
+def _loss(figure: Figure, between: str) -> str:
+    """A loss with its interval, so much between them, or why there is none."""
     if figure.diverged:
         return f"diverged on {figure.diverged} of {figure.seeds} seeds"
     if figure.failed:
@@ -80,4 +88,4 @@ def _loss(figure: Figure) -> str:
     if figure.interval is None:
         return f"{figure.value:.4g}"
     low, high = figure.interval
-    return f"{figure.value:.4g} [{low:.4g}, {high:.4g}]"
+    return f"{figure.value:.4g}{between}[{low:.4g}, {high:.4g}]"

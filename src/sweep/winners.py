@@ -136,7 +136,7 @@ def tell(sweep: Sweep, within: float | None) -> None:
         baseline = _baseline(sweep.directory)
         ended += [] if baseline is None else beside(ended, baseline.rows)
         best = contenders(ended)
-        console.print(table(best, ended))
+        console.print(table(best, ended, console.width))
         drawn = is_drawn(sweep.first)
         for remark in remarks(best, drawn):
             console.print(remark, highlight=False, markup=False)

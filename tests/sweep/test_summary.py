@@ -102,6 +102,23 @@ def test_without_optimizers_there_is_one_row() -> None:
     assert told[-1] == "more seeds, seed=range(0,8) say, show what is due to chance"
 
 
+def test_in_a_narrow_terminal_no_number_breaks() -> None:
+    """It is 80 columns wide, and with intervals beside their losses the table would be 85."""
+    rows = [
+        run(seed, f"optimizer={name} optimizer.lr={rate} seed={seed}", 0.015 + 0.001 * seed + 0.1 * (rate > 1))
+        for name in ("momentum", "rmsprop")
+        for rate in (0.251188643151, 1.2)
+        for seed in range(3)
+    ]
+    for width, lines in ((80, 9), (120, 7)):
+        stream = io.StringIO()
+        Console(file=stream, width=width).print(table(contenders(rows), rows, width))
+        told = stream.getvalue()
+        assert len(told.splitlines()) == lines
+        assert max(map(len, told.splitlines())) <= width
+        assert told.count(" lr=0.2512 ") == len(re.findall(r" \[0\.\d+, 0\.\d+\] ", told)) == 2
+
+
 def test_seeds_alone() -> None:
     rows = [run(seed, f"seed={seed}", 1.0 + seed) for seed in range(3)]
     assert rendered(rows)[2][:2] == ["as it is", "1.817 [0.4571, 7.223]"]
