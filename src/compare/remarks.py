@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.rows import short
 from src.compare.selection import Contender
+from src.compare.variance import widening
 
 MOST_NAMED = 3
 """Winners that a remark names; the others are counted."""
@@ -42,7 +43,8 @@ def remarks(winners: Sequence[Contender], chance: bool = True) -> list[str]:
         who = f"{winner.label if winner.name else ''}{f' on {short(winner.problem)}' if several else ''}".strip()
         for remark in _on_one(winner, confirmed):
             alike.setdefault(remark.together, []).append((who, remark))
-    found = [*_on_losses([winner for winner in winners if winner.came_through], chance), *_on_cut(winners)]
+    there = [winner for winner in winners if winner.came_through]
+    found = [*_on_losses(there, chance), *_on_crossed(there), *_on_cut(winners)]
     return found + [_told(of_winners) for of_winners in alike.values()]
 
 
@@ -78,6 +80,17 @@ def _on_losses(winners: Sequence[Contender], chance: bool) -> list[str]:
     if not several:
         found.append("more seeds, seed=range(0,8) say, show what is due to chance")
     return found
+
+
+def _on_crossed(winners: Sequence[Contender]) -> list[str]:
+    """What crossed seeds mean for intervals; those of fresh seeds are drawn anew for every run."""
+    wider = max((widening(one) for one in winners if not one.confirmed), default=1.0)
+    if not wider > 1.1:
+        return []
+    return [
+        "seeds are crossed, and runs that share one are not independent, though intervals count them so: those of "
+        f"losses ought to be up to {wider:.1f} times as wide (seed=range(0,8) draws everything anew)"
+    ]
 
 
 def _on_cut(winners: Sequence[Contender]) -> list[str]:

@@ -167,7 +167,6 @@ def findings(
         sections=sections,
         remarks=[
             *_on_sweep(sweep, problems, chance),
-            *variance.remarks(problems),
             *_on_losses(sweep),
             *sweep.remarks,
             *lost,

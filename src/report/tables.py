@@ -201,7 +201,7 @@ def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool, un
         ]
     if any(one.scores for one in contenders):
         sentences.append("RMSE and R² are those of the same runs, in the units of the table. ")
-    if any(problem.pairs for problem in problems):
+    if any(any(problem.letters.values()) for problem in problems):
         sentences.append(ON_ALIKE)
     if any(reached.values()):
         metrics = " or ".join(dict.fromkeys(reach.metric for of_one in reached.values() for reach in of_one.values()))

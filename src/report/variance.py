@@ -1,11 +1,11 @@
 """The table that tells where the variance of final losses comes from."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from src.compare.contest import Problem
 from src.compare.roles import noun
-from src.compare.variance import Part, parts, widening
+from src.compare.variance import Part, parts
 from src.report.tables import NOTHING, Cell, TableData
 
 NAMES = {"data.seed": "data", "model.seed": "start", "data.shuffle_seed": "order", "seed": "seed", "setting": "setting"}
@@ -48,16 +48,6 @@ def table(problems: Sequence[Problem]) -> TableData | None:
         "is known to between 0.6 and 2.9 times itself."
     )
     return TableData.of("Where the variance comes from", rows, caption)
-
-
-def remarks(problems: Sequence[Problem]) -> Iterator[str]:
-    """What crossed seeds mean for intervals."""
-    wider = [widening(one) for problem in problems for one in problem.contenders if one.came_through]
-    if max(wider, default=1.0) > 1.1:
-        yield (
-            "seeds are crossed, and runs that share one are not independent, though intervals count them so: those of "
-            f"losses ought to be up to {max(wider):.1f} times as wide (seed=range(0,8) draws everything anew)"
-        )
 
 
 def _name(part: Part) -> str:
