@@ -4,7 +4,7 @@ import json
 import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,8 @@ class Frames:
     """
 
     runs: pl.DataFrame
-    about: About
-    kept: pl.DataFrame | None = None
+    about: About = field(repr=False)  # a page of configs where one looks at runs
+    kept: pl.DataFrame | None = field(default=None, repr=False)
 
     @cached_property
     def curves(self) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.rows import short
 from src.compare.selection import Contender
-from src.compare.variance import widening
+from src.compare.variance import WIDER, widening
 
 MOST_NAMED = 3
 """Winners that a remark names; the others are counted."""
@@ -85,7 +85,7 @@ def _on_losses(winners: Sequence[Contender], chance: bool) -> list[str]:
 def _on_crossed(winners: Sequence[Contender]) -> list[str]:
     """What crossed seeds mean for intervals; those of fresh seeds are drawn anew for every run."""
     wider = max((widening(one) for one in winners if not one.confirmed), default=1.0)
-    if not wider > 1.1:
+    if not wider > WIDER:
         return []
     return [
         "seeds are crossed, and runs that share one are not independent, though intervals count them so: those of "

@@ -10,6 +10,7 @@ from src.compare.roles import OPTIMIZER
 from src.compare.rows import number, short
 from src.compare.selection import RATE, Contender, Setting
 from src.compare.statistics import FEWEST
+from src.compare.variance import WIDER, widening
 from src.compare.verdict import FEW_TRIES, Choice, Verdict
 
 ALIKE, LIKELY = 0.975, 0.55
@@ -200,7 +201,9 @@ def _certainty(verdict: Verdict) -> str:
         looks = f"after {_count(verdict.looks)} looks" if verdict.looks > 1 else "at the first look"
         spent = f", {looks} (alpha spending: each takes half of what is left of 5 %)" if verdict.looks else ""
         return f"Certainty: confirmed on {seeds.replace(' ', ' fresh ')}{spent}{raced}."
-    return f"Certainty: {seeds}, not confirmed{raced}."
+    crossed = bool(verdict.leaders) and widening(verdict.leaders[0]) > WIDER
+    sure = "; they are crossed, so it is less sure than its intervals say" if crossed else ""
+    return f"Certainty: {seeds}, not confirmed{raced}{sure}."
 
 
 # --- what a budget comes to ------------------------------------------------------------------------------------------

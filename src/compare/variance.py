@@ -11,6 +11,9 @@ from src.compare.rows import SEED_KEYS, Row
 from src.compare.selection import Contender
 from src.compare.statistics import Numbers
 
+WIDER = 1.1
+"""How many times as wide intervals ought to be before it is said."""
+
 
 @dataclass(frozen=True)
 class Part:

@@ -53,7 +53,7 @@ def decide(sweep: Sweep, options: Sweeping) -> None:
     seeds: int | None = min(options.confirm_seeds or FIRST, options.most_seeds)
     if sum(one.came_through for one in left) < 2:
         console.print(
-            "hydra.sweeper.until: fewer than two that can be compared came through",
+            "hydra.sweeper.until: fewer than two that can be compared came through, so nothing is told apart",
             soft_wrap=True,
         )
         return

@@ -289,6 +289,24 @@ def test_four_seeds_tell_nothing_apart_and_it_says_so() -> None:
     )
 
 
+def test_crossed_seeds_are_said_to_be_less_sure() -> None:
+    """The data decide the loss, so that of six runs there are but three draws."""
+    rows = grid(
+        {
+            f"optimizer={name} optimizer.lr=1 data.seed={data}": [level + data, level + data]
+            for name, level in (("sgd", 1.0), ("adam", 2.0))
+            for data in range(3)
+        }
+    )
+    rows = [
+        replace(row, words={**{k: w for k, w in row.words.items() if k != "seed"}, "model.seed": row.words["seed"]})
+        for row in rows
+    ]
+    assert sentences(of(rows))[-1] == (
+        "Certainty: 6 seeds, not confirmed; they are crossed, so it is less sure than its intervals say."
+    )
+
+
 def test_one_seed() -> None:
     rows = [row for row in rows_of({"sgd": PEAK, "adam": FLAT}) if row.words["seed"] == "0"]
     one = of(rows)
