@@ -4,8 +4,10 @@ How much of the stack one tensor of the class may hold is its grain, which is fo
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from math import prod
 from typing import Any, Literal
 
@@ -17,7 +19,7 @@ from src.config.classes import import_class
 from src.errors import one_line
 from src.optim.build import listed, load_state, numbers_of, switches, takes_member_axis
 from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, entry
-from src.seeds import stream
+from src.seeds import packed, random_state, seeded, stream
 
 Grain = Literal["setting", "tensor"]
 """What one tensor of the class holds: all parameters of all members of a setting, or one parameter of one member."""
@@ -287,29 +289,36 @@ def built(path: str, arguments: Arguments, parameters: Sequence[nn.Parameter]) -
 TRIED, STEPS, CLOSE = ((3, 2), (1, 2), (5, 3)), 5, 1e-10
 
 
-def grain_of(path: str, arguments: Arguments) -> Grain | None:
+def grain_of(path: str, arguments: Arguments, dimensions: Iterable[int] = ()) -> Grain | None:
     """The coarsest grain at which members of a class step as each would alone; None where none does.
 
     That may be as the class needs a closure, looks at all parameters together, or draws random numbers. Found out on
     three members of a few numbers, two of one setting, in float64.
+
+    Args:
+        path: the dotted name of the class.
+        arguments: of a member.
+        dimensions: how many those of its parameters have, to which some classes do different things; by default those
+            of this project's models.
     """
     given = numbers_of(arguments)
     rate = given.pop("lr", None)  # a sweep has many, and the class is the same
-    key = path, repr(sorted(given.items())), rate is None
+    there = tuple(sorted({*dimensions})) or (3 if takes_member_axis(path) else 2,)
+    key = path, repr(sorted(given.items())), rate is None, there
     if key not in _GRAINS:
         whole = given if rate is None else {**given, "lr": rate}
-        _GRAINS[key] = next((grain for grain in _FROM_COARSE if _fits(path, whole, grain)), None)
+        shapes = [((1,) * (number - 2) + shape)[-number:] if number else () for number in there for shape in TRIED]
+        with seeded(0, "stacked_class.grain"), redirect_stdout(StringIO()):  # some greet whoever builds them
+            _GRAINS[key] = next((grain for grain in _FROM_COARSE if _fits(path, whole, grain, shapes)), None)
     return _GRAINS[key]
 
 
 _FROM_COARSE: tuple[Grain, ...] = ("setting", "tensor")
-_GRAINS: dict[tuple[str, str, bool], Grain | None] = {}
-"""By class and arguments but for the learning rate."""
+_GRAINS: dict[tuple[str, str, bool, tuple[int, ...]], Grain | None] = {}
+"""By class, arguments but for the learning rate, and dimensions."""
 
 
-def _fits(path: str, given: Arguments, grain: Grain) -> bool:
-    axis = (1,) if takes_member_axis(path) else ()
-    shapes = [(*axis, *shape) for shape in TRIED]
+def _fits(path: str, given: Arguments, grain: Grain, shapes: Shapes) -> bool:
     sizes = [prod(shape) for shape in shapes]
     generator = stream(0, "stacked_class.grain")
     flat = torch.randn(3, sum(sizes), generator=generator, dtype=torch.float64)
@@ -321,7 +330,7 @@ def _fits(path: str, given: Arguments, grain: Grain) -> bool:
         ]
         optimizers = [built(path, one, own) for one, own in zip(members, lone, strict=True)]
         stacked = StackedClass(flat, path, members, shapes, grain)
-        state = torch.get_rng_state()
+        random = packed(random_state(flat.device))
         for step in range(STEPS):
             scale = 10.0 ** (step - 3)
             gradient = scale * torch.randn(flat.shape, generator=generator, dtype=torch.float64)
@@ -333,7 +342,7 @@ def _fits(path: str, given: Arguments, grain: Grain) -> bool:
             if step == STEPS // 2:  # through a checkpoint, and fewer of them
                 stacked = stacked.select([0, 1, 2], flat)
         alone = torch.stack([torch.cat([p.detach().reshape(-1) for p in own]) for own in lone])
-        same = torch.allclose(flat, alone, rtol=CLOSE, atol=CLOSE) and torch.equal(state, torch.get_rng_state())
+        same = torch.allclose(flat, alone, rtol=CLOSE, atol=CLOSE) and _alike(packed(random_state(flat.device)), random)
         return same and all(
             _alike(stacked._state_of(row), optimizer.state_dict()) for row, optimizer in enumerate(optimizers)
         )

@@ -40,7 +40,7 @@ from src.models.model import Model
 from src.models.vmapped import Vmapped
 from src.optim.build import build_optimizer, takes_member_axis
 from src.optim.rules import rule_of
-from src.optim.stacked_class import StackedClass, grain_of
+from src.optim.stacked_class import Grain, StackedClass, grain_of
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import StackedSchedule
 from src.run.devices import device_of
@@ -254,7 +254,17 @@ def build_stepper(members: Sequence[Member], choice: Choice) -> tuple[Stepper, C
     together = [one.model for one in two], two[0].loss, [one.problem for one in two]
     if choice.stepper != "each" and (reason := why_not_together(two[0].config, *together)):
         choice = Choice("each", reason)
+    if choice.stepper == "class" and coarsest(members) is None:
+        choice = Choice("each", choice.reason)
     return build_each_stepper(members) if choice.stepper == "each" else build_rule_stepper(members, choice), choice
+
+
+def coarsest(members: Sequence[Member]) -> Grain | None:
+    """The grain at which the class of these members' optimizers steps all of them; None: at none."""
+    dimensions = {p.dim() for p in members[0].model.parameters() if p.requires_grad}
+    sections = [one.config.optimizer.arguments() for one in members]
+    grains = {grain_of(members[0].config.optimizer.target_, section, dimensions) for section in sections}
+    return None if None in grains else "tensor" if "tensor" in grains else "setting"
 
 
 def build_each_stepper(members: Sequence[Member]) -> EachStepper:
@@ -326,9 +336,9 @@ def build_rule_stepper(members: Sequence[Member], choice: Choice) -> RuleStepper
             rule = rule_of(optimizer.target_, optimizer.rule)
             update = StackedRule(flat, optimizer.target_, given, schedule, rule)
         else:
-            grain = grain_of(optimizer.target_, given[0])
-            assert grain is not None
             shapes = [p.shape for p in models[0].parameters() if p.requires_grad]
+            grain = coarsest(members)
+            assert grain is not None
             update = StackedClass(flat, optimizer.target_, given, shapes, grain, schedule)
     except ValueError as error:
         raise LabError(one_line(error)) from None

@@ -1,12 +1,13 @@
 """What has no rule as members of a stack: against the same runs by themselves, and in other stacks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from src.engine.choose_stepper import Choice, choose_stepper
 from src.errors import LabError
@@ -51,6 +52,19 @@ class Normed(nn.Sequential):
         super().__init__(nn.Linear(inputs, 4), nn.BatchNorm1d(4), nn.Linear(4, outputs))
 
 
+class DecaysMatrices(Optimizer):
+    """As many do: what is no matrix has no weight decay."""
+
+    def __init__(self, params: Iterable[Any], lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for w in group["params"]:
+                w.add_(w.grad + 0.1 * w * (w.dim() > 1), alpha=-group["lr"])
+
+
 MODULE = ["data=teacher", "data.inputs=3", "data.rows=40", "model=custom"]
 CASES: dict[str, tuple[str, list[str]]] = {
     "an optimizer that looks at one number": ("class", [*NET, f"{OWN}Plain"]),
@@ -70,6 +84,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a module, its optimizer and a loss": (
         "class",
         [*MODULE, f"model._target_={__name__}.Deep", f"{OWN}Plain", "loss=custom", "loss._target_=torch.nn.HuberLoss"],
+    ),
+    "one that tells matrices from vectors": (
+        "class",
+        [*MODULE, f"model._target_={__name__}.Deep", f"optimizer._target_={__name__}.DecaysMatrices"],
     ),
     "a module whose statistics move": ("each", [*MODULE, f"model._target_={__name__}.Normed"]),
 }
