@@ -290,7 +290,7 @@ def test_a_bug_is_told_whole_when_it_is_asked_for(multirun: Multirun, monkeypatc
     """HYDRA_FULL_ERROR=1, which Hydra's own way of a multirun answers with a traceback as well."""
     for module in ("src.run.train", "src.sweep.worker"):
         monkeypatch.setattr(f"{module}.FULL_ERROR", True)
-    monkeypatch.setattr("src.run.build.build_rule_stepper", lambda members: 1 / 0)
+    monkeypatch.setattr("src.run.build.build_rule_stepper", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         multirun("sweep", "seed=0,1")
 
