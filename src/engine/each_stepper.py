@@ -12,7 +12,7 @@ from torch import Tensor
 from src.engine.device_data import DeviceData
 from src.engine.stepper import State, Stepper
 from src.engine.torch_stepper import TorchStepper
-from src.seeds import RandomState, random_state, seeded, set_random_state
+from src.seeds import RandomState, packed, random_state, seeded, set_random_state, unpacked
 
 
 class EachStepper(Stepper):
@@ -135,6 +135,7 @@ class EachStepper(Stepper):
             return State(torch.full((self.size,), step), self._pending.leaves)
         states = self._of_each(lambda member: member.state(step))
         leaves = {name: tuple(one.leaves[name][0] for one in states) for name in states[0].leaves}
+        leaves["random"] = tuple(map(packed, leaves["random"]))  # a stack's file holds tensors and plain values
         return State(torch.full((self.size,), step), leaves)
 
     def load(self, state: State) -> None:
@@ -143,7 +144,7 @@ class EachStepper(Stepper):
         before = random_state(self.data.device)
         try:
             for index, member in enumerate(self.members):
-                member.load(state.select([index]))
+                member.load(self._own(state, index))
                 self._random[index] = random_state(self.data.device)
         finally:
             set_random_state(before, self.data.device)
@@ -162,4 +163,11 @@ class EachStepper(Stepper):
 
     def member(self, state: State, index: int) -> dict[str, Any]:
         """One member in torch's own layout."""
-        return self.members[index].member(state.select([index]), 0)
+        return self.members[index].member(self._own(state, index), 0)
+
+    @staticmethod
+    def _own(state: State, index: int) -> State:
+        """A member's state as its own stepper has it."""
+        one = state.select([index])
+        (random,) = one.leaves["random"]
+        return State(one.step, {**one.leaves, "random": (unpacked(random),)})

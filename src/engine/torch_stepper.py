@@ -164,7 +164,7 @@ class TorchStepper(Stepper):
             "gradients": ([None if p.grad is None else p.grad.detach().clone() for p in self.trained],),
             "optimizer": (copy.deepcopy(self.update.optimizer.state_dict()),),
             "schedule": (None if schedule is None else copy.deepcopy(schedule.state_dict()),),
-            "random": (packed(random_state(self.data.device)),),
+            "random": (random_state(self.data.device),),
         }
         return State(torch.tensor([step]), leaves)
 
@@ -175,7 +175,7 @@ class TorchStepper(Stepper):
         (optimizer,), (schedule,) = state.leaves["optimizer"], state.leaves["schedule"]
         (random,) = state.leaves["random"]
         if random is not None:
-            set_random_state(unpacked(random), self.data.device)
+            set_random_state(random, self.data.device)
         for name, value in self._tensors().items():
             if name in model:  # a checkpoint has no buffers that the module does not keep
                 value.copy_(model[name])
@@ -199,7 +199,7 @@ class TorchStepper(Stepper):
             "optimizer_states": [state.leaves["optimizer"][0]],
             "lr_schedulers": [] if schedule is None else [schedule],
             "gradients": None if self.treatment.zero_every == 1 else state.leaves["gradients"][0],
-            "random": leaves["random"][0],
+            "random": packed(leaves["random"][0]),
             "numbers": self._start,
         }
 
@@ -217,7 +217,7 @@ class TorchStepper(Stepper):
             "gradients": (kept["gradients"],),
             "optimizer": (kept["optimizer_states"][0],),
             "schedule": (kept["lr_schedulers"][0] if kept["lr_schedulers"] else None,),
-            "random": (kept["random"],),
+            "random": (None if kept["random"] is None else unpacked(kept["random"]),),
         }
         self.load(State(torch.tensor([step]), state))
         if self.update.scheduler is not None:

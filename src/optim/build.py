@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -130,6 +130,19 @@ def _defaults(path: str) -> Mapping[str, Any]:
     return {p.name: p.default for p in taken if p.default is not p.empty}
 
 
+def instance(path: str, arguments: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """An optimizer of a class.
+
+    Raises:
+        LabError: it cannot be imported, or makes something else.
+        Exception: what the class raises.
+    """
+    optimizer = import_class(path, "optimizer._target_", Optimizer)(list(parameters), **arguments)
+    if not isinstance(optimizer, Optimizer):
+        raise LabError(f"optimizer._target_={path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
+    return optimizer
+
+
 def build_optimizer(
     section: Mapping[str, Any],
     schedule: Mapping[str, Any] | None,
@@ -152,17 +165,15 @@ def build_optimizer(
     """
     path = section["_target_"]
     arguments = numbers_of(section)
-    factory = import_class(path, "optimizer._target_", Optimizer)
-    check_keys(factory, arguments, "optimizer", 1)
+    check_keys(import_class(path, "optimizer._target_", Optimizer), arguments, "optimizer", 1)
 
     def build(over: Sequence[nn.Parameter]) -> Optimizer:
         try:
-            optimizer = factory(list(over), **arguments)
+            return instance(path, arguments, over)
+        except LabError:
+            raise
         except Exception as error:  # a user's class can raise anything
             raise LabError(f"{path} cannot be built: {_reason(error)}") from None
-        if not isinstance(optimizer, Optimizer):
-            raise LabError(f"optimizer._target_={path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
-        return optimizer
 
     objects: tuple[str, ...] = ()
     if takes_member_axis(path):

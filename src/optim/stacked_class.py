@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.config.classes import import_class
 from src.errors import one_line
-from src.optim.build import listed, load_state, numbers_of, switches, takes_member_axis
-from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, entry
+from src.optim.build import instance, listed, load_state, numbers_of, switches, takes_member_axis
+from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, entry, of_schedule
 from src.seeds import packed, random_state, seeded, stream
 
 Grain = Literal["setting", "tensor"]
@@ -39,11 +38,13 @@ class _Part:
 
     Attributes:
         members: their rows in the stack.
+        rows: the same as an index.
         optimizer: over `parameters`.
         parameters: `[S, M]` alone, or `S` times those of a member.
     """
 
     members: list[int]
+    rows: Tensor
     optimizer: Optimizer
     parameters: list[nn.Parameter]
 
@@ -106,7 +107,8 @@ class StackedClass:
             parameters = [nn.Parameter(self.flat.new_zeros(shape)) for _ in rows for shape in self.shapes]
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
-        return _Part(rows, built(self.path, self.members[rows[0]], parameters), parameters)
+        where = torch.tensor(rows, device=self.flat.device)
+        return _Part(rows, where, built(self.path, self.members[rows[0]], parameters), parameters)
 
     # --- steps ---
 
@@ -145,7 +147,7 @@ class StackedClass:
     def _of(self, part: _Part, whole: Tensor) -> list[Tensor]:
         """The numbers of these members in `[P, N]`, as the tensors of the class hold them."""
         if self.grain == "setting":
-            return [whole[part.members]]
+            return [whole[part.rows]]
         rows = [whole[row].split(self._sizes) for row in part.members]
         return [piece.view(shape) for row in rows for piece, shape in zip(row, self.shapes, strict=True)]
 
@@ -159,7 +161,7 @@ class StackedClass:
         with torch.no_grad():
             for part in self._parts:
                 if self.grain == "setting":
-                    self.flat[part.members] = part.parameters[0][:, : self.flat.shape[1]]
+                    self.flat[part.rows] = part.parameters[0][:, : self.flat.shape[1]]
                 else:
                     for place, numbers in zip(self._of(part, self.flat), part.parameters, strict=True):
                         place.copy_(numbers)
@@ -220,8 +222,7 @@ class StackedClass:
             group = {**own[0]["param_groups"][0], "params": list(range(len(part.parameters)))}
             load_state(part.optimizer, {"state": copy.deepcopy(state), "param_groups": [copy.deepcopy(group)]})
         if self.schedule is not None:
-            prefix = "schedule/"
-            self.schedule.load({k.removeprefix(prefix): v for k, v in leaves.items() if k.startswith(prefix)})
+            self.schedule.load(of_schedule(leaves))
         self._copy_in()
 
     def _put(self, slots: dict[str, Any], k: int, kept: Mapping[int, Mapping[str, Any]], parameter: Tensor) -> None:
@@ -259,8 +260,7 @@ class StackedClass:
         kept = leaves["own"][index]
         if self.schedule is None:
             return kept, None
-        prefix = "schedule/"
-        own = {name.removeprefix(prefix): value for name, value in leaves.items() if name.startswith(prefix)}
+        own = of_schedule(leaves)
         (group,) = kept["param_groups"]
         groups = [{**group, **self.schedule.group_entries(own, index)}]
         return {**kept, "param_groups": groups}, self.schedule.member(own, index)
@@ -272,13 +272,10 @@ def built(path: str, arguments: Arguments, parameters: Sequence[nn.Parameter]) -
     Raises:
         ValueError: the class refuses an argument, or can do nothing with these parameters; the sentence is its own.
     """
-    factory = import_class(path, "optimizer._target_", Optimizer)
     try:
-        optimizer = factory(list(parameters), **arguments)
+        optimizer = instance(path, arguments, parameters)
     except Exception as error:  # a user's class can raise anything
         raise ValueError(f"{path} refuses {listed(arguments)}: {one_line(error)}") from None
-    if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"{path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
     if switches(optimizer):
         optimizer.train()  # type: ignore[attr-defined]
     return optimizer

@@ -7,13 +7,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from src.config.classes import import_class
-from src.optim.build import listed, numbers_of, takes_member_axis
+from src.optim.build import instance, listed, numbers_of, takes_member_axis
 from src.optim.rules import RULES, Rule, rule_of
 from src.optim.rules.rule import Scalars, State, count_dtype, power
-from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, number
+from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, number, of_schedule
 
 Arguments = Mapping[str, Any]
 
@@ -34,10 +32,9 @@ def lone_group(path: str, arguments: Arguments) -> dict[str, Any]:
 @lru_cache(maxsize=100_000)
 def _lone_group(path: str, given: tuple[tuple[str, Any], ...], text: str) -> Mapping[str, Any]:
     """Kept by the text as well: 1 equals 1.0, but a checkpoint tells them apart."""
-    factory = import_class(path, "optimizer._target_", Optimizer)
+    shape = (1, 1, 1) if takes_member_axis(path) else (1, 1)
     try:
-        shape = (1, 1, 1) if takes_member_axis(path) else (1, 1)
-        optimizer = factory([nn.Parameter(torch.zeros(shape))], **dict(given))
+        optimizer = instance(path, dict(given), [nn.Parameter(torch.zeros(shape))])
     except Exception as error:
         raise ValueError(f"{path} refuses {listed(dict(given))}: {error}") from None
     group = optimizer.state_dict()["param_groups"][0]
@@ -237,7 +234,7 @@ class StackedRule:
             same = "kept/bases" in here and torch.equal(here["kept/bases"].mT, self._bases)
             self._powers = here["kept/powers"].mT.clone() if same else None
         if self.schedule is not None:
-            self.schedule.load(_of_schedule(leaves))
+            self.schedule.load(of_schedule(leaves))
 
     def select(self, keep: Sequence[int], flat: Tensor) -> "StackedRule":
         """The update of some members, going on from here.
@@ -266,7 +263,7 @@ class StackedRule:
             step: how many steps it has taken.
         """
         rule, schedule, group = self.rule, self.schedule, lone_group(self.path, self.members[index])
-        own = {} if schedule is None else _of_schedule(leaves)
+        own = {} if schedule is None else of_schedule(leaves)
         group |= {} if schedule is None else schedule.group_entries(own, index)
         alone = {"step": torch.tensor(float(step), dtype=count_dtype())}
         alone |= {name: leaves[f"kept/{name}"][index].clone() for name in self._kept}
@@ -284,10 +281,6 @@ class StackedRule:
         }
         groups = [{**group, "params": list(range(len(shapes)))}]
         return {"state": state, "param_groups": groups}, None if schedule is None else schedule.member(own, index)
-
-
-def _of_schedule(leaves: Leaves) -> dict[str, Any]:
-    return {name.removeprefix("schedule/"): value for name, value in leaves.items() if name.startswith("schedule/")}
 
 
 def _checked_groups(path: str, rule: Rule, members: Sequence[Arguments], flat: Tensor) -> list[dict[str, Any]]:

@@ -267,6 +267,11 @@ def chosen(values: Tensor | tuple, keep: Sequence[int]) -> Tensor | tuple:
     return values[list(keep)] if isinstance(values, Tensor) else tuple(values[index] for index in keep)
 
 
+def of_schedule(leaves: Leaves) -> dict[str, Any]:
+    """Those leaves of an update that are its schedule's, by the schedule's own names."""
+    return {name.removeprefix("schedule/"): value for name, value in leaves.items() if name.startswith("schedule/")}
+
+
 def number(group: Mapping[str, Any], name: str) -> Any:
     """A number of a parameter group by a name such as `lr` or `betas.0`."""
     key, _, index = name.partition(".")

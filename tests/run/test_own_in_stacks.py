@@ -1,18 +1,18 @@
 """What has no rule as members of a stack: against the same runs by themselves, and in other stacks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from src.engine.choose_stepper import Choice, choose_stepper
 from src.errors import LabError
 from src.run.train import quiet, train
 from src.run_directory import Result, RunDirectory, read_rows
+from tests.optim.own import Plain
 from tests.run.runs import alone, members, numbers
 
 OWN = "optimizer._target_=tests.optim.own."
@@ -52,11 +52,8 @@ class Normed(nn.Sequential):
         super().__init__(nn.Linear(inputs, 4), nn.BatchNorm1d(4), nn.Linear(4, outputs))
 
 
-class DecaysMatrices(Optimizer):
+class DecaysMatrices(Plain):
     """As many do: what is no matrix has no weight decay."""
-
-    def __init__(self, params: Iterable[Any], lr: float) -> None:
-        super().__init__(params, {"lr": lr})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
