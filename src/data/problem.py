@@ -120,6 +120,7 @@ class Problem:
         table: what was done to it.
         encoding: of its columns.
         sizes_by_split: whether they depend on which rows are for training, whose values are the categories.
+        classes: the names of what targets are, in the order of a loss's probabilities; none where they are numbers.
     """
 
     train: Rows
@@ -132,6 +133,7 @@ class Problem:
     table: Account | None = None
     encoding: Encoding | None = None
     sizes_by_split: bool = False
+    classes: Sequence[str] = ()
 
     @property
     def inputs(self) -> int:

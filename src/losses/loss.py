@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -24,6 +24,10 @@ def _of_one_shape(method: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
+Targets = Literal["numbers", "binary", "one_hot", "counts"]
+"""What targets are: any numbers; 0 or 1; a column a class, 1 in that of the row and 0 else; 0, 1, 2 and so on."""
+
+
 class Loss:
     """What is made small, of every member by itself: predictions and targets are `[P, B, O]`, losses `[P]`.
 
@@ -31,7 +35,8 @@ class Loss:
 
     A loss of one's own that is written so has `each`, and can be trained in a stack; autograd derives it where it has
     no `derivative`. A subclass with another `value` or `each` has none of the facts of the class above it, and says
-    anew what holds: `least_squares`, `derivative`, `difference`, `unit`.
+    anew what holds: `least_squares`, `convex`, `targets`, `derivative`, `curvature`, `difference`, `unit`,
+    `probabilities`.
 
     Args:
         reduction: "mean" or "sum" over rows and outputs (`model.loss`); "value" of a surface.
@@ -39,16 +44,21 @@ class Loss:
     Attributes:
         least_squares: a linear model with it is least squares: steps on all rows may be condensed, and theory holds.
         per_member: it is a mean or a sum over rows, so that those of shards add up.
+        targets: what it takes; classes and counts are not standardized.
+        convex: in the predictions, so that a linear model has an exact answer, which Newton's method finds.
     """
 
     least_squares = False
     per_member = True
+    targets: ClassVar[Targets] = "numbers"
+    convex = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         for name in vars(cls).keys() & {"value", "derivative"}:
             setattr(cls, name, _of_one_shape(vars(cls)[name]))
-        reset_facts(cls, Loss, ("value", "each"), ("least_squares", "derivative", "difference", "unit"))
+        facts = ("least_squares", "convex", "targets", "derivative", "curvature", "difference", "unit", "probabilities")
+        reset_facts(cls, Loss, ("value", "each"), facts)
 
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction
@@ -79,6 +89,25 @@ class Loss:
             losses = self.value(leaf, targets, rows)
             (slopes,) = torch.autograd.grad(losses.sum(), leaf)
         return losses.detach(), slopes
+
+    def curvature(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """The second derivatives `[P, B, O, O]` of each row's loss by its predictions, as they count in `value`."""
+        with torch.enable_grad():
+            leaf = predictions.detach().requires_grad_()
+            (slopes,) = torch.autograd.grad(self.value(leaf, targets).sum(), leaf, create_graph=True)
+            if not slopes.requires_grad:  # it is linear
+                return slopes.new_zeros((*slopes.shape, slopes.shape[-1]))
+            rows = [torch.autograd.grad(one.sum(), leaf, retain_graph=True)[0] for one in slopes.unbind(-1)]
+        return torch.stack(rows, -2)
+
+    def probabilities(self, predictions: Tensor) -> Tensor:
+        """The probability `[..., C]` of each class by predictions `[..., O]`, where targets are classes."""
+        raise NotImplementedError
+
+    @property
+    def classifies(self) -> bool:
+        """Whether targets are classes, so that there are accuracies."""
+        return self.targets in ("binary", "one_hot")
 
     @property
     def by_hand(self) -> bool:
