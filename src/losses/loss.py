@@ -28,15 +28,29 @@ Targets = Literal["numbers", "binary", "one_hot", "counts"]
 """What targets are: any numbers; 0 or 1; a column a class, 1 in that of the row and 0 else; 0, 1, 2 and so on."""
 
 
+FACTS = (
+    "least_squares",
+    "convex",
+    "targets",
+    "each_and_slopes",
+    "derivative",
+    "curvature",
+    "difference",
+    "unit",
+    "constant",
+    "probabilities",
+)
+"""What a loss says of its formula, which another formula takes back."""
+
+
 class Loss:
     """What is made small, of every member by itself: predictions and targets are `[P, B, O]`, losses `[P]`.
 
     They are of the same shape, in a subclass too: else `value` and `derivative` raise a `LabError`.
 
     A loss of one's own that is written so has `each`, and can be trained in a stack; autograd derives it where it has
-    no `derivative`. A subclass with another `value` or `each` has none of the facts of the class above it, and says
-    anew what holds: `least_squares`, `convex`, `targets`, `derivative`, `curvature`, `difference`, `unit`,
-    `probabilities`.
+    no `each_and_slopes` and no `derivative`. A subclass with another `value` or `each` has none of the `FACTS` of the
+    class above it, and says anew what holds.
 
     Args:
         reduction: "mean" or "sum" over rows and outputs (`model.loss`); "value" of a surface.
@@ -57,14 +71,17 @@ class Loss:
         super().__init_subclass__()
         for name in vars(cls).keys() & {"value", "derivative"}:
             setattr(cls, name, _of_one_shape(vars(cls)[name]))
-        facts = ("least_squares", "convex", "targets", "derivative", "curvature", "difference", "unit", "probabilities")
-        reset_facts(cls, Loss, ("value", "each"), facts)
+        reset_facts(cls, Loss, ("value", "each"), FACTS)
 
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction
 
     def each(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """What is averaged or added up: `[P, B, O]`, or one number a row, `[P, B]`."""
+        raise NotImplementedError
+
+    def each_and_slopes(self, predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """By hand: `each`, and the derivatives `[P, B, O]` of their sum by the predictions."""
         raise NotImplementedError
 
     @_of_one_shape
@@ -78,17 +95,23 @@ class Loss:
         if each.shape not in (predictions.shape, predictions.shape[:2]):
             name, wanted = type(self).__name__, "one number an output [P, B, O], or a row [P, B]"
             raise LabError(f"{name}.each gives {list(each.shape)} of {list(predictions.shape)}: it must give {wanted}")
-        total = each.flatten(1).sum(1)
-        return total if self.reduction == "sum" else total / numbers(each, rows)
+        return each.flatten(1).sum(1) / self._divisor(each, rows)
 
     @_of_one_shape
     def derivative(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> tuple[Tensor, Tensor]:
-        """Losses `[P]` and their derivatives `[P, B, O]` by the predictions; here by autograd."""
+        """Losses `[P]` and their derivatives `[P, B, O]` by the predictions."""
+        if type(self).each_and_slopes is not Loss.each_and_slopes:
+            each, slopes = self.each_and_slopes(predictions, targets)
+            divisor = self._divisor(each, rows)
+            return each.flatten(1).sum(1) / divisor, slopes / divisor
         with torch.enable_grad():
             leaf = predictions.detach().requires_grad_()
             losses = self.value(leaf, targets, rows)
             (slopes,) = torch.autograd.grad(losses.sum(), leaf)
         return losses.detach(), slopes
+
+    def _divisor(self, each: Tensor, rows: int | None) -> int:
+        return 1 if self.reduction == "sum" else numbers(each, rows)
 
     def curvature(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """The second derivatives `[P, B, O, O]` of each row's loss by its predictions, as they count in `value`."""
@@ -112,7 +135,8 @@ class Loss:
     @property
     def by_hand(self) -> bool:
         """Whether its derivative is written by hand."""
-        return type(self).derivative is not Loss.derivative
+        kind = type(self)
+        return kind.derivative is not Loss.derivative or kind.each_and_slopes is not Loss.each_and_slopes
 
     def difference(self, above: Tensor, below: Tensor, targets: Tensor) -> tuple[float, float]:
         """The loss at one of two predictions `[1, B, O]` less that at the other, and what rounding does to it."""
@@ -124,9 +148,13 @@ class Loss:
         """What a loss of descent is multiplied by to be in the units of a table whose targets were divided by `[O]`."""
         return 1.0
 
+    def constant(self, targets: Tensor) -> Tensor:
+        """The best prediction `[O]` of targets `[N, O]` that is the same for all of them; here their mean."""
+        return targets.mean(0)
+
     def spread(self, targets: Tensor) -> Tensor:
-        """The loss `[1]` of predicting the mean of all targets `[N, O]`, to tell when a loss has diverged."""
-        return self.value(targets.mean(0).expand_as(targets)[None], targets[None])
+        """The loss `[1]` of that prediction of all targets `[N, O]`, to tell when a loss has diverged."""
+        return self.value(self.constant(targets).expand_as(targets)[None], targets[None])
 
 
 def numbers(each: Tensor, rows: int | None) -> int:

@@ -9,7 +9,7 @@ from src.losses.loss import Loss, numbers
 class SquaredError(Loss):
     """The mean, or the sum, of `(prediction - target)²` over rows and outputs."""
 
-    least_squares = True
+    least_squares = convex = True
 
     def __init_subclass__(cls) -> None:
         if cls.value is SquaredError.value and cls.each is not Loss.each:
@@ -42,5 +42,10 @@ class SquaredError(Loss):
 
     def unit(self, target_scale: Tensor) -> float:
         """The square of the targets', where all have the same; else 1: a mean over several units has none."""
-        same = bool((target_scale == target_scale[0]).all())
-        return float(target_scale[0].square()) if same else 1.0
+        return unit_of_squares(target_scale)
+
+
+def unit_of_squares(target_scale: Tensor) -> float:
+    """See `SquaredError.unit`."""
+    same = bool((target_scale == target_scale[0]).all())
+    return float(target_scale[0].square()) if same else 1.0
