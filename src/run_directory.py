@@ -48,8 +48,9 @@ class Result:
         fingerprint: a hash of the config that decides the numbers.
         environment: versions, git commit, processor or card, command.
         directory: the run directory.
-        loss: what the losses are: "least_squares", whether squared errors; "reduction", "mean" or "sum"; "units",
-            "data" (a table's own, too) or "standardized"; "logarithm", whether they are of the targets' logarithm.
+        loss: what the losses are: "name", the word of conf/loss or the class of one's own; "least_squares", whether
+            squared errors; "reduction", "mean" or "sum"; "units", "data" (a table's own, too) or "standardized";
+            "logarithm", whether they are of the targets' logarithm.
         table: what was done to a table: see `src.tables.account.Account`.
     """
 

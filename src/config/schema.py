@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from src.config.data import AnyData, Noise, Table
-from src.config.losses import VALUE, Loss
+from src.config.losses import AnyLoss, Value
 from src.config.models import AnyModel, Surface
 from src.config.section import ClassPath, NotNegative, Number, Open, Positive, Section, Seed, shown
 from src.config.sentences import message, missing_keys, unresolved, wrong_values
@@ -156,7 +156,7 @@ class Config(Section):
     confirm_seeds: NonNegativeInt = 0
     data: AnyData
     model: AnyModel
-    loss: Loss
+    loss: AnyLoss
     optimizer: Optimizer
     scheduler: Scheduler | None
     trainer: Trainer
@@ -187,7 +187,7 @@ class Config(Section):
             raise ValueError("model=surface fits no data: say data=noise, which is the noise of its gradient")
         if noise and not surface:
             raise ValueError("data=noise is the noise of a surface's gradient: say model=surface, or other data")
-        if surface != (self.loss.target_ == VALUE):
+        if surface != isinstance(self.loss, Value):
             raise ValueError("loss=value belongs to model=surface, and to no other model: leave loss= out")
         return self
 

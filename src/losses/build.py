@@ -18,9 +18,10 @@ class Custom(Loss):
 
     per_member = False
 
-    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], name: str, reduction: str) -> None:
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], path: str, reduction: str) -> None:
         super().__init__(reduction)
-        self.function, self.name = function, name
+        self.function, self.path = function, path
+        self.name = path.rpartition(".")[2]
 
     def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
         """Losses `[P]`.
@@ -37,8 +38,10 @@ class Custom(Loss):
         made: Any = self.function(predictions, targets)
         if not isinstance(made, Tensor) or made.numel() != 1:
             given = list(made.shape) if isinstance(made, Tensor) else type(made).__name__
-            shape, do = list(targets.shape), "average or add up its numbers, in torch"
-            raise LabError(f"{self.name} gives {given} of predictions and targets {shape}, not one number: {do}")
+            raise LabError(
+                f"loss._target_={self.path} gives {given} of predictions and targets {list(targets.shape)}, not one "
+                "number: average or add up its numbers, in torch"
+            )
         return made.reshape(())
 
 
@@ -54,7 +57,7 @@ def build(section: Section, reduction: str) -> Loss:
     """
     kind, keys, name = (
         import_class(section.target_, "loss._target_", object),
-        section.model_extra or {},
+        {key: value for key, value in section.arguments().items() if key != "_target_"},
         section.target_,
     )
     if not isinstance(kind, type):
@@ -72,4 +75,4 @@ def build(section: Section, reduction: str) -> Loss:
         raise LabError(
             f"loss._target_={name} has parameters ({', '.join(own)}), which nothing trains: give a model them"
         )
-    return made if isinstance(made, Loss) else Custom(made, f"loss._target_={name}", reduction)
+    return made if isinstance(made, Loss) else Custom(made, name, reduction)

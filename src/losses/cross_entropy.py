@@ -14,6 +14,7 @@ class CrossEntropy(Loss):
     added to all of a row's predictions changes nothing.
     """
 
+    name = "cross_entropy"
     convex = True
     targets = "one_hot"
 

@@ -18,6 +18,7 @@ class Huber(Loss):
         reduction: see `Loss`.
     """
 
+    name = "huber"
     convex = True
 
     def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
@@ -39,6 +40,6 @@ class Huber(Loss):
         inside = ((predictions - targets).abs() <= self.delta).to(predictions)
         return torch.diag_embed(inside / self._divisor(inside, None))
 
-    def unit(self, target_scale: Tensor) -> float:
+    def unit(self, target_scale: Tensor) -> float | None:
         """As of squares: with errors s times as large, and δ too, it is s² times as large."""
         return unit_of_squares(target_scale)

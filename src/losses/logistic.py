@@ -15,6 +15,7 @@ class Logistic(Loss):
     questions of their own.
     """
 
+    name = "logistic"
     convex = True
     targets = "binary"
 

@@ -56,12 +56,14 @@ class Loss:
         reduction: "mean" or "sum" over rows and outputs (`model.loss`); "value" of a surface.
 
     Attributes:
+        name: the word of conf/loss, or of one's own the class's name.
         least_squares: a linear model with it is least squares: steps on all rows may be condensed, and theory holds.
         per_member: it is a mean or a sum over rows, so that those of shards add up.
         targets: what it takes; classes and counts are not standardized.
         convex: in the predictions, so that a linear model has an exact answer, which Newton's method finds.
     """
 
+    name: str
     least_squares = False
     per_member = True
     targets: ClassVar[Targets] = "numbers"
@@ -69,6 +71,8 @@ class Loss:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
         for name in vars(cls).keys() & {"value", "derivative"}:
             setattr(cls, name, _of_one_shape(vars(cls)[name]))
         reset_facts(cls, Loss, ("value", "each"), FACTS)
@@ -144,9 +148,12 @@ class Loss:
         rounding = (torch.maximum(above.abs(), below.abs()) * slopes).norm() + value.abs()
         return float(value - self.value(below, targets)), float(torch.finfo(above.dtype).eps * rounding)
 
-    def unit(self, target_scale: Tensor) -> float:
-        """What a loss of descent is multiplied by to be in the units of a table whose targets were divided by `[O]`."""
-        return 1.0
+    def unit(self, target_scale: Tensor) -> float | None:
+        """What a loss of descent is multiplied by to be in the units of a table whose targets were divided by `[O]`.
+
+        None where no factor does that; such losses are told in the units that descent sees.
+        """
+        return None
 
     def constant(self, targets: Tensor) -> Tensor:
         """The best prediction `[O]` of targets `[N, O]` that is the same for all of them; here their mean."""

@@ -14,6 +14,7 @@ class Poisson(Loss):
     Linear Models, section 2.3; what scikit-learn's PoissonRegressor minimizes, and statsmodels' `deviance / 2`.
     """
 
+    name = "poisson"
     convex = True
     targets = "counts"
 

@@ -9,6 +9,7 @@ from src.losses.loss import Loss, numbers
 class SquaredError(Loss):
     """The mean, or the sum, of `(prediction - target)²` over rows and outputs."""
 
+    name = "squares"
     least_squares = convex = True
 
     def __init_subclass__(cls) -> None:
@@ -40,12 +41,12 @@ class SquaredError(Loss):
         rounding = torch.finfo(above.dtype).eps * (torch.maximum(above.abs(), below.abs()) * both).norm() / count
         return float(((above - below) * both).sum() / count), float(rounding)
 
-    def unit(self, target_scale: Tensor) -> float:
-        """The square of the targets', where all have the same; else 1: a mean over several units has none."""
+    def unit(self, target_scale: Tensor) -> float | None:
+        """The square of the targets', where all have the same: a mean over several units has none."""
         return unit_of_squares(target_scale)
 
 
-def unit_of_squares(target_scale: Tensor) -> float:
+def unit_of_squares(target_scale: Tensor) -> float | None:
     """See `SquaredError.unit`."""
     same = bool((target_scale == target_scale[0]).all())
-    return float(target_scale[0].square()) if same else 1.0
+    return float(target_scale[0].square()) if same else None

@@ -9,6 +9,8 @@ from src.losses.loss import Loss, numbers
 class Value(Loss):
     """The mean of the predictions themselves, which is a surface's height; targets are not looked at."""
 
+    name = "value"
+
     def value(self, predictions: Tensor, targets: Tensor, rows: int | None = None) -> Tensor:
         """Losses `[P]`."""
         return predictions.mean((1, 2)) if rows is None else predictions.sum((1, 2)) / numbers(predictions, rows)

@@ -382,7 +382,8 @@ def build_loop(
     """
     configs, scalings, device = [m.config for m in members], [m.problem.scaling for m in members], stepper.data.device
     factors = [c.trainer.divergence_factor for c in configs]
-    units = [1.0 if m.problem.scaling is None else m.loss.unit(m.problem.scaling.target_scale) for m in members]
+    scales = [None if scaling is None else scaling.target_scale for scaling in scalings]
+    units = [1.0 if s is None else m.loss.unit(s) or 1.0 for m, s in zip(members, scales, strict=True)]
 
     def tensor(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=device)

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from src.engine.choose_stepper import Choice
 from src.engine.loop import Loop
-from src.losses.loss import Loss
 from src.models.member_axis import member
 from src.run.build import Member
 from src.run.devices import device_name
@@ -81,6 +80,7 @@ def result(
 def what_losses_are(one: Member) -> dict[str, Any]:
     """The facts that `Result.loss` holds."""
     return {
+        "name": one.loss.name,
         "least_squares": one.loss.least_squares,
         "reduction": one.loss.reduction,
         "units": "data" if _in_units_of_the_data(one) else "standardized",
@@ -89,12 +89,11 @@ def what_losses_are(one: Member) -> dict[str, Any]:
 
 
 def _in_units_of_the_data(one: Member) -> bool:
-    """Squared errors of targets that have one scale are, and so is whatever is standardized by nothing."""
+    """Losses that know their unit are, and so are those of targets that are standardized by nothing."""
     scaling = one.problem.scaling
     if scaling is None or bool((scaling.target_scale == 1).all() and (scaling.target_mean == 0).all()):
         return True
-    same = bool((scaling.target_scale == scaling.target_scale[0]).all())
-    return type(one.loss).unit is not Loss.unit and (same or not one.loss.least_squares)
+    return one.loss.unit(scaling.target_scale) is not None
 
 
 def _undefined(name: str, value: float, final: Mapping[str, float]) -> bool:

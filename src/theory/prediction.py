@@ -58,7 +58,7 @@ class Answer:
     @property
     def unit(self) -> float:
         """What a loss of descent is multiplied by to be in the data's units."""
-        return 1.0 if self.scaling is None else SquaredError().unit(self.scaling.target_scale)
+        return 1.0 if self.scaling is None else SquaredError().unit(self.scaling.target_scale) or 1.0
 
     @property
     def critical_lr(self) -> float | None:
