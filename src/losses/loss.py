@@ -1,6 +1,6 @@
 """What every loss is, and says of itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ClassVar, Literal
 
@@ -26,6 +26,16 @@ def _of_one_shape(method: Callable[..., Any]) -> Callable[..., Any]:
 
 Targets = Literal["numbers", "binary", "one_hot", "counts"]
 """What targets are: any numbers; 0 or 1; a column a class, 1 in that of the row and 0 else; 0, 1, 2 and so on."""
+
+TAKEN: Mapping[Targets, tuple[str, Callable[[Tensor], Tensor]]] = {
+    "binary": ("0 or 1", lambda targets: ((targets == 0) | (targets == 1)).all(-1)),
+    "one_hot": (
+        "a column a class, 1 in that of the row and 0 in the others",
+        lambda targets: ((targets == 0) | (targets == 1)).all(-1) & (targets.sum(-1) == 1),
+    ),
+    "counts": ("counts: 0, 1, 2 and so on", lambda targets: ((targets >= 0) & (targets == targets.round())).all(-1)),
+}
+"""In words, and whether rows `[N, O]` are that, `[N]`; of what is not any numbers."""
 
 
 FACTS = (
@@ -130,6 +140,26 @@ class Loss:
     def probabilities(self, predictions: Tensor) -> Tensor:
         """The probability `[..., C]` of each class by predictions `[..., O]`, where targets are classes."""
         raise NotImplementedError
+
+    def check(self, targets: Tensor, names: Sequence[str], part: str) -> None:
+        """Refuse targets that are not what it takes.
+
+        Args:
+            targets: `[N, O]`.
+            names: of the targets.
+            part: "train", "val" or "test".
+
+        Raises:
+            LabError: it tells one.
+        """
+        if self.targets not in TAKEN:
+            return
+        words, holds = TAKEN[self.targets]
+        wrong = targets[~holds(targets)]
+        if len(wrong):
+            found = ", ".join(f"{value:g}" for value in wrong[0][:8].tolist()) + ", ..." * (wrong.shape[1] > 8)
+            where = f"{', '.join(names)} is {found} in {len(wrong):,} of the {len(targets):,} {part} rows"
+            raise LabError(f"the loss {self.name} takes {words}; {where}; loss=squares takes any numbers")
 
     @property
     def classifies(self) -> bool:

@@ -1,18 +1,19 @@
 """Models of several members, with rows, drawn by hypothesis."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from src.losses.squared_error import SquaredError
+from src.losses.loss import Loss
 from src.models.activations import ACTIVATIONS
 from src.models.linear import Linear
 from src.models.member_axis import stack
 from src.models.two_layer import TwoLayer
 from tests.kinds import model_of
+from tests.losses.drawn import OF_TORCH, loss_of, targets_for
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Case:
     members: list[nn.Module]
     inputs: Tensor
     targets: Tensor
-    loss: SquaredError
+    loss: Loss
     activation: str = "identity"
 
     @property
@@ -50,6 +51,7 @@ def cases(draw: st.DrawFn, most_members: int = 3) -> Case:
         for p in range(members)
     ]
     generator = torch.Generator().manual_seed(seed)
-    x, y = (torch.randn(members, rows, n, generator=generator, dtype=torch.float64) for n in (inputs, outputs))
-    how: Literal["mean", "sum"] = "mean" if reduction == "mean" else "sum"
-    return Case(list(models), x, y, SquaredError(how), activation or "identity")
+    x = torch.randn(members, rows, inputs, generator=generator, dtype=torch.float64)
+    loss = loss_of(draw(st.sampled_from(list(OF_TORCH))), reduction)
+    y = targets_for(loss, (members, rows, outputs), generator)
+    return Case(list(models), x, y, loss, activation or "identity")

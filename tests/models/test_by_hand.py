@@ -11,15 +11,10 @@ from src.models.activations import ACTIVATIONS
 from src.models.linear import Linear
 from src.models.two_layer import TwoLayer
 from tests.kinds import model_of
+from tests.losses.drawn import plain_loss
 from tests.models.drawn import Case, cases
 
 H = 1e-5  # of a central difference, whose error is of the order of H^2 + 1e-16 / H
-
-
-def plain_loss(case: Case, predictions: Tensor) -> Tensor:
-    """Losses `[P]`, written out."""
-    squares = (predictions - case.targets) ** 2
-    return squares.sum((1, 2)) if case.loss.reduction == "sum" else squares.mean((1, 2))
 
 
 @settings(max_examples=60, deadline=None)
@@ -27,7 +22,7 @@ def plain_loss(case: Case, predictions: Tensor) -> Tensor:
 def test_losses_and_gradients_are_those_of_autograd(case: Case) -> None:
     model = case.whole
     losses, gradients = model.by_hand(case.inputs, case.targets, case.loss)
-    expected = plain_loss(case, model(case.inputs))
+    expected = plain_loss(case.loss, model(case.inputs), case.targets)
     torch.testing.assert_close(losses, expected, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(case.loss.value(model(case.inputs), case.targets), expected, rtol=1e-12, atol=1e-12)
     theirs = torch.autograd.grad(expected.sum(), list(model.parameters()))
@@ -59,7 +54,7 @@ def _moved(case: Case, model: torch.nn.Module, parameter: Tensor, i: int, o: int
     """The losses with one number of each member moved."""
     before = parameter.clone()
     parameter[:, i, o] += by
-    losses = plain_loss(case, model(case.inputs))
+    losses = plain_loss(case.loss, model(case.inputs), case.targets)
     parameter.copy_(before)
     return losses
 
