@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from src.losses.loss import Loss
 from src.losses.squared_error import unit_of_squares
@@ -27,7 +28,7 @@ class Huber(Loss):
 
     def each(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """`[P, B, O]`."""
-        return self.each_and_slopes(predictions, targets)[0]
+        return functional.huber_loss(predictions, targets, reduction="none", delta=self.delta)
 
     def each_and_slopes(self, predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """`[P, B, O]` both."""
