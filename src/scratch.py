@@ -42,6 +42,8 @@ Parameters = Mapping[str, Array]
 Memory = dict[str, Any]
 Steps = Iterator[tuple[float, Parameters]]
 """Of each step the loss before it, and the parameters that it starts from, which the step will change."""
+LossByHand = Callable[[Array, Array], tuple[float, Array]]
+"""Of predictions and targets `[B, O]` the loss, and its derivative by each prediction."""
 
 PARAMETERS_WITHIN = 1e-12
 LOSSES_WITHIN = 1e-8
@@ -57,7 +59,9 @@ class Task:
         order: which rows a step sees; None for all of them.
         start: every parameter by name, in the order of the layers.
         activation: of a two-layer model; None for a linear one.
-        mean: whether the loss is the mean of the squares or their sum.
+        loss: its word in conf/loss.
+        loss_numbers: that it takes beside predictions and targets.
+        mean: whether it is the mean or the sum over rows.
         target: the optimizer's class.
         numbers: of the optimizer.
         clip: the largest norm, or absolute value, of a gradient; None for any.
@@ -70,6 +74,8 @@ class Task:
     order: BatchOrder | None
     start: Parameters
     activation: str | None
+    loss: str
+    loss_numbers: Mapping[str, Any]
     mean: bool
     target: str
     numbers: Mapping[str, Any]
@@ -84,6 +90,12 @@ class Task:
         rows = self.order.steps(step, 1)[0][0].numpy()
         return self.inputs[rows], self.targets[rows]
 
+    def loss_by_hand(self, p: Array, y: Array) -> tuple[float, Array]:
+        """The loss of predictions `[B, O]`, and its derivative by each of them."""
+        each, slope = LOSSES[self.loss].by_hand(p, y, **self.loss_numbers)
+        number = each.size if self.mean else 1
+        return float(each.sum()) / number, slope / number
+
     def zeroes(self, step: int) -> bool:
         """Whether gradients are zeroed before this step."""
         return self.zero_every > 0 and step % self.zero_every == 0
@@ -92,22 +104,22 @@ class Task:
 # --- gradients by hand -----------------------------------------------------------------------------------------------
 
 
-def linear_by_hand(w: Parameters, x: Array, y: Array, mean: bool) -> tuple[float, dict[str, Array]]:
-    """Loss and gradients of `ŷ = x W + b`: with `e = ŷ - y`, `∂L/∂W = xᵀ ∂L/∂ŷ` and `∂L/∂b = Σ ∂L/∂ŷ`."""
-    error = x @ w["weight"] + w.get("bias", 0.0) - y
-    loss, slope = squared_error(error, mean)
-    return loss, {"weight": x.T @ slope, "bias": slope.sum(0, keepdims=True)}
+def linear_by_hand(w: Parameters, x: Array, y: Array, loss: LossByHand) -> tuple[float, dict[str, Array]]:
+    """Loss and gradients of `ŷ = x W + b`: `∂L/∂W = xᵀ ∂L/∂ŷ` and `∂L/∂b = Σ ∂L/∂ŷ`."""
+    value, slope = loss(x @ w["weight"] + w.get("bias", 0.0), y)
+    return value, {"weight": x.T @ slope, "bias": slope.sum(0, keepdims=True)}
 
 
-def two_layer_by_hand(w: Parameters, x: Array, y: Array, mean: bool, activation: str) -> tuple[float, dict[str, Array]]:
+def two_layer_by_hand(
+    w: Parameters, x: Array, y: Array, loss: LossByHand, activation: str
+) -> tuple[float, dict[str, Array]]:
     """Loss and gradients of `ŷ = f(x W₁ + b₁) W₂ + b₂`, by the chain rule from the output back."""
-    value, derivative = NUMPY_ACTIVATIONS[activation]
+    active_of, derivative = NUMPY_ACTIVATIONS[activation]
     hidden = x @ w["weight1"] + w.get("bias1", 0.0)
-    active = value(hidden)
-    error = active @ w["weight2"] + w.get("bias2", 0.0) - y
-    loss, slope = squared_error(error, mean)
+    active = active_of(hidden)
+    value, slope = loss(active @ w["weight2"] + w.get("bias2", 0.0), y)
     back = (slope @ w["weight2"].T) * derivative(hidden)
-    return loss, {
+    return value, {
         "weight1": x.T @ back,
         "bias1": back.sum(0, keepdims=True),
         "weight2": active.T @ slope,
@@ -115,18 +127,73 @@ def two_layer_by_hand(w: Parameters, x: Array, y: Array, mean: bool, activation:
     }
 
 
-def squared_error(error: Array, mean: bool) -> tuple[float, Array]:
-    """The loss, and its derivative by every prediction."""
-    if mean:
-        return float((error**2).mean()), 2 * error / error.size
-    return float((error**2).sum()), 2 * error
-
-
 NUMPY_ACTIVATIONS: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "relu": (lambda z: np.maximum(z, 0.0), lambda z: (z > 0).astype(float)),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
     "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
     "identity": (lambda z: z, np.ones_like),
+}
+
+
+# --- losses by hand: of every row and output, or of every row; and the derivative by predictions p, for targets y -----
+
+
+def squared_error(p: Array, y: Array) -> tuple[Array, Array]:
+    """`e²` with `e = p - y`."""
+    error = p - y
+    return error**2, 2 * error
+
+
+def huber(p: Array, y: Array, delta: float) -> tuple[Array, Array]:
+    """`½ e²` within δ, `δ (|e| - ½ δ)` beyond."""
+    error, size = p - y, np.abs(p - y)
+    small = size <= delta
+    return np.where(small, error**2 / 2, delta * (size - delta / 2)), np.where(small, error, delta * np.sign(error))
+
+
+def logistic(p: Array, y: Array) -> tuple[Array, Array]:
+    """`log(1 + exp(p)) - y p`."""
+    return np.logaddexp(0.0, p) - y * p, 1 / (1 + np.exp(-p)) - y
+
+
+def cross_entropy(p: Array, y: Array) -> tuple[Array, Array]:
+    """`log Σ exp(p) - y · p`, a number a row."""
+    log_sum = np.logaddexp.reduce(p, 1, keepdims=True)
+    return log_sum[:, 0] - (y * p).sum(1), np.exp(p - log_sum) - y
+
+
+def poisson(p: Array, y: Array) -> tuple[Array, Array]:
+    """`exp(p) - y p`, and what no prediction changes, `y log y - y`."""
+    return np.exp(p) - y * p + y * np.log(np.maximum(y, 1)) - y, np.exp(p) - y
+
+
+@dataclass(frozen=True)
+class LossThreeWays:
+    """`by_hand` as above; `value` in tensors, for autograd; `module` made with "mean" or "sum" and a loss's numbers."""
+
+    by_hand: Callable[..., tuple[Array, Array]]
+    value: Callable[..., Tensor]
+    module: Callable[..., Callable[[Tensor, Tensor], Tensor]]
+
+
+def _poisson_module(reduction: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """torch's leaves out what no prediction changes."""
+    loss = nn.PoissonNLLLoss(reduction=reduction)
+    return lambda p, y: loss(p, y) + getattr(y * y.clamp(min=1).log() - y, reduction)()
+
+
+LOSSES: Mapping[str, LossThreeWays] = {
+    "squares": LossThreeWays(squared_error, lambda p, y: (p - y) ** 2, nn.MSELoss),
+    "huber": LossThreeWays(
+        huber,
+        lambda p, y, delta: torch.where((p - y).abs() <= delta, (p - y) ** 2 / 2, delta * ((p - y).abs() - delta / 2)),
+        nn.HuberLoss,
+    ),
+    "logistic": LossThreeWays(
+        logistic, lambda p, y: torch.logaddexp(torch.zeros_like(p), p) - y * p, nn.BCEWithLogitsLoss
+    ),
+    "cross_entropy": LossThreeWays(cross_entropy, lambda p, y: p.logsumexp(1) - (y * p).sum(1), nn.CrossEntropyLoss),
+    "poisson": LossThreeWays(poisson, lambda p, y: p.exp() - y * p + y * y.clamp(min=1).log() - y, _poisson_module),
 }
 
 
@@ -217,9 +284,9 @@ def with_numpy(task: Task) -> Steps:
     for step in itertools.count():
         x, y = task.batch(step)
         if task.activation is None:
-            loss, gradient = linear_by_hand(w, x, y, task.mean)
+            loss, gradient = linear_by_hand(w, x, y, task.loss_by_hand)
         else:
-            loss, gradient = two_layer_by_hand(w, x, y, task.mean, task.activation)
+            loss, gradient = two_layer_by_hand(w, x, y, task.loss_by_hand, task.activation)
         yield loss, w
         if task.zeroes(step):
             added = dict.fromkeys(w, 0.0)
@@ -244,8 +311,8 @@ def with_autograd(task: Task) -> Steps:
         else:
             hidden = ACTIVATIONS[task.activation].value(x @ w["weight1"] + w.get("bias1", 0.0))
             prediction = hidden @ w["weight2"] + w.get("bias2", 0.0)
-        squares = (prediction - y) ** 2
-        loss = squares.mean() if task.mean else squares.sum()
+        each = LOSSES[task.loss].value(prediction, y, **task.loss_numbers)
+        loss = each.mean() if task.mean else each.sum()
         yield loss.item(), {name: value.detach().numpy() for name, value in w.items()}
         if task.zeroes(step):
             for value in w.values():
@@ -268,7 +335,7 @@ def with_module(task: Task) -> Steps:
     model = nn.Sequential(*layers)
     for parameter, value in zip(model.parameters(), task.start.values(), strict=True):
         parameter.data.copy_(torch.from_numpy(value.T).reshape(parameter.shape))
-    loss_of = nn.MSELoss(reduction="mean" if task.mean else "sum")
+    loss_of = LOSSES[task.loss].module(reduction="mean" if task.mean else "sum", **task.loss_numbers)
     optimizer = import_class(task.target, "optimizer._target_", torch.optim.Optimizer)(
         model.parameters(), **task.numbers
     )
@@ -363,8 +430,11 @@ def task_of(config: Config) -> Task:
     model, knobs = config.model, config.trainer
     if not isinstance(model, Linear | TwoLayer):
         raise LabError(f"{model.target_} is not written by hand here: model=linear or model=two_layer")
-    if not build.build_loss(config).least_squares:
-        raise LabError(f"{config.loss.target_} is not written by hand here: loss=squares or loss=sum_of_squares")
+    loss = build.build_loss(config)
+    name = "squares" if loss.least_squares else loss.name
+    if name not in LOSSES:
+        raise LabError(f"{config.loss.target_} is not written by hand here: loss={', '.join(LOSSES)} are")
+    loss_numbers = {key: number for key, number in config.loss.arguments().items() if key != "_target_"}
     target, numbers = config.optimizer.target_, config.optimizer.arguments()
     numbers = {name: value for name, value in numbers.items() if not name.startswith("_")}
     if target not in RULES:
@@ -384,6 +454,8 @@ def task_of(config: Config) -> Task:
         order=None if full else BatchOrder(rows, int(size), [config.data.shuffle_seed]),
         start={name: value.detach().double().numpy()[0] for name, value in built.named_parameters()},
         activation=model.activation if isinstance(model, TwoLayer) else None,
+        loss=name,
+        loss_numbers={} if loss.least_squares else loss_numbers,
         mean=model.loss == "mean",
         target=target,
         numbers=numbers,

@@ -18,26 +18,27 @@ def words(text: str) -> list[str]:
 @pytest.mark.parametrize(
     "text",
     [
-        "experiment=line",
-        "experiment=line_short",
-        "experiment=line_long trainer.max_steps=2000",
+        "experiment=line trainer.max_steps=500",
         "experiment=noisy_line",
         "experiment=proportional",
         "experiment=diverging",
         "experiment=clipped",
         "experiment=accumulating",
-        "experiment=random_two_layer trainer.max_steps=150",
+        "experiment=random_two_layer trainer.max_steps=50",
         "experiment=teacher trainer.max_steps=300",
         "experiment=noisy_line optimizer=textbook_momentum",
         "experiment=noisy_line optimizer=textbook_adagrad",
         "experiment=noisy_line optimizer=textbook_rmsprop",
         "experiment=noisy_line optimizer=textbook_adam data.batch_size=30",
         "experiment=noisy_line optimizer=nesterov +optimizer.weight_decay=0.1",
-        "experiment=noisy_line trainer.gradient_clip_val=3 trainer.gradient_clip_algorithm=value",
+        "experiment=noisy_line trainer.gradient_clip_val=3 trainer.gradient_clip_algorithm=value loss=huber",
         "experiment=noisy_line trainer.zero_grad_every_n_steps=3 model.loss=sum optimizer.lr=1e-4",
         "experiment=teacher optimizer=textbook_adam model.activation=tanh trainer.max_steps=200",
         "experiment=teacher optimizer=sgd model.activation=sigmoid model.bias=false trainer.max_steps=200",
         "data=diabetes trainer.max_steps=50",
+        "data=points data.y=[0,1,0] loss=logistic optimizer=adam optimizer.lr=0.1 trainer.max_steps=30",
+        "data=points data.y=[0,0,5] loss=poisson model.loss=sum optimizer.lr=1e-3 trainer.max_steps=30",
+        "data=points data.y=[[1,0,0],[0,0,1],[0,1,0]] loss=cross_entropy model=two_layer trainer.max_steps=30",
     ],
 )
 def test_they_agree(text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +122,10 @@ def test_what_is_not_finite_must_not_be_so_anywhere() -> None:
             "optimizer._target_=torch.optim.LBFGS is not written by hand here; optimizer=sgd, momentum,",
         ),
         ("optimizer=adam +optimizer.amsgrad=true", "optimizer.amsgrad is not written by hand here; lr, betas,"),
-        ("loss=custom loss._target_=torch.nn.L1Loss", "torch.nn.L1Loss is not written by hand here: loss=squares or"),
+        (
+            "loss=custom loss._target_=torch.nn.L1Loss",
+            "torch.nn.L1Loss is not written by hand here: loss=squares, huber, logistic",
+        ),
         ("scheduler=cosine", "schedules are not written by hand here: scheduler=none"),
         ("model=custom model._target_=torch.nn.Linear", "torch.nn.Linear is not written by hand here"),
         ("optimizer.lrr=1", "optimizer.lrr: there is no such key"),
@@ -141,7 +145,9 @@ def test_what_it_does_not_do_is_said(text: str, sentence: str, capsys: pytest.Ca
 def test_a_descent_is_a_function_to_read_and_to_call() -> None:
     """Three points of y = 2x by hand: w <- w - 0.01 · 2 · 14/3 (w - 2)."""
     x = np.array([[1.0], [2.0], [3.0]])
-    task = scratch.Task(x, 2 * x, None, {"weight": np.array([[1.0]])}, None, True, "torch.optim.SGD", {"lr": 0.01})
+    task = scratch.Task(
+        x, 2 * x, None, {"weight": np.array([[1.0]])}, None, "squares", {}, True, "torch.optim.SGD", {"lr": 0.01}
+    )
     trace = follow(with_numpy(task), 3)
     exact = [2 - (1 - 0.01 * 2 * 14 / 3) ** k for k in range(4)]
     assert [float(w["weight"][0, 0]) for w in trace.parameters.values()] == pytest.approx(exact, rel=1e-14)

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from src.losses.loss import Loss
 from src.losses.squared_error import unit_of_squares
@@ -28,7 +27,7 @@ class Huber(Loss):
 
     def each(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """`[P, B, O]`."""
-        return functional.huber_loss(predictions, targets, reduction="none", delta=self.delta)
+        return self.each_and_slopes(predictions, targets)[0]  # torch's own rounds otherwise at the end of a tensor
 
     def each_and_slopes(self, predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """`[P, B, O]` both."""
