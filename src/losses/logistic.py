@@ -42,5 +42,4 @@ class Logistic(Loss):
 
     def probabilities(self, predictions: Tensor) -> Tensor:
         """`[..., 2]`, of 0 and of 1; of O outputs `[..., 2 O]`, output by output."""
-        odds = predictions.exp()
-        return torch.stack((1 / (1 + odds), 1 / (1 + 1 / odds)), -1).flatten(-2)
+        return functional.logsigmoid(torch.stack((-predictions, predictions), -1)).exp().flatten(-2)

@@ -158,8 +158,8 @@ class Loss:
         wrong = targets[~holds(targets)]
         if len(wrong):
             found = ", ".join(f"{value:g}" for value in wrong[0][:8].tolist()) + ", ..." * (wrong.shape[1] > 8)
-            where = f"{', '.join(names)} is {found} in {len(wrong):,} of the {len(targets):,} {part} rows"
-            raise LabError(f"the loss {self.name} takes {words}; {where}; loss=squares takes any numbers")
+            where = f"in {len(wrong):,} of {len(targets):,} {part} rows {', '.join(names)} is not (first {found})"
+            raise LabError(f"the loss {self.name} takes {words}; {where}: loss=squares takes any numbers")
 
     @property
     def classifies(self) -> bool:
