@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
     # relu'(0) = 0, as in torch
     "relu": Activation(torch.relu, lambda z, a: (z > 0).to(z.dtype)),
     "tanh": Activation(torch.tanh, lambda z, a: 1 - a * a),
-    "sigmoid": Activation(torch.sigmoid, lambda z, a: a * (1 - a)),
+    # torch.sigmoid rounds otherwise at the end of a tensor, and so otherwise in another stack
+    "sigmoid": Activation(lambda z: functional.logsigmoid(z).exp(), lambda z, a: a / (1 + z.exp())),
     "identity": Activation(lambda z: z, lambda z, a: torch.ones_like(z)),
 }

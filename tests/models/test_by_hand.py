@@ -82,6 +82,18 @@ def test_slopes_are_those_of_autograd_at_zero_and_far_out_too(name: str) -> None
     torch.testing.assert_close(slope(z, value(z)), theirs, rtol=1e-14, atol=0)
 
 
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_unit_has_the_same_bits_wherever_it_stands_in_a_stack(name: str, dtype: torch.dtype) -> None:
+    z = 3 * torch.randn(200, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    activation = ACTIVATIONS[name]
+    whole = activation.value(z), activation.slope(z, activation.value(z))
+    for first in range(0, 190, 3):
+        part = z[first : first + 7].clone()
+        alone = activation.value(part), activation.slope(part, activation.value(part))
+        assert all(torch.equal(a, b[first : first + 7]) for a, b in zip(alone, whole, strict=True))
+
+
 def test_the_smallest_backpropagation_is_what_paper_and_pencil_give() -> None:
     # x = 2, y = 1; relu(2 * 3 - 1) = 5; 5 * 0.5 + 0.25 = 2.75; e = 1.75: loss e^2, and by the chain rule
     model = model_of(TwoLayer, 1, 1, hidden=1, values={"weight1": 3.0, "bias1": -1.0, "weight2": 0.5, "bias2": 0.25})
