@@ -111,7 +111,13 @@ def test_the_loss_of_targets_in_several_units_has_none(tmp_path: Path) -> None:
     exact = [one.exact[f"train/rmse[{name}]"] ** 2 for name in one.targets]
     assert one.exact["train/loss"] == pytest.approx(np.mean(exact / scaling.loss_scale().numpy()), rel=1e-9)
     assert one.exact["noise_variance"] == pytest.approx(one.exact["train/loss"] * 60 / 57, rel=1e-9)
-    assert one.loss == {"least_squares": True, "reduction": "mean", "units": "standardized", "logarithm": False}
+    assert one.loss == {
+        "name": "squares",
+        "least_squares": True,
+        "reduction": "mean",
+        "units": "standardized",
+        "logarithm": False,
+    }
     assert one.reason.endswith("losses are over 2 standardized targets: they have no unit")
     curves = (one.directory / "metrics.csv").read_text().splitlines()
     assert float(curves[-1].split(",")[1]) == pytest.approx(one.metrics["train/loss"], rel=1e-12)
