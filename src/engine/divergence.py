@@ -15,7 +15,7 @@ class Divergence:
 
     Attributes:
         factor: of each member, `[P]` float64; infinite: any finite loss is fine.
-        spread: the loss of predicting the mean of the targets, `[P]` float64: a start near the minimum is no measure.
+        spread: the loss of the best constant prediction, `[P]` float64: a start near the minimum is no measure.
         first: the loss before the first step, `[P]` float64; NaN until it is known.
     """
 
