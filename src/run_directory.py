@@ -31,8 +31,8 @@ class Result:
         status: "completed", "diverged", or "cut": at a rung of a sweep, from which a later command lets it go on.
         reason: a sentence on why it ended there.
         steps: optimizer steps taken; of a diverged run, those before the loss that diverged.
-        metrics: "train/loss", "val/loss", "test/loss" of the final parameters, and of a table "train/rmse", "train/r2"
-            and so on, see `src.engine.scores`; None where it is not finite.
+        metrics: "train/loss", "val/loss", "test/loss" of the final parameters, and of classes "train/accuracy", of
+            numbers in a table "train/rmse", "train/r2" and so on, see `src.engine.scores`; None where it is not finite.
         parameters: of a linear model, "weight" `[I][O]` and "bias" `[O]` in the units of the data; of a surface "point"
             `[2]`.
         exact: of a linear model, what it should have been; of a surface its minima: see `src.run.exact.Answer.as_json`.
@@ -52,6 +52,7 @@ class Result:
             squared errors; "reduction", "mean" or "sum"; "units", "data" (a table's own, too) or "standardized";
             "logarithm", whether they are of the targets' logarithm.
         table: what was done to a table: see `src.tables.account.Account`.
+        classes: what the targets can be, in their order; none of numbers.
     """
 
     status: Status
@@ -74,6 +75,11 @@ class Result:
     directory: Path
     loss: Mapping[str, Any] = field(default_factory=dict)
     table: Mapping[str, Any] = field(default_factory=dict)
+    classes: Sequence[str] = ()
+
+    def outputs(self, number: int) -> Sequence[str]:
+        """What so many outputs of a model are called: the targets, or where its classes have one each, those."""
+        return self.targets if number == len(self.targets) else self.classes
 
     def as_json(self) -> dict[str, Any]:
         """What `result.json` holds: everything but where it is; what is not finite is null."""

@@ -22,7 +22,8 @@ ALWAYS: dict[str, dict[str, Any]] = {
 
 def _section(kind: type, group: str, sections: Any, keys: dict[str, Any]) -> Any:
     """The section of a kind, which need not be one that the schema allows."""
-    said = yaml.safe_load((CONF / group / f"{kind.__module__.rpartition('.')[2]}.yaml").read_text(encoding="utf-8"))
+    name = keys.get("name", kind.__module__.rpartition(".")[2])
+    said = yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
     said = {key: value for key, value in said.items() if key != "defaults"}
     return getattr(sections, kind.__name__).model_construct(**{**ALWAYS[group], **said, **keys})
 

@@ -281,10 +281,12 @@ class Table(Framed):
         return columns, len(self.targets), max(1, numbers // (columns + 1))
 
 
-class Diabetes(Framed):
-    """A real data set of 442 rows and 10 features."""
+class ScikitLearn(Framed):
+    """A data set that scikit-learn ships."""
 
-    kind = "src.data.diabetes.Diabetes"
+    kind = "src.data.scikit_learn.ScikitLearn"
+
+    name: Literal["breast_cancer", "diabetes", "digits", "iris", "wine"]
 
 
 class CustomData(Data, Open):

@@ -52,6 +52,8 @@ MONITORING = (
     "lightning.pytorch.callbacks.EarlyStopping",
 )
 """Callbacks that act on a metric."""
+METRICS = ("train/loss", "val/loss", "val/accuracy")
+"""What there is at a validation; an accuracy with a loss for classes."""
 TENSORBOARD = "lightning.pytorch.loggers.TensorBoardLogger"
 
 
@@ -173,9 +175,11 @@ class Config(Section):
             optional = part.target_ == "src.run.callbacks.checkpoint.Checkpoint"
             if part.target_ not in MONITORING or (optional and monitor is None):
                 continue
-            if not isinstance(monitor, str) or not (own or monitor in ("train/loss", "val/loss")):
-                raise ValueError(f"callbacks.{name}.monitor={shown(monitor)}: must be train/loss or val/loss")
-            if not optional and monitor == "val/loss" and not self.data.validates():
+            if not isinstance(monitor, str) or not (own or monitor in METRICS):
+                raise ValueError(
+                    f"callbacks.{name}.monitor={shown(monitor)}: must be train/loss, val/loss or val/accuracy"
+                )
+            if not optional and monitor.startswith("val/") and not self.data.validates():
                 needs = "needs validation rows: set data.val, or monitor=train/loss"
                 raise ValueError(f"callbacks.{name}.monitor={monitor} {needs}")
         return self

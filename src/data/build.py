@@ -9,14 +9,16 @@ from torch import Tensor
 
 from src.config.classes import building, built, import_class, parameters_of
 from src.config.data import Data
+from src.data.classes import with_classes
 from src.data.kind import Kind
 from src.data.problem import Problem, Rows
 from src.errors import LabError, one_line
+from src.losses.loss import Targets
 from src.seeds import seeded
 
 
-def build(section: Data) -> Problem:
-    """Draw or read the data.
+def build(section: Data, targets: Targets = "numbers") -> Problem:
+    """Draw or read the data, with targets that are what the loss takes: see `src.data.classes`.
 
     A `Kind` takes its section whole. Another class or function of the user's own is given the keys that were added, and
     `seed` where it takes it; it is a `Problem`, gives one when it is called, or has a method `problem()` that does. The
@@ -27,11 +29,11 @@ def build(section: Data) -> Problem:
     """
     kind = import_class(section.target_, "data._target_", object)
     if section.kind:
-        return kind(section).problem()
+        return with_classes("data", kind(section, targets).problem(), targets)
     name = f"data._target_={section.target_}"
     with seeded(section.seed, "data.custom"), building(name, section):
         whole = isinstance(kind, type) and issubclass(kind, Kind)
-        made = kind(section) if whole else built(kind, name, section.model_extra or {}, {"seed": section.seed})
+        made = kind(section, targets) if whole else built(kind, name, section.model_extra or {}, {"seed": section.seed})
         problem = made.problem() if hasattr(made, "problem") else made
     if not isinstance(problem, Problem):
         raise LabError(f"{name} gives {type(problem).__name__}; it must give a src.data.problem.Problem")
@@ -42,7 +44,8 @@ def build(section: Data) -> Problem:
     train, val, test = (_checked(name, part, getattr(problem, part), *sizes) for part in ("train", "val", "test"))
     if train is None or 0 in sizes:
         raise LabError(f"{name} has no training rows, features or targets: each must be there")
-    return replace(problem, train=train, val=val, test=test, truth=_truth(name, problem.truth, *sizes))
+    problem = replace(problem, train=train, val=val, test=test, truth=_truth(name, problem.truth, *sizes))
+    return with_classes(name, problem, targets)
 
 
 def _checked(name: str, part: str, rows: Any, inputs: int, outputs: int) -> Rows | None:

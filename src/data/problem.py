@@ -142,7 +142,7 @@ class Problem:
 
     @property
     def outputs(self) -> int:
-        """How many targets."""
+        """How many numbers are predicted: one a target, or one a class."""
         return self.train.targets.shape[-1]
 
     @property
@@ -171,6 +171,8 @@ class Problem:
         return {
             "features": list(self.features),
             "targets": list(self.targets),
+            "outputs": self.outputs,
+            "classes": list(self.classes),
             "scaling": scaling.state(),
             "encoding": encoding.state(),
         }

@@ -1,6 +1,8 @@
 """Tables: read, chosen from, split, encoded, and standardized by their training rows."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from src.data.problem import Problem, Rows, Scaling
 from src.errors import LabError
 from src.tables.account import Account
 from src.tables.choosing import Asked, Chosen, choose, nothing_left
+from src.tables.classes import counts, names_of, places
 from src.tables.encoding import Encoding
 from src.tables.once import read_table
 from src.tables.reading import Reading, ReadTable
@@ -28,9 +31,13 @@ class Framed(Listed):
     def problem(self) -> Problem:
         """Read it, choose columns and rows, split, encode and scale."""
         table, asked = self._table()
+        asked = replace(asked, targets_are=self.targets_are)
         name, total, chosen = table.name, len(table.frame), choose(table, asked)
         del table  # text that is parsed now may be most of the memory
-        targets = np.stack([chosen.parsed[one.name].to_numpy() for one in chosen.targets], 1).astype(np.float64)
+        targets, classes = self._targets(name, chosen)
+        if asked.log_target and self.targets_are != "numbers":
+            what = "counts" if self.targets_are == "counts" else "classes"
+            raise LabError(f"data.log_target=true: this loss takes {what}, as they are; say data.log_target=false")
         if asked.log_target:
             _check_positive(name, chosen, targets)
         parts = [chosen.rows[part.numpy()] for part in self._split(len(chosen.rows))]
@@ -46,10 +53,11 @@ class Framed(Listed):
             Rows(*(torch.from_numpy(part) for part in (encoding.numbers(chosen.parsed, rows), targets[rows])))
             for rows in parts
         )
+        scaling = identity = Scaling.identity(len(encoding.names), len(chosen.targets), asked.log_target)
         if self.section.standardize:
             scaling = Scaling.of(train.inputs, train.targets, asked.log_target)
-        else:
-            scaling = Scaling.identity(len(encoding.names), len(chosen.targets), asked.log_target)
+        if self.targets_are != "numbers":
+            scaling = replace(scaling, target_mean=identity.target_mean, target_scale=identity.target_scale)
         used = encoding.features
         account = Account(
             name,
@@ -60,6 +68,10 @@ class Framed(Listed):
             {one.name: one.levels for one in used if one.categorical},
             [one.name for one in chosen.features if one.kind == "date"],
             left_out,
+            {
+                one.name: counts(targets[parts[0], column], classes)
+                for column, one in enumerate(chosen.targets if classes else ())
+            },
             {part: rows + 1 for part, rows in zip(("train", "val", "test"), parts, strict=True)},
         )
         return Problem(
@@ -74,7 +86,16 @@ class Framed(Listed):
             sizes_by_split=any(
                 one.kind == "category" or (one.kind == "date" and asked.dates == "parts") for one in chosen.features
             ),
+            classes=classes,
         )
+
+    def _targets(self, name: str, chosen: Chosen) -> tuple[np.ndarray, Sequence[str]]:
+        """Targets of all rows, `[N, O]` float64, and the names of classes, whose places they are; none of numbers."""
+        parsed = {one.name: chosen.parsed[one.name] for one in chosen.targets}
+        if self.targets_are not in ("binary", "one_hot"):
+            return np.stack([values.to_numpy() for values in parsed.values()], 1).astype(np.float64), ()
+        classes = names_of(name, parsed, chosen.rows, self.targets_are)
+        return np.stack([places(values, classes) for values in parsed.values()], 1), classes
 
 
 class Table(Framed):

@@ -291,7 +291,7 @@ def model_of(checkpoint: Mapping[str, Any]) -> Model:
     kept = checkpoint[KEY]
     state = {name.removeprefix("model."): value for name, value in checkpoint["state_dict"].items()}
     section = TypeAdapter(AnyModel).validate_python(kept["model"])
-    model = build(section, len(kept["problem"]["features"]), len(kept["problem"]["targets"]))
+    model = build(section, len(kept["problem"]["features"]), kept["problem"]["outputs"])
     if any(value.dim() == 2 for value in state.values()):
         model = without_member_axis(model)
     model.load_state_dict(state)

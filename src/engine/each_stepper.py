@@ -78,6 +78,10 @@ class EachStepper(Stepper):
         """Losses `[P]` over all rows of a part."""
         return torch.cat(self._of_each(lambda member: member.losses(part)))
 
+    def accuracies(self, part: str) -> Tensor:
+        """Shares `[P]` of a part's targets whose class is predicted."""
+        return torch.cat(self._of_each(lambda member: member.accuracies(part)))
+
     def _predicted(self, part: str) -> Iterable[tuple[Tensor, Tensor]]:
         def of(member: TorchStepper) -> Tensor:
             with member.without_noise():

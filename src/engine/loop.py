@@ -17,7 +17,7 @@ from src.engine.curves import Curves
 from src.engine.divergence import Divergence
 from src.engine.early_stopping import EarlyStopping, Patience
 from src.engine.outcome import Cause, Outcome
-from src.engine.scores import scores
+from src.engine.scores import accuracies, scores
 from src.engine.stepper import State, Stepper
 from src.engine.watchers import Watcher
 from src.errors import LabError
@@ -89,8 +89,8 @@ class Loop:
         metrics: of the last validation, in the data's units, each `[P]` float64.
         best: by `intervals.best_by`; None: not yet.
         ended: why these members have ended; None: they go on. `[P]`
-        final: losses over all rows of each part in the data's units, and of a table `src.engine.scores`, each `[P]`;
-            empty until `finish`.
+        final: losses over all rows of each part in the data's units, and `src.engine.scores`, each `[P]`; empty until
+            `finish`.
         seconds: each member's share of the time, `[P]`.
         over: nobody is left.
     """
@@ -231,18 +231,22 @@ class Loop:
     # --- validations ---
 
     def validate(self) -> dict[str, Tensor]:
-        """Measure `val/loss` over the validation rows, which is recorded; `train/loss` is that before the last step.
+        """Measure `val/loss` over the validation rows, and of classes `val/accuracy`, which are recorded; `train/loss`
+        is that before the last step.
 
         Returns:
-            both in the data's units, `[P]` float64 on the CPU, as far as they are there.
+            all in the data's units, `[P]` float64 on the CPU, as far as they are there.
         """
         self.metrics = {}
         if "val" in self.stepper.data.parts:
             with self.stepper.evaluating():
-                self.metrics["val/loss"] = self._in_units(self.stepper.losses("val"))
+                self.metrics["val/loss"] = self._in_units(losses := self.stepper.losses("val"))
+                if self.stepper.loss.classifies:
+                    self.metrics["val/accuracy"] = accuracies(self.stepper, "val", losses)
                 # the best state is of these parameters; to switch once more would move the bits of all by rounding
                 self._evaluated = self.stepper.state(self.step) if self.stepper.switches else None
-            self.curves.record("val/loss", [self.step], self.metrics["val/loss"][None])
+            for name, values in self.metrics.items():
+                self.curves.record(name, [self.step], values[None])
         if self.last_loss is not None:
             self.metrics["train/loss"] = self._in_units(self.last_loss)
         return self.metrics
@@ -324,9 +328,8 @@ class Loop:
         self.watch(always=True)
         losses = {part: self.stepper.losses(part) for part in self.stepper.data.parts}
         self.final = {f"{part}/loss": self._in_units(loss) for part, loss in losses.items()}
-        if all(scaling is not None for scaling in self.scalings):
-            for part, loss in losses.items():
-                self.final |= scores(self.stepper, part, loss)
+        for part, loss in losses.items():
+            self.final |= scores(self.stepper, part, loss)
         ended = self.ended or [Outcome("all_steps", self.step)] * len(self.ids)
         if not ended[0].diverged:
             if self.stepper.data.full_batch:

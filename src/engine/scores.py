@@ -1,4 +1,6 @@
-"""RMSE and R² of a fit, of each target in the units of its table; where its logarithm is fitted, of that as well.
+"""What a fit comes to beside its loss: of classes the accuracy, of numbers in a table RMSE and R².
+
+These are of each target in the units of its table; where its logarithm is fitted, of that as well.
 
 R² is the coefficient of determination over the rows of a part: 1 less the squared errors over the squared deviations
 from those rows' own mean, as `sklearn.metrics.r2_score` has it.
@@ -12,10 +14,12 @@ from torch import Tensor
 
 from src.data.problem import Problem, Scaling
 from src.engine.stepper import Stepper
+from src.losses.loss import Loss
 from src.theory.least_squares import Exact
 
 Scores = dict[str, Tensor]
-"""Float64 on the CPU, each `[P]`: `train/rmse` and `train/r2`, with several targets `train/rmse[price]` and so on.
+"""Float64 on the CPU, each `[P]`: `train/accuracy`, the share of targets whose class is predicted, NaN where the loss
+is not finite; `train/rmse` and `train/r2`, with several targets `train/rmse[price]` and so on.
 
 Where the logarithm is fitted these are after `exp`, and `train/rmse_log` and `train/r2_log` are its own. R² is NaN
 where a part's targets are constant.
@@ -26,12 +30,16 @@ def scores(stepper: Stepper, part: str, losses: Tensor) -> Scores:
     """Of members at their parameters, over all rows of a part.
 
     Args:
-        stepper: of the members, whose data are tables.
+        stepper: of the members.
         part: "train", "val" or "test".
         losses: of the members over that part, `[P]`, as descent sees them.
     """
     problems, loss = stepper.data.problems, stepper.loss
+    if loss.classifies:
+        return {f"{part}/accuracy": accuracies(stepper, part, losses)}
     scalings = [one.scaling for one in problems if one.scaling is not None]
+    if len(scalings) < len(problems) or loss.targets != "numbers":
+        return {}
     if loss.least_squares and problems[0].outputs == 1:
         rows = getattr(problems[0], part)
         squares = losses.double()[:, None] / (len(rows) if loss.reduction == "sum" else 1)
@@ -43,22 +51,34 @@ def scores(stepper: Stepper, part: str, losses: Tensor) -> Scores:
     return dict(_named(part, problems[: stepper.size], squares.cpu(), after))
 
 
-def exact_scores(problem: Problem, exact: Exact, reduction: str) -> dict[str, float]:
-    """Of the exact answer, over the training rows; nothing where the data are no table.
+def accuracies(stepper: Stepper, part: str, losses: Tensor) -> Tensor:
+    """`Stepper.accuracies` on the CPU, NaN of whoever's loss over that part is not finite, `[P]` both."""
+    return stepper.accuracies(part).where(losses.isfinite(), torch.nan).cpu()
+
+
+def exact_scores(problem: Problem, exact: Exact, loss: Loss) -> dict[str, float]:
+    """Of the exact answer, over the training rows; nothing where the data are neither classes nor a table.
 
     Args:
         problem: the data.
         exact: the answer, as descent sees it.
-        reduction: of the loss, "mean" or "sum".
+        loss: as it trains.
     """
     rows, scaling = problem.train, problem.scaling
-    if scaling is None:
+
+    def ends() -> tuple[Tensor, Tensor]:
+        bias = 0.0 if exact.intercept is None else exact.intercept
+        return rows.inputs.double() @ exact.weight + bias, rows.targets.double()
+
+    if loss.classifies:
+        predicted, known = map(loss.chosen, ends())
+        return {"train/accuracy": float((predicted == known).double().mean())}
+    if scaling is None or not loss.least_squares:
         return {}
-    mean = exact.loss / (len(rows) if reduction == "sum" else 1)
+    mean = exact.loss / (len(rows) if loss.reduction == "sum" else 1)
     squares, after = torch.tensor([[mean]], dtype=torch.float64), None
     if problem.outputs > 1 or scaling.log_target:
-        bias = 0.0 if exact.intercept is None else exact.intercept
-        predictions, targets = rows.inputs.double() @ exact.weight + bias, rows.targets.double()
+        predictions, targets = ends()
         squares = (predictions - targets).square().mean(0)[None]
         if scaling.log_target:
             after = (scaling.predictions(predictions) - scaling.predictions(targets)).square().mean(0)[None]

@@ -122,6 +122,14 @@ class Stepper:
             return self.loss.value(self.module(rows.inputs), rows.targets)[: self.size]
 
     @torch.no_grad()
+    def accuracies(self, part: str) -> Tensor:
+        """The share `[P]`, float64, of a part's targets whose class is predicted, in evaluation mode."""
+        with self.without_noise():
+            rows = self.data.rows(part)
+            right = self.loss.chosen(self.module(rows.inputs)) == self.loss.chosen(rows.targets)
+            return right[: self.size].double().mean((1, 2))
+
+    @torch.no_grad()
     def squares(self, part: str, units: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Mean squared errors `[P, O]`, float64, over all rows of a part, in evaluation mode.
 

@@ -43,3 +43,7 @@ class Logistic(Loss):
     def probabilities(self, predictions: Tensor) -> Tensor:
         """`[..., 2]`, of 0 and of 1; of O outputs `[..., 2 O]`, output by output."""
         return functional.logsigmoid(torch.stack((-predictions, predictions), -1)).exp().flatten(-2)
+
+    def expected(self, predictions: Tensor) -> Tensor:
+        """The probability of 1."""
+        return 1 / (1 + (-predictions).exp())

@@ -49,6 +49,8 @@ FACTS = (
     "unit",
     "constant",
     "probabilities",
+    "chosen",
+    "expected",
 )
 """What a loss says of its formula, which another formula takes back."""
 
@@ -160,6 +162,14 @@ class Loss:
             found = ", ".join(f"{value:g}" for value in wrong[0][:8].tolist()) + ", ..." * (wrong.shape[1] > 8)
             where = f"in {len(wrong):,} of {len(targets):,} {part} rows {', '.join(names)} is not (first {found})"
             raise LabError(f"the loss {self.name} takes {words}; {where}: loss=squares takes any numbers")
+
+    def chosen(self, values: Tensor) -> Tensor:
+        """The classes `[..., 1]` that predictions, or targets, `[..., O]` say, by their place; "binary": `[..., O]`."""
+        return values.argmax(-1, keepdim=True) if self.targets == "one_hot" else (values > 0).long()
+
+    def expected(self, predictions: Tensor) -> Tensor:
+        """What the targets are on average by predictions `[..., O]`: here the predictions themselves."""
+        return predictions
 
     @property
     def classifies(self) -> bool:

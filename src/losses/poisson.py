@@ -36,3 +36,7 @@ class Poisson(Loss):
     def constant(self, targets: Tensor) -> Tensor:
         """The logarithm of the mean; of counts that are all 0 the lowest number there is, not -inf."""
         return targets.mean(0).clamp(min=torch.finfo(targets.dtype).tiny).log()
+
+    def expected(self, predictions: Tensor) -> Tensor:
+        """`exp(p)`."""
+        return predictions.exp()

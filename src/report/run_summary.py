@@ -1,7 +1,7 @@
 """A single run for the terminal and its page: how it ended, what was learned beside what is exact, what theory says."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,13 +160,20 @@ def _numbers(result: Result, values: Mapping[str, Any]) -> dict[str, float]:
     """Weights and biases by names that say which feature and target they belong to; a point by its coordinates."""
     point = zip(result.features, values.get("point", ()), strict=False)
     numbers = {name: math.nan if value is None else value for name, value in point}
-    for name in ("weight", "bias"):
-        several_rows, several = len(values.get(name, ())) > 1, len(result.targets) > 1
-        for index, row in enumerate(values.get(name, ())):
-            for output, value in enumerate(row if name == "weight" else [row]):
-                if name == "weight":
-                    labels = [result.features[index]] * several_rows + [result.targets[output]] * several
-                else:
-                    labels = [result.targets[index]] * several
-                numbers[f"{name}[{', '.join(labels)}]" if labels else name] = math.nan if value is None else value
+    for index, row in enumerate(weight := values.get("weight", ())):
+        for name, value in _by_output(result, row):
+            labels = [result.features[index]] * (len(weight) > 1) + name
+            numbers[_labelled("weight", labels)] = value
+    for name, value in _by_output(result, values.get("bias", ())):
+        numbers[_labelled("bias", name)] = value
     return numbers
+
+
+def _by_output(result: Result, row: Sequence[float | None]) -> Iterator[tuple[list[str], float]]:
+    """A number an output, with what it is called; nothing where there is one."""
+    for name, value in zip(result.outputs(len(row)), row, strict=False):
+        yield [name] * (len(row) > 1), math.nan if value is None else value
+
+
+def _labelled(name: str, labels: Sequence[str]) -> str:
+    return f"{name}[{', '.join(labels)}]" if labels else name

@@ -88,7 +88,7 @@ def findings_of(run: Run) -> Findings:
 
 def _result(run: Run) -> Result:
     fields = set(Result.__dataclass_fields__) - {"directory"}
-    later = {"loss", "table"}  # runs of before have none
+    later = {"loss", "table", "classes"}  # runs of before have none
     try:
         there = {name: run.result[name] for name in fields if name not in later or name in run.result}
         return Result(**there, directory=run.directory)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from src.config.schema import Config
+from src.config.schema import MONITORING, Config
 from src.data.kept import problem_of
 from src.data.problem import Problem, check_batch_size
 from src.engine.checkpoint import lineage
@@ -152,55 +152,63 @@ def _member(
 ) -> Member:
     began, config = time.perf_counter(), spec.config
     section = {key: value for key, value in config.data.arguments().items() if key not in INDIFFERENT}
-    name = json.dumps([section, config.model.dtype], sort_keys=True)
+    loss = build_loss(config)
+    name = json.dumps([section, config.model.dtype, loss.targets], sort_keys=True)
     if name not in problems:
         try:
-            problems[name] = build_problem(config)
+            problems[name] = build_problem(config, loss)
         except LabError as error:
             problems[name] = error
     problem = problems[name]
     if isinstance(problem, LabError):
         raise problem
     check_batch_size(config.data.batch_size, len(problem.train))
-    _check_watched(config, problem)
-    model, loss = build_model(config, problem), build_loss(config)
+    _check_watched(config, problem, loss)
+    model = build_model(config, problem)
     try_a_step(config, problem, model, loss)
     before = lineage(config, resume.checkpoint if resume else None)
-    about = {"problem": problem.describe(), "model": config.model.arguments(), **before}
+    kept = {"section": config.loss.arguments(), "targets": loss.targets}
+    about = {"problem": problem.describe(), "model": config.model.arguments(), "loss": kept, **before}
     start = resume.start if resume else None
     known = answer(config, problem, model, loss, start, solved.setdefault(id(problem), {}))
     scores: Mapping[str, float] = {}
     if known.exact is not None:
         if id(known.exact) not in scored:  # it is kept beside them, so that no other has its id
-            scored[id(known.exact)] = known.exact, exact_scores(problem, known.exact, loss.reduction)
+            scored[id(known.exact)] = known.exact, exact_scores(problem, known.exact, loss)
         scores = scored[id(known.exact)][1]
     return Member(spec, problem, model, loss, known, about, scores, time.perf_counter() - began)
 
 
-def _check_watched(config: Config, problem: Problem) -> None:
-    """Refuse early stopping by a loss that there is not."""
-    stops = [part for part in config.callbacks.values() if part and part.target_.endswith(".EarlyStopping")]
-    monitors = [str(part.arguments().get("monitor", "val/loss")) for part in stops]
-    if problem.val is None and any(monitor.startswith("val/") for monitor in monitors):
-        raise LabError("callbacks.early_stopping watches val/loss, but there are no validation rows: set data.val")
+def _check_watched(config: Config, problem: Problem, loss: Loss) -> None:
+    """Refuse early stopping, and a best state, by what there is not."""
+    for name, part in config.callbacks.items():
+        if part is None or part.target_ not in MONITORING:
+            continue
+        key, monitor = f"callbacks.{name}.monitor", str(part.arguments().get("monitor", "val/loss"))
+        if monitor == "val/accuracy" and not loss.classifies:
+            raise LabError(f"{key}=val/accuracy: this loss is not one for classes: say val/loss")
+        if problem.val is None and monitor.startswith("val/") and part.target_.endswith(".EarlyStopping"):
+            raise LabError(f"{key}={monitor}: there are no validation rows: set data.val")
 
 
-def build_problem(config: Config) -> Problem:
-    """Draw or read the data.
+def build_problem(config: Config, loss: Loss | None = None) -> Problem:
+    """Draw or read the data, with targets as the loss takes them; it is built where it is not given.
 
     Raises:
         LabError: they do not fit into memory or into the run's dtype, or a file cannot be read.
     """
+    loss = loss or build_loss(config)
     with _fitting_memory("data"):
-        problem = problem_of(config.data)
+        problem = problem_of(config.data, loss.targets)
     unit = problem.scaling.loss_scale() if problem.scaling else torch.ones(1)
     if not bool((unit.isfinite() & (unit > 0)).all()):
         raise LabError("the target's numbers are so large or small that their squares overflow or vanish: rescale it")
     dtype = getattr(torch, config.model.dtype)
-    for part in (problem.train, problem.val, problem.test):
-        if part is not None and not bool(
-            part.inputs.to(dtype).isfinite().all() and part.targets.to(dtype).isfinite().all()
-        ):
+    for name, part in (("train", problem.train), ("val", problem.val), ("test", problem.test)):
+        if part is None:
+            continue
+        loss.check(part.targets, problem.targets, name)
+        if not bool(part.inputs.to(dtype).isfinite().all() and part.targets.to(dtype).isfinite().all()):
             raise LabError(
                 f"the data have numbers that are too large for {config.model.dtype}: make those of the data group "
                 "smaller, or say model.dtype=float64, or for a table data.standardize=true"

@@ -77,8 +77,10 @@ class Descent(L.LightningModule):
             self.trainer.should_stop = True
 
     def validation_step(self, batch: int, batch_idx: int) -> None:
-        """The loss over all validation rows."""
-        self.log("val/loss", self.loop.validate()["val/loss"][0], batch_size=1, logger=False)
+        """The loss over all validation rows, and the accuracy where there is one."""
+        for name, value in self.loop.validate().items():
+            if name.startswith("val/"):
+                self.log(name, value[0], batch_size=1, logger=False)
 
     def on_train_epoch_end(self) -> None:
         """A validation of a run with events: before a callback of the user's looks, it is decided."""

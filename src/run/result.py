@@ -74,6 +74,7 @@ def result(
         directory=one.spec.directory,
         loss=losses,
         table={} if problem.table is None else problem.table.as_json(),
+        classes=list(problem.classes),
     )
 
 

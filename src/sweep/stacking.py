@@ -11,9 +11,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import torch
+from pydantic import TypeAdapter
 
 from src.config.classes import built, import_class
-from src.config.data import CustomData, Data
+from src.config.data import AnyData, Data
 from src.config.schema import Config
 from src.config.section import Section
 from src.data.build import build as build_data
@@ -22,6 +23,7 @@ from src.engine.choose_stepper import Choice
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.losses.build import build as build_loss
+from src.losses.loss import Targets
 from src.models.build import build as build_model
 from src.models.model import Model
 from src.optim.build import numbers_of
@@ -34,6 +36,7 @@ CACHE = 2**22
 MOST = 4096
 """Members of a stack, at most."""
 Kind = TypeVar("Kind")
+ANY_DATA = TypeAdapter[Data](AnyData)
 
 
 def _fixed(section: Section) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def size_of(config: Config) -> Size:
     parts, knobs = [part for part in config.callbacks.values() if part], config.trainer
     number = 4 if config.model.dtype == "float32" else 8
     try:
-        inputs, outputs, rows, *_ = _sizes_of(config) if config.data.kind else _measured(config.data)
+        inputs, outputs, rows, *_ = _sizes_of(config) if config.data.kind else _measured(config)
         model = _model(config, inputs, outputs)
         loss = build_loss(config.loss, config.model.loss)
         kinds = [(import_class(part.target_, "callbacks", object), numbers_of(part.arguments())) for part in parts]
@@ -135,32 +138,28 @@ def _watches(kind: Any) -> bool:
 
 
 def _sizes_of(config: Config) -> tuple[int, ...]:
-    """Inputs, outputs and rows: of tables and of data that depend on the seed as they are, else as the config says."""
-    if not is_table(config):
-        return _sizes_by_seed(config.data) or config.data.sizes()
+    """Inputs, outputs and rows: of tables, of classes and of data that depend on the seed as they are, else as the
+    config says.
+    """
     try:
-        return measured(config).sizes
+        if is_table(config):
+            return measured(config).sizes
+        if takes_seed(config.data) or build_loss(config.loss, config.model.loss).targets == "one_hot":
+            return _measured(config)
     except LabError:  # its run will tell
-        return config.data.sizes()
+        pass
+    return config.data.sizes()
 
 
-def _sizes_by_seed(section: Data) -> tuple[int, ...] | None:
-    """The sizes of data of the user's own whose class takes the seed, on which they may depend; else None."""
-    try:
-        return _measured(section) if takes_seed(section) else None
-    except LabError:  # its run will tell
-        return None
-
-
-def _measured(section: Data) -> tuple[int, ...]:
-    """As `Problem.sizes` of data of the user's own, which only they know."""
-    same = section.model_copy(update={"batch_size": "full", "shuffle_seed": 0})
-    return _sizes(same.model_dump_json(by_alias=True))
+def _measured(config: Config) -> tuple[int, ...]:
+    """As `Problem.sizes` of data that only they themselves know."""
+    same = config.data.model_copy(update={"batch_size": "full", "shuffle_seed": 0})
+    return _sizes(same.model_dump_json(by_alias=True), build_loss(config.loss, config.model.loss).targets)
 
 
 @lru_cache(maxsize=2**14)
-def _sizes(section: str) -> tuple[int, ...]:
-    return build_data(CustomData.model_validate_json(section)).sizes
+def _sizes(section: str, targets: Targets) -> tuple[int, ...]:
+    return build_data(ANY_DATA.validate_json(section), targets).sizes
 
 
 def most_members(config: Config, memory: int) -> int:

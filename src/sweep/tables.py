@@ -11,7 +11,7 @@ from src.config.data import Framed
 from src.config.schema import Config
 from src.data import kept
 from src.data.problem import check_batch_size
-from src.run.build import build_problem
+from src.run.build import build_loss, build_problem
 from src.tables.account import Account
 from src.tables.once import identity
 
@@ -47,15 +47,15 @@ def measured(config: Config, keep: bool = False) -> Measured:
     Raises:
         LabError: it cannot be read, or a column of it cannot be used.
     """
-    section = config.data
-    whole, split = identity(section), identity(section, seed=False)
+    section, loss = config.data, build_loss(config)
+    whole, split = (f"{loss.targets} {identity(section, seed=seed)}" for seed in (True, False))
     known = _measured.get(whole) or _measured.get(split)
     if known is None:
-        problem = build_problem(config)
+        problem = build_problem(config, loss)
         account = problem.table and replace(problem.table, split={})
         known = _measured[whole if problem.sizes_by_split else split] = Measured(problem.sizes, account)
         if keep:
-            kept.keep(section, problem)
+            kept.keep(section, loss.targets, problem)
     return known
 
 

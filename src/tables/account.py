@@ -22,6 +22,7 @@ class Account:
         categories: values of each column of text, the base first.
         dates: columns that were dates.
         columns_left_out: the reason, by the column.
+        classes: of each target that is one, how many training rows have each of its classes, in their order.
         split: the numbers of the rows that were used, from 1, empty ones not counted, by "train", "val" and
             "test".
     """
@@ -34,6 +35,7 @@ class Account:
     categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     dates: Sequence[str] = ()
     columns_left_out: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     split: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
@@ -46,6 +48,12 @@ class Account:
             values = [f"{name}: {len(levels)} values, base {levels[0]}" for name, levels in self.categories.items()]
             kinds += [f"{_count(values, 'column')} of categories ({some(values, 4)})"]
         lines[0] += f"; {', '.join(kinds)}" if kinds else ""
+        for target, classes in self.classes.items():
+            each = [f"{name} {number:,}" for name, number in classes.items()]
+            lines.append(f"{target}: {len(classes):,} classes, by training rows {some(each)}")
+            unseen = [name for name, number in classes.items() if not number]
+            if unseen:
+                lines.append(f"{target}: no training row is {some(unseen)}, so such rows cannot be told")
         if self.columns_left_out:
             reasons = [f"{name} ({why})" for name, why in self.columns_left_out.items()]
             lines.append(f"{_count(reasons, 'column')} left out: {some(reasons)}")

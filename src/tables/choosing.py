@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 
 from src.errors import LabError
+from src.tables.classes import text_target
 from src.tables.columns import Column, find, mostly_numbers, recognize, some, told
 from src.tables.reading import ReadTable
+
+if TYPE_CHECKING:
+    from src.losses.loss import Targets
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Asked:
         missing: what becomes of a row that lacks a number.
         dates: what becomes of a date.
         log_target: whether the targets' logarithm is fitted.
+        targets_are: what the loss takes.
     """
 
     targets: Sequence[str]
@@ -33,6 +38,7 @@ class Asked:
     missing: Literal["drop", "mean", "median", "refuse"] = "refuse"
     dates: Literal["days", "parts"] = "days"
     log_target: bool = False
+    targets_are: "Targets" = "numbers"
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def choose(table: ReadTable, asked: Asked) -> Chosen:
     features = None if asked.features is None else names.find(asked.features, "data.features")
     _check_names(targets, features, leave_out)
     left_out = dict.fromkeys(leave_out, "data.leave_out")
-    kinds = {name: _target(table, name) for name in targets}
+    kinds = {name: _target(table, name, asked.targets_are) for name in targets}
     parsed = {name: kind.parse(frame[name], table.decimal, table.name) for name, kind in kinds.items()}
     for name in features if features is not None else frame.columns:
         if name not in targets and name not in left_out:
@@ -139,27 +145,25 @@ def _check_names(targets: Sequence[str], features: Sequence[str] | None, leave_o
         raise LabError("data.features=[] names no column: null takes every column but the target")
 
 
-def _target(table: ReadTable, name: str) -> Column:
+def _target(table: ReadTable, name: str, targets_are: "Targets") -> Column:
     values = table.frame[name]
     kind = recognize(values, table.decimal)
-    if isinstance(kind, Column) and kind.kind == "number":
-        return kind
-    given = f"{table.name}: the target {name} must be numbers, but"
+    classes = targets_are in ("binary", "one_hot")
+    given = f"{table.name}: the target {name} must be {'classes' if classes else 'numbers'}, but"
     if isinstance(kind, str):
         raise LabError(f"{given} it has {kind}: choose another data.target")
     if kind.kind == "date":
         raise LabError(f"{given} it has dates: choose another data.target")
+    if classes:
+        return Column(name, "class")
+    if kind.kind == "number":
+        return kind
     numbers = mostly_numbers(values, table.decimal)
     if numbers is not None:
         raise LabError(
             f"{given} {numbers.removeprefix('numbers, but ')}: correct such rows, or leave their cells empty"
         )
-    classes = kind.parse(values, table.decimal, table.name).drop_nulls().unique(maintain_order=True)
-    raise LabError(
-        f"{given} it is text of {len(classes):,} value{'s' * (len(classes) > 1)} "
-        f"({some(classes.to_list(), 3)}): classes need a loss for "
-        "classes, and there is none; choose another data.target"
-    )
+    raise text_target(table.name, kind, kind.parse(values, table.decimal, table.name))
 
 
 def _feature(table: ReadTable, name: str, categories: int, named: bool) -> tuple[Column, pl.Series] | str:

@@ -18,6 +18,8 @@ MISSING = (
     "--", "–", "—", ".", "..", "...", "…", "*", "#div/0!", "#value!", "#ref!", "#null!", "#num!", "#name?",
 )  # fmt: skip
 """What a missing number or date may be written as, in lower case; `MISSING_FLAG` beside them."""
+NO_CLASS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "?")
+"""The same of a class, which may well be called `none` or `unknown`."""
 MISSING_FLAG = r"^:\s*\p{L}?$"
 """Eurostat's colon, alone or with a flag."""
 FLAG = r"^[bcdefinprsuz]{1,2}$"
@@ -79,7 +81,7 @@ class Column:
 
     Attributes:
         name: of the column.
-        kind: numbers, dates or categories.
+        kind: numbers, dates, categories, or of a target classes.
         sign: before numbers in text, and not part of them.
         unit: behind them.
         decimal: the decimal point of numbers in text, where it is not that of the table.
@@ -88,7 +90,7 @@ class Column:
     """
 
     name: str
-    kind: Literal["number", "date", "category"]
+    kind: Literal["number", "date", "category", "class"]
     sign: str = ""
     unit: str = ""
     decimal: str = ""
@@ -97,6 +99,8 @@ class Column:
 
     def parse(self, column: pl.Series, decimal: str, table: str) -> pl.Series:
         """Numbers, days since 1970-01-01 (with fractions for times), or text; what is missing is null, and never NaN.
+
+        Classes are the text of their cells, whole numbers as such (`1` for 1.0).
 
         Args:
             column: as it was read.
@@ -109,6 +113,8 @@ class Column:
         values = _text(column)
         if self.kind == "category":
             return values.cast(pl.String).replace("", None)
+        if self.kind == "class":
+            return self._classes(values, table)
         parsed = self._days(values) if self.kind == "date" else self._numbers(values, self.decimal or decimal)
         missing = _is_missing(values) if values.dtype == pl.String else values.is_null()
         wrong = (parsed.is_null() & ~missing).arg_true()
@@ -123,6 +129,20 @@ class Column:
             rows = ", ".join(str(row + 1) for row in infinite[:5]) + (", ..." if len(infinite) > 5 else "")
             raise LabError(f"{table}: column {self.name} is not finite in row {rows}; fill or drop such rows first")
         return parsed
+
+    def _classes(self, values: pl.Series, table: str) -> pl.Series:
+        if values.dtype.is_float():
+            whole = values.cast(pl.Int64, strict=False)
+            wrong = ((whole.cast(pl.Float64) != values).fill_null(True) & values.is_not_null()).arg_true()
+            if len(wrong):
+                raise LabError(
+                    f"{table}: the target {self.name} must be classes, text or whole numbers, but row {wrong[0] + 1} "
+                    f"is {_cell(values, wrong[0])}{f' ({len(wrong):,} such rows)' if len(wrong) > 1 else ''}: say "
+                    "loss=squares, or choose another data.target"
+                )
+            values = whole
+        text = values.cast(pl.String)
+        return text.set(text.is_in(NO_CLASS), None)
 
     def _numbers(self, values: pl.Series, decimal: str) -> pl.Series:
         if values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null):
@@ -255,7 +275,7 @@ def told(columns: Mapping[Column, pl.Series], decimal: str) -> list[str]:
     """
     thousands, markers, orders = [], dict[str, list[str]](), []
     for column, values in columns.items():
-        if column.kind == "category" or values.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        if column.kind in ("category", "class") or values.dtype not in (pl.String, pl.Categorical, pl.Enum):
             continue
         values = _text(values)
         text = values.filter(_is_missing(values) & (values != ""))

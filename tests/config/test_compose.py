@@ -82,7 +82,10 @@ def test_what_words_mean(words: list[str], path: str, value: Any) -> None:
 REFUSED = [
     # unknown choices of a group, with the choices
     (["optimizer=adma"], "optimizer=adma: there is no such choice; did you mean adam? (choices: adadelta, adafactor"),
-    (["data=lin"], "data=lin: there is no such choice; did you mean line? (choices: custom, diabetes, features, line"),
+    (
+        ["data=lin"],
+        "data=lin: there is no such choice; did you mean line? (choices: breast_cancer, custom, diabetes, di",
+    ),
     (["model=xyz"], "model=xyz: there is no such choice (choices: custom, linear, surface, two_layer)"),
     (["callbacks=[histogram]"], "callbacks=histogram: there is no such choice; did you mean histograms?"),
     (["logger=[csv,foo]"], "logger=foo: there is no such choice (choices: csv, mlflow, none, tensorboard, wandb)"),

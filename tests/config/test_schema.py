@@ -216,11 +216,11 @@ REFUSED = [
     ([], "ckpt_path", 3, "ckpt_path=3: must be a text; put it in quotes: '3'"),
     ([], "callbacks.checkpoint.every_n_steps", 0, "callbacks.checkpoint.every_n_steps=0: must be a number of steps"),
     ([], "callbacks.checkpoint.mode", "least", "callbacks.checkpoint.mode=least: must be 'min' or 'max'"),
-    ([], "callbacks.checkpoint.monitor", "val/los", "callbacks.checkpoint.monitor=val/los: must be train/loss or val"),
+    ([], "callbacks.checkpoint.monitor", "val/los", "callbacks.checkpoint.monitor=val/los: must be train/loss, val/l"),
     ([], "callbacks.checkpoint._target_", "Checkpoint", "must be a class with its module"),
     ([], "callbacks.checkpoint", 3, "callbacks.checkpoint=3: must be a section of keys"),
-    (["callbacks=early_stopping"], "callbacks.early_stopping.monitor", None, "monitor=null: must be train/loss or val"),
-    (["callbacks=early_stopping"], "callbacks.early_stopping.monitor", 3, "monitor=3: must be train/loss or val/loss"),
+    (["callbacks=early_stopping"], "callbacks.early_stopping.monitor", None, "monitor=null: must be train/loss, val/l"),
+    (["callbacks=early_stopping"], "callbacks.early_stopping.monitor", 3, "monitor=3: must be train/loss, val/loss or"),
     (["callbacks=early_stopping"], "callbacks.early_stopping.min_delta", float("nan"), "min_delta=nan: must be finite"),
     (
         ["callbacks=early_stopping"],
@@ -315,7 +315,7 @@ def test_fractions_that_add_up_to_one_but_for_rounding_are_allowed() -> None:
 
 def test_a_users_own_callback_may_log_what_is_watched() -> None:
     config = put(plain("callbacks=early_stopping"), ("callbacks", "early_stopping", "monitor"), "accuracy")
-    assert "must be train/loss or val/loss" in refused(copy.deepcopy(config))
+    assert "must be train/loss, val/loss or val/accuracy" in refused(copy.deepcopy(config))
     config["callbacks"]["mine"] = {"_target_": "mypackage.Accuracy"}
     assert checked(config).callbacks["mine"] is not None
 
@@ -388,6 +388,7 @@ def others(path: Path_, value: Any) -> list[Any]:
 FIXED = {
     *(
         ("data", "_target_"),
+        ("data", "name"),
         ("model", "_target_"),
         ("optimizer", "_partial_"),
         ("optimizer", "rule"),

@@ -15,8 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 
-from src.data.diabetes import Diabetes
 from src.data.points import Points
+from src.data.scikit_learn import ScikitLearn
 from src.data.table import Table
 from src.errors import LabError
 from tests.kinds import changed, data_of
@@ -47,7 +47,7 @@ def numbered(total, **shares):
 
 
 def diabetes(features=None, standardize=True, **shares):
-    return data_of(Diabetes, **{**ALL, **shares}, features=features, standardize=standardize)
+    return data_of(ScikitLearn, **{**ALL, **shares}, name="diabetes", features=features, standardize=standardize)
 
 
 def split(total, **shares):
@@ -346,8 +346,8 @@ def test_a_standardized_and_split_diabetes_is_the_same_442_patients():
 
 
 def test_diabetes_without_scikit_learn_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    assert "pip install 'descent-lab[diabetes]'" in refusal(diabetes())
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert "pip install 'descent-lab[data]'" in refusal(diabetes())
 
 
 def test_a_column_that_diabetes_does_not_have():

@@ -158,7 +158,8 @@ def test_a_problem_describes_its_columns_and_units():
     assert plain.describe()["scaling"] == Scaling.identity(2, 1).state()
     described = Problem(rows, None, None, ["a", "b"], ["y"], scaling=scaling).describe()
     encoding = Encoding.of_numbers(["a", "b"]).state()
-    assert described == {"features": ["a", "b"], "targets": ["y"], "scaling": scaling.state(), "encoding": encoding}
+    names = {"features": ["a", "b"], "targets": ["y"], "outputs": 1, "classes": []}
+    assert described == {**names, "scaling": scaling.state(), "encoding": encoding}
 
 
 @pytest.mark.parametrize(

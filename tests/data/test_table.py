@@ -229,13 +229,13 @@ BAD = {
     "a target of many values": (
         "a,price\n1,b\n2,c\n3,d\n4,e\n",
         {},
-        "cars.csv: the target price must be numbers, but it is text of 4 values (b, c, d and 1 more): classes need a "
-        "loss for classes, and there is none; choose another data.target",
+        "cars.csv: the target price must be numbers, but it is text of 4 values (b, c, d and 1 more): for classes "
+        "say loss=cross_entropy, else choose another data.target",
     ),
     "a target of text, one of two": (
         "a,price,b\n1,2,yes\n2,3,no\n",
         {"target": ["price", "b"]},
-        "cars.csv: the target b must be numbers, but it is text of 2 values (yes, no): classes need a loss",
+        "cars.csv: the target b must be numbers, but it is text of 2 values (yes, no): for classes say loss=logistic",
     ),
     "a target with one cell of text": (
         "a,price\n1,2\n2,3\n3,x\n",

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.data.diabetes import Diabetes
 from src.data.problem import Problem
+from src.data.scikit_learn import ScikitLearn
 from src.tables.account import Account
 from tests.run.runs import alone, members, train_stack
 
@@ -27,7 +27,7 @@ def counted(write_split: bool = False) -> Problem:
     from src.config.schema import check
 
     section = check(compose(["data=diabetes", "logger=none"])).data
-    return replace(Diabetes(section).problem(), table=ACCOUNT)
+    return replace(ScikitLearn(section).problem(), table=ACCOUNT)
 
 
 def test_a_run_by_itself_tells_it_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
