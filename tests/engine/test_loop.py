@@ -25,6 +25,7 @@ from src.engine.outcome import Outcome
 from src.engine.stepper import Leaf, State, Stepper
 from src.engine.watchers import LearningRate, Watcher
 from src.errors import LabError
+from src.losses.squared_error import SquaredError
 from src.models.model import Model
 
 NAN = math.nan
@@ -56,9 +57,11 @@ class Scripted(Stepper):
         self.names, self.size, self.train_loss, self.val_loss = list(names), len(names), train, val
         self.fails_at, self._waits, self.full_batch = fails_at, waits, full_batch
         self.told: list[tuple[int, str, float]] = [] if told is None else told
-        self.module = Model()
+        self.module, self.loss = Model(), SquaredError()
         parts = ["train"] if val is None else ["train", "val"]
-        self.data = cast(Any, SimpleNamespace(parts=parts, full_batch=full_batch, device=torch.device("cpu")))
+        data = SimpleNamespace(parts=parts, full_batch=full_batch, device=torch.device("cpu"))
+        data.problems = [SimpleNamespace(scaling=None)] * self.size
+        self.data = cast(Any, data)
         self.taken = torch.zeros(self.size, dtype=torch.long)
 
     def step(self, first: int, count: int) -> Tensor:
