@@ -32,6 +32,27 @@ READING = {"separator", "decimal", "header", "encoding"}
 
 
 @dataclass(frozen=True)
+class ClassScore:
+    """Predicted classes against a column of the table, over the rows that have both.
+
+    Attributes:
+        accuracy: the share of rows whose class is the predicted one; a class that the run does not know never is.
+        log_loss: the mean of minus the logarithm of the probability that was given to a row's class, over the rows of
+            classes that the run knows; None: there are none, or the run's loss has no probabilities.
+        rows: how many.
+    """
+
+    accuracy: float
+    log_loss: float | None
+    rows: int
+
+    def sentence(self, name: str) -> str:
+        """What is printed of the column of this name."""
+        log = "" if self.log_loss is None else f", log loss {self.log_loss:.6g}"
+        return f"accuracy against {name}: {self.accuracy:.6g} over {self.rows:,} row{'s' * (self.rows != 1)}{log}"
+
+
+@dataclass(frozen=True)
 class Score:
     """Predictions against a column of the table, in its units, over the rows that have both.
 
@@ -47,27 +68,32 @@ class Score:
     log_mean_squared: float | None
     rows: int
 
-    def __str__(self) -> str:
+    def sentence(self, name: str) -> str:
+        """What is printed of the column of this name."""
         r2 = "" if self.r2 is None else f", R² {self.r2:.6g}"
         log = "" if self.log_mean_squared is None else f"; of the logarithm: {self.log_mean_squared:.6g}"
-        return f"{self.mean_squared:.6g} (root: {self.mean_squared**0.5:.6g}{r2}){log}"
+        return (
+            f"mean squared error against {name}: {self.mean_squared:.6g} (root: {self.mean_squared**0.5:.6g}{r2}){log}"
+        )
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """The table with a column per target added.
+    """The table with a column per target added, and where that is a class one more for the probability of each class.
 
     Attributes:
         table: as it was read, but for columns that no CSV file can hold; a prediction is empty in a row that cannot be
             encoded.
-        scores: by the column that predictions were held against.
+        rows: that have a prediction.
+        scores: a `Score` or `ClassScore`, by the column that predictions were held against.
         told: what was found out, and which rows have no prediction, a line each.
         output: the file it is in.
         replaced: whether that was there before.
     """
 
     table: "pl.DataFrame"
-    scores: dict[str, Score]
+    rows: int
+    scores: Mapping[str, Any]
     told: list[str]
     output: Path
     replaced: bool
@@ -93,7 +119,6 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
     output = Path(asked.get("output") or directory.path / f"predictions_{_bare(path)}.csv")
     if output.resolve() == table_file(path).resolve():
         raise LabError(f"output={output} is the table itself; choose another file")
-    import polars as pl  # after the checks, like everything that takes long to import
 
     from src.tables.columns import NOT_IN_TEXT, some
     from src.tables.reading import Reading, read_table
@@ -101,17 +126,16 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
     how = Reading(**{key: asked.get(f"data.{key}") for key in READING})
     read = read_table(path, how)
     made = _predicted(source, read)
-    names = ["prediction"] if len(made.targets) == 1 else [f"prediction_{one.name}" for one in made.targets]
-    taken = [name for name in names if name in read.frame.columns]
+    columns = made.columns()
+    taken = [name for name in columns if name in read.frame.columns]
     if taken:
         raise LabError(f"{path} has a column {taken[0]} already; rename it, so that it is not replaced")
     scores = {}
     for index, name in _target_columns(read, made.targets, asked.get("data.target")).items():
         known = replace(made.targets[index], name=name).parse(read.frame[name], read.decimal, read.name)
-        if (score := _score(known.cast(pl.Float64).to_numpy(), made.values[:, index], made.log_target)) is not None:
+        if (score := made.score(index, known)) is not None:
             scores[name] = score
-    predictions = (pl.Series(name, values, nan_to_null=True) for name, values in zip(names, made.values.T, strict=True))
-    table = read.frame.with_columns(predictions)
+    table = read.frame.with_columns(values.alias(name) for name, values in columns.items())
     unwritable = [name for name, kind in table.schema.items() if kind.is_nested() or kind in NOT_IN_TEXT]
     told = [f"{some(unwritable)}: left out of {output}, which can hold no such values"] if unwritable else []
     table, replaced = table.drop(unwritable), output.exists()
@@ -119,7 +143,7 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
         table.write_csv(output)
     except OSError as error:
         raise LabError(f"output={output} cannot be written ({error.strerror})") from None
-    return Predictions(table, scores, [*read.told, *made.told, *told], output, replaced)
+    return Predictions(table, int(made.usable.sum()), scores, [*read.told, *made.told, *told], output, replaced)
 
 
 def _bare(path: str) -> str:
@@ -166,12 +190,65 @@ def _checked(key: str, typed: str) -> Any:
 
 @dataclass(frozen=True)
 class _Made:
-    """Predictions `[N, O]`, nan in rows without one, of the columns that are targets."""
+    """Predictions of T targets for N rows.
 
-    values: "np.ndarray"
+    Attributes:
+        targets: what their columns are.
+        usable: which rows have a prediction, `[N]`.
+        values: numbers, or the places of classes, `[N, T]`; of a row that has no prediction, whatever.
+        classes: their names; none of numbers.
+        probabilities: of each class, `[N, T, C]`; NaN where the loss has none, and empty of numbers.
+        log_target: whether the run fitted the logarithm.
+        told: which rows have no prediction, a line each.
+    """
+
     targets: "Sequence[Column]"
+    usable: "np.ndarray"
+    values: "np.ndarray"
+    classes: Sequence[str]
+    probabilities: "np.ndarray"
     log_target: bool
     told: Sequence[str]
+
+    def columns(self) -> "dict[str, pl.Series]":
+        """What is added to the table, by name."""
+        import numpy as np
+        import polars as pl
+
+        found = {}
+        for index, target in enumerate(self.targets):
+            own = f"_{target.name}" * (len(self.targets) > 1)
+            values = pl.Series(self.values[:, index])
+            if not self.classes:
+                found[f"prediction{own}"] = values.set(pl.Series(~self.usable), None)
+                continue
+            names = pl.Series(self.classes).gather(values.cast(pl.UInt32))
+            found[f"prediction{own}"] = names.set(pl.Series(~self.usable), None)
+            for place, name in enumerate(self.classes):
+                of_one = np.where(self.usable, self.probabilities[:, index, place], np.nan)
+                if not np.isnan(of_one).all():
+                    found[f"probability{own}_{name}"] = pl.Series(of_one, nan_to_null=True)
+        return found
+
+    def score(self, index: int, known: "pl.Series") -> Score | ClassScore | None:
+        """The predictions of a target against what is known of it `[N]`; None where no row has both."""
+        import numpy as np
+        import polars as pl
+
+        if not self.classes:
+            predicted = np.where(self.usable, self.values[:, index], np.nan)
+            return _score(known.cast(pl.Float64).to_numpy(), predicted, self.log_target)
+        from src.tables.classes import places
+
+        both = self.usable & known.is_not_null().to_numpy()
+        if not both.any():
+            return None
+        right = places(known, self.classes)[both]
+        chances = self.probabilities[both, index][~np.isnan(right)]
+        given = np.take_along_axis(chances, right[~np.isnan(right), None].astype(int), 1)
+        with np.errstate(divide="ignore"):
+            log_loss = float(-np.log(given).mean()) if len(given) and not np.isnan(given).any() else None
+        return ClassScore(float((right == self.values[both, index]).mean()), log_loss, len(right))
 
 
 def _predicted(source: Path, table: "ReadTable") -> _Made:
@@ -181,6 +258,7 @@ def _predicted(source: Path, table: "ReadTable") -> _Made:
 
     from src.data.problem import Rows, Scaling
     from src.engine import checkpoint as checkpoints
+    from src.engine.scores import decided
     from src.tables.columns import Column
     from src.tables.encoding import Encoding
 
@@ -189,28 +267,39 @@ def _predicted(source: Path, table: "ReadTable") -> _Made:
     if model.surface is not None:
         raise LabError(f"{source}: it went down a surface, which predicts nothing; its end is in result.json")
     about = checkpoint[checkpoints.KEY]["problem"]
-    # a checkpoint without an encoding is of a run whose columns were all numbers
-    encoding = Encoding.from_state(about["encoding"]) if "encoding" in about else Encoding.of_numbers(about["features"])
-    targets = encoding.targets or [Column(name, "number") for name in about["targets"]]
-    encoded, scaling = encoding.apply(table), Scaling.from_state(about["scaling"])
+    encoding, scaling = Encoding.from_state(about["encoding"]), Scaling.from_state(about["scaling"])
+    targets = encoding.targets or [Column(name, "class" if about["classes"] else "number") for name in about["targets"]]
+    encoded = encoding.apply(table)
     inputs = torch.from_numpy(encoded.numbers[encoded.usable])
-    none = torch.ones(len(inputs), len(targets), dtype=torch.float64)
+    none = torch.ones(len(inputs), about["outputs"], dtype=torch.float64)
     scaled = scaling.forward(Rows(inputs, none)).inputs
     with torch.no_grad():
-        predicted = scaling.predictions(model(scaled.to(next(model.parameters()).dtype)[None])[0])
-    finite = predicted.isfinite().all(1)
+        predicted = model(scaled.to(next(model.parameters()).dtype)[None])[0].double()
+    places, probabilities = predicted, torch.empty(len(predicted), len(targets), 0)
+    if loss := checkpoints.loss_of(checkpoint):
+        places, probabilities = (
+            decided(loss, predicted) if about["classes"] else (loss.expected(predicted), probabilities)
+        )
+    values = places if about["classes"] else scaling.predictions(places)
+    finite = predicted.isfinite().all(1) & values.isfinite().all(1)
     if len(finite) and not bool(finite.any()):
         raise LabError(f"{source}: its predictions are not finite; did the run diverge?")
-    values = np.full((len(encoded.usable), len(targets)), np.nan)
-    values[encoded.usable] = predicted.where(finite[:, None], torch.nan).numpy()
+
+    def of_all(found: torch.Tensor) -> np.ndarray:
+        """Of all rows of the table, 0 in those that have no prediction."""
+        whole = np.zeros((len(encoded.usable), *found.shape[1:]))
+        whole[encoded.usable] = found.numpy()
+        return whole
+
     why = dict(encoded.why)
+    usable = of_all(finite).astype(bool)
     if not bool(finite.all()):  # the exponential of a row that is far away, say
-        why["it is not finite"] = np.flatnonzero(encoded.usable)[~finite.numpy()]
+        why["it is not finite"] = np.flatnonzero(encoded.usable & ~usable)
     told = list(encoded.told)
     for reason, rows in sorted(why.items(), key=lambda one: int(one[1][0])):
         more = f" ({len(rows):,} such rows)" if len(rows) > 1 else ""
         told.append(f"row {rows[0] + 1} has no prediction: {reason}{more}")
-    return _Made(values, targets, scaling.log_target, told)
+    return _Made(targets, usable, of_all(values), about["classes"], of_all(probabilities), scaling.log_target, told)
 
 
 def _score(known: "np.ndarray", predicted: "np.ndarray", log_target: bool) -> Score | None:
@@ -259,10 +348,10 @@ def main(words: Sequence[str] | None = None) -> None:
         instead = ", instead of what was there" if predictions.replaced else ""
         for line in predictions.told:
             print(line)
-        rows = len(predictions.table.drop_nulls(predictions.table.columns[-1:]))
+        rows = predictions.rows
         print(f"{rows:,} prediction{'s' * (rows != 1)} in {predictions.output}{instead}")
         for name, score in predictions.scores.items():
-            print(f"mean squared error against {name}: {score}")
+            print(score.sentence(name))
 
 
 if __name__ == "__main__":

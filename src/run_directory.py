@@ -20,7 +20,8 @@ FORESEEN = ("predicted_loss", "exact_loss", "noise_floor")
 HISTOGRAM_COLUMNS = ("step", "name", "low", "high", "counts")
 """Of `histograms.csv`: counts of even bins from `low` to `high`, with blanks between them."""
 PREDICTION_COLUMNS = ("part", "target", "predicted", "actual")
-"""Of `predictions.csv`: a row for each target of some rows of a part, `train` or `val`."""
+"""Of `predictions.csv`: a row for each target of some rows of a part, `train` or `val`; of classes, which are names,
+there is a fifth, the `probability` of the predicted one."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import torch
+from sklearn.metrics import accuracy_score, log_loss
 
 from src.errors import LabError
-from src.predict import main, predict
+from src.predict import ClassScore, main, predict
 from src.run_directory import Result
 
 Train = Callable[..., Result]
@@ -51,6 +51,37 @@ def test_columns_are_found_by_name_and_the_target_need_not_be_there(result: Resu
     expected = np.array([[100.0, 3.0], [120.0, 4.0]]) @ weight + bias
     np.testing.assert_allclose(pl.read_csv(tmp_path / "out.csv")["prediction"].to_numpy(), expected[:, 0], rtol=1e-5)
     assert made.scores == {}
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "logistic"])
+def test_classes_and_their_probabilities(train: Train, tmp_path: Path, loss: str) -> None:
+    """By the reported weights, softmax and scikit-learn's metrics; a class that is not known is never right."""
+    random = np.random.default_rng(0)
+    x = random.normal(0, 1, 90)
+    names = np.array(["ant", "bee", "cow"])[: 3 if loss == "cross_entropy" else 2]
+    kinds = names[np.clip(np.digitize(x + random.normal(0, 0.3, 90), [-0.4, 0.5]), 0, len(names) - 1)]
+    new = tmp_path / "new.csv"
+    pl.DataFrame({"x": x, "kind": kinds}).write_csv(new)
+    words = ["data=table", f"data.path={new}", "data.target=kind", f"loss={loss}", "trainer.max_steps=100"]
+    run = train("run", *words, "optimizer.lr=1", "model.dtype=float64")
+    frame = pl.DataFrame({"x": [*x, None], "kind": ["yak", None, *kinds[2:], "ant"]})
+    frame.write_csv(new)
+    made = predict(run.directory, [f"data.path={new}"])
+    scores = np.c_[x] @ np.array(run.parameters["weight"]) + run.parameters["bias"]
+    odds = np.exp(scores if loss == "cross_entropy" else np.c_[np.zeros(90), scores])
+    chances = odds / odds.sum(1, keepdims=True)
+    written = pl.read_csv(run.directory / "predictions_new.csv")
+    assert written.columns == ["x", "kind", "prediction", *(f"probability_{name}" for name in names)]
+    np.testing.assert_allclose(written[:90, 3:].to_numpy(), chances, rtol=1e-9)
+    assert written["prediction"].to_list() == [*names[chances.argmax(1)], None]
+    assert made.told == ["row 91 has no prediction: x is missing"]
+    score = made.scores["kind"]
+    assert isinstance(score, ClassScore)
+    assert (score.rows, made.rows) == (89, 90)
+    right = accuracy_score(kinds[2:], names[chances[2:].argmax(1)], normalize=False)
+    assert score.accuracy == pytest.approx(right / 89, rel=1e-12)
+    assert score.log_loss == pytest.approx(log_loss(kinds[2:], chances[2:], labels=names), rel=1e-9)
+    assert score.sentence("kind").startswith(f"accuracy against kind: {score.accuracy:.6g} over 89 rows, log loss 0.")
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
@@ -168,15 +199,6 @@ def test_text_where_numbers_were(cars: Callable[..., Result], tmp_path: Path) ->
     CARS.with_columns(mileage=pl.lit("5 km")).write_csv(tmp_path / "new.csv")
     with pytest.raises(LabError, match=r"column mileage must be numbers, but row 1 is 5 km \(12 such rows\)"):
         predict(run.directory, [f"data.path={tmp_path / 'new.csv'}"])
-
-
-def test_a_checkpoint_from_before_there_were_encodings(result: Result, houses: Path) -> None:
-    path = result.directory / "checkpoints" / "last.ckpt"
-    kept = torch.load(path, weights_only=True)
-    made = predict(result.directory, [f"data.path={houses}"])
-    del kept["descent_lab"]["problem"]["encoding"]
-    torch.save(kept, path)
-    assert predict(result.directory, [f"data.path={houses}"]).table.equals(made.table)
 
 
 def test_a_table_without_a_feature(result: Result, tmp_path: Path) -> None:

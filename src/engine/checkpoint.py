@@ -20,6 +20,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from src.config.losses import AnyLoss
 from src.config.models import AnyModel
 from src.config.schema import Config, digest
 from src.engine.loop import Best, Loop
@@ -27,6 +28,8 @@ from src.engine.outcome import Outcome
 from src.engine.stepper import State
 from src.engine.torch_stepper import TorchStepper
 from src.errors import LabError
+from src.losses.build import build as build_loss
+from src.losses.loss import Loss
 from src.models.build import build
 from src.models.member_axis import without_member_axis
 from src.models.model import Model
@@ -35,7 +38,7 @@ from src.tables.columns import some
 
 KEY = "descent_lab"
 """Where a checkpoint keeps what is not torch's or Lightning's own."""
-FORMAT = 3
+FORMAT = 4
 """Of this layout; another is refused."""
 LIGHTNING = "2.6.6"
 """The version of Lightning whose layout of the outer keys this is."""
@@ -296,3 +299,15 @@ def model_of(checkpoint: Mapping[str, Any]) -> Model:
         model = without_member_axis(model)
     model.load_state_dict(state)
     return model.eval()
+
+
+def loss_of(checkpoint: Mapping[str, Any]) -> Loss | None:
+    """The loss of a run, to tell what its predictions say; None of one for numbers, which say it themselves.
+
+    Raises:
+        LabError: it is one of the user's own that cannot be imported any more.
+    """
+    kept = checkpoint[KEY]
+    if kept["loss"]["targets"] == "numbers":
+        return None
+    return build_loss(TypeAdapter(AnyLoss).validate_python(kept["loss"]["section"]), kept["model"]["loss"])

@@ -56,6 +56,18 @@ def accuracies(stepper: Stepper, part: str, losses: Tensor) -> Tensor:
     return stepper.accuracies(part).where(losses.isfinite(), torch.nan).cpu()
 
 
+def decided(loss: Loss, predictions: Tensor) -> tuple[Tensor, Tensor]:
+    """The place `[N, T]` of the class that predictions `[N, O]` say of each of T targets, and the probability of each
+    class, `[N, T, C]`; NaN where the loss has none.
+    """
+    places = loss.chosen(predictions)
+    try:
+        return places, loss.probabilities(predictions).unflatten(-1, (places.shape[-1], -1))
+    except NotImplementedError:
+        width = 2 if loss.targets == "binary" else predictions.shape[-1]
+        return places, torch.full((*places.shape, width), torch.nan, dtype=predictions.dtype)
+
+
 def exact_scores(problem: Problem, exact: Exact, loss: Loss) -> dict[str, float]:
     """Of the exact answer, over the training rows; nothing where the data are neither classes nor a table.
 

@@ -158,6 +158,10 @@ class Descent(L.LightningModule):
         with self.stepper.evaluating(), self.stepper.without_noise():
             return self.model(inputs.to(self.stepper.trained[0])[None])[0].cpu().double()
 
+    def expected_rows(self, inputs: Tensor) -> Tensor:
+        """What targets `[N, O]` are on average by their predictions for inputs `[N, I]`: see `Loss.expected`."""
+        return self.loop.stepper.loss.expected(self.predict_rows(inputs))
+
     def record(self, step: int, name: str, value: float) -> None:
         """Add a value to the curves and loggers, at a true optimizer step."""
         if self.file is not None and self.file.record(step, {name: value}):

@@ -4,7 +4,7 @@ A reader of these files needs neither torch nor the checkpoint, and draws no dat
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from src.data.problem import Problem, Scaling
+from src.engine.scores import decided
+from src.losses.loss import Loss
 from src.run_directory import FORESEEN, HISTOGRAM_COLUMNS, PREDICTION_COLUMNS, RunDirectory
 from src.tables.account import Account
 from src.theory.prediction import Answer, Line, lines
@@ -131,22 +133,23 @@ def write_fit(directory: Path, problem: Problem, predict: Callable[[Tensor], Ten
     _write(RunDirectory(directory).fit_path, ["kind,x,y,rows", *body])
 
 
-def write_predictions(directory: Path, problem: Problem, predict: Callable[[Tensor], Tensor]) -> None:
+def write_predictions(directory: Path, problem: Problem, predict: Callable[[Tensor], Tensor], loss: Loss) -> None:
     """Write `predictions.csv`: `part,target,predicted,actual`, in the data's units, of training and validation rows.
 
-    Of a part with more than `MOST_ROWS` rows it has every so many of them. No file where what is predicted is not what
-    is given, a class beside its probabilities say, or cannot be computed on some rows alone.
+    Of classes these are names, and `probability` beside them is that of the predicted one, empty where the loss has
+    none. Of a part with more than `MOST_ROWS` rows it has every so many of them. No file where what is predicted has
+    another shape than what is given, or cannot be computed on some rows alone.
 
     Args:
         directory: of the run.
         problem: its data.
         predict: inputs `[N, I]` as descent sees them to predictions `[N, O]`, with the final parameters.
+        loss: of the run.
 
     Raises:
         OSError: it cannot be written.
     """
-    scaling = problem.scaling or Scaling.identity(problem.inputs, problem.outputs)
-    body = list[str]()
+    columns, body = [*PREDICTION_COLUMNS, *["probability"] * bool(problem.classes)], list[str]()
     for part, rows in (("train", problem.train), ("val", problem.val)):
         if rows is None or not len(rows):
             continue
@@ -159,11 +162,24 @@ def write_predictions(directory: Path, problem: Problem, predict: Callable[[Tens
         actual = rows.targets[::every].double()
         if own.shape != actual.shape:
             return
-        values = [scaling.predictions(one).T.tolist() for one in (own, actual)]
-        for name, *columns in zip(problem.targets, *values, strict=True):
-            quoted = name.replace('"', '""')
-            body += [f'{part},"{quoted}",{_cell(a)},{_cell(b)}' for a, b in zip(*columns, strict=True)]
-    _write(RunDirectory(directory).predictions_path, [",".join(PREDICTION_COLUMNS), *body])
+        for name, rows_of_one in zip(problem.targets, _shown(problem, loss, own, actual), strict=True):
+            body += [f"{part},{_quoted(name)},{','.join(cells)}" for cells in rows_of_one]
+    _write(RunDirectory(directory).predictions_path, [",".join(columns), *body])
+
+
+def _shown(problem: Problem, loss: Loss, own: Tensor, actual: Tensor) -> Iterator[Iterable[tuple[str, ...]]]:
+    """Of each target the cells of every row: predicted, actual and of classes the probability."""
+    if not problem.classes:
+        scaling = problem.scaling or Scaling.identity(problem.inputs, problem.outputs)
+        values = [scaling.predictions(one).T.tolist() for one in (loss.expected(own), actual)]
+        yield from (zip(map(_cell, a), map(_cell, b), strict=True) for a, b in zip(*values, strict=True))
+        return
+    names = [_quoted(name) for name in problem.classes]
+    places, probabilities = decided(loss, own)
+    known = loss.chosen(actual)
+    certain = probabilities.gather(-1, places[..., None])[..., 0].T.tolist()
+    for a, b, p in zip(places.T.tolist(), known.T.tolist(), certain, strict=True):
+        yield zip([names[k] for k in a], [names[k] for k in b], map(_cell, p), strict=True)
 
 
 def moments(x: Sequence[float], y: Sequence[float]) -> list[list[float]]:
@@ -177,6 +193,10 @@ def moments(x: Sequence[float], y: Sequence[float]) -> list[list[float]]:
     factor = torch.linalg.qr((rows - mean) / math.sqrt(len(rows)), mode="r")[1]
     away = math.sqrt(len(factor)) * factor
     return torch.cat([mean + away, mean - away]).tolist()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _cell(value: float) -> str:
@@ -219,8 +239,7 @@ def add_histograms(directory: Path, step: int, values: Iterable[tuple[str, Tenso
         if value.numel() > 1:
             counts, edges = np.histogram(value.detach().double().cpu().numpy(), BINS)
             ends = f"{float(edges[0])!r},{float(edges[-1])!r}"
-            quoted = name.replace('"', '""')
-            body.append(f'{step},"{quoted}",{ends},{" ".join(map(str, counts.tolist()))}')
+            body.append(f"{step},{_quoted(name)},{ends},{' '.join(map(str, counts.tolist()))}")
     fresh = step == 0 or not path.is_file()
     if body:
         _write(path, [",".join(HISTOGRAM_COLUMNS), *body] if fresh else body, "wb" if fresh else "ab")

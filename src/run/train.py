@@ -258,9 +258,9 @@ class _Training:
             if self.config.trainer.profiler:
                 print(trainer.profiler.summary())  # type: ignore[attr-defined]
             write_theory(self.where.path, member.answer, self.config.trainer.max_steps)
-            write_fit(self.where.path, member.problem, module.predict_rows)
+            write_fit(self.where.path, member.problem, module.expected_rows)
             if member.answer.surface is None:  # which has a height, and no rows to predict
-                write_predictions(self.where.path, member.problem, module.predict_rows)
+                write_predictions(self.where.path, member.problem, module.predict_rows, member.loss)
             if (account := member.split) is not None:
                 write_split(self.where.path, account)
             self.where.write_result(found)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
-from sklearn.metrics import r2_score, root_mean_squared_error
+from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
 from torch import Tensor
 
 from src.data.problem import Problem, Rows, Scaling
@@ -94,6 +95,37 @@ def test_they_do_not_depend_on_the_stack(tmp_path: Path) -> None:
     jobs = [[f"seed={seed}"] for seed in range(3)]
     three, two = stacked(tmp_path / "three", data(2, True), jobs), stacked(tmp_path / "two", data(2, True), jobs[:2])
     assert [one.metrics for one in three[:2]] == [one.metrics for one in two]
+
+
+def kinds_of(seed: int, two: bool) -> Problem:
+    """`data._target_=`: 40 training rows and 20 for validation, of three classes or two."""
+    random = np.random.default_rng(seed)
+    x = random.normal(0, 1, (60, 2))
+    kinds = np.digitize(x[:, 0] + random.normal(0, 0.5, 60), [-0.3, 0.6])
+    rows = torch.from_numpy(x), torch.from_numpy(np.minimum(kinds, 1) if two else kinds)[:, None]
+    train, val = (Rows(*parts) for parts in zip(*(part.split([40, 20]) for part in rows), strict=True))
+    return Problem(train, val, None, ["a", "b"], ["kind"], classes=["ant", "bee", "cow"][: 2 if two else 3])
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_accuracies_are_those_of_scikit_learn_alone_and_in_a_stack(tmp_path: Path, two: bool) -> None:
+    loss = "logistic" if two else "cross_entropy"
+    shared = [*SHARED, "data=custom", f"data._target_={__name__}.kinds_of", f"+data.two={two}", f"loss={loss}"]
+    results = stacked(tmp_path / "stack", shared, [[f"seed={seed}"] for seed in (0, 1)])
+    results.append(alone(tmp_path / "alone", shared, ["seed=2"]))
+    for seed, one in enumerate(results):
+        problem = kinds_of(seed, two)
+        for part, rows in {"train": problem.train, "val": problem.val}.items():
+            assert rows is not None
+            scores = rows.inputs.numpy() @ np.array(one.parameters["weight"]) + one.parameters["bias"]
+            predicted = scores[:, 0] > 0 if two else scores.argmax(1)
+            known = accuracy_score(rows.targets.numpy()[:, 0], predicted)
+            assert one.metrics[f"{part}/accuracy"] == pytest.approx(known, rel=1e-12)
+        assert set(one.metrics) == {f"{part}/{name}" for part in ("train", "val") for name in ("loss", "accuracy")}
+        assert one.classes == problem.classes
+        curves = pl.read_csv(one.directory / "metrics.csv")["val/accuracy"].drop_nulls()
+        assert len(curves) == 3
+        assert curves[-1] == one.metrics["val/accuracy"]
 
 
 def losses_of(result: Result) -> list[float | None]:

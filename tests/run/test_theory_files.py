@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from src.data.line import Line
 from src.data.problem import Problem, Rows, Scaling
 from src.engine.checkpoint import model_of, read
+from src.losses.cross_entropy import CrossEntropy
+from src.losses.logistic import Logistic
+from src.losses.loss import Loss
+from src.losses.squared_error import SquaredError
 from src.run.theory_files import MOST_ROWS, Drawn, add_histograms, moments, write_fit, write_predictions
 from src.run_directory import Result
 from tests.kinds import data_of
@@ -116,7 +120,7 @@ def test_a_module_of_ones_own_that_takes_no_other_rows_is_left_out(tmp_path: Pat
 
     problem = a_problem(np.arange(600.0), np.arange(600.0))
     for predict in (picky, lambda inputs: inputs[:, :0]):
-        write_predictions(tmp_path, problem, predict)
+        write_predictions(tmp_path, problem, predict, SquaredError())
     assert not (tmp_path / "predictions.csv").exists()
     write_fit(tmp_path, a_problem(np.arange(3.0), np.arange(3.0)), picky)
     assert np.isnan(fit(tmp_path, "fitted")[:, 1].astype(float)).all()
@@ -143,12 +147,40 @@ def test_a_table_is_in_its_own_units(tmp_path: Path) -> None:
     assert fit(tmp_path, "train")[:, :2] == pytest.approx(np.array([[10, 100], [20, 300], [30, 500]]))
     x_fitted, y_fitted, _ = fit(tmp_path, "fitted").T
     assert y_fitted == pytest.approx(20 * x_fitted - 100)
-    write_predictions(tmp_path, problem, lambda z: z + scaling.forward(Rows(x, y)).targets.std())
+    write_predictions(tmp_path, problem, lambda z: z + scaling.forward(Rows(x, y)).targets.std(), SquaredError())
     table = pl.read_csv(tmp_path / "predictions.csv")
     assert table["actual"].to_list() == pytest.approx([100, 300, 500])
     # one standard deviation of the rows, n - 1
     assert table["predicted"].to_list() == pytest.approx([300, 500, 700])
     assert table.rows()[0][:2] == ("train", "price")
+
+
+@pytest.mark.parametrize(
+    ("loss", "predicted", "targets", "rows"),
+    [
+        (Logistic(), [[2.0], [-1.0], [0.0]], [[1], [1], [0]], [("b", "b", 2), ("a", "b", 1), ("a", "a", 0)]),
+        (
+            CrossEntropy(),
+            [[0, 2.0], [1.0, 0], [3, 3.0]],
+            [[0, 1], [0, 1], [1, 0]],
+            [("b", "b", 2), ("a", "b", 1), ("a", "a", 0)],
+        ),
+    ],
+)
+def test_classes_are_named_with_the_probability_of_the_predicted_one(
+    tmp_path: Path, loss: Loss, predicted: list[list[float]], targets: list[list[int]], rows: list[tuple[str, str, int]]
+) -> None:
+    """`1 / (1 + exp(-d))`, of log-odds d, whatever the classes are called."""
+    names = {"a": 'a "dog", small', "b": "β"}
+    data = Rows(torch.zeros(3, 1), torch.tensor(targets))
+    problem = Problem(data, data, None, ["x"], ["pet, or not"], classes=list(names.values()))
+    write_predictions(tmp_path, problem, lambda z: torch.tensor(predicted).double(), loss)
+    table = pl.read_csv(tmp_path / "predictions.csv")
+    assert table.columns == ["part", "target", "predicted", "actual", "probability"]
+    made = [(a, b, pytest.approx(1 / (1 + np.exp(-odds)))) for a, b, odds in rows]
+    assert table.rows() == [
+        (part, "pet, or not", names[a], names[b], p) for part in ("train", "val") for a, b, p in made
+    ]
 
 
 def test_the_true_line_is_known_of_data_that_a_line_made() -> None:

@@ -25,7 +25,7 @@ class FittedLine(EveryNSteps):
         if not boards or datamodule.problem.inputs != 1 or datamodule.problem.outputs != 1:
             return
         problem = datamodule.problem
-        drawn, names = Drawn.of(problem, module.predict_rows), (problem.features[0], problem.targets[0])
+        drawn, names = Drawn.of(problem, module.expected_rows), (problem.features[0], problem.targets[0])
         others = {"true": drawn.true} if drawn.true is not None else {}
         picture = fit(drawn.rows, drawn.fitted, others, names, f"after {step:,} steps")
         for board in boards:
