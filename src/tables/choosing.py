@@ -163,7 +163,7 @@ def _target(table: ReadTable, name: str, targets_are: "Targets") -> Column:
         raise LabError(
             f"{given} {numbers.removeprefix('numbers, but ')}: correct such rows, or leave their cells empty"
         )
-    raise text_target(table.name, kind, kind.parse(values, table.decimal, table.name))
+    raise text_target(table.name, name, Column(name, "class").parse(values, table.decimal, table.name))
 
 
 def _feature(table: ReadTable, name: str, categories: int, named: bool) -> tuple[Column, pl.Series] | str:

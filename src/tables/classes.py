@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from src.errors import LabError
-from src.tables.columns import Column, some
+from src.tables.columns import some
 
 if TYPE_CHECKING:
     from src.losses.loss import Targets
@@ -75,11 +75,11 @@ def counts(places: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
     return dict(zip(classes, np.bincount(places.astype(int), minlength=len(classes)).tolist(), strict=True))
 
 
-def text_target(table: str, column: Column, parsed: pl.Series) -> LabError:
-    """Of a column of text with a loss for numbers: the loss to say."""
+def text_target(table: str, name: str, parsed: pl.Series) -> LabError:
+    """Of a target of text with a loss for numbers, parsed as classes: the loss to say."""
     classes = parsed.drop_nulls().unique(maintain_order=True).to_list()
     return LabError(
-        f"{table}: the target {column.name} must be numbers, but it is text of {len(classes):,} "
+        f"{table}: the target {name} must be numbers, but it is text of {len(classes):,} "
         f"value{'s' * (len(classes) > 1)} ({some(classes, 3)}): for classes say {suited(len(classes))}, else choose "
         "another data.target"
     )
