@@ -136,6 +136,14 @@ class Problem:
     classes: Sequence[str] = ()
 
     @property
+    def unseen(self) -> list[str]:
+        """The classes that no training row has."""
+        seen = self.train.targets.any(0).tolist()
+        if self.outputs == len(self.targets):  # 0 and 1
+            seen = [not self.train.targets.all(), any(seen)]
+        return [name for name, there in zip(self.classes, seen, strict=False) if not there]
+
+    @property
     def inputs(self) -> int:
         """How many features."""
         return self.train.inputs.shape[-1]

@@ -46,4 +46,4 @@ class Logistic(Loss):
 
     def expected(self, predictions: Tensor) -> Tensor:
         """The probability of 1."""
-        return 1 / (1 + (-predictions).exp())
+        return functional.logsigmoid(predictions).exp()

@@ -35,6 +35,7 @@ from src.run.tensorboard import hyperparameters
 from src.run.theory_files import write_fit, write_predictions, write_split, write_theory
 from src.run.trainer import build_loggers, build_parts, build_trainer, cuts, fit
 from src.run_directory import MetricsFile, Result, RunDirectory
+from src.tables.account import unlearned
 
 Tell = Callable[[int, int], None]
 """Takes how many runs have ended and how many run-steps were taken since it was last called."""
@@ -227,6 +228,8 @@ class _Training:
             file = resume.file(where.curves_path) if resume else MetricsFile(where.curves_path)
             if self.kept is None and member.problem.table is not None:  # a sweep tells it once, of all its runs
                 print("\n".join(member.problem.table.lines()))
+            elif unseen := member.problem.unseen:
+                print(f"warning: {unlearned(unseen)}", file=sys.stderr)
             print_price(slow)
             if resume:
                 print(f"goes on from step {resume.step:,} of {resume.path}")

@@ -53,7 +53,7 @@ class Account:
             lines.append(f"{target}: {len(classes):,} classes, by training rows {some(each)}")
             unseen = [name for name, number in classes.items() if not number]
             if unseen:
-                lines.append(f"{target}: no training row is {some(unseen)}, so such rows cannot be told")
+                lines.append(f"{target}: {unlearned(unseen)}")
         if self.columns_left_out:
             reasons = [f"{name} ({why})" for name, why in self.columns_left_out.items()]
             lines.append(f"{_count(reasons, 'column')} left out: {some(reasons)}")
@@ -65,6 +65,11 @@ class Account:
     def as_json(self) -> dict[str, Any]:
         """What `result.json` holds of it: all but the split."""
         return {key: value for key, value in asdict(replace(self, split={})).items() if key != "split"}
+
+
+def unlearned(classes: Sequence[str]) -> str:
+    """The sentence for classes that no training row has."""
+    return f"no training row is {some(classes)}: nothing is learned of it, and such rows are taken for others"
 
 
 def _count(things: Sequence[Any], what: str) -> str:

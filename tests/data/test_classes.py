@@ -89,7 +89,7 @@ def test_classes_do_not_depend_on_the_split_and_one_that_is_not_trained_on_is_to
         seen = bool(problem.train.targets[:, 0].any())
         unseen += not seen
         told = [line for line in problem.table.lines() if "no training row is bat" in line]
-        assert len(told) == (not seen)
+        assert len(told) == (not seen) == ("bat" in problem.unseen)
     assert 0 < unseen < 6
 
 
@@ -131,7 +131,9 @@ def test_labels_of_ones_own():
     assert (named.classes, named.train.targets.tolist()) == (("a", "b", "c"), [[0, 0, 1], [1, 0, 0]])
     columns = with_classes("mine", own([[0, 1.0], [1.0, 0]], names=("a", "b")), "one_hot")
     assert (columns.classes, columns.train.targets.tolist()) == (("a", "b"), [[0, 1], [1, 0]])
-    assert with_classes("mine", own([[0], [0]], val=[[1]]), "binary").classes == ("0", "1")
+    assert problem.unseen == ["7"]
+    binary = with_classes("mine", own([[0], [0]], val=[[1]]), "binary")
+    assert (binary.classes, binary.unseen) == (("0", "1"), ["1"])
     assert with_classes("mine", own([[-1], [1]]), "binary").train.targets.tolist() == [[0], [1]]
     assert with_classes("mine", own([[0.5], [1]], ["a", "b"]), "numbers").classes == ()
 

@@ -59,6 +59,10 @@ def test_numbers_of_clipping_and_schedules_may_differ_and_their_kinds_not(tmp_pa
         [["data.x=[1,2,3]", "data.y=[1,2,3]"], ["data.x=[4,5,6]", "data.y=[0,0,1]"]],
     )
     assert program(points[0].config) == program(points[1].config)
+    two, three = members(
+        tmp_path, ["data=points", "loss=cross_entropy", "data.x=[1,2,3]"], [["data.y=[0,0,1]"], ["data.y=[0,1,2]"]]
+    )
+    assert program(two.config) != program(three.config)
 
 
 def test_stacks_are_as_large_as_memory_and_cache_allow(tmp_path):

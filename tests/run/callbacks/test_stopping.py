@@ -40,6 +40,18 @@ def test_early_stopping_on_the_training_loss_needs_no_validation_rows(train: Tra
     assert result.metrics["train/loss"] < 1e-3
 
 
+def test_early_stopping_at_an_accuracy(train: Train, tmp_path: Path) -> None:
+    watched = "callbacks.early_stopping.monitor=val/accuracy"
+    words = ["data=iris", "callbacks=early_stopping", watched, "callbacks.early_stopping.mode=max"]
+    enough = "callbacks.early_stopping.stopping_threshold=0.9"
+    result = train("run", *words, enough, "trainer.val_every_n_steps=2", "optimizer.lr=0.1")
+    rows = [row["val/accuracy"] for _, row in read_rows(tmp_path / "run" / "metrics.csv") if "val/accuracy" in row]
+    assert len(rows) > 1
+    assert max(rows[:-1]) <= 0.9 < rows[-1] == result.metrics["val/accuracy"]
+    with pytest.raises(LabError, match="monitor=val/accuracy: this loss is not one for classes: say val/loss"):
+        train("line", *words, "data=line", "loss=squares")
+
+
 def test_a_target_loss_is_in_the_units_of_the_table(train: Train, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("x,y\n" + "\n".join(f"{i},{1000 * i + 500 * (-1) ** i}" for i in range(40)) + "\n")
