@@ -275,12 +275,11 @@ def _predicted(source: Path, table: "ReadTable") -> _Made:
     scaled = scaling.forward(Rows(inputs, none)).inputs
     with torch.no_grad():
         predicted = model(scaled.to(next(model.parameters()).dtype)[None])[0].double()
-    places, probabilities = predicted, torch.empty(len(predicted), len(targets), 0)
-    if loss := checkpoints.loss_of(checkpoint):
-        places, probabilities = (
-            decided(loss, predicted) if about["classes"] else (loss.expected(predicted), probabilities)
-        )
-    values = places if about["classes"] else scaling.predictions(places)
+    loss, probabilities = checkpoints.loss_of(checkpoint), torch.empty(len(predicted), len(targets), 0)
+    if loss is not None and loss.classifies:
+        values, probabilities = decided(loss, predicted)
+    else:
+        values = scaling.predictions(predicted if loss is None else loss.expected(predicted))
     finite = predicted.isfinite().all(1) & values.isfinite().all(1)
     if len(finite) and not bool(finite.any()):
         raise LabError(f"{source}: its predictions are not finite; did the run diverge?")

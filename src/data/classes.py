@@ -21,7 +21,7 @@ def with_classes(name: str, problem: Problem, targets: Targets) -> Problem:
 
     Labels are whole numbers `[N, 1]`, in the order of `problem.classes` from 0 where it names them, else any, in the
     order of their size. With "one_hot" they become columns `[N, C]`; targets of several columns are taken as those
-    already. With "binary" each column is 0 and 1 already, or two labels.
+    already, of one target that is called class. With "binary" each column is 0 and 1 already, or two labels.
 
     Args:
         name: what to call the data in a sentence.
@@ -38,7 +38,7 @@ def with_classes(name: str, problem: Problem, targets: Targets) -> Problem:
         classes = tuple(problem.classes or problem.targets)
         if len(classes) != problem.outputs:
             raise LabError(f"{name} names {len(classes)} classes ({some(classes)}) for {problem.outputs} columns")
-        return replace(problem, classes=classes)
+        return replace(problem, classes=classes, targets=problem.targets if len(problem.targets) == 1 else ("class",))
     labels = _labels(name, rows)
     if problem.classes:
         classes = tuple(problem.classes)

@@ -131,6 +131,7 @@ def test_labels_of_ones_own():
     assert (named.classes, named.train.targets.tolist()) == (("a", "b", "c"), [[0, 0, 1], [1, 0, 0]])
     columns = with_classes("mine", own([[0, 1.0], [1.0, 0]], names=("a", "b")), "one_hot")
     assert (columns.classes, columns.train.targets.tolist()) == (("a", "b"), [[0, 1], [1, 0]])
+    assert columns.targets == ("class",)
     assert problem.unseen == ["7"]
     binary = with_classes("mine", own([[0], [0]], val=[[1]]), "binary")
     assert (binary.classes, binary.unseen) == (("0", "1"), ["1"])
