@@ -358,7 +358,7 @@ def options(group: str, *without: str) -> list[str]:
 @pytest.mark.parametrize(
     "choice",
     [
-        *(f"data={name}" for name in options("data", "table", "custom")),
+        *(f"data={name}" for name in options("data", "table", "custom", "digits", "wine")),
         *(f"model={name}" for name in options("model", "custom")),
         *(f"optimizer={name}" for name in options("optimizer")),
         *(f"scheduler={name}" for name in options("scheduler")),
