@@ -49,7 +49,7 @@ class Account:
             kinds += [f"{_count(values, 'column')} of categories ({some(values, 4)})"]
         lines[0] += f"; {', '.join(kinds)}" if kinds else ""
         for target, classes in self.classes.items():
-            each = [f"{name} {number:,}" for name, number in classes.items()]
+            each = [f"{name} ({number:,})" for name, number in classes.items()]
             lines.append(f"{target}: {len(classes):,} classes, by training rows {some(each)}")
             unseen = [name for name, number in classes.items() if not number]
             if unseen:

@@ -43,6 +43,7 @@ def test_text_becomes_a_column_a_class_in_the_order_of_the_alphabet(tmp_path):
     assert np.array_equal(problem.train.targets.numpy(), known.transform(there))
     assert problem.targets == ["species"]
     assert problem.table.classes == {"species": {"bat": 2, "cat": 3, "owl": 2}}
+    assert problem.table.lines()[1] == "species: 3 classes, by training rows bat (2), cat (3), owl (2)"
     assert problem.table.rows_left_out == {"species is missing": 1}
     assert problem.scaling.target_mean.tolist() == [0, 0, 0]
     assert problem.scaling.target_scale.tolist() == [1, 1, 1]
