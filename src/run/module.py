@@ -152,15 +152,15 @@ class Descent(L.LightningModule):
         """Predictions `[P, B, O]` for inputs `[P, B, I]`."""
         return self.model(inputs)
 
+    def expected_rows(self, inputs: Tensor) -> Tensor:
+        """What targets `[N, O]` are on average by their predictions for inputs `[N, I]`: see `Loss.expected`."""
+        return self.loop.stepper.loss.expected(self.predict_rows(inputs))
+
     @torch.no_grad()
     def predict_rows(self, inputs: Tensor) -> Tensor:
         """Predictions `[N, O]` for inputs `[N, I]`, both as descent sees them, on the CPU."""
         with self.stepper.evaluating(), self.stepper.without_noise():
             return self.model(inputs.to(self.stepper.trained[0])[None])[0].cpu().double()
-
-    def expected_rows(self, inputs: Tensor) -> Tensor:
-        """What targets `[N, O]` are on average by their predictions for inputs `[N, I]`: see `Loss.expected`."""
-        return self.loop.stepper.loss.expected(self.predict_rows(inputs))
 
     def record(self, step: int, name: str, value: float) -> None:
         """Add a value to the curves and loggers, at a true optimizer step."""

@@ -239,7 +239,8 @@ def add_histograms(directory: Path, step: int, values: Iterable[tuple[str, Tenso
         if value.numel() > 1:
             counts, edges = np.histogram(value.detach().double().cpu().numpy(), BINS)
             ends = f"{float(edges[0])!r},{float(edges[-1])!r}"
-            body.append(f"{step},{_quoted(name)},{ends},{' '.join(map(str, counts.tolist()))}")
+            quoted = name.replace('"', '""')
+            body.append(f'{step},"{quoted}",{ends},{" ".join(map(str, counts.tolist()))}')
     fresh = step == 0 or not path.is_file()
     if body:
         _write(path, [",".join(HISTOGRAM_COLUMNS), *body] if fresh else body, "wb" if fresh else "ab")
