@@ -36,6 +36,10 @@ class CrossEntropy(Loss):
         """The logarithms of the classes' shares; of one that is in no row the lowest number there is, not -inf."""
         return targets.mean(0).clamp(min=torch.finfo(targets.dtype).tiny).log()
 
+    def margins(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """`[..., C]`: by how much the row's class is above each."""
+        return (predictions * targets).sum(-1, keepdim=True) - predictions
+
     def probabilities(self, predictions: Tensor) -> Tensor:
         """`[..., C]`, a class an output."""
         return predictions.softmax(-1)

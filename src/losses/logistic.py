@@ -35,6 +35,10 @@ class Logistic(Loss):
         odds = (-predictions.abs()).exp()  # of the less probable one
         return torch.diag_embed(odds / (1 + odds).square() / self._divisor(odds, None))
 
+    def margins(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """`[..., O]`: m."""
+        return (2 * targets - 1) * predictions
+
     def constant(self, targets: Tensor) -> Tensor:
         """The logarithm of the odds."""
         ones = targets.mean(0)

@@ -48,6 +48,7 @@ FACTS = (
     "difference",
     "unit",
     "constant",
+    "margins",
     "probabilities",
     "chosen",
     "expected",
@@ -192,6 +193,16 @@ class Loss:
         """What a loss of descent is multiplied by to be in the units of a table whose targets were divided by `[O]`.
 
         None where no factor does that; such losses are told in the units that descent sees.
+        """
+        return None
+
+    def margins(self, predictions: Tensor, targets: Tensor) -> Tensor | None:
+        """Numbers `[..., K]` of rows `[..., O]`, linear in the predictions, that say where the loss has no minimum.
+
+        Along predictions whose margins are all at least 0 no row's loss ever rises, and along no others; where one is
+        above 0 a loss falls without end. A loss that has them is convex, and its third derivative along a direction
+        at most the second times the widest change of a row's predictions (Bach 2010), as of exp and of softmax. None:
+        the loss has a minimum whatever the rows, or nobody knows.
         """
         return None
 

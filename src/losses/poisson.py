@@ -33,6 +33,10 @@ class Poisson(Loss):
         means = predictions.exp()
         return torch.diag_embed(means / self._divisor(means, None))
 
+    def margins(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """`[..., 2 O]`: of a count above 0 both p and -p, so that p has to stay; of 0 -p."""
+        return torch.cat([-predictions, predictions * (targets > 0)], -1)
+
     def constant(self, targets: Tensor) -> Tensor:
         """The logarithm of the mean; of counts that are all 0 the lowest number there is, not -inf."""
         return targets.mean(0).clamp(min=torch.finfo(targets.dtype).tiny).log()
