@@ -21,7 +21,8 @@ from src.models.linear import Linear
 from src.models.member_axis import without_member_axis
 from src.models.model import Model
 from src.optim.build import takes_member_axis
-from src.theory import Exact, solve
+from src.theory import solve
+from src.theory.least_squares import LeastSquares as Solution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class LeastSquares:
         return Features(section).problem()
 
     @cached_property
-    def exact(self) -> Exact:
+    def exact(self) -> Solution:
         """The exact answer."""
         return solve(self.data.train)
 

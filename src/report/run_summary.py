@@ -113,18 +113,28 @@ def in_theory(result: Result) -> list[str]:
         best = _short(exact["optimal_lr"])
         if (ball["momentum"] or 0) > 1e-12:  # with a condition number of 1, but for rounding, there is none to have
             best += f" without momentum, {_short(ball['lr'])} with {_short(ball['momentum'])}"
-        lines.append(f"gradient descent: critical learning rate {critical}, best {best}")
-        if not exact["unique"]:
-            size = len(exact["hessian_eigenvalues"])
-            lines.append(
-                f"the columns depend on each other (rank {exact['rank']} of {size}): "
-                "of the many exact answers this is the one of least norm, in the coordinates that descent sees"
-            )
+        near = " near the exact answer" if "certificate" in exact else ""
+        lines.append(f"gradient descent{near}: critical learning rate {critical}, best {best}")
+        lines += _many(exact)
         if "noise_floor" in exact:
             above = None if exact["noise_floor"] is None else exact["noise_floor"] - exact["train/loss"]
             lines.append(f"mini-batches at this learning rate keep the loss about {_short(above)} above the exact one")
     lines += [f"{what}: not applicable ({why})" for what, why in exact.get("not_applicable", {}).items()]
     return lines
+
+
+def _many(exact: Mapping[str, Any]) -> list[str]:
+    """Why there are other exact answers, and which this is, as one line; none where there are no others."""
+    if exact["unique"]:
+        return []
+    why = {
+        "columns": f"the columns depend on each other (rank {exact['rank']} of {exact['columns']})",
+        "outputs": "the same numbers added to the weights and bias of every class change nothing",
+        "level": "the loss is level around the exact answer",
+    }
+    reasons = " and ".join(why[one] for one in exact["many"])
+    which = "one" if "level" in exact["many"] else "the one of least norm, in the coordinates that descent sees"
+    return [f"{reasons}: of the many exact answers this is {which}"]
 
 
 def by_heart(result: Result, first: float) -> str:

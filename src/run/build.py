@@ -126,7 +126,7 @@ def build_members(specs: Sequence[RunSpec], resume: Resume | None = None) -> lis
         resume: what a run by itself goes on from.
     """
     problems: dict[str, Problem | LabError] = {}
-    solved: dict[int, dict[Any, Exact]] = {}
+    solved: dict[int, dict[Any, Exact | str]] = {}
     scored: dict[int, tuple[Exact, Mapping[str, float]]] = {}
     built = list[Member | LabError]()
     with reading_once(spec.config.data for spec in specs):
@@ -146,7 +146,7 @@ def build_members(specs: Sequence[RunSpec], resume: Resume | None = None) -> lis
 def _member(
     spec: RunSpec,
     problems: MutableMapping[str, Problem | LabError],
-    solved: MutableMapping[int, dict[Any, Exact]],
+    solved: MutableMapping[int, dict[Any, Exact | str]],
     scored: MutableMapping[int, tuple[Exact, Mapping[str, float]]],
     resume: Resume | None,
 ) -> Member:

@@ -1,6 +1,7 @@
 """What theory has to say of a run: the exact answer in the data's units, what to expect, and where it is silent."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any
@@ -16,7 +17,19 @@ from src.models.member_axis import member
 from src.models.model import Model
 from src.optim.build import numbers_of, with_defaults
 from src.optim.rules import Rule, rule_of
-from src.theory import Answer, Exact, Method, Path, decay_of, fixed_point, noise_floor, solve
+from src.theory import (
+    Answer,
+    Exact,
+    LeastSquares,
+    Method,
+    NoMinimum,
+    Path,
+    decay_of,
+    fixed_point,
+    newton,
+    noise_floor,
+    solve,
+)
 
 MOST_COLUMNS = 2000
 """So many columns are decomposed in half a minute; the time grows with their third power."""
@@ -28,7 +41,7 @@ def answer(
     model: Model,
     loss: Loss,
     resumed: Mapping[str, Any] | None = None,
-    solved: MutableMapping[Any, Exact] | None = None,
+    solved: MutableMapping[Any, Exact | str] | None = None,
 ) -> Answer:
     """The exact answer for this run. Call it before the first step.
 
@@ -48,28 +61,26 @@ def answer(
     if columns > MOST_COLUMNS:
         slow = f"of {columns:,} columns (more than {MOST_COLUMNS:,}) it takes long"
         return Answer(None, silent={"exact answer": slow})
-    if not loss.least_squares:
-        name = config.loss.target_.rpartition(".")[2]
-        return Answer(None, silent={"exact answer": f"only squared errors have one, and the loss is {name}"})
-    rule, numbers = rule_and_numbers(config)
     name = config.optimizer.target_.rpartition(".")[2]
-    if numbers.get("maximize"):
-        return Answer(None, silent={"exact answer": "the loss is maximized"})
-    ridge, beside = decay_of(rule, numbers)
-    solved, asked = {} if solved is None else solved, (model.bias is not None, loss.reduction, ridge)
-    if asked not in solved:
-        solved[asked] = solve(problem.train, *asked)
-    exact = solved[asked]
-    unique = exact.unique
     size = config.data.batch_size
     batch = len(problem.train) if size == "full" else min(int(size), len(problem.train))
     batches = batch < len(problem.train)
+    rule, numbers = rule_and_numbers(config)
+    if numbers.get("maximize"):
+        return Answer(None, silent={"exact answer": "the loss is maximized"})
+    ridge, beside = decay_of(rule, numbers)
     if beside:
         rests = rule is not None and rule.rests_as_adamw and not numbers.get("amsgrad")
         why = _no_rest(config, batches) if rests else "where it comes to rest is not known"
         if why:
             return Answer(None, silent={"exact answer": f"{name}'s decay is beside the loss, and {why}"})
-        exact, unique = _moved(exact, fixed_point(exact, beside, float(numbers["eps"]))), True
+    box = (beside, float(numbers["eps"])) if beside else None
+    solved = {} if solved is None else solved
+    exact = _solved(config, problem, loss, model.bias is not None, ridge, box, solved)
+    if isinstance(exact, str):
+        return Answer(None, silent={"exact answer": exact})
+    scaling = problem.scaling
+    unit = (loss.unit(scaling.target_scale) or 1.0) if scaling is not None else 1.0
     method = Method.of(rule, numbers)
     why = _unsteady(config) if method else f"{name}'s steps are not known to be one linear map of the parameters"
     if rule is None and not config.optimizer.target_.startswith("torch."):
@@ -79,11 +90,15 @@ def answer(
         why = why or "mini-batches are drawn"
     elif resumed is not None and steady is not None and steady.momentum:
         why = "it is gone on from a checkpoint, with a velocity"
-    plain = steady is not None and batches and not steady.momentum and not ridge
-    floor = noise_floor(problem.train, exact, steady.lr, batch, loss.reduction) if steady and plain else None
     # a sum over a batch has other rates than one over all rows
     judged = None if batches and loss.reduction == "sum" else steady
-    solved_for = Answer(exact, problem.scaling, unique, method=judged, floor=floor)
+    solved_for = Answer(exact, scaling, unit, () if beside else exact.many, method=judged)
+    if not isinstance(exact, LeastSquares):
+        changes = f"the Hessian of {loss.name} changes along the way"
+        return dataclasses.replace(solved_for, silent={"path and steps": changes})
+    plain = steady is not None and batches and not steady.momentum and not ridge
+    floor = noise_floor(problem.train, exact, steady.lr, batch, loss.reduction) if steady and plain else None
+    solved_for = dataclasses.replace(solved_for, floor=floor)
     if steady is None or why is not None:
         silent = {"path and steps": why or ""}
         if plain and floor is None and judged:
@@ -101,6 +116,72 @@ def answer(
         stops=any(part is not None and not WATCHING.match(part.target_) for part in config.callbacks.values()),
         rounding=max(1e-12, torch.finfo(getattr(torch, config.model.dtype)).eps),
     )
+
+
+def _solved(
+    config: Config,
+    problem: Problem,
+    loss: Loss,
+    bias: bool,
+    ridge: float,
+    box: tuple[float, float] | None,
+    solved: MutableMapping[Any, Exact | str],
+) -> Exact | str:
+    """The exact answer, kept for who asks the same; or why there is none, in words.
+
+    Args:
+        config: of the run.
+        problem: its data.
+        loss: as it trains.
+        bias: whether the model has one.
+        ridge: weight decay in the loss.
+        box: ρ and ε of weight decay beside Adam's steps.
+        solved: see `answer`.
+    """
+    if loss.least_squares:
+        asked: Any = bias, loss.reduction, ridge
+        if asked not in solved:
+            solved[asked] = solve(problem.train, *asked)
+        exact = solved[asked]
+        return _moved(exact, fixed_point(exact, *box)) if box and isinstance(exact, LeastSquares) else exact
+    if not loss.convex:
+        return f"{loss.name} does not say that it is convex"
+    unknowns = (problem.inputs + bias) * problem.outputs
+    if unknowns > newton.MOST_UNKNOWNS or len(problem.train) * unknowns**2 > newton.MOST_PRODUCTS:
+        return f"of {unknowns:,} weights and biases and {len(problem.train):,} rows it takes long"
+    asked = json.dumps(config.loss.arguments()), bias, loss.reduction, ridge, box
+    if asked not in solved:
+        found = newton.solve(problem.train, loss, bias, ridge, box)
+        solved[asked] = found if isinstance(found, Exact) else _no_minimum(found, problem, loss)
+    return solved[asked]
+
+
+def _no_minimum(why: NoMinimum, problem: Problem, loss: Loss) -> str:
+    """Why a loss has no minimum, and what descent does then."""
+    if why is NoMinimum.UNKNOWN:
+        return f"Newton's method finds no minimum of {loss.name}"
+    for_ever = "so descent goes on for ever: the loss falls towards a limit, and weights grow without one"
+    if why is NoMinimum.CONSTANT:
+        return (
+            f"{_constant(problem, loss)} in {'no' if loss.targets == 'one_hot' else 'every'} training row, {for_ever}"
+        )
+    if loss.targets == "counts":
+        return f"all counts of some rows that the features tell from the others are 0, {for_ever}"
+    if why is NoMinimum.PARTLY_SEPARABLE:
+        return f"the classes are separable in part: some rows can be met ever better at no other's cost, {for_ever}"
+    return f"the classes of the training rows are separable without a mistake, {for_ever.replace('a limit', '0')}"
+
+
+def _constant(problem: Problem, loss: Loss) -> str:
+    """What targets are in none of the training rows, or in all of them, with its verb."""
+    shares = problem.train.targets.double().mean(0).tolist()
+    if loss.targets == "one_hot":
+        classes = problem.classes or [str(index) for index in range(len(shares))]
+        absent = [name for name, share in zip(classes, shares, strict=True) if not share]
+        return f"class {absent[0]} is" if len(absent) == 1 else f"classes {', '.join(absent)} are"
+    values = problem.classes if len(problem.classes) == 2 else ("0", "1")
+    same = zip(problem.targets, shares, strict=True)
+    return " and ".join(f"{name} is {values[int(share)]}" for name, share in same if share in (0, 1))
 
 
 def rule_and_numbers(config: Config) -> tuple[Rule | None, dict[str, Any]]:
@@ -127,7 +208,7 @@ def _limit(config: Config, problem: Problem, loss: Loss, path: Path, resumed: Ma
     return min(factor * scale, largest) if factor and scale else largest
 
 
-def _moved(exact: Exact, solution: Tensor) -> Exact:
+def _moved(exact: LeastSquares, solution: Tensor) -> LeastSquares:
     """The answer at `solution` instead."""
     modes = exact.eigenvectors.mT @ (solution - exact.solution)
     return dataclasses.replace(exact, solution=solution, loss=float(exact.loss_at(modes)))

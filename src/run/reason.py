@@ -67,13 +67,15 @@ def _smaller_rate(config: Config, answer: Answer | None) -> str:
     method, batches = Method.of(rule, numbers), config.data.batch_size != "full"
     if answer and answer.too_fast:
         more = ", and mini-batches may need a smaller one" if batches and method and not method.stuck else ""
+        if answer.exact is not None and not answer.exact.quadratic:
+            more = ", and far from it a smaller one may be needed"
         return f": gradient descent diverges: {answer.too_fast}{more}"
     if numbers.get("maximize"):
         return ", as maximize=true asks for: this loss has no largest value"
     rate = config.optimizer.lr
     if rate is None:
         return ""
-    if method is not None and answer is not None and answer.exact is not None:
+    if method is not None and answer is not None and answer.exact is not None and answer.exact.quadratic:
         critical = method.factor * answer.exact.critical_lr
         # the Hessians of batches' sums add up to that of all rows, so none is larger; of means some are
         enough = not batches or (config.model.loss == "sum" and not method.momentum)

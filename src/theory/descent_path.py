@@ -11,7 +11,7 @@ from torch import Tensor
 
 from src.optim.rules import Rule
 from src.theory.last_passage import Swings, last_above
-from src.theory.least_squares import Exact
+from src.theory.least_squares import LeastSquares
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Method:
 class Path:
     """Descent by `method` on the squared error of `exact` from `start [d, O]`."""
 
-    exact: Exact
+    exact: LeastSquares
     method: Method
     start: Tensor
 

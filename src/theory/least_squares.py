@@ -10,6 +10,7 @@ Weight decay ρ in the loss, ½ ρ |t|², adds ρ to every eigenvalue of H and m
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from src.data.design_matrix import Design
 from src.data.problem import Rows
+from src.theory.exact import Exact
 
 LARGEST_ROTATED = 64
 """Up to so many columns, singular values far apart are computed by rotations, which take d² of them a sweep."""
@@ -26,92 +28,34 @@ ILL_CONDITIONED = 1e3
 
 
 @dataclass(frozen=True)
-class Exact:
-    """The exact answer of a linear model, in the coordinates that descent sees.
-
-    Coordinates are the bias first (where there is one), then the I weights: d in all.
+class LeastSquares(Exact):
+    """The least-squares or ridge solution.
 
     Attributes:
-        solution: t*, `[d, O]`; of all solutions the one of least norm.
-        loss: the squared error there, mean or sum, without the decay.
-        rank: of the design, d unless columns depend on each other.
         rows: n.
-        outputs: O.
-        bias: whether the first coordinate is a bias.
-        eigenvalues: of the Hessian, ridge included, ascending, `[d]`; without one exactly 0 beyond the rank.
-        eigenvectors: its columns, `[d, d]`.
+        eigenvectors: of the Hessian, its columns, `[d, d]`.
         residual: the sum of squared residuals.
-        ridge: weight decay in the loss.
     """
 
-    solution: Tensor
-    loss: float
-    rank: int
     rows: int
-    outputs: int
-    bias: bool
-    eigenvalues: Tensor
     eigenvectors: Tensor
     residual: float
-    ridge: float = 0.0
+    quadratic = True
 
     @property
-    def weight(self) -> Tensor:
-        """`[I, O]`."""
-        return self.solution[1:] if self.bias else self.solution
-
-    @property
-    def intercept(self) -> Tensor | None:
-        """The bias `[O]`."""
-        return self.solution[0] if self.bias else None
-
-    @property
-    def unique(self) -> bool:
-        """Whether it is the only solution."""
-        return self.rank == len(self.solution) or self.ridge > 0
+    def moving(self) -> int:
+        """As the rank says: an eigenvalue may be below all float64."""
+        return len(self.eigenvalues) if self.ridge > 0 else self.rank
 
     @property
     def noise_variance(self) -> float | None:
         """Unbiased: the squared residuals over the degrees of freedom that are left, if any are."""
-        free = (self.rows - self.rank) * self.outputs
+        free = (self.rows - self.rank) * self.solution.shape[1]
         return self.residual / free if free > 0 and not self.ridge else None
 
-    @property
-    def largest(self) -> float:
-        """λmax."""
-        return float(self.eigenvalues[-1])
-
-    @property
-    def smallest(self) -> float:
-        """The smallest eigenvalue of a direction along which descent moves; 0 where it is below all float64."""
-        moving = len(self.eigenvalues) if self.ridge > 0 else self.rank
-        return float(self.eigenvalues[-moving]) if moving else 0.0
-
-    @property
-    def condition_number(self) -> float:
-        """λmax/λmin; infinite where λmin is below all float64."""
-        return self.largest / self.smallest if self.smallest else math.inf
-
-    @property
-    def critical_lr(self) -> float:
-        """2/λmax: gradient descent diverges above."""
-        return 2 / self.largest if self.largest else math.inf
-
-    @property
-    def optimal_lr(self) -> float:
-        """2/(λmin + λmax), the best fixed learning rate (Polyak 1964; Nesterov 2018, theorem 2.1.15)."""
-        return 2 / (self.smallest + self.largest) if self.largest else math.inf
-
-    @property
-    def optimal_rate(self) -> float:
-        """(κ - 1)/(κ + 1): what the distance shrinks by in a step at `optimal_lr`."""
-        return (self.largest - self.smallest) / (self.largest + self.smallest) if self.largest else 1.0
-
-    @property
-    def heavy_ball(self) -> tuple[float, float]:
-        """The best learning rate and momentum β of the heavy ball, v <- β v + g (Polyak 1964, theorem 9)."""
-        low, high = math.sqrt(self.smallest), math.sqrt(self.largest)
-        return ((2 / (low + high)) ** 2, ((high - low) / (high + low)) ** 2) if high else (math.inf, math.nan)
+    def evidence(self, unit: float) -> dict[str, Any]:
+        """The variance of the noise."""
+        return {"noise_variance": None if self.noise_variance is None else self.noise_variance * unit}
 
     def loss_at(self, modes: Tensor) -> Tensor:
         """Squared errors `[...]` at t* + U m for distances `[..., d, O]` along the eigenvectors U."""
@@ -121,7 +65,7 @@ class Exact:
         return self.loss + squares[..., 0] - (slope * modes).sum((-1, -2))
 
 
-def solve(rows: Rows, bias: bool = True, reduction: str = "mean", ridge: float = 0.0) -> Exact:
+def solve(rows: Rows, bias: bool = True, reduction: str = "mean", ridge: float = 0.0) -> LeastSquares:
     """The exact answer for inputs `[N, I]` and targets `[N, O]`.
 
     One pass over the rows: a QR factorization of the column-scaled [1 X y], chunk by chunk (TSQR; Demmel et al. 2012),
@@ -140,7 +84,7 @@ def solve(rows: Rows, bias: bool = True, reduction: str = "mean", ridge: float =
     upper, right, rest = design.factor()
     unscaled = upper * design.scale
     weight = 2.0 if reduction == "sum" else 2.0 / (count * outputs)
-    left, singular, turned = _svd(unscaled)
+    left, singular, turned = svd(unscaled)
     rank = _rank(torch.linalg.svdvals(upper), count)
     # the Hessian's eigenvalues are the squared singular values of the design; those past the rank are rounding
     eigenvalues = (weight * singular.square()).where(torch.arange(size) < rank, 0.0) + ridge
@@ -157,12 +101,11 @@ def solve(rows: Rows, bias: bool = True, reduction: str = "mean", ridge: float =
     # what the solution leaves of Qᵀy is rounding, unless it was moved or there are fewer directions than columns
     left_over = (unscaled @ solution - right).square().sum() if ridge > 0 or rank < size else 0.0
     residual = float(left_over + rest.square().sum())
-    return Exact(
+    return LeastSquares(
         solution=solution,
         loss=residual * weight / 2,
         rank=rank,
         rows=count,
-        outputs=outputs,
         bias=bias,
         eigenvalues=eigenvalues.flip(0),
         eigenvectors=turned.mT.flip(1),
@@ -171,7 +114,24 @@ def solve(rows: Rows, bias: bool = True, reduction: str = "mean", ridge: float =
     )
 
 
-def _svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def orthogonal(design: Design, ridge: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Coordinates u of the r directions that a design of rank r has, in which its columns are orthonormal but for √N.
+
+    Returns:
+        B `[d, r]`, with t = B u; the inverse of its transpose `[d, r]`, for gradients; and what a ridge multiplies the
+        squares of u by, `[r]`.
+    """
+    upper, _, _ = design.factor()
+    rank, unit = _rank(torch.linalg.svdvals(upper), len(design)), math.sqrt(len(design))
+    if rank == design.size and not ridge:  # whatever the units of the columns
+        inverse = torch.linalg.solve_triangular(upper, torch.eye(rank, dtype=torch.float64), upper=True)
+        return inverse * unit / design.scale[:, None], (upper * design.scale).mT / unit, inverse.new_zeros(rank)
+    _, singular, turned = svd(upper * design.scale)
+    stretch, right = singular[:rank] / unit, turned[:rank].mT
+    return right / stretch, right * stretch, ridge / stretch.square()
+
+
+def svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The singular value decomposition of `[d, d]`, the small singular values as accurate as the large ones.
 
     LAPACK's are accurate to rounding of the largest, so where the units of the columns are far apart the small ones
@@ -181,7 +141,7 @@ def _svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if not len(singular) or len(singular) > LARGEST_ROTATED or float(singular[-1]) > 1e-6 * float(singular[0]):
         return left, singular, turned
     columns, right = matrix.mT.contiguous().numpy().copy(), np.eye(len(singular))
-    unit = np.abs(columns).max()
+    unit = np.abs(columns).max() or 1.0
     columns /= unit  # squares of 1e±200 must neither overflow nor vanish
     for _ in range(60):
         rotated = False

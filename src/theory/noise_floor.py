@@ -7,7 +7,7 @@ from torch import Tensor
 
 from src.data.design_matrix import Design
 from src.data.problem import Rows
-from src.theory.least_squares import Exact
+from src.theory.least_squares import LeastSquares
 
 POSITIONS = 4096
 """At most so many steps of an epoch are averaged over."""
@@ -15,7 +15,7 @@ LEADING = 0.8
 """Share of the excess that the noise at the solution has to make up."""
 
 
-def noise_floor(rows: Rows, exact: Exact, lr: float, batch_size: int, reduction: str = "mean") -> float | None:
+def noise_floor(rows: Rows, exact: LeastSquares, lr: float, batch_size: int, reduction: str = "mean") -> float | None:
     """About the loss over all rows around which plain mini-batch descent settles.
 
     Along an eigenvector with eigenvalue λ the distance obeys δ <- (1 - aλ) δ - a ξ, with the gradient noise ξ at the
@@ -46,7 +46,7 @@ def noise_floor(rows: Rows, exact: Exact, lr: float, batch_size: int, reduction:
         None where plain descent at this rate does not settle, or noise that grows with the distance is more than a
         correction (`LEADING`), and for sums of batches that are not of one size: a short one takes a shorter step.
     """
-    count, outputs = len(rows), exact.outputs
+    count, outputs = len(rows), exact.solution.shape[1]
     unit = count * outputs if reduction == "sum" else 1
     if reduction == "sum":  # the sum over a batch is b O times its mean
         lr = lr * batch_size * outputs

@@ -1,7 +1,7 @@
 """What theory predicts of a run: the exact answer in the data's units, the curve of its loss; where it is silent."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -11,9 +11,8 @@ from torch import Tensor
 
 from src.config.surfaces import Function
 from src.data.problem import Scaling
-from src.losses.squared_error import SquaredError
 from src.theory.descent_path import Method, Path
-from src.theory.least_squares import Exact
+from src.theory.exact import Exact, Many
 
 Line = list[tuple[int, float]]
 """Steps and losses."""
@@ -28,7 +27,8 @@ class Answer:
     Attributes:
         exact: in the coordinates that descent sees; None where there is none.
         scaling: of a table, to its own units.
-        unique: whether there is no other exact answer.
+        unit: what a loss of descent is multiplied by to be in the data's units.
+        many: why there are other exact answers; empty where there is no other.
         method: of gradient descent with constant numbers, in mini-batches or not; of anything else None.
         path: of it on all rows, where theory knows where it starts.
         first: the step that the path starts at.
@@ -43,7 +43,8 @@ class Answer:
 
     exact: Exact | None
     scaling: Scaling | None = None
-    unique: bool = True
+    unit: float = 1.0
+    many: Sequence[Many] = ()
     method: Method | None = None
     path: Path | None = None
     first: int = 0
@@ -54,11 +55,6 @@ class Answer:
     floor: float | None = None
     silent: Mapping[str, str] = field(default_factory=dict)
     surface: Function | None = None
-
-    @property
-    def unit(self) -> float:
-        """What a loss of descent is multiplied by to be in the data's units."""
-        return 1.0 if self.scaling is None else SquaredError().unit(self.scaling.target_scale) or 1.0
 
     @property
     def critical_lr(self) -> float | None:
@@ -76,7 +72,7 @@ class Answer:
         silent = {"not_applicable": dict(self.silent)} if self.silent else {}
         if self.exact is None:
             return silent
-        exact, scaling, noise = self.exact, self.scaling, self.exact.noise_variance
+        exact, scaling = self.exact, self.scaling
         weight, bias = exact.weight, exact.intercept
         if scaling is not None:
             weight, bias = scaling.weight(weight), scaling.bias(weight, bias)
@@ -86,10 +82,12 @@ class Answer:
             "weight": weight.tolist(),
             **({} if bias is None else {"bias": bias.tolist()}),
             "train/loss": exact.loss * self.unit,
-            "noise_variance": None if noise is None else noise * self.unit,
+            **exact.evidence(self.unit),
             "hessian_eigenvalues": exact.eigenvalues.tolist(),
             "rank": exact.rank,
-            "unique": self.unique,
+            "columns": len(exact.solution),
+            "unique": not self.many,
+            "many": list(self.many),
             "condition_number": exact.condition_number,
             "critical_lr": exact.critical_lr if self.critical_lr is None else self.critical_lr,
             "critical_lr_formula": "2/λmax" if self.method is None else self.method.formula,
@@ -110,7 +108,8 @@ class Answer:
         if method.stuck:
             return method.stuck
         if method.lr > self.critical_lr:
-            return f"{method.lr:g} is above {method.formula} = {self.critical_lr:.4g} of this data"
+            where = "of this data" if exact.quadratic else "at the exact answer"
+            return f"{method.lr:g} is above {method.formula} = {self.critical_lr:.4g} {where}"
         if 0 < method.lr * exact.smallest < method.least:
             low = f"(1 - 1/{method.momentum:g})/λmin = {method.least / exact.smallest:.4g}"
             return f"{method.lr:g} is below {low} of this data, and momentum {method.momentum:g} above 1"
@@ -121,6 +120,8 @@ class Answer:
         why, path, stuck = self.too_fast, self.path, self.method is not None and self.method.stuck
         if why is None:
             return None
+        if self.exact is not None and not self.exact.quadratic:
+            return f"gradient descent will not settle: {why}"
         if path is None:
             return f"gradient descent {'will not converge' if stuck else 'may diverge'}: {why}"
         steps, rounded = self.last - self.first, path.moved(self.rounding)

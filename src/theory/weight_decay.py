@@ -1,5 +1,6 @@
 """Weight decay as a term of the loss and beside it, and where Adam with the latter (AdamW) comes to rest."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from src.optim.rules import Rule
-from src.theory.least_squares import Exact
+from src.theory.least_squares import LeastSquares
 
 
 def decay_of(rule: Rule | None, numbers: Mapping[str, Any]) -> tuple[float, float]:
@@ -22,7 +23,7 @@ def decay_of(rule: Rule | None, numbers: Mapping[str, Any]) -> tuple[float, floa
     return (0.0, decay) if decoupled else (decay, 0.0)
 
 
-def fixed_point(exact: Exact, decay: float, eps: float) -> Tensor:
+def fixed_point(exact: LeastSquares, decay: float, eps: float) -> Tensor:
     """The parameters `[d, O]` that AdamW leaves where they are.
 
     At rest its averages are m = g and v = g², so the step a g/(|g| + ε) and the decay a ρ t cancel in every coordinate:
@@ -43,6 +44,17 @@ def fixed_point(exact: Exact, decay: float, eps: float) -> Tensor:
     return torch.stack(columns, 1)
 
 
+def barrier(t: Tensor, decay: float, eps: float) -> tuple[float, Tensor, Tensor]:
+    """What `fixed_point` adds to a loss, infinite outside its box, and its first and second derivatives by each number.
+
+    It is -(ε/ρ) Σ (ρ |t| + log(1 - ρ |t|)).
+    """
+    share = decay * t.abs()
+    room = 1 - share
+    height = -float((share + torch.log1p(-share)).sum()) * eps / decay if bool((room > 0).all()) else math.inf
+    return height, eps * decay * t / room, eps * decay / room.square()
+
+
 def _column(hessian: Tensor, solution: Tensor, decay: float, eps: float) -> Tensor:
     """For one output: `solution [d]` is where `hessian` has its minimum."""
     inside = 0.9 / decay
@@ -57,19 +69,17 @@ def _column(hessian: Tensor, solution: Tensor, decay: float, eps: float) -> Tens
 
 
 def _newton(hessian: Tensor, solution: Tensor, decay: float, eps: float, t: Tensor) -> Tensor:
-    def potential(at: Tensor) -> Tensor:
-        share, away = decay * at.abs(), at - solution
-        barrier = -(share + torch.log1p(-share)) * eps / decay
-        return 0.5 * away @ hessian @ away + barrier.sum()
+    def potential(at: Tensor) -> float:
+        away = at - solution
+        return float(0.5 * away @ hessian @ away) + barrier(at, decay, eps)[0]
 
     for _ in range(100):
-        room = 1 - decay * t.abs()
-        slope = hessian @ (t - solution) + eps * decay * t / room
-        step = torch.linalg.solve(hessian + torch.diag(eps * decay / room.square()), slope)
+        _, pull, curved = barrier(t, decay, eps)
+        step = torch.linalg.solve(hessian + torch.diag(curved), hessian @ (t - solution) + pull)
         here, length = potential(t), 1.0
         while length > 1e-12:
             there = t - length * step
-            if bool((decay * there.abs() < 1).all()) and bool(potential(there) <= here):
+            if potential(there) <= here:
                 break
             length /= 2
         else:

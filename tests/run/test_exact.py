@@ -243,6 +243,69 @@ def test_one_row(train: Train) -> None:
     assert (result.exact["rank"], result.exact["noise_variance"]) == (1, None)
 
 
+X = "data.x=[0,1,2,3,4,5]"
+MIXED, PARTED, CLASSES = "data.y=[0,0,1,0,1,1]", "data.y=[0,0,0,1,1,1]", "data.y=[[1,0],[1,0],[0,1],[1,0],[0,1],[0,1]]"
+COUNTS = "data.y=[0,3,2,5,7,11]"
+
+
+def test_the_exact_answer_of_a_loss_that_is_no_square(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    """1.21403 x - 3.03507 (statsmodels' Logit), whose Hessian holds near it only."""
+    words = ["data=points", X, "loss=logistic", "model.dtype=float64", "model.gradient=by_hand"]
+    result = train("run", *words, MIXED, "optimizer.lr=1.5", "trainer.max_steps=1500")
+    assert result.exact["weight"][0][0] == pytest.approx(1.2140275858514205, rel=1e-9)
+    assert result.exact["bias"][0] == pytest.approx(-3.0350689646285507, rel=1e-9)
+    np.testing.assert_allclose(result.parameters["weight"], result.exact["weight"], rtol=1e-9)
+    assert result.metrics["train/loss"] == pytest.approx(result.exact["train/loss"], rel=1e-12)
+    assert max(result.exact["certificate"][name] for name in ("gradient_norm", "decrement")) < 1e-12
+    lines = in_theory(result)
+    assert lines[1].startswith("gradient descent near the exact answer: critical learning rate 2/λmax = 1.779, best ")
+    assert lines[2:] == ["path and steps: not applicable (the Hessian of logistic changes along the way)"]
+    capsys.readouterr()
+    circling = train("fast", *words, MIXED, "optimizer.lr=6", "trainer.max_steps=1500")
+    told = "gradient descent will not settle: 6 is above 2/λmax = 1.779 at the exact answer"
+    assert told in capsys.readouterr().err
+    assert circling.status == "completed"
+    assert circling.metrics["train/loss"] > 1.5 * result.exact["train/loss"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([PARTED, "loss=logistic"], "the classes of the training rows are separable without a mistake, so descent "),
+        (["data.y=[0,0,0,0,0,0]", "loss=logistic"], "y is 0 in every training row, so descent goes on for ever: the "),
+        (
+            [CLASSES.replace("0]", "0,0]").replace("1]", "0,1]"), "loss=cross_entropy"],
+            "class 1 is in no training row, ",
+        ),
+        (["data.x=[0,0,1,1,2,2]", "data.y=[0,0,1,0,1,1]", "loss=logistic"], "the classes are separable in part: some "),
+        (["data.y=[0,0,0,0,0,3]", "loss=poisson"], "all counts of some rows that the features tell from the others "),
+        ([MIXED, "loss=custom", "loss._target_=tests.losses.own.absolute"], "absolute does not say that it is convex"),
+    ],
+)
+def test_where_there_is_no_exact_answer_that_is_said(train: Train, words: list[str], told: str) -> None:
+    result = train("run", "data=points", X, *words, "trainer.max_steps=2", "callbacks.checkpoint=null")
+    (line,) = in_theory(result)
+    assert f"exact answer: not applicable ({told}" in line
+
+
+def test_of_classes_there_are_many_exact_answers_but_with_decay(train: Train) -> None:
+    words = ["data=points", X, CLASSES, "loss=cross_entropy", "trainer.max_steps=2"]
+    result, decay = train("run", *words), train("decay", *words, "+optimizer.weight_decay=0.1")
+    logistic = train("logistic", *words[:2], MIXED, "loss=logistic", "trainer.max_steps=2").exact["weight"][0][0]
+    np.testing.assert_allclose(result.exact["weight"], [[-logistic / 2, logistic / 2]], rtol=1e-9)
+    many = "the same numbers added to the weights and bias of every class change nothing: of the many exact answers"
+    assert [many in line for line in in_theory(result)] == [False, False, True, False]
+    assert (result.exact["unique"], decay.exact["unique"]) == (False, True)
+    adamw = train("adamw", *words, "optimizer=adamw", "optimizer.weight_decay=2").exact
+    assert adamw["bias"] == pytest.approx([0.5, -0.5], abs=1e-6)  # at the edge of the box
+
+
+def test_counts_that_diverge_are_not_promised_a_rate(train: Train) -> None:
+    result = train("run", "data=points", X, COUNTS, "loss=poisson", "optimizer.lr=2", "trainer.max_steps=9")
+    told = "2 is above 2/λmax = 0.02534 at the exact answer, and far from it a smaller one may be needed"
+    assert result.reason.endswith(told)
+
+
 def test_a_network_has_no_exact_answer(train: Train) -> None:
     result = train("run", "model=two_layer", "trainer.max_steps=5")
     assert result.exact == {"not_applicable": {"exact answer": "only model=linear has one"}}

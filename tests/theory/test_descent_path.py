@@ -13,11 +13,11 @@ from src.data.problem import Rows
 from src.optim import TextbookMomentum
 from src.optim.build import with_defaults
 from src.optim.rules import RULES
-from src.theory import Exact, Method, Path, last_passage, solve
+from src.theory import LeastSquares, Method, Path, last_passage, solve
 from tests.theory.designs import descend, designs
 
 
-def start(exact: Exact) -> torch.Tensor:
+def start(exact: LeastSquares) -> torch.Tensor:
     return torch.zeros(len(exact.solution), 1, dtype=torch.float64)
 
 
@@ -97,14 +97,14 @@ def test_the_critical_rate_divides_those_that_converge_from_those_that_diverge(d
     assert Path(exact, Method(1.01 * exact.critical_lr), start(exact)).steps_within() is None
 
 
-def diagonal(eigenvalues: list[float]) -> Exact:
+def diagonal(eigenvalues: list[float]) -> LeastSquares:
     """The answer 0 of a loss whose Hessian is diagonal."""
     size, values = len(eigenvalues), torch.tensor(sorted(eigenvalues), dtype=torch.float64)
     zeros, eye = torch.zeros(size, 1, dtype=torch.float64), torch.eye(size, dtype=torch.float64)
-    return Exact(zeros, 0.0, int((values > 0).sum()), 9, 1, False, values, eye, 0.0)
+    return LeastSquares(zeros, 0.0, int((values > 0).sum()), False, values, 0.0, 9, eye, 0.0)
 
 
-def distances(exact: Exact, method: Method, steps: int) -> NDArray[np.float64]:
+def distances(exact: LeastSquares, method: Method, steps: int) -> NDArray[np.float64]:
     """From ones, step by step as torch's SGD goes, along directions that move: `[steps + 1]`."""
     pull = exact.eigenvalues.numpy()
     w, v, found = np.ones(len(pull)), np.zeros(len(pull)), []

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.data.problem import Rows
-from src.theory import Exact, Method, Path, solve
+from src.theory import LeastSquares, Method, Path, solve
 from tests.theory import nist
 from tests.theory.designs import designs
 from tests.theory.nist import Regression
@@ -54,14 +54,14 @@ def test_certified_regressions(name: str) -> None:
 
 
 @pytest.fixture
-def noisy_line() -> Exact:
+def noisy_line() -> LeastSquares:
     """FACTS: 100 even x from 0 to 10, y = 2x + 1 + 2e, seed 42, float32."""
     x = torch.linspace(0, 10, 100)[:, None]
     noise = torch.randn(100, 1, generator=torch.Generator().manual_seed(42))
     return solve(Rows(x, 2 * x + 1 + 2 * noise))
 
 
-def test_the_noisy_line(noisy_line: Exact) -> None:
+def test_the_noisy_line(noisy_line: LeastSquares) -> None:
     """The numbers of FACTS, to the digits given there."""
     assert noisy_line.weight.item() == pytest.approx(1.98821, abs=5e-6)
     assert float(noisy_line.solution[0]) == pytest.approx(1.17848, abs=5e-6)
