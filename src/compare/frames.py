@@ -196,6 +196,8 @@ def load(paths: Sequence[str | Path]) -> Frames:
     """What `src.compare.load` says."""
     if not paths:
         raise LabError("load() of nothing: give the directory of a sweep, such as outputs/sweeps/mine")
+    if other := [type(path).__name__ for path in paths if not isinstance(path, str | Path)]:
+        raise LabError(f"load() is given a {other[0]}: give paths one by one; of a list, load(*paths)")
     files = [Path(path) for path in paths if Path(path).is_file()]
     if files and len(paths) > 1:
         raise LabError(f"{files[0]} is a file: load it alone, or give directories of sweeps")

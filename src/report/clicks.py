@@ -41,7 +41,7 @@ def trains(run: Run, seeds: bool = True) -> str:
     words = run.typed
     if not words and run.hydra("overrides.yaml").strip() != "[]":
         return ""
-    if any(word.startswith("sweep=") for word in words):
-        return python_command(["-m", *words, "hydra.sweeper.against=[]", "confirm_seeds=0"])
-    left_out = ("confirm_seeds", *(() if seeds else SEED_KEYS))
-    return python_command([word for word in words if without_plus(word.partition("=")[0]) not in left_out])
+    of_a_file = any(word.startswith("sweep=") for word in words)
+    left_out = ("confirm_seeds", *(() if seeds or of_a_file else SEED_KEYS))
+    words = [word for word in words if without_plus(word.partition("=")[0]) not in left_out]
+    return python_command(["-m", *words, "hydra.sweeper.against=[]", "confirm_seeds=0"] if of_a_file else words)

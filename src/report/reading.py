@@ -3,6 +3,7 @@
 `results.csv` holds what is aggregated; `result.json` and `metrics.csv` are opened only of runs that are drawn.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any
 from src.compare.baseline import NAME, NAMES
 from src.compare.roles import EVERYTHING
 from src.compare.rows import Row
+from src.config.schema import WATCHING
 from src.errors import LabError
 from src.report.recorded import recorded
 from src.report.run_files import Run, noted
@@ -138,7 +140,8 @@ def of_runs(runs: Sequence[Run], name: str, unfinished: int = 0) -> Sweep:
             kept.append(run)
     if not kept:
         raise LabError(f"no run of {name} can be read: {'; '.join(remarks)}")
-    typed = [key for run in kept for key in run.words if not key.startswith("hydra.")]
+    only_watched = {"hydra", "logger"} | ({"callbacks"} if all(map(_only_watches, kept)) else set())
+    typed = [key for run in kept for key in run.words if key.partition(".")[0] not in only_watched]
     keys = [key for key in dict.fromkeys(typed) if len({run.words.get(key) for run in kept}) > 1]
     rows = []
     for job, run in enumerate(kept):
@@ -148,8 +151,18 @@ def of_runs(runs: Sequence[Run], name: str, unfinished: int = 0) -> Sweep:
 
 
 def filled(words: Mapping[str, str], keys: Sequence[str], run: Run) -> dict[str, str]:
-    """Those of `keys` that apply to a run: as typed, else the option of a group, else the value of its config."""
-    return {key: value for key in keys if (value := words.get(key) or _value(run, key)) is not None}
+    """Those of `keys` that apply to a run: as typed, else the option of a group, else the value of its config.
+
+    A group that could set everything, and sets nothing, tells nothing.
+    """
+    found = {key: value for key in keys if (value := words.get(key) or _value(run, key)) is not None}
+    return {key: value for key, value in found.items() if not (key in EVERYTHING and value == "null")}
+
+
+def _only_watches(run: Run) -> bool:
+    """Whether no callback of a run decides what it comes to."""
+    targets = (name for key, name in run.config.items() if re.fullmatch(r"callbacks\.\w+\._target_", key))
+    return all(map(WATCHING.match, targets))
 
 
 def _value(run: Run, key: str) -> str | None:

@@ -193,6 +193,8 @@ def test_a_file_is_read_alone(directory: Path, tmp_path: Path) -> None:
         load(str(directory), str(tmp_path / "out.parquet"))
     with pytest.raises(LabError, match=r"mine is given twice: give every directory once"):
         load(directory, directory)
+    with pytest.raises(LabError, match=r"load\(\) is given a list: .* load\(\*paths\)"):
+        load([directory])  # type: ignore[arg-type]
     with pytest.raises(LabError, match=r"nowhere\.parquet is not there"):
         read(tmp_path / "nowhere.parquet")
 
