@@ -13,8 +13,9 @@ from src.compare.looks import look
 from src.compare.pairs import EQUAL_WITHIN, Pair, corrected, differences, letters, ordered
 from src.compare.rows import Row, Seed, Words, number, short
 from src.compare.selection import RATE, Contender, contenders
-from src.compare.statistics import Estimate, Numbers, stratified
+from src.compare.statistics import Estimate, Numbers, above, over_seeds, stratified
 
+TRAIN = "train/loss"
 Exact = Callable[[Row], float | None]
 """The exact training loss of a run, where that is known."""
 
@@ -166,13 +167,50 @@ def _pairs(problem: Problem, margin: float, drawn: bool, exact: Exact, looks: Se
 
 def _known(one: Contender, exact: Exact) -> dict[Seed, float]:
     """The exact loss of each seed; NaN where it is not known."""
-    values = {row.seed: exact(row) if one.figure.metric == "train/loss" else None for row in one.counted}
+    values = {row.seed: exact(row) if one.figure.metric == TRAIN else None for row in one.counted}
     return {seed: math.nan if value is None else value for seed, value in values.items()}
 
 
 def _by_seed(one: Contender) -> dict[Seed, float]:
     """The losses that count."""
     return {row.seed: row.loss(one.figure.metric) for row in one.counted}
+
+
+# --- above the exact loss --------------------------------------------------------------------------------------------
+
+
+def exact_by_seed(contenders: Sequence[Contender], exact: Exact) -> dict[Seed, float]:
+    """The exact training loss of each seed.
+
+    Args:
+        contenders: of one problem.
+        exact: of a run.
+
+    Returns:
+        Nothing where it is not known of every run, where a penalty moves it, so that it is not the same for all runs of
+        a seed, or where it is 0, so that a loss is above it what it is.
+    """
+    rows = [row for one in contenders for setting in one.settings for row in setting.rows if row.status != "failed"]
+    found, moved = dict[Seed, float](), any("weight_decay" in key for row in rows for key in row.words)
+    for row in (row for one in contenders for row in (*one.best.rows, *one.confirming) if row.status != "failed"):
+        loss = exact(row)
+        if loss is None or moved or abs(found.setdefault(row.seed, loss) - loss) > 1e-9 * abs(loss):
+            return {}
+    return found if any(found.values()) and all(row.seed in found for row in rows) else {}
+
+
+def above_exact(one: Contender, known: Mapping[Seed, float]) -> float:
+    """The training loss of the runs behind its figure less the exact one, geometric mean; NaN where that is not known.
+
+    Args:
+        one: a contender.
+        known: as `exact_by_seed` finds it.
+    """
+    rows = one.counted
+    if not (one.came_through and known):
+        return math.nan
+    losses, exact = (np.array(one) for one in zip(*((row.loss(TRAIN), known[row.seed]) for row in rows), strict=True))
+    return float(over_seeds([above(losses, exact)])[0][0])
 
 
 # --- all problems together -------------------------------------------------------------------------------------------

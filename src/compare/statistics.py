@@ -63,6 +63,13 @@ def over_seeds(values: Sequence[Numbers] | Numbers) -> tuple[Numbers, Numbers, N
     return means, low, high
 
 
+def above(losses: Numbers, exact: Numbers | float) -> Numbers:
+    """How far losses are above exact ones, as far as their digits tell: those of single precision have fewer."""
+    finite = losses[np.isfinite(losses)]
+    digits = 2.0**-23 if bool((finite == finite.astype(np.float32)).all()) else 2.0**-52
+    return np.maximum(losses - exact, digits * np.abs(exact))
+
+
 def stratified(strata: Sequence[Numbers]) -> Estimate:
     """Geometric mean over problems, each of which counts as much, of that over its seeds; with its interval.
 

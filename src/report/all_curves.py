@@ -7,14 +7,13 @@ from functools import partial
 
 import numpy as np
 
-from src.compare.contest import Exact, Problem
+from src.compare.contest import TRAIN, Exact, Problem
 from src.compare.draws import Tried, final, shared
 from src.compare.roles import BATCH
 from src.compare.rows import Row, Seed
 from src.compare.run_facts import below
 from src.compare.statistics import Numbers, carried
 from src.errors import LabError
-from src.report.opened_runs import TRAIN
 from src.report.reading import Sweep
 from src.report.run_files import Line, is_number
 
@@ -41,7 +40,7 @@ def exact_of(sweep: Sweep, row: Row) -> float | None:
     return loss if is_number(loss) else None
 
 
-def exact_by_seed(problem: Problem, exact: Exact) -> dict[Seed, float]:
+def _lowest_exact(problem: Problem, exact: Exact) -> dict[Seed, float]:
     """The lowest exact loss of each seed on which a best setting has one, for a penalty moves it."""
     found = dict[Seed, float]()
     for row in (row for one in problem.contenders for row in one.best.rows):
@@ -78,7 +77,7 @@ def tried(sweep: Sweep, problem: Problem, drawn: bool) -> Tried | None:
         lowest = min(float(one[np.isfinite(one)].min(initial=math.inf)) for one in found.losses.values())
         found = replace(found, given_up=max(start, lowest))
     if problem.metric == TRAIN:
-        known = exact_by_seed(problem, partial(exact_of, sweep))
+        known = _lowest_exact(problem, partial(exact_of, sweep))
         found = replace(found, exact=np.array([known.get(seed, math.nan) for seed in seeds]))
     if len(sweep.rows) > MOST_RUNS or batches or (problem.metric == TRAIN and not whole):
         return found

@@ -7,28 +7,34 @@ from dataclasses import replace
 import numpy as np
 
 from src.compare.contest import Problem, everywhere
-from src.compare.draws import Tried, outcomes
+from src.compare.draws import Tried, outcomes, shared
 from src.compare.roles import noun
-from src.compare.statistics import ratios, thinned
+from src.compare.statistics import Numbers, above, ratios, thinned
 from src.plots import chart
-from src.report.curves import loss_axis
+from src.report.curves import above_it, loss_axis
+from src.report.opened_runs import Shown
 from src.report.steps import profile_of
 
 MOST_POINTS = 100
 
 
-def pictures(problem: Problem, tried: Tried | None) -> list[chart.Chart]:
+def pictures(shown: Shown, tried: Tried | None) -> list[chart.Chart]:
     """What so many tries come to, and who is then best; nothing where no optimizer has several settings."""
+    problem, exact = shown.problem, shown.judged_above
     if tried is None or tried.most < 2:
         return []
     tries = thinned(np.arange(1.0, tried.most + 1), MOST_POINTS).astype(int).tolist()
     tried = replace(tried, steps=tried.steps[-1:], losses={label: one[-1:] for label, one in tried.losses.items()})
     found = outcomes(tried, tries)
+    spent = _above(tried, np.array([exact[seed] for seed in shared(problem)[0]])) if exact else tried
+    expected_losses = outcomes(spent, tries) if exact else found
     axis = chart.Axis("settings tried", log=tried.most > 20, switch=True, whole=True)
     lines, chances = list[chart.Line](), list[chart.Line]()
     for index, (label, losses) in enumerate(tried.losses.items()):
         own, several = np.array(tries) <= losses.shape[1], f"of {losses.shape[1]} settings"
-        loss, low, high = (part[index, -1, own] for part in (found.loss, found.low, found.high))
+        loss, low, high = (
+            part[index, -1, own] for part in (expected_losses.loss, expected_losses.low, expected_losses.high)
+        )
         known = not np.isnan(low).any()
         if np.isfinite(losses[-1]).all(1).any():
             lines.append(
@@ -44,9 +50,9 @@ def pictures(problem: Problem, tried: Tried | None) -> list[chart.Chart]:
         problem.named("budget"),
         f"Budget{problem.suffix}",
         axis,
-        loss_axis(f"expected best {problem.metric}", [one.y for one in lines]),
+        loss_axis(f"expected best {above_it(problem.metric, exact)}", [one.y for one in lines]),
         "The lowest loss to be expected of so many of the settings that were tried, drawn at random (Tang et al. 2020)"
-        f"{over}. One that diverged, or ended above it, counts as given up: {tried.given_up:.4g}.",
+        f"{over}. One that diverged, or ended above it, counts as given up: {spent.given_up:.4g}.",
         lines,
     )
     if len(chances) < 2:
@@ -62,6 +68,13 @@ def pictures(problem: Problem, tried: Tried | None) -> list[chart.Chart]:
         stacked=True,
     )
     return [expected, best]
+
+
+def _above(tried: Tried, exact: Numbers) -> Tried:
+    """The same of losses above the exact ones, `[seeds]`."""
+    losses = {label: above(one, exact) for label, one in tried.losses.items()}
+    unknown = np.full(len(exact), np.nan)
+    return replace(tried, losses=losses, given_up=tried.given_up - float(exact.mean()), exact=unknown)
 
 
 def profiles(problems: Sequence[Problem]) -> chart.Chart | None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from src.compare.roles import BATCH, noun
+from src.compare.contest import TRAIN
+from src.compare.roles import noun
 from src.compare.rows import Seed
-from src.compare.statistics import FEWEST, Numbers, carried, over_seeds, thinned
+from src.compare.statistics import FEWEST, Numbers, above, carried, over_seeds, thinned
 from src.plots import chart
 from src.report.all_curves import NO_LINE
-from src.report.opened_runs import TRAIN, VAL, OpenRun, Shown, named
-from src.report.run_files import Line, is_number
+from src.report.opened_runs import VAL, OpenRun, Shown, named
+from src.report.run_files import Line
 
 TITLES = {TRAIN: "Training loss", VAL: "Validation loss"}
 MOST_POINTS = 300
@@ -33,28 +34,6 @@ def bundle(lines: Sequence[Line]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     return steps, *over_seeds(values)
 
 
-def exact_by_seed(shown: Shown) -> dict[Seed, float]:
-    """The exact training loss of each seed; nothing where it is not known of all runs, not the same for all, or 0.
-
-    Nor of mini-batches, whose losses may be below that of all rows.
-    """
-    found: dict[Seed, float] = {}
-    for run in (run for runs in shown.runs.values() for run in runs):
-        exact = run.exact.get(TRAIN)
-        if not is_number(exact) or run.run.config.get(BATCH, "full") != "full":
-            return {}
-        if abs(found.setdefault(run.row.seed, exact) - exact) > 1e-9 * abs(exact):
-            return {}
-    return found if any(found.values()) else {}
-
-
-def above(losses: Numbers, exact: float) -> Numbers:
-    """How far losses are above the exact one, as far as their digits tell: those of single precision have fewer."""
-    finite = losses[np.isfinite(losses)]
-    digits = 2.0**-23 if bool((finite == finite.astype(np.float32)).all()) else 2.0**-52
-    return np.maximum(losses - exact, digits * abs(exact))
-
-
 def pictures(shown: Shown) -> list[chart.Chart]:
     """Training and validation loss against steps, where there are such curves."""
     return [picture for metric in TITLES if (picture := _picture(shown, metric)) is not None]
@@ -62,7 +41,7 @@ def pictures(shown: Shown) -> list[chart.Chart]:
 
 def _picture(shown: Shown, metric: str) -> chart.Chart | None:
     lines, problem = [], shown.problem
-    exact = exact_by_seed(shown) if metric == TRAIN else {}
+    exact = shown.whole if metric == TRAIN else {}
     for one in problem.contenders:
         curves = [
             (steps / shown.unit.of(run.row), above(losses, exact[run.row.seed]) if exact else losses)
@@ -81,7 +60,7 @@ def _picture(shown: Shown, metric: str) -> chart.Chart | None:
     lowest = min((float(np.nanmin(line.y)) for line in lines if np.isfinite(line.y).any()), default=-math.inf)
     if exact:  # theory has no rounding
         foreseen = [replace(line, y=np.where(np.less(line.y, lowest), np.nan, line.y)) for line in foreseen]
-    axis = loss_axis(f"{metric} above the exact one" if exact else metric, [line.y for line in (*lines, *foreseen)])
+    axis = loss_axis(above_it(metric, exact), [line.y for line in (*lines, *foreseen)])
     levels = [] if exact or metric != TRAIN else [one for one in _levels(shown) if not (axis.log and one.at <= 0)]
     seeds = sorted({len(runs) for runs in shown.runs.values() if runs})
     over = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else "one seed" if seeds == [1] else f"{seeds[0]} seeds"
@@ -102,6 +81,11 @@ def _picture(shown: Shown, metric: str) -> chart.Chart | None:
         [*lines, *foreseen],
         levels=levels,
     )
+
+
+def above_it(metric: str, exact: Mapping[Seed, float]) -> str:
+    """What a loss is called, where there are exact ones of training that above them."""
+    return f"{TRAIN} above the exact one" if exact else metric
 
 
 def loss_axis(label: str, losses: Sequence[chart.Numbers]) -> chart.Axis:

@@ -139,7 +139,7 @@ def findings(
             beside=list(_beside(sweep, one, reached, within)),
             charts=[
                 *_charts(one, tries, within, [each for each in races if each.problem is one.problem]),
-                *heats.of_problem(sweep, one, exact, heat),
+                *heats.of_problem(sweep, one, heat),
                 *filter(None, [parallel.picture(one, sweep, len(shown))]),
             ],
             plays=[of_race(each) for each in races if each.problem is one.problem],
@@ -219,11 +219,11 @@ def _charts(one: Shown, tries: Tried | None, within: float, races: Sequence[race
     """The pictures of a problem."""
     yield from map(race.animation, races)
     drawn = [
-        sensitivity.picture(one),
+        *sensitivity.pictures(one),
         sensitivity.shifted(one, within),
         *curves.pictures(one),
         steps.ranks(one, within),
-        *budget.pictures(one.problem, tries),
+        *budget.pictures(one, tries),
     ]
     yield from (picture for picture in drawn if picture is not None)
 

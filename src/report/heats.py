@@ -1,24 +1,24 @@
 """Two swept keys at once: how far above the best each pair of values ends, and how soon it comes to the target."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from src.compare.contest import Exact, Problem
+from src.compare.contest import Problem
 from src.compare.grid_edges import by_logarithm
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.roles import NOUNS, noun
-from src.compare.rows import number, without_plus
+from src.compare.rows import Seed, number, without_plus
 from src.compare.selection import RATE, Setting
-from src.compare.statistics import Numbers, over_seeds
+from src.compare.statistics import over_seeds
 from src.errors import LabError
 from src.plots import chart
-from src.report.all_curves import exact_by_seed, start_of
+from src.report.all_curves import start_of
 from src.report.curves import FLOOR
-from src.report.opened_runs import TRAIN, Shown
+from src.report.opened_runs import Shown, losses_of
 from src.report.reading import Sweep
 from src.report.target import target_of
 
@@ -27,13 +27,12 @@ Keys = tuple[str, str]
 """Of the rows and of the columns."""
 
 
-def of_problem(sweep: Sweep, shown: Shown, exact: Exact, asked: Keys | None = None) -> list[chart.Heat]:
+def of_problem(sweep: Sweep, shown: Shown, asked: Keys | None = None) -> list[chart.Heat]:
     """Maps of losses; and of steps to the target, of those that were asked for, and of the only contender's.
 
     Args:
         sweep: the runs are of.
         shown: a problem of it.
-        exact: the exact training loss of a run.
         asked: any two swept keys; nothing is drawn of those that tell problems apart. None for what is compared and
             the learning rate, and of each contender two numbers that are tuned.
     """
@@ -46,7 +45,7 @@ def of_problem(sweep: Sweep, shown: Shown, exact: Exact, asked: Keys | None = No
         if (grid := _Grid.of([one], keys)) is not None:
             whose = f" of {one.contenders[0].label}" if len(one.contenders) == 1 else ""
             grid = replace(grid, name=name, title=grid.title + whose + problem.suffix)
-            drawn.append(_losses(grid, one, exact, start_of(sweep, problem)))
+            drawn.append(_losses(grid, one, shown.judged_above, start_of(sweep, problem)))
             if asked is not None or len(problem.contenders) == 1:
                 drawn.append(_steps(replace(grid, name=f"{name}_steps"), sweep, problem))
     return [one for one in drawn if one is not None][:MOST_HEATS]
@@ -193,13 +192,10 @@ class _Grid:
         )
 
 
-def _losses(grid: _Grid, problem: Problem, exact: Exact, start: float) -> chart.Heat:
+def _losses(grid: _Grid, problem: Problem, known: Mapping[Seed, float], start: float) -> chart.Heat:
     """How far each setting ends above the exact loss, where the metric has one, else above the lowest."""
     tried = [setting for settings in grid.settings.values() for setting in settings]
     finite = np.concatenate([one.losses[np.isfinite(one.losses)] for one in tried])
-    known = exact_by_seed(problem, exact) if problem.metric == TRAIN else {}
-    if not all(row.seed in known for setting in tried for row in setting.rows):
-        known = {}
     if not known:
         base, what = min(setting.loss for setting in tried), "the lowest"
         label, margin = f"the lowest ({base:.4g})", EQUAL_WITHIN * abs(base)
@@ -212,8 +208,7 @@ def _losses(grid: _Grid, problem: Problem, exact: Exact, start: float) -> chart.
     def above(setting: Setting) -> float:
         if not known:
             return max(setting.loss - base, floor)
-        of_seeds: Numbers = np.maximum(setting.losses - [known[row.seed] for row in setting.rows], floor)
-        return float(over_seeds([of_seeds])[0][0])
+        return float(over_seeds([np.maximum(losses_of(setting, known), floor)])[0][0])
 
     found = grid.drawn(f"final {problem.metric} above {label}", above, "", None if math.isnan(start) else start - base)
     notes = [f"What lies within {floor:.2g} of {what} has one colour."] if (found.values <= floor * 1.001).any() else []

@@ -1,16 +1,24 @@
 """The runs behind the figures of a sweep, opened: their curves, their results, and what theory foresaw."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from src.compare.contest import Contender, Problem
-from src.compare.rows import Row, short
+import numpy as np
+
+from src.compare.contest import TRAIN, Contender, Problem, exact_by_seed
+from src.compare.roles import BATCH
+from src.compare.rows import Row, Seed, short
+from src.compare.selection import Setting
+from src.compare.statistics import Numbers, above
+from src.report.all_curves import exact_of
 from src.report.epochs import STEP, Unit, unit_of
 from src.report.reading import Sweep
 from src.report.run_files import Line, Run, noted
 
-TRAIN, VAL = "train/loss", "val/loss"
+VAL = "val/loss"
 
 
 @dataclass(frozen=True)
@@ -46,15 +54,36 @@ class Shown:
         problem: it.
         runs: those behind the figure of each contender that came through, by its label.
         unit: what the length of its descents is counted in; steps where it is not known what an epoch is.
+        exact: the exact training loss of each seed, see `src.compare.contest.exact_by_seed`.
     """
 
     problem: Problem
     runs: Mapping[str, Sequence[OpenRun]]
     unit: Unit = STEP
+    exact: Mapping[Seed, float] = field(default_factory=dict)
+
+    @property
+    def judged_above(self) -> Mapping[Seed, float]:
+        """The exact losses that those by which settings were judged are shown above; nothing for none."""
+        return self.exact if self.problem.metric == TRAIN else {}
+
+    @property
+    def whole(self) -> Mapping[Seed, float]:
+        """The exact losses that curves of training are shown above; those of mini-batches may be below that of all."""
+        full = all(run.run.config.get(BATCH, "full") == "full" for runs in self.runs.values() for run in runs)
+        return self.exact if full else {}
 
     def of(self, one: Contender) -> Sequence[OpenRun]:
         """The runs behind a contender's figure."""
         return self.runs.get(one.label, ())
+
+
+def losses_of(setting: Setting, exact: Mapping[Seed, float]) -> Numbers:
+    """By seed, `[n]`: those by which it was judged, or where there are exact ones those of training above them."""
+    if not exact:
+        return setting.losses
+    training, known = zip(*((row.loss(TRAIN), exact.get(row.seed, math.nan)) for row in setting.rows), strict=True)
+    return above(np.array(training), np.array(known))
 
 
 def opened(sweep: Sweep, problems: Sequence[Problem]) -> tuple[list[Shown], list[str]]:
@@ -68,7 +97,7 @@ def opened(sweep: Sweep, problems: Sequence[Problem]) -> tuple[list[Shown], list
         }
         counted = [row for one in problem.contenders for row in one.counted]
         unit = unit_of(counted, sweep.runs[counted[0].job]) or STEP
-        shown.append(Shown(problem, runs, unit))
+        shown.append(Shown(problem, runs, unit, exact_by_seed(problem.contenders, partial(exact_of, sweep))))
     return shown, _remarks(lost)
 
 

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from src.compare.contest import Problem
+from src.compare.contest import TRAIN, Problem
 from src.compare.grid_edges import by_logarithm
-from src.compare.rows import number, short
+from src.compare.rows import Seed, number, short
 from src.compare.selection import Contender, Setting
-from src.compare.statistics import Numbers, thinned
+from src.compare.statistics import Numbers, above, over_seeds, thinned
 from src.plots import chart
 from src.report.all_curves import NO_LINE, curves_of
-from src.report.curves import FLOOR
-from src.report.opened_runs import TRAIN, Shown
+from src.report.curves import FLOOR, above_it
+from src.report.opened_runs import Shown, losses_of
 from src.report.reading import Sweep
 
 MOST, MOST_POINTS = 300, 60
@@ -31,19 +31,21 @@ def picture(shown: Shown, sweep: Sweep, pictures: int = 1) -> chart.Parallel | N
         sweep: that the runs are of.
         pictures: how many such share `MOST` settings on a page.
     """
-    problem = shown.problem
+    problem, exact = shown.problem, shown.judged_above
     tried = sorted(
         ((one, setting) for one in problem.contenders for setting in one.settings), key=lambda pair: pair[1].loss
     )
+    ends = over_seeds([losses_of(setting, exact) for _, setting in tried])[0]
     words = [_words(problem, *pair) for pair in tried]
     keys = _keys(words)
     if len(keys) < 2 or not math.isfinite(tried[0][1].loss):
         return None
     axes = [_axis(key, [of_one[key] for of_one in words if key in of_one]) for key in keys]
-    losses, capped = _losses(problem, [setting.loss for _, setting in tried])
+    losses, capped = _losses(f"final {above_it(problem.metric, exact)}", ends)
     kept = _sampled(len(tried), max(MOST // pictures, 40))
-    curves = [_curve(sweep, tried[index][1], problem.metric) for index in kept]
-    curve_y = _curve_axis(problem.metric, [curve for _, curve in curves])
+    along = shown.whole if exact else {}
+    curves = [_curve(sweep, tried[index][1], problem.metric, along) for index in kept]
+    curve_y = _curve_axis(above_it(problem.metric, along), [curve for _, curve in curves])
     whole = [tried[index][1].rows[0].status == "completed" for index in kept]
     lasts = [float(steps[-1]) for (steps, _), ended in zip(curves, whole, strict=True) if ended and len(steps)]
     settings = [
@@ -51,7 +53,7 @@ def picture(shown: Shown, sweep: Sweep, pictures: int = 1) -> chart.Parallel | N
             tried[index][0].label,
             [
                 *(_place(axis, words[index].get(key)) for axis, key in zip(axes, keys, strict=True)),
-                min(float(tried[index][1].loss), _top(losses)),
+                min(float(ends[index]), _top(losses)),
             ],
             steps,
             np.minimum(curve, _top(curve_y)),
@@ -106,17 +108,17 @@ def _place(axis: chart.Axis, word: str | None) -> float | None:
     return float(axis.names.index(short(word))) if axis.names else number(word)
 
 
-def _losses(problem: Problem, losses: Sequence[float]) -> tuple[chart.Axis, float | None]:
+def _losses(label: str, losses: Numbers) -> tuple[chart.Axis, float | None]:
     """The axis of the final loss, and where it is cut off; None where all there is lies on it."""
-    finite = np.array([loss for loss in losses if math.isfinite(loss)])
+    finite = losses[np.isfinite(losses)]
     low, high = float(finite.min()), float(finite.max())
     if low < 0 or high <= 0:
         top = high if len(finite) == len(losses) else high + 0.1 * (high - low or 1.0)
-        return chart.Axis(f"final {problem.metric}", limits=(low, top)), top if top > high else None
+        return chart.Axis(label, limits=(low, top)), top if top > high else None
     low = max(low, FLOOR * high)
     cap = min(FAR * float(np.quantile(finite, 0.75)), high if len(finite) == len(losses) else 1.5 * high)
     cap = max(cap, 1.01 * low)
-    return chart.Axis(f"final {problem.metric}", log=True, limits=(low, cap)), cap if max(losses) > cap else None
+    return chart.Axis(label, log=True, limits=(low, cap)), cap if losses.max() > cap else None
 
 
 def _sampled(number_of_settings: int, most: int) -> list[int]:
@@ -128,12 +130,12 @@ def _sampled(number_of_settings: int, most: int) -> list[int]:
     return [*range(best), *rest.tolist()]
 
 
-def _curve(sweep: Sweep, setting: Setting, metric: str) -> tuple[Numbers, Numbers]:
+def _curve(sweep: Sweep, setting: Setting, metric: str, exact: Mapping[Seed, float]) -> tuple[Numbers, Numbers]:
     """Steps and losses of the run on the first seed, the training loss where no other was recorded."""
-    curves = curves_of(sweep, setting.rows[0])
+    curves, first = curves_of(sweep, setting.rows[0]), setting.rows[0].seed
     steps, losses = curves.get(metric) or curves.get(TRAIN, NO_LINE)
     kept = np.isin(steps, thinned(steps, MOST_POINTS))
-    return steps[kept], losses[kept]
+    return steps[kept], above(losses[kept], exact[first]) if first in exact else losses[kept]
 
 
 def _curve_axis(metric: str, curves: Sequence[chart.Numbers]) -> chart.Axis:

@@ -12,24 +12,33 @@ from src.compare.contest import Problem
 from src.compare.roles import noun
 from src.compare.rows import Seed, number, short
 from src.compare.selection import RATE, Contender, Setting
-from src.compare.statistics import FEWEST, Numbers, over_seeds, width
+from src.compare.statistics import FEWEST, over_seeds, width
 from src.plots import chart
-from src.report.curves import above, exact_by_seed, loss_axis
-from src.report.opened_runs import TRAIN, Shown
+from src.report.curves import above_it, loss_axis
+from src.report.opened_runs import Shown, losses_of
 from src.report.run_files import is_number
 
 FAR, SHOWN_TO = 1000, 10
 """Times the loss that three quarters of the settings come below: where one ends beyond, the axis ends at the second."""
 
 
-def picture(shown: Shown) -> chart.Chart | None:
-    """Final loss against the learning rate, or against the first key that has several numbers; None without any."""
+def pictures(shown: Shown) -> Iterator[chart.Chart]:
+    """Final loss against the learning rate, or against the first key that has several numbers; nothing without any.
+
+    Where settings were judged by another loss than that of training, and the exact one is known, there is a second
+    picture of that of training above it: descent ends there, whatever that is worth on other rows.
+    """
     problem = shown.problem
     key = problem.tuned_key
-    if key is None or not any(one.came_through for one in problem.contenders):
-        return None
+    if key is not None and any(one.came_through for one in problem.contenders):
+        yield _picture(shown, key, shown.judged_above, "sensitivity", "")
+        if shown.exact and not shown.judged_above:
+            yield _picture(shown, key, shown.exact, "sensitivity_train", " of the training loss")
+
+
+def _picture(shown: Shown, key: str, exact: Mapping[Seed, float], name: str, of: str) -> chart.Chart:
+    problem, log = shown.problem, shown.problem.log_spaced(key)
     lines, points, regions = list[chart.Line](), list[chart.Points](), list[chart.Region]()
-    log, exact = problem.log_spaced(key), _exact(shown)
     for one in problem.contenders:
         tried = one.along(key)
         if len(tried) > 1:
@@ -50,8 +59,8 @@ def picture(shown: Shown) -> chart.Chart | None:
         caption.append("Dashed: what theory says of descent on all rows (the median over the data of the seeds).")
     axis, beyond = _axis(problem, exact, [*lines, *points])
     return chart.Chart(
-        problem.named("sensitivity"),
-        f"Sensitivity to the {_title(key)}{problem.suffix}",
+        problem.named(name),
+        f"Sensitivity{of} to the {_title(key)}{problem.suffix}",
         chart.Axis(_title(key), log=log, switch=True),
         axis,
         " ".join([*caption, *beyond]),
@@ -69,7 +78,7 @@ def shifted(shown: Shown, within: float) -> chart.Chart | None:
         shown: the problem.
         within: the share of a loss within which two are practically equal: of rates that are, the middle is the best.
     """
-    problem, exact = shown.problem, _exact(shown)
+    problem, exact = shown.problem, shown.judged_above
     tried = {one.label: (one, one.along(RATE)) for one in problem.contenders if one.came_through}
     tried = {label: each for label, each in tried.items() if len(each[1]) > 2 and each[1][0][0] > 0}
     best = {label: _middle(one, of_one, within) for label, (one, of_one) in tried.items()}
@@ -104,19 +113,11 @@ def _over_seeds(problem: Problem) -> str:
     )
 
 
-def _exact(shown: Shown) -> dict[Seed, float]:
-    """The exact loss of each seed, where settings were judged by that of training and all of it are known."""
-    exact = exact_by_seed(shown) if shown.problem.metric == TRAIN else {}
-    rows = [row for one in shown.problem.contenders for each in one.settings for row in each.rows]
-    decays = any("weight_decay" in key for row in rows for key in row.words)  # that moves it
-    return exact if not decays and all(row.seed in exact for row in rows) else {}
-
-
 def _axis(
     problem: Problem, exact: Mapping[Seed, float], drawn: Sequence[chart.Line | chart.Points]
 ) -> tuple[chart.Axis, list[str]]:
     """Of losses, without those that would squeeze all others to a line, and a sentence that tells of these."""
-    axis = loss_axis(f"final {problem.metric}{' above the exact one' if exact else ''}", [one.y for one in drawn])
+    axis = loss_axis(f"final {above_it(problem.metric, exact)}", [one.y for one in drawn])
     values = np.concatenate([np.asarray(one.y, dtype=np.float64) for one in drawn])
     values = values[np.isfinite(values)]
     most = float(np.quantile(values, 0.75)) if axis.log else 0.0
@@ -127,19 +128,12 @@ def _axis(
     return replace(axis, limits=(low, high)), [f"What ended above {high:.2g} lies beyond the axis."]
 
 
-def _losses(setting: Setting, exact: Mapping[Seed, float]) -> Numbers:
-    """By seed, above the exact ones where there are such."""
-    if not exact:
-        return setting.losses
-    return np.array([above(np.array([row.loss(TRAIN)]), exact[row.seed])[0] for row in setting.rows])
-
-
 def _title(key: str) -> str:
     return "learning rate" if key == RATE else key
 
 
 def _line(one: Contender, tried: Sequence[tuple[float, Setting]], exact: Mapping[Seed, float]) -> chart.Line:
-    mean, low, high = over_seeds([_losses(setting, exact) for _, setting in tried])
+    mean, low, high = over_seeds([losses_of(setting, exact) for _, setting in tried])
     hover, runs = ([told(setting) for _, setting in tried] for told in (_hover, _run))
     return chart.Line(one.label, [value for value, _ in tried], mean, low, high, hover, markers=True, runs=runs)
 
@@ -147,7 +141,7 @@ def _line(one: Contender, tried: Sequence[tuple[float, Setting]], exact: Mapping
 def _points(one: Contender, key: str, exact: Mapping[Seed, float]) -> chart.Points:
     """Every setting: they were drawn at random, so that none differ in one key alone."""
     there = [setting for setting in one.settings if number(setting.tuned.get(key, "")) is not None]
-    values, losses = [float(setting.tuned[key]) for setting in there], [_losses(setting, exact) for setting in there]
+    values, losses = [float(setting.tuned[key]) for setting in there], [losses_of(setting, exact) for setting in there]
     hover, runs = ([told(setting) for setting in there] for told in (_hover, _run))
     return chart.Points(one.label, values, over_seeds(losses)[0], hover, runs=runs)
 

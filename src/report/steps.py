@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from src.compare.contest import Problem, everywhere
+from src.compare.contest import TRAIN, Problem, everywhere
 from src.compare.roles import noun
 from src.compare.rows import short
 from src.compare.selection import RATE
@@ -13,8 +13,7 @@ from src.compare.statistics import Numbers, area, carried, mean_ranks, profile, 
 from src.compare.verdict import Reach
 from src.plots import chart
 from src.report.all_curves import NO_LINE
-from src.report.curves import exact_by_seed
-from src.report.opened_runs import TRAIN, OpenRun, Shown
+from src.report.opened_runs import OpenRun, Shown
 from src.report.reading import Sweep
 from src.report.run_files import is_number
 from src.report.target import Reaches, Target
@@ -180,7 +179,7 @@ def ranks(shown: Shown, within: float) -> chart.Chart | None:
         within: the share of a loss within which two are practically equal.
     """
     problem = shown.problem
-    exact = exact_by_seed(shown) if problem.metric == TRAIN else {}
+    exact = shown.whole if problem.metric == TRAIN else {}
     curves = {
         label: {
             run.row.seed: (steps / shown.unit.of(run.row), losses)

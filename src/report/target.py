@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.compare.contest import Problem
+from src.compare.contest import TRAIN, Problem
 from src.compare.roles import BATCH
 from src.compare.rows import Row, Seed
 from src.compare.selection import Contender, Setting
@@ -15,7 +15,6 @@ from src.compare.verdict import Reach
 from src.errors import LabError
 from src.report.all_curves import NO_LINE, curves_of
 from src.report.epochs import Unit, unit_of
-from src.report.opened_runs import TRAIN
 from src.report.reading import Sweep, filled
 from src.report.run_files import Line, Run
 

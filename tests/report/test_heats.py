@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.compare.contest import contest
+from src.compare.contest import contest, exact_by_seed
 from src.compare.rows import Row
 from src.errors import LabError
 from src.plots.chart import Heat
@@ -32,7 +32,8 @@ def drawn(losses: Losses, exact: float | None = None, keys: tuple[str, str] | No
         rows = [Row(row.job, row.words, row.status, 10, {"train/loss": row.metrics["val/loss"]}) for row in rows]
     (problem,) = contest(rows)
     whole = Sweep("of mine", tuple(rows), {row.job: Run(Path("nowhere")) for row in rows})
-    return of_problem(whole, Shown(problem, {}), lambda row: exact, keys)
+    known = exact_by_seed(problem.contenders, lambda row: exact)
+    return of_problem(whole, Shown(problem, {}, exact=known), keys)
 
 
 def by_rate(levels: Mapping[str, Sequence[float | None]]) -> dict[str, float | None]:
@@ -125,7 +126,7 @@ def test_an_outlier_has_the_colour_of_the_start_and_steps_have_a_map(tmp_path: P
     assert isinstance(one, Sweep)
     problems = contest(one.rows)
     shown, _ = opened(one, problems)
-    loss, steps = of_problem(one, shown[0], lambda row: None)
+    loss, steps = of_problem(one, shown[0])
     assert loss.cap == 10 - 1.0
     assert loss.caption.endswith("So has what ends higher than it started.")
     assert steps.title == "Steps to the target, momentum and learning rate of sgd"
@@ -143,8 +144,9 @@ def test_what_ends_above_the_start_is_told_where_no_other_colour_is(tmp_path: Pa
     ]
     one = read(sweep(tmp_path, jobs))
     assert isinstance(one, Sweep)
-    shown, _ = opened(one, contest(one.rows))
-    loss = of_problem(one, shown[0], lambda row: 0.5)[0]
+    (problem,) = contest(one.rows)
+    known = exact_by_seed(problem.contenders, lambda row: 0.5)
+    loss = of_problem(one, Shown(problem, {}, exact=known))[0]
     assert loss.caption == "What ends higher than it started has one colour."
 
 

@@ -233,11 +233,10 @@ def test_a_run_that_was_not_given_a_key_has_its_own_value(tmp_path):
 def test_what_only_watches_tells_no_runs_apart(tmp_path):
     for callback, words in (("run.callbacks.histograms.Histograms", 1), ("run.callbacks.time_limit.TimeLimit", 2)):
         folder = tmp_path / callback
-        callbacks = {"callbacks": "x", "experiment": "null"}
-        jobs = [{"words": {"optimizer": "adam", **callbacks}, "losses": [1.0]}, {"words": {}, "losses": [2.0]}]
+        words_of = [{"optimizer": "adam", "callbacks": "x", "experiment": "null"}, {}]
         config = f"callbacks:\n  x:\n    _target_: src.{callback}\n"
-        for name, job in zip("ab", jobs, strict=True):
-            run(folder / name, {**job, "config": config})
+        for name, own in zip("ab", words_of, strict=True):
+            run(folder / name, {"words": own, "losses": [1.0], "config": config})
         found = read(folder)
         assert isinstance(found, Sweep)
         assert len(found.rows[0].words) == words
