@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from src.compare.contest import TRAIN
 from src.compare.draws import Share, Tried
 from src.compare.pairs import FEWEST_APART, MOST, Pair
 from src.compare.remarks import counted, listed
@@ -31,6 +32,10 @@ def sentences(verdict: Verdict) -> list[str]:
         "alone": _alone,
         "lost": _lost,
     }[verdict.kind](verdict)
+    if len(verdict.above) > 1 and verdict.kind in ("equal", "open"):
+        found.append(_above_exact(verdict))
+    if verdict.above and verdict.kind in ("winner", "open") and verdict.rival and _metric(verdict.leaders[0]) == TRAIN:
+        found.append("What is above another is counted from nine tenths of the exact loss on.")
     if apart := [one.label for one in verdict.apart]:
         who = listed(apart) if len(apart) <= MOST_NAMED else f"{_count(len(apart))} ({_some(apart)})"
         found.append(f"Not confirmed, and so not compared: {who}.")
@@ -85,6 +90,17 @@ def _equal(verdict: Verdict) -> list[str]:
         f"{who[0].upper()}{who[1:]} will do: final losses ({_metric(leaders[0])}) {differ}{worse}.",
         *_for(verdict),
     ]
+
+
+def _above_exact(verdict: Verdict) -> str:
+    """Who came how near to the exact training loss."""
+    ends = [f"{value:.2g}" for value in verdict.above.values()]
+    if len(set(ends)) == 1:
+        return f"The training loss of each ends {ends[0]} above the exact one."
+    if len(ends) > MOST_NAMED:
+        return f"Their training losses end {ends[0]} ({next(iter(verdict.above))}) to {ends[-1]} above the exact one."
+    told = [f"{end} ({label})" for label, end in zip(verdict.above, ends, strict=True)]
+    return f"The training loss ends above the exact one by {listed(told)}."
 
 
 def _for(verdict: Verdict) -> list[str]:

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from src.compare.contest import Problem
+from src.compare.contest import Exact, Problem, above_exact, exact_by_seed
 from src.compare.draws import Share, Tried, final, outcomes, shares
 from src.compare.grid_edges import Edge
 from src.compare.pairs import Pair
@@ -83,6 +83,8 @@ class Verdict:
         confirmed: whether those are fresh seeds.
         drawn: whether anything of the runs is, so that other seeds would be other runs.
         looks: how often the figures that count were looked at while seeds came in; 0 where nobody looked again.
+        above: of the leaders how far the training loss ended above the exact one, by label, the nearest first; empty
+            where that is not known.
     """
 
     kind: Kind
@@ -101,6 +103,7 @@ class Verdict:
     confirmed: bool
     drawn: bool
     looks: int = 0
+    above: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def apart(self) -> tuple[Contender, ...]:
@@ -127,7 +130,13 @@ class Verdict:
         return [one.label for one in self.contenders if one.edges and one.label not in named]
 
 
-def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True, tried: Tried | None = None) -> Verdict:
+def verdict(
+    problem: Problem,
+    reached: Mapping[str, Reach],
+    drawn: bool = True,
+    tried: Tried | None = None,
+    exact: Exact = lambda row: None,
+) -> Verdict:
     """What was found on a problem.
 
     Args:
@@ -135,6 +144,7 @@ def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True, 
         reached: when each contender came to the target, by its label; empty where no curves were read.
         drawn: as of `contest`.
         tried: what settings came to, with what one counts that came to nothing; None for the worst loss that did not.
+        exact: the exact training loss of a run.
     """
     contenders = problem.contenders
     leaders = tuple(problem.unbeaten({one.label for one in contenders}))
@@ -177,7 +187,14 @@ def verdict(problem: Problem, reached: Mapping[str, Reach], drawn: bool = True, 
         best.confirmed,
         drawn,
         max((pair.look for pair in problem.pairs), default=0),
+        _above(problem, leaders, exact),
     )
+
+
+def _above(problem: Problem, leaders: Sequence[Contender], exact: Exact) -> dict[str, float]:
+    known = exact_by_seed(problem.contenders, exact)
+    found = {one.label: above_exact(one, known) for one in leaders} if known else {}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 def _alike(problem: Problem, leaders: Sequence[Contender]) -> tuple[Contender, ...]:

@@ -38,7 +38,7 @@ MOST_SEEN, MOST_HOVERED = 8, 60
 """How many points of a line without markers of its own have one, and how many can be hovered over."""
 NEITHER, HOVERED, SEEN = 0, 1, 2
 """Of a point its `dot`: in a file only those are there that are seen."""
-NAME_WIDTH = 150
+NAME_WIDTH = 190
 RULE: Spec = {"type": "rule", "strokeWidth": 1.2, "clip": True, "tooltip": {"expr": "datum.name"}}
 LEVEL_DASHES: Spec = {"condition": {"test": "datum.dotted", "value": [2, 3]}, "value": [5, 3]}
 FIELDS = "x", "given", "foot", "high", "hover", "run", "dot"
@@ -89,7 +89,7 @@ def lines(chart: Chart, looks: Looks, legend: bool = False) -> Spec:
             _strokes(chart, colour, dash | {"legend": None}, clip, faded=False) | {"params": [ZOOM]},
             *_levels(chart, colour),
             _points(colour | {"legend": in_legend}, shape | {"legend": in_legend}, shown, SEEN if legend else HOVERED),
-            *_ends(named, colour),
+            *_names(chart, named, colour),
         ],
         usermeta={"extents": ends},
     )
@@ -193,32 +193,38 @@ def _named_at_their_end(chart: Chart) -> list[Spec]:
             end = float(y[there[-1]])
             height = below + end / 2 if chart.stacked else end
             below += end
-            ends.append(
-                {"series": line.name, **dict(zip(("x", "given"), numbers([x[there[-1]], height]), strict=True))}
-            )
+            at = dict(zip(("x", "at"), numbers([x[there[-1]], height]), strict=True))
+            ends.append({"series": line.name, "name": line.name, **at})
     return ends
 
 
-def _ends(ends: Sequence[Spec], colour: Spec) -> list[Spec]:
-    """Names where lines end; of two that end far from each other neither moves the other."""
-    if not ends:
+def _names(chart: Chart, ends: Sequence[Spec], colour: Spec) -> list[Spec]:
+    """Names where lines and levels end; of two that end far from each other neither moves the other.
+
+    Where lines are not named, for there is no room, levels are at their left.
+    """
+    rows = [*ends, *(row | {"level": True} for row in _levels_along("y", chart))]
+    if not rows:
         return []
     transform = [
-        {"filter": f"{SHOWN} && !({FADED}) && {ON_AXES}"},
-        {"window": [{"op": "row_number", "as": "number"}]},
-        {"filter": "datum.number <= labelled"},
-        *calculated(across="scale('x', datum.x)", place="max(0, scale('y', datum.given))"),
+        *_at_the_edge("y", "↓", "↑"),
+        *calculated(
+            text="datum.level ? datum.text : datum.name",
+            across="scale('x', datum.level ? domain('x')[labelled ? 1 : 0] : datum.x)",
+            place="max(0, scale('y', datum.level ? datum.y : datum.at))",
+        ),
+        {"filter": f"{SHOWN} && !({FADED}) && isFinite(datum.across) && isFinite(datum.place)"},
+        {"window": [{"op": "row_number", "as": "number"}], "groupby": ["level"]},
+        {"filter": "datum.level || datum.number <= labelled"},
         {"window": [{"op": "lag", "field": "across", "as": "before"}], "sort": [{"field": "across"}]},
         *calculated(new=f"datum.across - datum.before > {NAME_WIDTH} ? 1 : 0"),
         {"window": [{"op": "sum", "field": "new", "as": "group"}], "sort": [{"field": "across"}]},
         *apart("datum.group"),
     ]
-    names = haloed(
-        {"field": "series"},
-        {"align": "left", "dx": 7, "limit": NAME_WIDTH},
-        {"y": {"field": "place", "scale": None}, "color": colour},
-    )
-    return [{"data": {"values": list(ends)}, "transform": transform, "layer": names}]
+    above = "datum.level && !labelled"
+    mark = {"align": "left", "dx": 7, "dy": {"expr": f"{above} ? -8 : 0"}, "limit": NAME_WIDTH}
+    place = {"x": {"field": "across", "scale": None}, "y": {"field": "place", "scale": None}, "color": colour}
+    return [{"data": {"values": rows}, "transform": transform, "layer": haloed({"field": "text"}, mark, place)}]
 
 
 # --- what stands behind ----------------------------------------------------------------------------------------------
@@ -228,15 +234,18 @@ def _levels(chart: Chart, colour: Spec) -> list[Spec]:
     """Dashed straight lines; one beyond its axis is told at the edge."""
     layers = []
     for axis, other, drawn in (("x", "y", _upright), ("y", "x", _level_with)):
-        rows = [
-            {"series": one.of, "name": one.name, "at": one.at, "dotted": one.dotted}
-            for one in chart.levels
-            if one.axis == axis and math.isfinite(one.at)
-        ]
-        if rows:
+        if rows := _levels_along(axis, chart):
             shown = [{"filter": SHOWN}, *calculated(**{other: f"domain('{other}')[0]"})]
             layers.append({"data": {"values": rows}, "transform": shown, "layer": drawn(chart, colour)})
     return layers
+
+
+def _levels_along(axis: str, chart: Chart) -> list[Spec]:
+    return [
+        {"series": one.of, "name": one.name, "at": one.at, "dotted": one.dotted}
+        for one in chart.levels
+        if one.axis == axis and math.isfinite(one.at)
+    ]
 
 
 def _bars_height(chart: Chart) -> float:
@@ -281,17 +290,13 @@ def _at_the_edge(axis: str, before: str, beyond: str) -> list[Spec]:
 
 
 def _level_with(chart: Chart, colour: Spec) -> list[Spec]:
-    """Horizontal lines and, at their left, their names."""
+    """Horizontal lines, whose names stand among those of lines."""
     line = {
         "transform": [{"filter": "datum.name === datum.text"}, *calculated(x2="domain('x')[1]")],
         "mark": RULE,
         "encoding": {"x2": {"field": "x2"}, "strokeDash": LEVEL_DASHES, "color": colour},
     }
-    mark = {"align": "left", "baseline": "bottom", "dx": 4, "dy": -2, "limit": 260}
-    texts = haloed({"field": "text"}, mark, {"y": {"field": "place", "scale": None}, "color": colour})
-    apart_from_others = [*calculated(place="scale('y', datum.y)"), *apart()]
-    layers = [line, {"transform": apart_from_others, "layer": texts}]
-    return [{"transform": _at_the_edge("y", "↓", "↑"), "layer": layers}]
+    return [{"transform": _at_the_edge("y", "↓", "↑"), "layer": [line]}]
 
 
 def _regions(chart: Chart, colour: Spec) -> list[Spec]:

@@ -52,6 +52,25 @@ def losses(
     return Chart("loss", "Loss", across, upwards, lines=lines, levels=levels)
 
 
+def above(training: Curve, predicted: Curve | None, exact: float) -> Chart:
+    """How far the training loss is above the exact one, against steps.
+
+    Args:
+        training: the loss of all rows less the exact one.
+        predicted: the same by theory; None where it foresees nothing.
+        exact: the least loss there is.
+    """
+    lines = [Line(MEASURED["train/loss"], *training, markers=len(training[0]) <= 30)]
+    if predicted is not None:
+        x, y = map(np.asarray, predicted)
+        there = (x <= training[0][-1]) & (y >= np.min(training[1]))  # theory has no rounding
+        lines.append(Line(PREDICTED["predicted_loss"], x[there], y[there], role="reference"))
+    across, upwards = Axis("step", switch=True), Axis("training loss above the exact one", log=True, switch=True)
+    flat = int(np.count_nonzero(training[1] == np.min(training[1])) > 1)
+    caption = f"The exact loss is {exact:.6g}." + " Flat at the bottom is rounding." * flat
+    return Chart("loss_above", "Training loss above the exact one", across, upwards, caption, lines)
+
+
 def fit(
     rows: Curve, fitted: Curve, others: Mapping[str, Curve], names: Sequence[str], title: str = "Data and lines"
 ) -> Chart:

@@ -15,13 +15,14 @@ FACTOR = math.log(3)
 """Differences up to here are told in per cent, larger ones as factors."""
 
 
-def seeds(problem: Problem, ranked: list[Contender], within: float) -> chart.Chart | None:
+def seeds(problem: Problem, ranked: list[Contender], within: float, above_exact: bool = False) -> chart.Chart | None:
     """A dot a seed: how far each contender's loss lies above that of the first on the same seed, and the interval.
 
     Args:
         problem: they are of.
         ranked: its contenders, the best one first.
         within: the share of a loss within which two are practically equal.
+        above_exact: whether losses are counted above nine tenths of the exact one.
 
     Returns:
         None where no two were trained on two seeds or more.
@@ -56,7 +57,9 @@ def seeds(problem: Problem, ranked: list[Contender], within: float) -> chart.Cha
         chart.Axis("", limits=(-0.6, len(names) - 0.4), names=names),
         f"Each {noun(problem.compared)} at its best setting beside {best.label} at its own, on the same seed: a "
         "dot a seed, the line the interval of their mean, corrected for all pairs of the page (95 % where practically "
-        "equal)." + ("" if factors else " Between the dotted lines two are practically equal."),
+        "equal)."
+        + " Counted from nine tenths of the exact loss on." * above_exact
+        + ("" if factors else " Between the dotted lines two are practically equal."),
         lines,
         points,
         levels,

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from src.compare.budgets import Budgets, budgets
-from src.compare.contest import Problem, contest, standings
+from src.compare.contest import Exact, Problem, contest, standings
 from src.compare.draws import Tried
 from src.compare.pairs import EQUAL_WITHIN
 from src.compare.remarks import counted
@@ -127,7 +127,7 @@ def findings(
     commands = list(filter(None, dict.fromkeys(map(_command, sweeps))))
     spent = {one.problem.label: tried(sweep, one.problem, chance) for one in shown}
     verdicts = [
-        verdict(problem, reached.get(problem.label, {}), chance, spent[problem.label])
+        verdict(problem, reached.get(problem.label, {}), chance, spent[problem.label], exact)
         for problem in problems[:MOST_SHOWN]
     ]
     first = [run.run for one in shown for runs in one.runs.values() for run in runs]
@@ -150,7 +150,7 @@ def findings(
     of_all = Section(
         "All problems" if len(problems) > 1 else "",
         tables=[
-            *_tables(problems, reached, races, within, chance),
+            *_tables(problems, reached, races, within, chance, exact),
             *filter(None, [directories(sweeps, sweep, problems, _command)]),
         ],
         charts=[one for one in (profile, *heats.over_problems(problems, heat)) if one is not None],
@@ -190,9 +190,14 @@ def _multirun(sweep: Sweep) -> Any:
 
 
 def _tables(
-    problems: Sequence[Problem], reached: Reaches, races: Sequence[race.Race], within: float, chance: bool
+    problems: Sequence[Problem],
+    reached: Reaches,
+    races: Sequence[race.Race],
+    within: float,
+    chance: bool,
+    exact: Exact,
 ) -> Iterator[TableData]:
-    yield tables.headline(problems, reached, chance)
+    yield tables.headline(problems, reached, chance, exact)
     if races:
         yield race.table(races)
     over_all, number = standings(problems)
@@ -208,7 +213,7 @@ def _beside(sweep: Sweep, one: Shown, reached: Reaches, within: float) -> Iterat
     """What the answer rests on."""
     order = tables.ranked(one.problem, reached)
     drawn = [
-        beside.seeds(one.problem, order, within),
+        beside.seeds(one.problem, order, within, bool(one.judged_above)),
         steps.against_rate(sweep, one, target_of(sweep, one.problem)),
         beside.matrix(one.problem, order),
     ]

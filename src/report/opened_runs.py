@@ -11,6 +11,7 @@ import numpy as np
 from src.compare.contest import TRAIN, Contender, Problem, exact_by_seed
 from src.compare.roles import BATCH
 from src.compare.rows import Row, Seed, short
+from src.compare.run_facts import below
 from src.compare.selection import Setting
 from src.compare.statistics import Numbers, above
 from src.report.all_curves import exact_of
@@ -72,6 +73,12 @@ class Shown:
         """The exact losses that curves of training are shown above; those of mini-batches may be below that of all."""
         full = all(run.run.config.get(BATCH, "full") == "full" for runs in self.runs.values() for run in runs)
         return self.exact if full else {}
+
+    @property
+    def quadratic(self) -> bool:
+        """Whether every run's loss is, so that what theory says of a minimum holds from the start on."""
+        runs = (run for runs in self.runs.values() for run in runs)
+        return all(below(run.result, "loss", "least_squares") is not False for run in runs)
 
     def of(self, one: Contender) -> Sequence[OpenRun]:
         """The runs behind a contender's figure."""

@@ -41,7 +41,7 @@ def picture(shown: Shown, sweep: Sweep, pictures: int = 1) -> chart.Parallel | N
     if len(keys) < 2 or not math.isfinite(tried[0][1].loss):
         return None
     axes = [_axis(key, [of_one[key] for of_one in words if key in of_one]) for key in keys]
-    losses, capped = _losses(f"final {above_it(problem.metric, exact)}", ends)
+    losses, capped = _losses(f"{TRAIN} above exact" if exact else f"final {problem.metric}", ends)
     kept = _sampled(len(tried), max(MOST // pictures, 40))
     along = shown.whole if exact else {}
     curves = [_curve(sweep, tried[index][1], problem.metric, along) for index in kept]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from src.compare.contest import Problem
+from src.compare.contest import TRAIN, Problem
 from src.compare.roles import noun
 from src.compare.rows import Seed, number, short
 from src.compare.selection import RATE, Contender, Setting
@@ -47,8 +47,12 @@ def _picture(shown: Shown, key: str, exact: Mapping[Seed, float], name: str, of:
         elif len(one.numbers(key)) > 1:
             points.append(_points(one, key, exact))
     levels = list(_levels(shown)) if key == RATE else []
+    near = "" if shown.quadratic else ", near the answer"
     own = f"each {noun(problem.compared)}'s best setting"
     caption = [f"{_over_seeds(problem)}; whatever else is tuned is as in {own}, {key} aside."]
+    if exact:
+        judged = f"Settings were judged by {problem.metric}. " * (problem.metric != TRAIN)
+        caption.append(f"{judged}Flat at the bottom is rounding.")
     if points:
         caption.append("Points are settings drawn at random, which differ in other keys too.")
     if regions:
@@ -56,7 +60,9 @@ def _picture(shown: Shown, key: str, exact: Mapping[Seed, float], name: str, of:
     if any(one.cut for one in problem.contenders):
         caption.append("Of settings that were cut at a rung it is the loss there.")
     if levels:
-        caption.append("Dashed: what theory says of descent on all rows (the median over the data of the seeds).")
+        caption.append(
+            f"Dashed: what theory says of descent on all rows{near} (the median over the data of the seeds)."
+        )
     axis, beyond = _axis(problem, exact, [*lines, *points])
     return chart.Chart(
         problem.named(name),

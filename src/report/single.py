@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.compare.contest import contest
+from src.compare.contest import TRAIN, contest
+from src.compare.roles import BATCH
+from src.compare.statistics import above
 from src.errors import LabError
 from src.plots.chart import Picture
 from src.plots.one_run import (
@@ -24,7 +26,9 @@ from src.plots.one_run import (
     residuals,
     watched,
 )
+from src.plots.one_run import above as above_exact
 from src.report import play, race
+from src.report.all_curves import NO_LINE
 from src.report.findings import Findings, Section
 from src.report.opened_runs import OpenRun, Shown
 from src.report.play import Play
@@ -144,8 +148,14 @@ def _losses(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
         remarks.insert(1, told)
     level = float(exact) if is_number(exact) and math.isfinite(exact) else None
     chart = losses(taken, foreseen, level, best)
-    if chart is not None:
+    steps, training = taken.get(TRAIN, NO_LINE)
+    known = level and len(steps) > 1 and run.config.get(BATCH, "full") == "full" and np.isfinite(training).all()
+    if chart is not None and not (known and VAL not in taken):
         yield chart
+    if level and known:
+        path = foreseen.get("predicted_loss")
+        left = None if path is None else (path[0], path[1] - level)
+        yield above_exact((steps, above(training, level)), left, level)
 
 
 @dataclass(frozen=True)

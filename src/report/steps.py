@@ -70,12 +70,12 @@ def against_rate(sweep: Sweep, shown: Shown, target: Target | None) -> chart.Cha
 
 
 def _foreseen(shown: Shown, target: Target, rates: Sequence[float], most: float) -> Iterator[chart.Line]:
-    """Of gradient descent and heavy balls on least squares, as far as it is at most so many steps.
+    """Of gradient descent and heavy balls on least squares alone, as far as it is at most so many steps.
 
     Along an eigenvector of the Hessian a step multiplies the distance by 1 - aλ, with momentum β in the end by the
     larger root of z² - (1 + β - aλ) z + β (Polyak 1964); the loss falls with the square of it.
     """
-    if min(rates) <= 0:
+    if min(rates) <= 0 or not shown.quadratic:
         return
     fine = np.geomspace(min(rates), max(rates), FINE)
     drawn = set[float]()

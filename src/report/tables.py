@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from src.compare.contest import Problem, Standing
+from src.compare.contest import Exact, Problem, Standing, above_exact, exact_by_seed
 from src.compare.pairs import FEWEST_APART, Pair
 from src.compare.remarks import counted
 from src.compare.roles import noun
@@ -77,18 +77,22 @@ class TableData:
 # --- which one -------------------------------------------------------------------------------------------------------
 
 ALIKE = "not told apart"
+ABOVE = "train above exact"
 INTERVAL = "its 95 % interval (Student's, of the logarithms)"
 ON_ALIKE = f"Rows that share a letter under “{ALIKE}” are those of which none is better than another, seed by seed. "
 NEAR = f"{100 * (WITHIN - 1):.0f} %"
 
 
-def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True) -> TableData:
+def headline(
+    problems: Sequence[Problem], reached: Reaches, chance: bool = True, exact: Exact = lambda row: None
+) -> TableData:
     """A row per contender and problem, the best of a problem first.
 
     Args:
         problems: of the sweep.
         reached: the target.
         chance: whether anything of its runs is drawn.
+        exact: the exact training loss of a run.
     """
     contenders = [one for problem in problems for one in problem.contenders]
     metrics = {one.figure.metric for one in contenders}
@@ -96,6 +100,7 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
     compared, rows = noun(problems[0].compared), []
     unit = next((reach.unit for of_one in reached.values() for reach in of_one.values()), "step")
     for problem in problems:
+        known = exact_by_seed(problem.contenders, exact)
         for one in ranked(problem, reached):
             reach = reached.get(problem.label, {}).get(one.label)
             rows.append(
@@ -104,6 +109,7 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
                     compared: Cell.of(one.label),
                     "best setting": Cell.of(best_setting(one)),
                     **_loss(one, len(metrics) > 1),
+                    ABOVE: Cell.of(above_exact(one, known)),
                     **{name: Cell.of(one.scores.get(name, math.nan)) for name in scores},
                     ALIKE: Cell.of(problem.letters[one.label]),
                     "seeds": Cell.of(one.figure.seeds),
@@ -117,7 +123,8 @@ def headline(problems: Sequence[Problem], reached: Reaches, chance: bool = True)
                 }
             )
     tuned = ", and how hard was it to tune" if any(len(one.settings) > 1 for one in contenders) else ""
-    return TableData.of(f"Which {compared}{tuned}?", rows, _on_headline(problems, reached, chance, unit))
+    caption = _on_headline(problems, reached, chance, unit, any(row[ABOVE].text for row in rows))
+    return TableData.of(f"Which {compared}{tuned}?", rows, caption)
 
 
 def ranked(problem: Problem, reached: Reaches) -> list[Contender]:
@@ -178,8 +185,8 @@ def _decades(one: Contender) -> Cell:
     return NOTHING if width is None else Cell(f"{'≥ ' if width.at_least else ''}{width.decades:.2f}", width.decades)
 
 
-def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool, unit: str) -> str:
-    """What its columns mean; `unit`: what the way to the target is counted in."""
+def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool, unit: str, above: bool) -> str:
+    """What its columns mean; `unit`: what the way to the target is counted in; `above`: whether `ABOVE` is there."""
     contenders = [one for problem in problems for one in problem.contenders]
     confirmed = [one for one in contenders if one.confirmed]
     how = "over the seeds"
@@ -199,6 +206,10 @@ def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool, un
         sentences = [
             "The loss is that of the one best setting: nothing here is drawn, so another seed is the same run. "
         ]
+    if above:
+        sentences.append(
+            f"“{ABOVE}”: what the training loss of the same runs is above the exact one, as far as its digits tell. "
+        )
     if any(one.scores for one in contenders):
         sentences.append("RMSE and R² are those of the same runs, in the units of the table. ")
     if any(any(problem.letters.values()) for problem in problems):

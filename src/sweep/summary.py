@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from src.compare.contest import Exact, above_exact, exact_by_seed
 from src.compare.roles import noun
 from src.compare.rows import Row, short
 from src.compare.selection import Contender, Figure
@@ -30,21 +31,24 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.2g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"
 
 
-def table(winners: Sequence[Contender], rows: Sequence[Row], width: int | None = None) -> Table:
+def table(
+    winners: Sequence[Contender], rows: Sequence[Row], width: int | None = None, exact: Exact = lambda row: None
+) -> Table:
     """A row per winner, by problem, as they came; the best of a problem first.
 
     Args:
         winners: as `contenders(rows)` gives them.
         rows: the runs of the sweep, confirmations included.
         width: of the terminal; in a narrower one intervals stand below their losses, rather than that numbers break.
+        exact: the exact training loss of a run; where all are known, there is what is left above it.
     """
-    drawn = _drawn(winners, rows, " ")
+    drawn = _drawn(winners, rows, " ", exact)
     if width is not None and Console(width=10_000).measure(drawn).maximum > width:
-        return _drawn(winners, rows, "\n")
+        return _drawn(winners, rows, "\n", exact)
     return drawn
 
 
-def _drawn(winners: Sequence[Contender], rows: Sequence[Row], between: str) -> Table:
+def _drawn(winners: Sequence[Contender], rows: Sequence[Row], between: str, exact: Exact) -> Table:
     metrics = list(dict.fromkeys(winner.figure.metric for winner in winners))
     problems = list(dict.fromkeys(short(winner.problem) for winner in winners))
     compared = noun(winners[0].compared) if any(winner.name for winner in winners) else ""
@@ -57,15 +61,19 @@ def _drawn(winners: Sequence[Contender], rows: Sequence[Row], between: str) -> T
         drawn.add_column(name, overflow="fold", no_wrap=name == compared)
     found = dict.fromkeys(name for winner in winners for name in winner.scores)
     scores = [name for name in found if name.endswith(("/rmse", "/r2"))]  # the page has those of several targets
-    for name in (metrics[0] if len(metrics) == 1 else "loss", *scores, "seeds", "steps", "diverged"):
+    known = {label: exact_by_seed([one for one in winners if short(one.problem) == label], exact) for label in problems}
+    above = ["train above exact"] if any(known.values()) else []
+    for name in (metrics[0] if len(metrics) == 1 else "loss", *above, *scores, "seeds", "steps", "diverged"):
         drawn.add_column(name, justify="right", no_wrap=True)
     for one in sorted(winners, key=lambda one: (problems.index(short(one.problem)), one.rank)):
         cells = [*([short(one.problem)] if several else []), *([one.label] if compared else [])]
-        drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, scores, between)]))
+        own = [above_exact(one, known[short(one.problem)])] * len(above)
+        own += [one.scores.get(name, math.nan) for name in scores]
+        drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, own, between)]))
     return drawn
 
 
-def _cells(winner: Contender, several_metrics: bool, scores: Sequence[str], between: str) -> list[str]:
+def _cells(winner: Contender, several_metrics: bool, scores: Sequence[float], between: str) -> list[str]:
     """Best setting, loss, scores, seeds, steps and what diverged."""
     settings, figure = len(winner.settings), winner.figure
     lost = f"{winner.diverged} of {settings}"
@@ -74,8 +82,7 @@ def _cells(winner: Contender, several_metrics: bool, scores: Sequence[str], betw
     metric = f"{figure.metric} " if several_metrics else ""
     # beside the optimizer's name, its own numbers need no more than theirs
     setting = short({key.removeprefix("optimizer."): value for key, value in winner.best.tuned.items()}) or "as it is"
-    found = [winner.scores.get(name, math.nan) for name in scores]
-    beside = [f"{score:.4g}" if math.isfinite(score) else "" for score in found]
+    beside = [f"{score:.4g}" if math.isfinite(score) else "" for score in scores]
     return [setting, metric + _loss(figure, between), *beside, str(figure.seeds), f"{winner.steps:,.10g}", lost]
 
 

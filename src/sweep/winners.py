@@ -136,7 +136,7 @@ def tell(sweep: Sweep, within: float | None) -> None:
         baseline = _baseline(sweep.directory)
         ended += [] if baseline is None else beside(ended, baseline.rows)
         best = contenders(ended)
-        console.print(table(best, ended, console.width))
+        console.print(table(best, ended, console.width, _exact(sweep)))
         drawn = is_drawn(sweep.first)
         for remark in remarks(best, drawn):
             console.print(remark, highlight=False, markup=False)
@@ -148,7 +148,7 @@ def tell(sweep: Sweep, within: float | None) -> None:
                 console.print(remark, highlight=False, markup=False)
         for problem in contest(ended, within, drawn, _exact(sweep), sweep.ledger.looks) if within is not None else ():
             told = [f"{problem.label}:"] if problem.label else []
-            told += sentences(verdict(problem, {}, drawn))
+            told += sentences(verdict(problem, {}, drawn, exact=_exact(sweep)))
             console.print(" ".join(told), highlight=False, markup=False)
         if sweep.tensorboard is not None and (left_out := tensorboard.remark(ended)):
             console.print(left_out, highlight=False, markup=False)

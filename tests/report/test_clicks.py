@@ -16,7 +16,7 @@ from tests.report.sweeps import grid, sweep
     ("overrides", "alone", "without_seeds"),
     [
         ("- lr=1\n- confirm_seeds=3\n- seed=1\n- +data.seed=2\n", "lr=1 seed=1 +data.seed=2", "lr=1"),
-        ("- sweep=race\n- confirm_seeds=5\n- seed=1\n", *["-m sweep=race seed=1 'hydra.sweeper.against=[]' confirm_seeds=0"] * 2),
+        ("- sweep=a\n- confirm_seeds=5\n- s=1\n", *["-m sweep=a s=1 'hydra.sweeper.against=[]' confirm_seeds=0"] * 2),
         ("[]\n", "", ""),
     ],
 )  # fmt: skip
