@@ -87,6 +87,28 @@ class Result:
         return _plain({name: getattr(self, name) for name in self.__dataclass_fields__ if name != "directory"})
 
 
+LOSSES = {
+    "squares": "the squared error",
+    "huber": "Huber's loss",
+    "logistic": "the logistic loss",
+    "cross_entropy": "the cross-entropy",
+    "poisson": "Poisson's loss, half the deviance",
+}
+"""Those of conf/loss, as they are called."""
+
+
+def what_it_is(loss: Mapping[str, Any]) -> str:
+    """A sentence on what a loss is; empty of the height of a surface, and of runs of before, whose results do not tell.
+
+    Args:
+        loss: as `Result.loss`.
+    """
+    name = loss.get("name", "")
+    if not name or loss.get("reduction") == "value":
+        return ""
+    return f"the loss is {LOSSES.get(name, name)}, its {loss['reduction']} over rows"
+
+
 def units(loss: Mapping[str, Any], targets: Sequence[str]) -> str:
     """A sentence on losses that are not in the units of the data; empty where they are.
 

@@ -27,8 +27,8 @@ class Row:
         words: its swept overrides.
         status: "completed", "diverged", "cut" (at a rung: its losses are those there) or "failed".
         steps: optimizer steps taken.
-        metrics: "train/loss", "val/loss" and "test/loss", as far as there are such rows, and of tables "test/rmse" and
-            so on, by which nothing is compared; None where not finite.
+        metrics: "train/loss", "val/loss" and "test/loss", as far as there are such rows, and "test/accuracy",
+            "test/rmse" and so on, by which nothing is compared; None where not finite.
         confirms: of a confirmation, the number of the winning setting's first job.
         name: of its directory, behind that of its sweep where several are compared.
         origin: the sweep that it is of, where others hold what is called the same.

@@ -126,14 +126,14 @@ class Contender:
 
     @cached_property
     def scores(self) -> dict[str, float]:
-        """RMSE (geometric mean, as the loss) and R² (mean) over the rows of the loss that counts, of a table."""
+        """Over the rows of the loss that counts: accuracy and R² (mean), RMSE (geometric mean, as the loss)."""
         part = self.figure.metric.partition("/")[0]
         names = dict.fromkeys(name for row in self.counted for name in row.metrics)
         there = {name: np.array([row.loss(name) for row in self.counted]) for name in names}
         return {
             name: float(over_seeds([values])[0][0] if name.startswith(f"{part}/rmse") else values.mean())
             for name, values in there.items()
-            if name.startswith((f"{part}/rmse", f"{part}/r2"))
+            if name.startswith((f"{part}/accuracy", f"{part}/rmse", f"{part}/r2"))
         }
 
     @property

@@ -71,6 +71,12 @@ def above(training: Curve, predicted: Curve | None, exact: float) -> Chart:
     return Chart("loss_above", "Training loss above the exact one", across, upwards, caption, lines)
 
 
+def accuracy(validation: Curve) -> Chart:
+    """The share of validation rows whose class is predicted, against steps."""
+    line = Line(MEASURED["val/loss"], *validation, markers=len(validation[0]) <= 30)
+    return Chart("accuracy", "Accuracy", Axis("step", switch=True), Axis("accuracy"), lines=[line])
+
+
 def fit(
     rows: Curve, fitted: Curve, others: Mapping[str, Curve], names: Sequence[str], title: str = "Data and lines"
 ) -> Chart:

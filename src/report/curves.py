@@ -1,7 +1,7 @@
 """How the best settings went, step by step: losses against steps, over seeds, beside what theory foresaw."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,25 +35,14 @@ def bundle(lines: Sequence[Line]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
 
 
 def pictures(shown: Shown) -> list[chart.Chart]:
-    """Training and validation loss against steps, where there are such curves."""
-    return [picture for metric in TITLES if (picture := _picture(shown, metric)) is not None]
+    """Training and validation loss against steps, and of classes the accuracy, where there are such curves."""
+    drawn = [*(_picture(shown, metric) for metric in TITLES), _accuracy(shown)]
+    return [picture for picture in drawn if picture is not None]
 
 
 def _picture(shown: Shown, metric: str) -> chart.Chart | None:
-    lines, problem = [], shown.problem
-    exact = shown.whole if metric == TRAIN else {}
-    for one in problem.contenders:
-        curves = [
-            (steps / shown.unit.of(run.row), above(losses, exact[run.row.seed]) if exact else losses)
-            for run in shown.of(one)
-            for steps, losses in [run.curves.get(metric, NO_LINE)]
-            if len(steps)
-        ]
-        if curves and max(len(steps) for steps, _ in curves) > 1:
-            hover = named(one, shown.of(one))
-            alone = shown.of(one)[0].row.name if len(curves) == 1 else ""
-            line = chart.Line(one.label, *bundle(curves), hover=hover)
-            lines.append(replace(line, runs=[alone] * len(line.x)) if alone else line)
+    problem, exact = shown.problem, shown.whole if metric == TRAIN else {}
+    lines = _lines(shown, metric, lambda run, losses: above(losses, exact[run.row.seed]) if exact else losses)
     if not lines:
         return None
     foreseen = list(_foreseen(shown, exact)) if metric == TRAIN else []
@@ -62,10 +51,7 @@ def _picture(shown: Shown, metric: str) -> chart.Chart | None:
         foreseen = [replace(line, y=np.where(np.less(line.y, lowest), np.nan, line.y)) for line in foreseen]
     axis = loss_axis(above_it(metric, exact), [line.y for line in (*lines, *foreseen)])
     levels = [] if exact or metric != TRAIN else [one for one in _levels(shown) if not (axis.log and one.at <= 0)]
-    seeds = sorted({len(runs) for runs in shown.runs.values() if runs})
-    over = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else "one seed" if seeds == [1] else f"{seeds[0]} seeds"
-    band = "; the band is its 95 % interval" if seeds and seeds[-1] >= FEWEST else ", so without a band"
-    caption = f"Each {noun(problem.compared)} at its best setting: the geometric mean over {over}{band}."
+    caption = f"Each {noun(problem.compared)} at its best setting: the geometric mean {_over_seeds(shown)}."
     if exact:
         caption += " Flat at the bottom is rounding."
     if levels or foreseen:
@@ -80,6 +66,53 @@ def _picture(shown: Shown, metric: str) -> chart.Chart | None:
         caption,
         [*lines, *foreseen],
         levels=levels,
+    )
+
+
+def _accuracy(shown: Shown) -> chart.Chart | None:
+    """The share of validation rows whose class is predicted."""
+    problem, name = shown.problem, "val/accuracy"
+    # what is not above 0 is averaged as it is, and so are the shares of those that are not
+    lines = _lines(shown, name, lambda run, shares: shares - 1)
+    lines = [
+        replace(one, y=np.add(one.y, 1), low=np.add(one.low, 1), high=np.minimum(np.add(one.high, 1), 1.0))
+        for one in lines
+        if one.low is not None and one.high is not None
+    ]
+    if not lines:
+        return None
+    return chart.Chart(
+        problem.named("curves_accuracy"),
+        f"Validation accuracy{problem.suffix}",
+        chart.Axis(shown.unit.name, switch=True),
+        chart.Axis(name),
+        f"Each {noun(problem.compared)} at its best setting: the mean {_over_seeds(shown)}.",
+        lines,
+    )
+
+
+def _lines(shown: Shown, metric: str, values: Callable[[OpenRun, Numbers], Numbers]) -> list[chart.Line]:
+    """The curves of a metric, a line a contender; `values` of a run are what is drawn of them."""
+    lines = []
+    for one in shown.problem.contenders:
+        curves = [
+            (steps / shown.unit.of(run.row), values(run, found))
+            for run in shown.of(one)
+            for steps, found in [run.curves.get(metric, NO_LINE)]
+            if len(steps)
+        ]
+        if curves and max(len(steps) for steps, _ in curves) > 1:
+            line = chart.Line(one.label, *bundle(curves), hover=named(one, shown.of(one)))
+            alone = shown.of(one)[0].row.name if len(curves) == 1 else ""
+            lines.append(replace(line, runs=[alone] * len(line.x)) if alone else line)
+    return lines
+
+
+def _over_seeds(shown: Shown) -> str:
+    seeds = sorted({len(runs) for runs in shown.runs.values() if runs})
+    over = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else "one seed" if seeds == [1] else f"{seeds[0]} seeds"
+    return f"over {over}" + (
+        "; the band is its 95 % interval" if seeds and seeds[-1] >= FEWEST else ", so without a band"
     )
 
 

@@ -30,7 +30,7 @@ from src.report.reading import Sweep
 from src.report.run_files import is_number
 from src.report.tables import TableData
 from src.report.target import Reaches, beside_each_other, reaches, target_of
-from src.run_directory import units
+from src.run_directory import units, what_it_is
 
 MOST_SHOWN = 8
 """Problems that get a verdict and pictures of their own; the tables hold all of them."""
@@ -167,7 +167,7 @@ def findings(
         sections=sections,
         remarks=[
             *_on_sweep(sweep, problems, chance),
-            *_on_losses(sweep),
+            *_on_losses(sweep, problems[:MOST_SHOWN]),
             *sweep.remarks,
             *lost,
             *_on_seconds(shown, reached),
@@ -312,12 +312,18 @@ def _has_chance(sweep: Sweep) -> bool:
     return drawn or not sweep.first.config.get("model._target_", "").endswith(".Surface")
 
 
-def _on_losses(sweep: Sweep) -> Iterator[str]:
-    """What the losses are, where they are not in the units of the data."""
-    with suppress(LabError):
-        result = sweep.first.result
-        if sentence := units(result.get("loss") or {}, result.get("targets") or []):
-            yield sentence
+def _on_losses(sweep: Sweep, problems: Sequence[Problem]) -> Iterator[str]:
+    """What the losses are, and in which units, where those are not the data's."""
+    told = dict[str, list[str]]()
+    for problem in problems:
+        with suppress(LabError):
+            first = min(row.job for one in problem.contenders for setting in one.settings for row in setting.rows)
+            result = sweep.runs[first].result
+            loss, targets = result.get("loss") or {}, result.get("targets") or []
+            for sentence in filter(None, (what_it_is(loss), units(loss, targets))):
+                told.setdefault(sentence, []).append(problem.label)
+    for sentence, labels in told.items():
+        yield f"{', '.join(labels)}: {sentence}" if len(labels) < len(problems) else sentence
 
 
 def _on_seconds(shown: Sequence[Shown], reached: Reaches) -> Iterator[str]:

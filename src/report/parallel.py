@@ -41,6 +41,7 @@ def picture(shown: Shown, sweep: Sweep, pictures: int = 1) -> chart.Parallel | N
     if len(keys) < 2 or not math.isfinite(tried[0][1].loss):
         return None
     axes = [_axis(key, [of_one[key] for of_one in words if key in of_one]) for key in keys]
+    accuracy, accurate = _accuracies(problem.metric, [setting for _, setting in tried])
     losses, capped = _losses(f"{TRAIN} above exact" if exact else f"final {problem.metric}", ends)
     kept = _sampled(len(tried), max(MOST // pictures, 40))
     along = shown.whole if exact else {}
@@ -53,6 +54,7 @@ def picture(shown: Shown, sweep: Sweep, pictures: int = 1) -> chart.Parallel | N
             tried[index][0].label,
             [
                 *(_place(axis, words[index].get(key)) for axis, key in zip(axes, keys, strict=True)),
+                *accurate[index],
                 min(float(ends[index]), _top(losses)),
             ],
             steps,
@@ -64,7 +66,7 @@ def picture(shown: Shown, sweep: Sweep, pictures: int = 1) -> chart.Parallel | N
     return chart.Parallel(
         problem.named("parallel"),
         f"All settings at once{problem.suffix}",
-        [*axes, losses],
+        [*axes, *accuracy, losses],
         settings,
         chart.Axis("step", log=max(lasts, default=0) > FAR * min(lasts, default=0), switch=True),
         curve_y,
@@ -119,6 +121,22 @@ def _losses(label: str, losses: Numbers) -> tuple[chart.Axis, float | None]:
     cap = min(FAR * float(np.quantile(finite, 0.75)), high if len(finite) == len(losses) else 1.5 * high)
     cap = max(cap, 1.01 * low)
     return chart.Axis(label, log=True, limits=(low, cap)), cap if losses.max() > cap else None
+
+
+def _accuracies(metric: str, settings: Sequence[Setting]) -> tuple[list[chart.Axis], list[list[float | None]]]:
+    """The axis of the final accuracy on the rows of that loss, and its mean over each setting's seeds; where there are
+    classes, else nothing."""
+    name = f"{metric.partition('/')[0]}/accuracy"
+    means = [_mean([row.metrics.get(name) for row in one.rows]) for one in settings]
+    known = [mean for mean in means if mean is not None]
+    if not known or min(known) == max(known):
+        return [], [[] for _ in settings]
+    return [chart.Axis(f"final {name}", limits=(min(known), max(known)))], [[mean] for mean in means]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _sampled(number_of_settings: int, most: int) -> list[int]:

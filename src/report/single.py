@@ -18,6 +18,7 @@ from src.plots.one_run import (
     TITLES,
     Curve,
     Valley,
+    accuracy,
     fit,
     histograms,
     loss_surface,
@@ -36,11 +37,11 @@ from src.report.reading import gather
 from src.report.run_files import Line, Run, is_number, noted
 from src.report.run_summary import by_heart, comparison, in_theory, shown, status
 from src.report.tables import Cell, TableData
-from src.run_directory import Result
+from src.run_directory import Result, what_it_is
 from src.tables.account import Account
 
 MOST_PARAMETERS, MOST_HISTOGRAMS, MOST_TARGETS = 1_000, 24, 4
-VAL = "val/loss"
+VAL, ACCURACY = "val/loss", "val/accuracy"
 PATIENCE = 10
 """Of `callbacks=early_stopping`: what conf/callbacks/early_stopping.yaml says."""
 
@@ -52,7 +53,7 @@ def findings_of(run: Run) -> Findings:
         LabError: it is unfinished, or its `result.json` is broken.
     """
     result = _result(run)
-    remarks = [result.reason, *in_theory(result)]
+    remarks = [result.reason, what_it_is(result.loss), *in_theory(result)]
     pictures, parts = list[Picture](), dict[str, dict[str, Line]]()
     log = bool(result.loss.get("logarithm"))
     with noted(remarks):
@@ -152,6 +153,8 @@ def _losses(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
     known = level and len(steps) > 1 and run.config.get(BATCH, "full") == "full" and np.isfinite(training).all()
     if chart is not None and not (known and VAL not in taken):
         yield chart
+    if len(taken.get(ACCURACY, NO_LINE)[0]) > 1:
+        yield accuracy(taken[ACCURACY])
     if level and known:
         path = foreseen.get("predicted_loss")
         left = None if path is None else (path[0], path[1] - level)
@@ -314,7 +317,7 @@ def _watched(run: Run, remarks: list[str]) -> list[Picture]:
     curves = {
         name: line
         for name, line in run.curves.items()
-        if name not in (*MEASURED, *own) and len(line[0]) and np.isfinite(line[1]).all()
+        if name not in (*MEASURED, ACCURACY, *own) and len(line[0]) and np.isfinite(line[1]).all()
     }
     remarks += [
         f"{TITLES.get(name, name).lower()}: {values[0]:.4g} all the way"

@@ -210,7 +210,10 @@ def _on_headline(problems: Sequence[Problem], reached: Reaches, chance: bool, un
         sentences.append(
             f"“{ABOVE}”: what the training loss of the same runs is above the exact one, as far as its digits tell. "
         )
-    if any(one.scores for one in contenders):
+    scores = {name.partition("/")[2].partition("[")[0] for one in contenders for name in one.scores}
+    if "accuracy" in scores:
+        sentences.append("Accuracy is that of the same runs, their mean. ")
+    if scores - {"accuracy"}:
         sentences.append("RMSE and R² are those of the same runs, in the units of the table. ")
     if any(any(problem.letters.values()) for problem in problems):
         sentences.append(ON_ALIKE)

@@ -60,7 +60,9 @@ def _drawn(winners: Sequence[Contender], rows: Sequence[Row], between: str, exac
     for name in [*(["problem"] if several else []), *([compared] if compared else []), "best setting"]:
         drawn.add_column(name, overflow="fold", no_wrap=name == compared)
     found = dict.fromkeys(name for winner in winners for name in winner.scores)
-    scores = [name for name in found if name.endswith(("/rmse", "/r2"))]  # the page has those of several targets
+    scores = [
+        name for name in found if name.endswith(("/accuracy", "/rmse", "/r2"))
+    ]  # the page has those of several targets
     known = {label: exact_by_seed([one for one in winners if short(one.problem) == label], exact) for label in problems}
     above = ["train above exact"] if any(known.values()) else []
     for name in (metrics[0] if len(metrics) == 1 else "loss", *above, *scores, "seeds", "steps", "diverged"):

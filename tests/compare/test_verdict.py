@@ -76,6 +76,32 @@ def test_any_will_do() -> None:
     ]
 
 
+def test_who_is_nearest_to_the_exact_loss_is_told_where_no_other_loss_tells() -> None:
+    """Validation losses tie; of training sgd is 0.5 above an exact 1 times the seed, momentum 0.25."""
+    rows = rows_of({"sgd": FLAT, "momentum": FLAT})
+    left = {"sgd": 0.5, "momentum": 0.25}
+    rows = [replace(row, metrics={**row.metrics, "train/loss": 1 + left[row.words["optimizer"]]}) for row in rows]
+    (problem,) = contest(rows)
+    told = sentences(verdict(problem, {}, exact=lambda row: 1.0))
+    assert "The training loss ends above the exact one by 0.25 (momentum) and 0.5 (sgd)." in told
+    unknown = sentences(
+        verdict(problem, {}, exact=lambda row: None if row.job == problem.contenders[0].first_job else 1)
+    )
+    assert not any("exact" in one for one in unknown)
+
+
+def test_a_ratio_of_training_losses_is_said_to_be_above_the_exact_one() -> None:
+    rows = [
+        replace(row, metrics={"train/loss": row.metrics["val/loss"]})
+        for row in rows_of({"sgd": FLAT, "momentum": [9.0, 9.0, 9.0, 9.0, 9.0]})
+    ]
+    (problem,) = contest(rows, exact=lambda row: 0.5)
+    said = sentences(verdict(problem, {}, exact=lambda row: 0.5))
+    # 9 times a seed less 0.45 over that seed less 0.45
+    assert "momentum, is 16 times as high" in said[0]
+    assert "What is above another is counted from nine tenths of the exact loss on." in said
+
+
 def test_some_will_do_and_others_end_higher() -> None:
     one = of(rows_of({"sgd": PEAK, "momentum": FLAT, "adam": [9.0, 9.0, 9.0, 8.0, 9.0]}), {"momentum": (2, 1.0)})
     first, speed, *_ = sentences(one)

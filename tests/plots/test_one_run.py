@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from src.plots.chart import Contours
-from src.plots.one_run import Histogram, Valley, fit, histograms, loss_surface, losses
+from src.plots.one_run import Histogram, Valley, above, fit, histograms, loss_surface, losses
 
 
 def _noisy_line() -> Valley:
@@ -42,6 +42,15 @@ def test_losses_beside_what_theory_foresaw() -> None:
     assert [(level.name, level.at, level.axis) for level in marked.levels] == [
         ("lowest validation loss, step 1", 1, "x")
     ]
+
+
+def test_what_is_left_of_a_loss_beside_theory_which_has_no_rounding() -> None:
+    left, path = np.array([8.0, 1e-7, 1e-7]), np.array([8.0, 1e-3, 1e-12, 1e-20])
+    chart = above((np.array([0.0, 10, 20]), left), (np.array([0.0, 5, 10, 30]), path), 0.5)
+    training, theory = chart.lines
+    assert (list(training.y), list(theory.x), list(theory.y)) == ([8.0, 1e-7, 1e-7], [0, 5], [8.0, 1e-3])
+    assert chart.y.log
+    assert chart.caption == "The exact loss is 0.5. Flat at the bottom is rounding."
 
 
 def test_a_line_that_runs_away_does_not_squeeze_the_data() -> None:

@@ -19,10 +19,10 @@ def run(job: int, words: str, val: float | None, confirms: int | None = None, **
     return Row(job, pairs, "completed" if val is not None else "diverged", 100 + job, metrics, confirms)
 
 
-def rendered(rows: Sequence[Row]) -> list[list[str]]:
+def rendered(rows: Sequence[Row], exact: float | None = None) -> list[list[str]]:
     """The cells of the table, title and header first."""
     stream = io.StringIO()
-    Console(file=stream, width=300).print(table(contenders(rows), rows))
+    Console(file=stream, width=300).print(table(contenders(rows), rows, exact=lambda row: exact))
     lines = [re.split(r"[│┃]", line)[1:-1] for line in stream.getvalue().splitlines()]
     return [
         [stream.getvalue().splitlines()[0].strip()],
@@ -54,6 +54,19 @@ def test_the_best_optimizer_comes_first() -> None:
         "sgd: optimizer.lr=0.1 is the smallest of 2 tried: try optimizer.lr=tag(log,interval(0.0105,0.949))",
         "adam: its 2 seeds gave one and the same loss: nothing here depends on them",
     ]
+
+
+def test_what_training_left_above_the_exact_loss_and_accuracy_stand_beside_the_loss() -> None:
+    rows = [
+        run(job, f"optimizer={name}", 1.0, train=loss) for job, (name, loss) in enumerate([("sgd", 2), ("adam", 3)])
+    ]
+    rows = [replace(row, metrics={**row.metrics, "val/accuracy": 0.75}) for row in rows]
+    assert rendered(rows, 1.5)[1:] == [
+        ["optimizer", "best setting", "val/loss", "train above exact", "val/accuracy", "seeds", "steps", "diverged"],
+        ["sgd", "as it is", "1", "0.5", "0.75", "1", "100", "0 of 1"],
+        ["adam", "as it is", "1", "1.5", "0.75", "1", "101", "0 of 1"],
+    ]
+    assert "train above exact" not in rendered(rows)[1]
 
 
 def test_confirmed() -> None:
