@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,6 @@ from src.run_directory import HISTOGRAM_COLUMNS, PREDICTION_COLUMNS, RunDirector
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values, or x and y, `[N]` each."""
 FIT = {"kind": pl.String, "x": pl.Float64, "y": pl.Float64, "rows": pl.Float64}
-PREDICTIONS = dict(zip(PREDICTION_COLUMNS, (pl.String, pl.String, pl.Float64, pl.Float64), strict=True))
 HISTOGRAMS = dict(zip(HISTOGRAM_COLUMNS, (pl.Int64, pl.String, pl.Float64, pl.Float64, pl.String), strict=True))
 
 
@@ -130,23 +129,41 @@ class Run:
 
     @cached_property
     def predictions(self) -> dict[str, dict[str, Line]]:
-        """What `predictions.csv` holds, by target and part; nothing where it is not there.
+        """What `predictions.csv` holds of numbers, by target and part; nothing where it is not there.
 
         Predicted and actual values, not a number where they are not finite.
 
         Raises:
             LabError: it is not such a file.
         """
-        path = RunDirectory(self.directory).predictions_path
+
+        def values(rows: pl.DataFrame) -> Line:
+            numbers = rows.select(pl.col("predicted", "actual").cast(pl.Float64).fill_null(math.nan))
+            return numbers["predicted"].to_numpy(), numbers["actual"].to_numpy()
+
+        return {} if self.classified else self._predicted(values)
+
+    @cached_property
+    def classified(self) -> dict[str, dict[str, list[tuple[str, str]]]]:
+        """What it holds of classes, by target and part: of each row the actual class and the predicted one.
+
+        Raises:
+            LabError: it is not such a file.
+        """
+        return self._predicted(lambda rows: rows.select("actual", "predicted").drop_nulls().rows(), "probability")
+
+    def _predicted(self, of: Callable[[pl.DataFrame], Any], *needed: str) -> dict[str, dict[str, Any]]:
+        """`of` the rows of each target and part, all of them texts; nothing where a column that is needed is not."""
+        path, found = RunDirectory(self.directory).predictions_path, dict[str, dict[str, Any]]()
         if not path.is_file():
-            return {}
+            return found
         with _reading(path, "the predictions of a run"):
-            numbers = pl.col("predicted", "actual").fill_null(math.nan)
-            table = pl.read_csv(path, schema=PREDICTIONS).with_columns(numbers)
-            parts = table.partition_by("target", "part", maintain_order=True, as_dict=True, include_key=False)
-        found = dict[str, dict[str, Line]]()
-        for (target, part), rows in parts.items():
-            found.setdefault(str(target), {})[str(part)] = rows["predicted"].to_numpy(), rows["actual"].to_numpy()
+            table = pl.read_csv(path, infer_schema=False)
+            if set(needed) <= set(table.columns):
+                for (target, part), rows in table.select(*PREDICTION_COLUMNS).group_by(
+                    "target", "part", maintain_order=True
+                ):
+                    found.setdefault(str(target), {})[str(part)] = of(rows)
         return found
 
     @cached_property

@@ -1,6 +1,7 @@
 """What a single run says: what was learned beside what is exact, and its pictures."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from src.errors import LabError
 from src.plots.chart import Picture
 from src.plots.one_run import (
     MEASURED,
+    PARTS,
     TITLES,
     Curve,
     Valley,
@@ -40,7 +42,7 @@ from src.report.tables import Cell, TableData
 from src.run_directory import Result, what_it_is
 from src.tables.account import Account
 
-MOST_PARAMETERS, MOST_HISTOGRAMS, MOST_TARGETS = 1_000, 24, 4
+MOST_PARAMETERS, MOST_HISTOGRAMS, MOST_TARGETS, MOST_CLASSES = 1_000, 24, 4, 30
 VAL, ACCURACY = "val/loss", "val/accuracy"
 PATIENCE = 10
 """Of `callbacks=early_stopping`: what conf/callbacks/early_stopping.yaml says."""
@@ -80,11 +82,15 @@ def findings_of(run: Run) -> Findings:
     pictures += [residuals(_named("residuals", one, parts), one, own, log) for one, own in parts.items()]
     with noted(remarks):
         pictures += _histograms(run)
+    tables = [_learned(result)]
+    with noted(remarks):
+        tables += confusions(run, run.result.get("classes") or [])
+    tables += _of_the_table(result)
     return Findings(
         title=f"One run: {run.name}",
         command=run.environment.get("command", ""),
         environment=run.environment | _circumstances(result),
-        sections=[Section(tables=[_learned(result), *_of_the_table(result)], charts=pictures, plays=plays)],
+        sections=[Section(tables=tables, charts=pictures, plays=plays)],
         remarks=[remark for remark in remarks if remark],
         config=run.config_text,
         status=status(result),
@@ -244,6 +250,31 @@ def _predictions(run: Run, result: Result) -> dict[str, dict[str, Line]]:
         for target, parts in list(run.predictions.items())[:MOST_TARGETS]
         if len(np.unique(np.concatenate([actual for _, actual in parts.values()]))) > 2
     }
+
+
+def confusions(run: Run, classes: Sequence[str]) -> Iterator[TableData]:
+    """How often rows of each class were taken for which, a table for each target and part.
+
+    Of more than `MOST_CLASSES` the pairs that were mixed up most often instead.
+    """
+    for target, parts in list(run.classified.items())[:MOST_TARGETS]:
+        of = f" of {target}" if len(run.classified) > 1 else ""
+        for part, pairs in parts.items():
+            times = Counter(pairs)
+            right = sum(number for (actual, predicted), number in times.items() if actual == predicted)
+            name = f"Predicted classes{of}, {PARTS[part]} rows"
+            caption = f"{right:,} of {len(pairs):,} rows are right ({100 * right / max(len(pairs), 1):.3g} %)."
+            there = {one for pair in pairs for one in pair}
+            named = [one for one in classes if one in there] + sorted(there - set(classes))
+            if len(named) > MOST_CLASSES:
+                mixed = [each for each in times.most_common() if each[0][0] != each[0][1]][:MOST_CLASSES]
+                rows = [[Cell.of(actual), Cell.of(predicted), Cell.of(number)] for (actual, predicted), number in mixed]
+                yield TableData(name, ["actual", "predicted", "rows"], rows, f"{caption} Most often mixed up.")
+                continue
+            rows = [[Cell.of(actual), *(Cell.of(times[actual, one]) for one in named)] for actual in named]
+            yield TableData(
+                name, ["actual", *named], rows, f"A row an actual class, a column a predicted one. {caption}"
+            )
 
 
 def _named(picture: str, target: str, targets: Collection[str]) -> str:

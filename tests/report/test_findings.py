@@ -563,7 +563,7 @@ def test_a_loss_is_called_what_it_is(tmp_path):
     path = tmp_path / "0" / "result.json"
     result = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**result, "loss": {"name": "cross_entropy", "reduction": "mean"}}))
-    assert "the loss is the cross-entropy, its mean over rows" in findings([one]).remarks
+    assert "the loss is the cross-entropy, its mean over rows" in findings(gather([one])).remarks
 
 
 # --- how far to trust it ---------------------------------------------------------------------------------------------

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import confusion_matrix
 
 from src.config.compose import CONF
 from src.engine.early_stopping import EarlyStopping, Patience
 from src.plots.one_run import predicted, residuals, watched
 from src.report.run_files import Run
 from src.report.run_summary import status
-from src.report.single import PATIENCE, best_step
+from src.report.single import PATIENCE, best_step, confusions
 from src.run_directory import RunDirectory
 from tests.test_run_directory import a_result
 
@@ -105,3 +106,31 @@ def test_predictions_lie_above_the_line_where_they_are_too_high(tmp_path: Path) 
     assert against.x.limits == against.y.limits == pytest.approx((0.85, 4.15))
     left = [[np.asarray(one.y)[0] for one in residuals("r", target, parts, log).points] for log in (False, True)]
     assert left == [[-0.5, 1.0], pytest.approx([np.log(0.8), np.log(4 / 3)])]
+
+
+def test_classes_are_counted_by_what_they_are_and_what_was_predicted(tmp_path: Path) -> None:
+    """`sklearn.metrics.confusion_matrix` of these labels, in this order."""
+    drawn = np.random.default_rng(0)
+    actual, predicted = (drawn.choice(["setosa", "virginica", "10"], 60) for _ in range(2))
+    rows = [f"val,species,{a},{b},0.5" for a, b in zip(predicted, actual, strict=True)]
+    text = "\n".join(["part,target,predicted,actual,probability", *rows, "train,species,10,10,1.0"])
+    RunDirectory(tmp_path).predictions_path.write_text(text, encoding="utf-8")
+    run, order = Run(tmp_path), ["setosa", "10", "virginica"]
+    val, train = confusions(run, order)
+    counts = confusion_matrix(actual, predicted, labels=order)
+    assert run.predictions == {}
+    assert val.columns == ["actual", *order]
+    assert [[cell.value for cell in row] for row in val.rows] == [
+        [name, *of_one] for name, of_one in zip(order, counts.tolist(), strict=True)
+    ]
+    assert val.caption.endswith(f" {counts.trace()} of 60 rows are right ({counts.trace() / 0.6:.3g} %).")
+    assert (train.name, train.columns) == ("Predicted classes, training rows", ["actual", "10"])
+
+
+def test_of_many_classes_those_are_told_that_are_mixed_up_most(tmp_path: Path) -> None:
+    pairs = [(str(one), str(one)) for one in range(40)] + [("3", "4")] * 3 + [("5", "6")]
+    text = "\n".join(["part,target,predicted,actual,probability", *(f"val,digit,{b},{a},1" for a, b in pairs)])
+    RunDirectory(tmp_path).predictions_path.write_text(text, encoding="utf-8")
+    (table,) = confusions(Run(tmp_path), [])
+    assert [[cell.text for cell in row] for row in table.rows] == [["3", "4", "3"], ["5", "6", "1"]]
+    assert table.caption == "40 of 44 rows are right (90.9 %). Most often mixed up."
