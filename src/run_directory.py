@@ -17,6 +17,8 @@ from src.errors import LabError
 Status = Literal["completed", "diverged", "cut"]
 FORESEEN = ("predicted_loss", "exact_loss", "noise_floor")
 """The columns of `theory.csv` after `step`."""
+CLASS_COLUMNS = ("kind", "class", "x", "probability")
+"""Of `classes.csv`: see `src.run.class_files`."""
 HISTOGRAM_COLUMNS = ("step", "name", "low", "high", "counts")
 """Of `histograms.csv`: counts of even bins from `low` to `high`, with blanks between them."""
 PREDICTION_COLUMNS = ("part", "target", "predicted", "actual")
@@ -293,6 +295,11 @@ class RunDirectory:
     def fit_path(self) -> Path:
         """`fit.csv`: what is drawn of data with one feature and one target, of a run that was trained alone."""
         return self.path / "fit.csv"
+
+    @property
+    def classes_path(self) -> Path:
+        """`classes.csv`: the same of a target that is a class."""
+        return self.path / "classes.csv"
 
     @property
     def predictions_path(self) -> Path:

@@ -102,6 +102,37 @@ def fit(
     return Chart("fit", title, Axis(names[0]), Axis(names[1], limits=limits), caption, lines=lines, points=[data])
 
 
+def classes(
+    rows: Mapping[str, Numbers],
+    fitted: Mapping[str, Curve],
+    exact: Mapping[str, Curve],
+    names: Sequence[str],
+) -> Chart:
+    """Rows of classes over one feature, and their probabilities.
+
+    Args:
+        rows: the features of each class's training rows, `[N]`.
+        fitted: the model's probabilities of each class over ascending features; of two classes the second's.
+        exact: the same of the exact answer, as far as there is one.
+        names: of the feature and the target.
+    """
+    binary = len(fitted) == 1
+    lines = [Line(name, *curve, markers=None) for name, curve in fitted.items()]
+    lines += [Line(f"exact, {name}", *curve, role="reference") for name, curve in exact.items()]
+    order = list(dict.fromkeys([*fitted, *rows]))
+    heights = {name: float(name in fitted) if binary else -0.05 * (1 + k) for k, name in enumerate(order)}
+    points = [Points(name, x, np.full(len(x), heights[name])) for name, x in rows.items()]
+    where = "at 0 and at 1" if binary else "below 0, a line each"
+    caption = f"The probability of each {names[1]}; training rows {where}."
+    if binary:
+        caption = f"The probability that {names[1]} is {next(iter(fitted))}; training rows {where}."
+    low = min(heights.values())
+    limits = (low - 0.05, 1.05)
+    return Chart(
+        "classes", "Data and classes", Axis(names[0]), Axis("probability", limits=limits), caption, lines, points
+    )
+
+
 def _ends(columns: Sequence[Numbers]) -> tuple[float, float]:
     """What holds all of their finite values, with some room; something where there is none."""
     values = np.concatenate([np.asarray(one, np.float64) for one in columns])

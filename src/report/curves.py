@@ -57,7 +57,8 @@ def _picture(shown: Shown, metric: str) -> chart.Chart | None:
     if levels or foreseen:
         caption += " Dashed: what theory says."
     if (levels or exact) and not foreseen:
-        caption += " Theory foresees no path here: that it does for gradient descent on all rows with constant numbers."
+        caption += " Theory foresees no path here: it does of squared errors, for gradient descent on all rows with "
+        caption += "constant numbers."
     return chart.Chart(
         problem.named(f"curves_{metric.partition('/')[0]}"),
         (f"{TITLES[metric]} above the exact one" if exact else TITLES[metric]) + problem.suffix,

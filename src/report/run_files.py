@@ -18,11 +18,12 @@ from src.config.schema import flat
 from src.config.section import as_typed
 from src.errors import LabError, one_line
 from src.plots.one_run import Histogram
-from src.run_directory import HISTOGRAM_COLUMNS, PREDICTION_COLUMNS, RunDirectory
+from src.run_directory import CLASS_COLUMNS, HISTOGRAM_COLUMNS, PREDICTION_COLUMNS, RunDirectory
 
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values, or x and y, `[N]` each."""
 FIT = {"kind": pl.String, "x": pl.Float64, "y": pl.Float64, "rows": pl.Float64}
+CLASSES = dict(zip(CLASS_COLUMNS, (pl.String, pl.String, pl.Float64, pl.Float64), strict=True))
 HISTOGRAMS = dict(zip(HISTOGRAM_COLUMNS, (pl.Int64, pl.String, pl.Float64, pl.Float64, pl.String), strict=True))
 
 
@@ -126,6 +127,23 @@ class Run:
                 raise ValueError("rows are missing")
         of_train, of_moments, of_fitted = ((kind[:, 0], kind[:, 1]) for kind in (train, moments, fitted))
         return Fit(of_train, of_moments, of_fitted, round(moments[:, 2].sum()))
+
+    @cached_property
+    def fitted_classes(self) -> dict[str, dict[str, Line]]:
+        """What `classes.csv` holds, by kind and class: x and probabilities, of training rows not a number; nothing
+        where it is not there.
+
+        Raises:
+            LabError: it is not such a file.
+        """
+        path, found = RunDirectory(self.directory).classes_path, dict[str, dict[str, Line]]()
+        if not path.is_file():
+            return found
+        with _reading(path, "the classes of a run"):
+            table = pl.read_csv(path, schema=CLASSES).with_columns(pl.col("probability").fill_null(math.nan))
+            for (kind, name), rows in table.group_by("kind", "class", maintain_order=True):
+                found.setdefault(str(kind), {})[str(name)] = rows["x"].to_numpy(), rows["probability"].to_numpy()
+        return found
 
     @cached_property
     def predictions(self) -> dict[str, dict[str, Line]]:

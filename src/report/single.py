@@ -21,6 +21,7 @@ from src.plots.one_run import (
     Curve,
     Valley,
     accuracy,
+    classes,
     fit,
     histograms,
     loss_surface,
@@ -233,12 +234,17 @@ def _of_the_data(run: Run, result: Result, remarks: list[str]) -> Iterator[Pictu
     """The lines through the data."""
     if len(result.features) != 1 or len(result.targets) != 1:
         return
+    names = result.features[0], result.targets[0]
+    if run.fitted_classes:
+        rows = {name: x for name, (x, _) in run.fitted_classes["train"].items()}
+        yield classes(rows, run.fitted_classes["fitted"], run.fitted_classes.get("exact", {}), names)
+        return
     data = run.fit
     if data is None:
         remarks.append("its data are not shown: there is no fit.csv, which runs that were trained alone leave")
         return
     others = _other_lines(result, np.asarray(data.fitted[0]))
-    yield fit(data.train, data.fitted, others, (result.features[0], result.targets[0]))
+    yield fit(data.train, data.fitted, others, names)
 
 
 def _predictions(run: Run, result: Result) -> dict[str, dict[str, Line]]:
@@ -252,7 +258,7 @@ def _predictions(run: Run, result: Result) -> dict[str, dict[str, Line]]:
     }
 
 
-def confusions(run: Run, classes: Sequence[str]) -> Iterator[TableData]:
+def confusions(run: Run, order: Sequence[str]) -> Iterator[TableData]:
     """How often rows of each class were taken for which, a table for each target and part.
 
     Of more than `MOST_CLASSES` the pairs that were mixed up most often instead.
@@ -265,7 +271,7 @@ def confusions(run: Run, classes: Sequence[str]) -> Iterator[TableData]:
             name = f"Predicted classes{of}, {PARTS[part]} rows"
             caption = f"{right:,} of {len(pairs):,} rows are right ({100 * right / max(len(pairs), 1):.3g} %)."
             there = {one for pair in pairs for one in pair}
-            named = [one for one in classes if one in there] + sorted(there - set(classes))
+            named = [one for one in order if one in there] + sorted(there - set(order))
             if len(named) > MOST_CLASSES:
                 mixed = [each for each in times.most_common() if each[0][0] != each[0][1]][:MOST_CLASSES]
                 rows = [[Cell.of(actual), Cell.of(predicted), Cell.of(number)] for (actual, predicted), number in mixed]
@@ -311,7 +317,7 @@ def _other_lines(result: Result, x: np.ndarray) -> dict[str, Curve]:
     for name, pair in pairs.items():
         if pair is not None:
             formula, y = f"{pair[0]:.4g} x + {pair[1]:.4g}".replace("+ -", "- "), pair[0] * x + pair[1]
-            log = result.loss.get("logarithm")
+            log = result.loss.get("logarithm") or result.loss.get("name") == "poisson"  # of its mean
             curves[f"{name}: exp({formula})" if log else f"{name}: {formula}"] = (x, np.exp(y) if log else y)
     return curves
 

@@ -113,7 +113,7 @@ def write_fit(directory: Path, problem: Problem, predict: Callable[[Tensor], Ten
     Raises:
         OSError: it cannot be written.
     """
-    if problem.inputs != 1 or problem.outputs != 1:
+    if problem.inputs != 1 or problem.outputs != 1 or problem.classes:  # which have a file of their own
         return
 
     def fitted(inputs: Tensor) -> Tensor:

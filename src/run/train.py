@@ -25,6 +25,7 @@ from src.run.callbacks.compatibility import check_callbacks, print_price
 from src.run.callbacks.rungs import Rungs
 from src.run.callbacks.theory import Theory
 from src.run.callbacks.way import Way
+from src.run.class_files import write_classes
 from src.run.lightning_private import count
 from src.run.member_directories import write_members
 from src.run.module import Descent, LabDataModule
@@ -255,8 +256,7 @@ class _Training:
         callbacks: Sequence[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         seconds -= sum(callback.seconds for callback in callbacks if isinstance(callback, Theory))
         taken = {"fit": seconds, "total": time.perf_counter() - self.began}
-        self.outcomes[self.where.path] = found = result(module.loop, 0, member, self.choice, taken, 1)
-        self.tell(1, 0)
+        found = result(module.loop, 0, member, self.choice, taken, 1)
         if first_process():
             if self.config.trainer.profiler:
                 print(trainer.profiler.summary())  # type: ignore[attr-defined]
@@ -266,4 +266,7 @@ class _Training:
                 write_predictions(self.where.path, member.problem, module.predict_rows, member.loss)
             if (account := member.split) is not None:
                 write_split(self.where.path, account)
+            write_classes(self.where.path, member.problem, module.predict_rows, member.loss, found.exact)
             self.where.write_result(found)
+        self.outcomes[self.where.path] = found  # it has none where its files could not be written
+        self.tell(1, 0)

@@ -35,6 +35,9 @@ def two_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+PICTURES = {"loss", "loss_above", "fit", "way", "residuals"}
+
+
 @pytest.fixture
 def copied(noisy_line: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(noisy_line, tmp_path / "run"))
@@ -44,7 +47,7 @@ def test_a_run_becomes_a_page_with_its_pictures(copied: Path, capsys: pytest.Cap
     main([str(copied)])
     assert str(copied / "report.html") in capsys.readouterr().out
     names = {path.name for path in (copied / "pictures").iterdir()}
-    assert names == {f"{name}.{kind}" for name in ("loss", "fit", "way", "residuals") for kind in ("png", "svg")}
+    assert names == {f"{name}.{kind}" for name in PICTURES for kind in ("png", "svg")}
     assert "2.06683" in (copied / "report.html").read_text(encoding="utf-8")
 
 
@@ -56,9 +59,11 @@ def test_figures_of_a_run_are_those_that_are_known(noisy_line: Path) -> None:
     assert table.columns == ["what", "learned", "true", "exact", "error"]
     assert cells["weight"] == pytest.approx([2.06683, 2, 1.98821, 2.06683 - 1.98821], abs=1e-5)
     assert cells["bias"] == pytest.approx([0.65558, 1, 1.17848, 0.65558 - 1.17848], abs=1e-5)
-    loss, fit, way, residuals = found.charts
+    loss, above, fit, way, residuals = found.charts
     assert isinstance(loss, Chart)
     assert [level.at for level in loss.levels] == pytest.approx([3.85161], abs=1e-5)
+    assert isinstance(above, Chart)
+    assert above.lines[0].y[-1] == pytest.approx(3.92101 - 3.85161, abs=2e-5)
     assert isinstance(fit, Chart)
     (line,) = [line for line in fit.lines if line.name == "fitted"]
     assert np.asarray(line.y) == pytest.approx(2.06683 * np.asarray(line.x) + 0.65558, abs=1e-4)
@@ -178,7 +183,7 @@ def test_a_page_needs_neither_the_checkpoint_nor_what_is_for_tensorboard(copied:
     code += f"print([one for one in {HEAVY} if one in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
-    assert {path.stem for path in (copied / "pictures").iterdir()} == {"loss", "fit", "way", "residuals"}
+    assert {path.stem for path in (copied / "pictures").iterdir()} == PICTURES
     assert {"loss", "fit", "histogram_0"} <= {path.stem for path in (two_layer / "pictures").iterdir()}
 
 
