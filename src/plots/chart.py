@@ -35,6 +35,15 @@ class Axis:
     names: Sequence[str] = ()
     whole: bool = False
 
+    @classmethod
+    def of_shares(cls, label: str, values: Sequence[Numbers]) -> "Axis":
+        """One that holds these shares, and nothing below 0 or above 1."""
+        there = np.concatenate([np.asarray(one, np.float64) for one in values])
+        there = there[np.isfinite(there)]
+        low, high = (float(there.min()), float(there.max())) if len(there) else (0.0, 1.0)
+        room = 0.1 * (high - low) or 0.05
+        return cls(label, limits=(max(0.0, low - room), min(1.0, high + room)))
+
 
 @dataclass(frozen=True)
 class Line:

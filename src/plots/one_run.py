@@ -74,7 +74,7 @@ def above(training: Curve, predicted: Curve | None, exact: float) -> Chart:
 def accuracy(validation: Curve) -> Chart:
     """The share of validation rows whose class is predicted, against steps."""
     line = Line(MEASURED["val/loss"], *validation, markers=len(validation[0]) <= 30)
-    return Chart("accuracy", "Accuracy", Axis("step", switch=True), Axis("accuracy"), lines=[line])
+    return Chart("accuracy", "Accuracy", Axis("step", switch=True), Axis.of_shares("accuracy", [line.y]), lines=[line])
 
 
 def fit(

@@ -86,7 +86,7 @@ def _accuracy(shown: Shown) -> chart.Chart | None:
         problem.named("curves_accuracy"),
         f"Validation accuracy{problem.suffix}",
         chart.Axis(shown.unit.name, switch=True),
-        chart.Axis(name),
+        chart.Axis.of_shares(name, [part for one in lines for part in (one.y, one.low, one.high) if part is not None]),
         f"Each {noun(problem.compared)} at its best setting: the mean {_over_seeds(shown)}.",
         lines,
     )

@@ -558,6 +558,19 @@ def test_what_losses_are_is_said_where_it_is_not_the_data_s_units(tmp_path):
     assert said({"least_squares": True, "units": "data", "logarithm": False, "reduction": "mean"}) == said({}) == []
 
 
+def test_accuracy_along_the_steps_is_the_mean_with_students_interval(tmp_path):
+    path, shares = sweep(tmp_path, grid({("sgd", 0.1): SEEDS})), np.array([0.9, 0.8, 0.95, 1.0, 0.85, 0.9])
+    for run, share in enumerate(shares):
+        text = f"step,train/loss,val/loss,val/accuracy\n0,1.0,1.0,0.5\n100,0.5,0.5,{share}\n"
+        (path / str(run) / "metrics.csv").write_text(text, encoding="utf-8")
+    picture = _chart(findings(gather([read(path)])), "curves_accuracy")
+    (line,) = picture.lines
+    low, high = stats.t.interval(0.95, 5, shares.mean(), stats.sem(shares))
+    assert (list(line.x), line.y) == ([0, 100], pytest.approx([0.5, shares.mean()]))
+    assert (line.low[1], line.high[1]) == pytest.approx((low, high))
+    assert picture.y.limits == pytest.approx((0.5 - 0.1 * (high - 0.5), min(1, high + 0.1 * (high - 0.5))))
+
+
 def test_a_loss_is_called_what_it_is(tmp_path):
     one = read(sweep(tmp_path, grid({(name, 0.1): [1.0] for name in ("sgd", "adam")})))
     path = tmp_path / "0" / "result.json"
