@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -229,9 +229,15 @@ class Run:
 
     @cached_property
     def choices(self) -> dict[str, str]:
-        """The option of each group."""
+        """The option of each group; of losses what its result says, for who goes on from a checkpoint types none, and
+        one's own are all `custom`."""
         chosen = below(parsed(self.hydra("hydra.yaml")), "hydra", "runtime", "choices")
-        return {key: as_typed(value) for key, value in chosen.items()} if isinstance(chosen, dict) else {}
+        found = {key: as_typed(value) for key, value in chosen.items()} if isinstance(chosen, dict) else {}
+        with suppress(LabError):
+            name = below(self.result, "loss", "name")
+            if isinstance(name, str) and name not in found.get("loss", name):  # sum_of_squares is squares, too
+                found["loss"] = name
+        return found
 
     @cached_property
     def typed(self) -> list[str]:

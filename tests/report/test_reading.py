@@ -230,6 +230,23 @@ def test_a_run_that_was_not_given_a_key_has_its_own_value(tmp_path):
     ]
 
 
+def test_of_losses_the_result_tells_which(tmp_path):
+    """That of a run which went on from a checkpoint, and of one's own, which are all custom."""
+    for chosen, name, told in (
+        ("squares", "huber", "huber"),
+        ("custom", "Mine", "Mine"),
+        ("sum_of_squares", "squares", "sum_of_squares"),
+        ("squares", None, "squares"),
+    ):
+        directory = tmp_path / f"{chosen} {name}"
+        run(directory, {"words": {}, "losses": [1.0]})
+        result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        (directory / "result.json").write_text(json.dumps({**result, "loss": {"name": name}}), encoding="utf-8")
+        choices = f"hydra:\n  runtime:\n    choices:\n      loss: {chosen}\n"
+        (directory / ".hydra" / "hydra.yaml").write_text(choices, encoding="utf-8")
+        assert Run(directory).choices == {"loss": told}
+
+
 def test_what_only_watches_tells_no_runs_apart(tmp_path):
     for callback, words in (("run.callbacks.histograms.Histograms", 1), ("run.callbacks.time_limit.TimeLimit", 2)):
         folder = tmp_path / callback
