@@ -8,21 +8,11 @@ import torch
 from scipy.special import expit, softmax
 
 from src.data.problem import Problem, Rows, Scaling
-from src.losses.loss import Loss
+from src.losses.cross_entropy import CrossEntropy
+from src.losses.logistic import Logistic
 from src.plots.one_run import classes
 from src.report.run_files import Run
 from src.run.class_files import write_classes
-
-
-class Odds(Loss):
-    def probabilities(self, predictions: torch.Tensor) -> torch.Tensor:
-        return torch.cat((torch.sigmoid(-predictions), torch.sigmoid(predictions)), -1)
-
-
-class Softmax(Loss):
-    def probabilities(self, predictions: torch.Tensor) -> torch.Tensor:
-        return predictions.softmax(-1)
-
 
 X = np.array([10.0, 20.0, 40.0, 90.0])
 
@@ -37,7 +27,7 @@ def of_one_feature(targets: list[list[float]], names: list[str]) -> Problem:
 def test_of_two_classes_the_second_has_a_curve(tmp_path: Path) -> None:
     problem = of_one_feature([[0], [1], [0], [1]], ['be"nign', "10"])
     exact = {"weight": [[0.1]], "bias": [-3.0]}
-    write_classes(tmp_path, problem, lambda z: 2 * z - 1, Odds(), exact)
+    write_classes(tmp_path, problem, lambda z: 2 * z - 1, Logistic(), exact)
     found = Run(tmp_path).fitted_classes
     assert {name: x.tolist() for name, (x, _) in found["train"].items()} == {'be"nign': [10, 40], "10": [20, 90]}
     x, fitted = found["fitted"]["10"]
@@ -55,7 +45,7 @@ def test_of_two_classes_the_second_has_a_curve(tmp_path: Path) -> None:
 def test_of_several_each_has_one_and_probabilities_add_up(tmp_path: Path) -> None:
     weight = torch.tensor([[1.0, 0.0, -2.0]], dtype=torch.float64)
     problem = of_one_feature(np.eye(3)[[0, 1, 2, 1]].tolist(), ["a", "b", "c"])
-    write_classes(tmp_path, problem, lambda z: z @ weight, Softmax(), {"not_applicable": {}})
+    write_classes(tmp_path, problem, lambda z: z @ weight, CrossEntropy(), {"not_applicable": {}})
     found = Run(tmp_path).fitted_classes
     assert list(found) == ["train", "fitted"]
     z = (found["fitted"]["a"][0] - X.mean()) / X.std(ddof=1)
@@ -68,5 +58,5 @@ def test_of_several_each_has_one_and_probabilities_add_up(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("names", [[], [str(k) for k in range(11)]])
 def test_of_numbers_and_of_many_classes_there_is_no_file(tmp_path: Path, names: list[str]) -> None:
-    write_classes(tmp_path, of_one_feature([[0.0]] * 4, names), lambda z: z, Odds(), {})
+    write_classes(tmp_path, of_one_feature([[0.0]] * 4, names), lambda z: z, Logistic(), {})
     assert Run(tmp_path).fitted_classes == {}
