@@ -15,10 +15,10 @@ from src.config.overrides import quoted
 from src.errors import LabError
 
 Status = Literal["completed", "diverged", "cut"]
-FORESEEN = ("predicted_loss", "exact_loss", "noise_floor")
-"""The columns of `theory.csv` after `step`."""
 CLASS_COLUMNS = ("kind", "class", "x", "probability")
 """Of `classes.csv`: see `src.run.class_files`."""
+FORESEEN = ("predicted_loss", "exact_loss", "noise_floor")
+"""The columns of `theory.csv` after `step`."""
 HISTOGRAM_COLUMNS = ("step", "name", "low", "high", "counts")
 """Of `histograms.csv`: counts of even bins from `low` to `high`, with blanks between them."""
 PREDICTION_COLUMNS = ("part", "target", "predicted", "actual")

@@ -22,8 +22,8 @@ from src.run_directory import CLASS_COLUMNS, HISTOGRAM_COLUMNS, PREDICTION_COLUM
 
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values, or x and y, `[N]` each."""
-FIT = {"kind": pl.String, "x": pl.Float64, "y": pl.Float64, "rows": pl.Float64}
 CLASSES = dict(zip(CLASS_COLUMNS, (pl.String, pl.String, pl.Float64, pl.Float64), strict=True))
+FIT = {"kind": pl.String, "x": pl.Float64, "y": pl.Float64, "rows": pl.Float64}
 HISTOGRAMS = dict(zip(HISTOGRAM_COLUMNS, (pl.Int64, pl.String, pl.Float64, pl.Float64, pl.String), strict=True))
 
 
