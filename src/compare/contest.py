@@ -11,6 +11,7 @@ import numpy as np
 from src.compare.grid_edges import by_logarithm
 from src.compare.looks import look
 from src.compare.pairs import EQUAL_WITHIN, Pair, corrected, differences, letters, ordered
+from src.compare.roles import OPTIMIZER
 from src.compare.rows import Row, Seed, Words, number, short
 from src.compare.selection import RATE, Contender, contenders
 from src.compare.statistics import Estimate, Numbers, above, over_seeds, stratified
@@ -18,6 +19,8 @@ from src.compare.statistics import Estimate, Numbers, above, over_seeds, stratif
 TRAIN = "train/loss"
 Exact = Callable[[Row], float | None]
 """The exact training loss of a run, where that is known."""
+DIGITS = 1e-6
+"""Of a loss in single precision."""
 
 
 @dataclass(frozen=True)
@@ -180,23 +183,29 @@ def _by_seed(one: Contender) -> dict[Seed, float]:
 
 
 def exact_by_seed(contenders: Sequence[Contender], exact: Exact) -> dict[Seed, float]:
-    """The exact training loss of each seed.
+    """The exact training loss of each seed, which no run ends below.
+
+    Optimizers go down one and the same loss. A penalty of some of them moves where they come to rest, and may hide it:
+    what counts is the lowest that any of them knows. Of others, models say, each must know it, and all the same.
 
     Args:
         contenders: of one problem.
         exact: of a run.
 
     Returns:
-        Nothing where it is not known of every run, where a penalty moves it, so that it is not the same for all runs of
-        a seed, or where it is 0, so that a loss is above it what it is.
+        Nothing where it is not known, or is 0, so that a loss is above it what it is.
     """
-    rows = [row for one in contenders for setting in one.settings for row in setting.rows if row.status != "failed"]
-    found, moved = dict[Seed, float](), any("weight_decay" in key for row in rows for key in row.words)
+    found, moves = dict[Seed, float](), contenders[0].compared == OPTIMIZER
     for row in (row for one in contenders for row in (*one.best.rows, *one.confirming) if row.status != "failed"):
         loss = exact(row)
-        if loss is None or moved or abs(found.setdefault(row.seed, loss) - loss) > 1e-9 * abs(loss):
+        if not moves and (loss is None or abs(found.get(row.seed, loss) - loss) > 1e-9 * abs(loss)):
             return {}
-    return found if any(found.values()) and all(row.seed in found for row in rows) else {}
+        if loss is not None:
+            found[row.seed] = min(loss, found.get(row.seed, math.inf))
+    rows = [row for one in contenders for of_one in (*(s.rows for s in one.settings), one.confirming) for row in of_one]
+    least = {seed: loss - DIGITS * abs(loss) for seed, loss in found.items()}
+    known = all(row.status == "failed" or row.loss(TRAIN) >= least.get(row.seed, math.inf) for row in rows)
+    return found if known and any(found.values()) else {}
 
 
 def above_exact(one: Contender, known: Mapping[Seed, float]) -> float:
@@ -206,10 +215,10 @@ def above_exact(one: Contender, known: Mapping[Seed, float]) -> float:
         one: a contender.
         known: as `exact_by_seed` finds it.
     """
-    rows = one.counted
     if not (one.came_through and known):
         return math.nan
-    losses, exact = (np.array(one) for one in zip(*((row.loss(TRAIN), known[row.seed]) for row in rows), strict=True))
+    losses = np.array([row.loss(TRAIN) for row in one.counted])
+    exact = np.array([known.get(row.seed, math.nan) for row in one.counted])
     return float(over_seeds([above(losses, exact)])[0][0])
 
 

@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from src.compare.contest import TRAIN, Exact, Problem
+from src.compare.contest import TRAIN, Problem, exact_by_seed
 from src.compare.draws import Tried, final, shared
 from src.compare.roles import BATCH
-from src.compare.rows import Row, Seed
+from src.compare.rows import Row
 from src.compare.run_facts import below
 from src.compare.statistics import Numbers, carried
 from src.errors import LabError
@@ -38,15 +38,6 @@ def exact_of(sweep: Sweep, row: Row) -> float | None:
     except LabError:
         return None
     return loss if is_number(loss) else None
-
-
-def _lowest_exact(problem: Problem, exact: Exact) -> dict[Seed, float]:
-    """The lowest exact loss of each seed on which a best setting has one, for a penalty moves it."""
-    found = dict[Seed, float]()
-    for row in (row for one in problem.contenders for row in one.best.rows):
-        if (loss := exact(row)) is not None:
-            found[row.seed] = min(loss, found.get(row.seed, math.inf))
-    return found
 
 
 def tried(sweep: Sweep, problem: Problem, drawn: bool) -> Tried | None:
@@ -77,7 +68,7 @@ def tried(sweep: Sweep, problem: Problem, drawn: bool) -> Tried | None:
         lowest = min(float(one[np.isfinite(one)].min(initial=math.inf)) for one in found.losses.values())
         found = replace(found, given_up=max(start, lowest))
     if problem.metric == TRAIN:
-        known = _lowest_exact(problem, partial(exact_of, sweep))
+        known = exact_by_seed(problem.contenders, partial(exact_of, sweep))
         found = replace(found, exact=np.array([known.get(seed, math.nan) for seed in seeds]))
     if len(sweep.rows) > MOST_RUNS or batches or (problem.metric == TRAIN and not whole):
         return found
