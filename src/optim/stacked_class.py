@@ -27,7 +27,7 @@ Arguments = Mapping[str, Any]
 Shapes = Sequence[tuple[int, ...]]
 
 MULTIPLE = 64
-"""Numbers of a member are padded to a multiple of so many, so that kernels take each at the same place of a vector."""
+"""Every tensor of the class begins so many numbers after the one before it, or a multiple: kernels see each alike."""
 AHEAD = 64
 """Steps whose rates are asked for at once."""
 
@@ -38,23 +38,46 @@ class _Part:
 
     Attributes:
         members: their rows in the stack.
-        rows: the same as an index.
         optimizer: over `parameters`.
         parameters: `[S, M]` alone, or `S` times those of a member.
+        values: where their numbers belong; a class may put its own tensors in their place.
+        gradients: of each.
     """
 
     members: list[int]
-    rows: Tensor
     optimizer: Optimizer
     parameters: list[nn.Parameter]
+    values: list[Tensor]
+    gradients: list[Tensor]
 
     @property
     def group(self) -> dict[str, Any]:
         return self.optimizer.param_groups[0]
 
+    def step(self) -> None:
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            if parameter.grad is not gradient:
+                parameter.grad = gradient
+        self.optimizer.step()
+        self.settle()
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Have the numbers where they belong, where the class has put tensors of its own in their place."""
+        for parameter, place in zip(self.parameters, self.values, strict=True):
+            if parameter.data_ptr() != place.data_ptr():
+                if parameter.shape != place.shape:
+                    changed = f"from {list(place.shape)} to {list(parameter.shape)}"
+                    raise ValueError(f"{type(self.optimizer).__name__} changes the shape of a parameter {changed}")
+                place.copy_(parameter)
+                parameter.data = place
+
 
 class StackedClass:
     """P members' own optimizers of one class, an instance a setting.
+
+    The class works on tensors that lie in two of this object's, parameters and gradients, `[P, M]` each with members of
+    a setting side by side; what a step needs and gives is copied for all members at once.
 
     Args:
         flat: `[P, N]`, a row for all parameters of a member; updated in place.
@@ -84,7 +107,19 @@ class StackedClass:
         together: dict[Any, list[int]] = {}
         for index, member in enumerate(self.members):
             together.setdefault(self._setting(index, member), []).append(index)
-        self._parts = [self._part(rows) for rows in together.values()]
+        order = [row for rows in together.values() for row in rows]
+        self._order = None if order == sorted(order) else torch.tensor(order, device=self.flat.device)
+        self._pieces = [self.flat.shape[1]] if grain == "setting" else self._sizes
+        widths = [-(-size // MULTIPLE) * MULTIPLE for size in self._pieces]
+        self._values, self._gradients = (self.flat.new_zeros(len(order), sum(widths)) for _ in range(2))
+        # of all members the numbers that are in use, a view a piece
+        self._into = [
+            [wide[:, :size] for wide, size in zip(whole.split(widths, 1), self._pieces, strict=True)]
+            for whole in (self._values, self._gradients)
+        ]
+        self._parts, first = list[_Part](), 0
+        for rows in together.values():
+            self._parts.append(self._part(rows, slice(first, first := first + len(rows))))
         self.switches = switches(self._parts[0].optimizer)
         self._place = {row: (part, k) for part in self._parts for k, row in enumerate(part.members)}
         self._copy_in()
@@ -99,16 +134,21 @@ class StackedClass:
             else index
         )
 
-    def _part(self, rows: list[int]) -> _Part:
-        if self.grain == "setting":
-            width = -(-self.flat.shape[1] // MULTIPLE) * MULTIPLE
-            parameters = [nn.Parameter(self.flat.new_zeros(len(rows), width))]
-        else:
-            parameters = [nn.Parameter(self.flat.new_zeros(shape)) for _ in rows for shape in self.shapes]
-        for parameter in parameters:
-            parameter.grad = torch.zeros_like(parameter)
-        where = torch.tensor(rows, device=self.flat.device)
-        return _Part(rows, where, built(self.path, self.members[rows[0]], parameters), parameters)
+    def _part(self, rows: list[int], where: slice) -> _Part:
+        values, gradients = (
+            [whole[where]]
+            if self.grain == "setting"
+            else [
+                piece[k].view(shape)
+                for k in range(where.start, where.stop)
+                for piece, shape in zip(pieces, self.shapes, strict=True)
+            ]
+            for whole, pieces in zip((self._values, self._gradients), self._into, strict=True)
+        )
+        parameters = [nn.Parameter(value) for value in values]
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        return _Part(rows, built(self.path, self.members[rows[0]], parameters), parameters, values, gradients)
 
     # --- steps ---
 
@@ -126,51 +166,36 @@ class StackedClass:
 
     def __call__(self, k: int, gradient: Tensor) -> None:
         """Take the step after `k` more of those that are ready, with this gradient `[P, N]`."""
+        self._copy(gradient, self._into[1])
         for part in self._parts:
             for name, values in self._rows.items():
                 part.group.update(entry(part.group, name, float(values[k, part.members[0]])))
-            for place, numbers in zip(self._gradients(part), self._of(part, gradient), strict=True):
-                place.copy_(numbers)
-            part.optimizer.step()
+            part.step()
         self._copy_out()
 
-    def _gradients(self, part: _Part) -> list[Tensor]:
-        """Where the class looks for them, each as `_of` cuts them."""
-        for parameter in part.parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        return self._cut(part, [parameter.grad for parameter in part.parameters if parameter.grad is not None])
-
-    def _cut(self, part: _Part, tensors: Sequence[Tensor]) -> list[Tensor]:
-        return [tensors[0][:, : self.flat.shape[1]]] if self.grain == "setting" else list(tensors)
-
-    def _of(self, part: _Part, whole: Tensor) -> list[Tensor]:
-        """The numbers of these members in `[P, N]`, as the tensors of the class hold them."""
-        if self.grain == "setting":
-            return [whole[part.rows]]
-        rows = [whole[row].split(self._sizes) for row in part.members]
-        return [piece.view(shape) for row in rows for piece, shape in zip(row, self.shapes, strict=True)]
+    def _copy(self, whole: Tensor, into: Sequence[Tensor]) -> None:
+        """The numbers of all members `[P, N]` to where the class sees them."""
+        ordered = whole if self._order is None else whole[self._order]
+        for place, numbers in zip(into, ordered.split(self._pieces, 1), strict=True):
+            place.copy_(numbers)
 
     def _copy_in(self) -> None:
         with torch.no_grad():
-            for part in self._parts:
-                for place, numbers in zip(self._cut(part, part.parameters), self._of(part, self.flat), strict=True):
-                    place.copy_(numbers)
+            self._copy(self.flat, self._into[0])
 
     def _copy_out(self) -> None:
-        with torch.no_grad():
-            for part in self._parts:
-                if self.grain == "setting":
-                    self.flat[part.rows] = part.parameters[0][:, : self.flat.shape[1]]
-                else:
-                    for place, numbers in zip(self._of(part, self.flat), part.parameters, strict=True):
-                        place.copy_(numbers)
+        for place, numbers in zip(self.flat.split(self._pieces, 1), self._into[0], strict=True):
+            if self._order is None:
+                place.copy_(numbers)
+            else:
+                place[self._order] = numbers
 
     def switch(self, mode: Literal["train", "eval"]) -> None:
         """Let a class that has others to evaluate than to train change its parameters (Defazio et al. 2024)."""
         if self.switches:
             for part in self._parts:
                 getattr(part.optimizer, mode)()
+                part.settle()
             self._copy_out()
 
     def rate(self) -> Tensor:

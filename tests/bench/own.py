@@ -1,0 +1,142 @@
+"""What is one's own, 200 runs of it as a stack against run by run: `python -m tests.bench.own [--rounds 3]`.
+
+An element-wise optimizer (25 rates x 8 seeds on the two-layer teacher, batches of 50), one that looks at a tensor as a
+whole, and a module 10-32-32-1. Whole trainings are timed, from checked configs to written run directories; the runs by
+themselves are a sample of the same ones, scaled.
+"""
+
+import argparse
+import logging
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from src.engine.choose_stepper import Choice, choose_stepper
+from src.run.build import RunSpec
+from src.run.train import train
+from src.run_directory import Result
+from src.sweep.grid import Interval
+from src.sweep.jobs import Composer
+
+RATES, SEEDS = 25, 8
+
+
+class ElementWise(Optimizer):
+    """Adam without bias corrections, as one writes it: a loop over parameters."""
+
+    def __init__(self, params: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.99)) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            first, second = group["betas"]
+            for w in group["params"]:
+                state = self.state[w]
+                if not state:
+                    state["m"], state["v"] = torch.zeros_like(w), torch.zeros_like(w)
+                state["m"].mul_(first).add_(w.grad, alpha=1 - first)
+                state["v"].mul_(second).addcmul_(w.grad, w.grad, value=1 - second)
+                w.addcdiv_(state["m"], state["v"].sqrt().add_(1e-8), value=-group["lr"])
+
+
+class OfTensors(Optimizer):
+    """A step as long as a share of the parameter (You et al. 2017), with momentum."""
+
+    def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.9) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for w in group["params"]:
+                state = self.state[w]
+                if not state:
+                    state["v"] = torch.zeros_like(w)
+                state["v"].mul_(group["momentum"]).add_(w.grad * (w.norm() / (w.grad.norm() + 1e-8)))
+                w.add_(state["v"], alpha=-group["lr"])
+
+
+class Deep(nn.Sequential):
+    """Two hidden layers."""
+
+    def __init__(self, inputs: int, outputs: int, hidden: int = 32) -> None:
+        super().__init__(
+            *(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+        )
+
+
+CASES = {
+    "optimizer, element-wise": ["model=two_layer", f"optimizer._target_={__spec__.name}.ElementWise"],
+    "optimizer that looks at tensors": ["model=two_layer", f"optimizer._target_={__spec__.name}.OfTensors"],
+    "module 10-32-32-1, adam": ["model=custom", f"model._target_={__spec__.name}.Deep", "optimizer=adam"],
+}
+
+
+def specs(root: Path, words: Sequence[str], steps: int) -> list[RunSpec]:
+    """The 200 runs, as a sweep has them."""
+    shared = ["data=teacher", "data.batch_size=50", "data.inputs=10", f"trainer.max_steps={steps}", "logger=none"]
+    composer, found = Composer(["callbacks.progress_bar=null", *shared, *words]), list[RunSpec]()
+    for rate in Interval(1e-4, 0.1, log=True).values(RATES):
+        for seed in range(SEEDS):
+            directory = root / str(len(found))
+            directory.mkdir(parents=True)
+            found.append(
+                RunSpec(composer.job([f"optimizer.lr={rate}", f"seed={seed}"]).config_in(directory), directory)
+            )
+    return found
+
+
+def seconds(of: Sequence[RunSpec], choice: Choice) -> tuple[float, dict[str, Any]]:
+    """What training them takes, and which stepper served."""
+    began = time.perf_counter()
+    ends = train(of, choice)
+    taken = time.perf_counter() - began
+    assert all(isinstance(end, Result) for end in ends), ends
+    (first, *_) = ends
+    assert isinstance(first, Result)
+    return taken, dict(first.stepper)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is timed")
+    parser.add_argument("--steps", type=int, default=2000, help="optimizer steps of a run")
+    parser.add_argument("--sample", type=int, default=4, help="runs that are trained by themselves, scaled up")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    table = Table(title=f"{RATES * SEEDS} runs of {arguments.steps:,} steps, median of {arguments.rounds} rounds")
+    for column in ("one's own", "times faster", "lowest", "highest", "s, a stack", "s, run by run*", "stepped by"):
+        table.add_column(column, justify="left" if column in ("one's own", "stepped by") else "right")
+    for name, words in CASES.items():
+        stacked, alone, served = list[float](), list[float](), ""
+        for _ in range(arguments.rounds):
+            with tempfile.TemporaryDirectory() as temporary:
+                runs = specs(Path(temporary), words, arguments.steps)
+                sample = [runs[int((k + 0.5) * len(runs) / arguments.sample)] for k in range(arguments.sample)]
+                seconds(sample[:1], Choice("torch"))  # what is imported and built once is not a cost of a run
+                each = sum(seconds([RunSpec(one.config, one.directory)], Choice("torch"))[0] for one in sample[1:])
+                alone.append(each / (len(sample) - 1) * len(runs))
+                taken, stepper = seconds([one for one in runs if one not in sample], choose_stepper(runs[0].config))
+                stacked.append(taken * len(runs) / (len(runs) - len(sample)))
+                served = str(stepper["name"])
+        ratios = [slow / fast for slow, fast in zip(alone, stacked, strict=True)]
+        figures = [statistics.median(ratios), min(ratios), max(ratios)]
+        times = [f"{statistics.median(each):.3g}" for each in (stacked, alone)]
+        table.add_row(name, *(f"{figure:.1f}" for figure in figures), *times, served)
+    Console(width=140).print(table, f"* {arguments.sample - 1} runs, scaled")
+
+
+if __name__ == "__main__":
+    main()
