@@ -1,11 +1,15 @@
 """What every test shares: one thread, and a run in a directory of its own."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 # as many workers as cores run the tests, so none may take more than one; commands that tests start inherit it
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", POLARS_MAX_THREADS="1")
+# what commands keep between them is not the user's own here, nor that of the tests before
+CACHE = tempfile.TemporaryDirectory(prefix="descent-lab-")
+os.environ["DESCENT_LAB_CACHE"] = CACHE.name
 
 import pytest
 import torch

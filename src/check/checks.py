@@ -89,11 +89,12 @@ def _in_a_sweep(candidate: Candidate) -> str:
     rule = rule_of(candidate.path, candidate.rule)
     if rule is not None and rule.serves(numbers_of(candidate.section)):
         return "a sweep steps all members together, by its rule"
+    found = grain_of(candidate.path, candidate.section)
     return {
         "setting": "a sweep steps all seeds of a setting together, by the class itself",
         "tensor": "a sweep steps the class on each member's own parameters, with all gradients at once",
-        None: "runs of a sweep take their steps one after another",
-    }[grain_of(candidate.path, candidate.section)]
+        None: f"runs of a sweep take their steps one after another, as {found.why}",
+    }[found.grain]
 
 
 def _rule(candidate: Candidate) -> Finding:

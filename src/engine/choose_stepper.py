@@ -49,7 +49,8 @@ def choose_stepper(config: Config, alone: bool = False) -> Choice:
         return Choice("each", "trainer.create_graph keeps graphs, and a stack has none")
     if not (reason := _why_no_rule(config)):
         return Choice("rules")
-    return Choice("class" if grain_of(config.optimizer.target_, config.optimizer.arguments()) else "each", reason)
+    found = grain_of(config.optimizer.target_, config.optimizer.arguments())
+    return Choice("class", reason) if found.grain else Choice("each", f"{reason}, and {found.why}")
 
 
 def _why_alone(config: Config) -> str | None:

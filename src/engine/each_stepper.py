@@ -42,6 +42,11 @@ class EachStepper(Stepper):
                 random.append(random_state(data.device))
         return cls(members, data, random)
 
+    @property
+    def random(self) -> list[dict[str, Tensor]]:
+        """Each one's global generators, as they stand; as tensors."""
+        return [packed(state) for state in self._random]
+
     @contextmanager
     def _drawing(self, index: int) -> Iterator[TorchStepper]:
         """A member, with its random numbers."""

@@ -4,18 +4,24 @@ How much of the stack one tensor of the class may hold is its grain, which is fo
 """
 
 import copy
+import hashlib
+import platform
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from math import prod
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.errors import one_line
+from src.cache import remembered
+from src.config.classes import import_class
+from src.errors import one_line, raised
 from src.optim.build import instance, listed, load_state, numbers_of, switches, takes_member_axis
 from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, entry, of_schedule
 from src.seeds import packed, random_state, seeded, stream
@@ -209,13 +215,18 @@ class StackedClass:
 
     def leaves(self) -> dict[str, Tensor | tuple]:
         """Copies of all that steps change but `flat`: each member's `state_dict()`, and `schedule/`."""
-        own = {"own": tuple(self._state_of(row) for row in range(len(self.members)))}
+        own = {"own": tuple(self._states())}
         return own | ({f"schedule/{k}": v for k, v in self.schedule.leaves().items()} if self.schedule else {})
 
-    def _state_of(self, row: int) -> dict[str, Any]:
-        """The `state_dict()` of a member's own optimizer."""
-        part, k = self._place[row]
-        kept, number = part.optimizer.state_dict(), len(self.shapes)
+    def _states(self) -> list[dict[str, Any]]:
+        """The `state_dict()` of each member's own optimizer."""
+        whole = {id(part): part.optimizer.state_dict() for part in self._parts}
+        places = (self._place[row] for row in range(len(self.members)))
+        return [self._state_of(part, k, whole[id(part)]) for part, k in places]
+
+    def _state_of(self, part: _Part, k: int, kept: Mapping[str, Any]) -> dict[str, Any]:
+        """That of member `k` of a part, of which the `state_dict()` is `kept`."""
+        number = len(self.shapes)
         group = copy.deepcopy({key: value for key, value in part.group.items() if key != "params"})
         if self.grain == "tensor":
             own = {place: kept["state"].get(k * number + place) for place in range(number)}
@@ -311,11 +322,24 @@ def built(path: str, arguments: Arguments, parameters: Sequence[nn.Parameter]) -
 TRIED, STEPS, CLOSE = ((3, 2), (1, 2), (5, 3)), 5, 1e-10
 
 
-def grain_of(path: str, arguments: Arguments, dimensions: Iterable[int] = ()) -> Grain | None:
-    """The coarsest grain at which members of a class step as each would alone; None where none does.
+@dataclass(frozen=True)
+class Found:
+    """What was found out of a class.
 
-    That may be as the class needs a closure, looks at all parameters together, or draws random numbers. Found out on
-    three members of a few numbers, two of one setting, in float64.
+    Attributes:
+        grain: the coarsest at which members step as each would alone; None: at none.
+        why: there is none, in words that go on after "it has no rule, and".
+    """
+
+    grain: Grain | None
+    why: str = ""
+
+
+def grain_of(path: str, arguments: Arguments, dimensions: Iterable[int] = ()) -> Found:
+    """How much of a stack one tensor of a class may hold.
+
+    Found out on three members of a few numbers, two of one setting, in float64; and kept (src/cache.py), as that can
+    take a minute.
 
     Args:
         path: the dotted name of the class.
@@ -327,49 +351,80 @@ def grain_of(path: str, arguments: Arguments, dimensions: Iterable[int] = ()) ->
     rate = given.pop("lr", None)  # a sweep has many, and the class is the same
     there = tuple(sorted({*dimensions})) or (3 if takes_member_axis(path) else 2,)
     key = path, repr(sorted(given.items())), rate is None, there
-    if key not in _GRAINS:
+    if key not in _FOUND:
         whole = given if rate is None else {**given, "lr": rate}
         shapes = [((1,) * (number - 2) + shape)[-number:] if number else () for number in there for shape in TRIED]
-        with seeded(0, "stacked_class.grain"), redirect_stdout(StringIO()):  # some greet whoever builds them
-            _GRAINS[key] = next((grain for grain in _FROM_COARSE if _fits(path, whole, grain, shapes)), None)
-    return _GRAINS[key]
+        _FOUND[key] = Found(**remembered("grain", [*key, *_code(path)], lambda: _find_out(path, whole, shapes)))
+    return _FOUND[key]
 
 
 _FROM_COARSE: tuple[Grain, ...] = ("setting", "tensor")
-_GRAINS: dict[tuple[str, str, bool, tuple[int, ...]], Grain | None] = {}
+_FOUND: dict[tuple[str, str, bool, tuple[int, ...]], Found] = {}
 """By class, arguments but for the learning rate, and dimensions."""
 
 
-def _fits(path: str, given: Arguments, grain: Grain, shapes: Shapes) -> bool:
+def _code(path: str) -> list[str]:
+    """What a class does follows from: versions, this file, and all files of its package that are loaded."""
+    kind = import_class(path, "optimizer._target_", Optimizer)
+    packages = {one.__module__.partition(".")[0] for one in getattr(kind, "__mro__", (kind,))}
+    packages = (packages | {path.partition(".")[0]}) - {"builtins", "torch", "typing", "collections", "abc"}
+    loaded = sorted(name for name in sys.modules if name.partition(".")[0] in packages)
+    files = [getattr(sys.modules[name], "__file__", None) for name in loaded]
+    digest = hashlib.blake2b(digest_size=16)
+    for file in (__file__, *(file for file in files if file and Path(file).is_file())):
+        digest.update(Path(file).read_bytes())
+    return [platform.python_version(), torch.__version__, digest.hexdigest()]
+
+
+def _find_out(path: str, given: Arguments, shapes: Shapes) -> dict[str, Any]:
+    """A `Found`, as plain values."""
+    why = ""
+    for grain in _FROM_COARSE:
+        with seeded(0, "stacked_class.grain"), redirect_stdout(StringIO()):  # some greet whoever builds them
+            try:
+                why = _why_not(path, given, grain, shapes)
+            except Exception as error:  # a user's class can raise anything
+                why = f"it cannot step several members' parameters ({raised(error)})"
+        if not why:
+            return {"grain": grain}
+    return {"grain": None, "why": why}
+
+
+def _why_not(path: str, given: Arguments, grain: Grain, shapes: Shapes) -> str:
+    """Why members of a class do not step at this grain as each would alone; empty: they do."""
     sizes = [prod(shape) for shape in shapes]
     generator = stream(0, "stacked_class.grain")
     flat = torch.randn(3, sum(sizes), generator=generator, dtype=torch.float64)
     other = {**given, "lr": given["lr"] / 2} if isinstance(given.get("lr"), float) else given
     members = [given, other, given]
-    try:
-        lone = [
-            [nn.Parameter(p.view(s).clone()) for p, s in zip(row.split(sizes), shapes, strict=True)] for row in flat
-        ]
-        optimizers = [built(path, one, own) for one, own in zip(members, lone, strict=True)]
-        stacked = StackedClass(flat, path, members, shapes, grain)
-        random = packed(random_state(flat.device))
-        for step in range(STEPS):
-            scale = 10.0 ** (step - 3)
-            gradient = scale * torch.randn(flat.shape, generator=generator, dtype=torch.float64)
-            for row, own, optimizer in zip(gradient, lone, optimizers, strict=True):
-                for parameter, piece in zip(own, row.split(sizes), strict=True):
-                    parameter.grad = piece.view_as(parameter).clone()
+    lone = [[nn.Parameter(p.view(s).clone()) for p, s in zip(row.split(sizes), shapes, strict=True)] for row in flat]
+    optimizers = [built(path, one, own) for one, own in zip(members, lone, strict=True)]
+    stacked = StackedClass(flat, path, members, shapes, grain)
+    random = packed(random_state(flat.device))
+    for step in range(STEPS):
+        gradient = 10.0 ** (step - 3) * torch.randn(flat.shape, generator=generator, dtype=torch.float64)
+        for row, own, optimizer in zip(gradient, lone, optimizers, strict=True):
+            for parameter, piece in zip(own, row.split(sizes), strict=True):
+                parameter.grad = piece.view_as(parameter).clone()
+            try:
                 optimizer.step()
-            stacked(0, gradient)
-            if step == STEPS // 2:  # through a checkpoint, and fewer of them
-                stacked = stacked.select([0, 1, 2], flat)
+            except Exception as error:  # a user's class can raise anything; alone it is given a closure
+                return f"it takes no step with gradients alone ({raised(error)})"
+        if not _alike(packed(random_state(flat.device)), random):
+            return "it draws random numbers"
+        stacked(0, gradient)
         alone = torch.stack([torch.cat([p.detach().reshape(-1) for p in own]) for own in lone])
-        same = torch.allclose(flat, alone, rtol=CLOSE, atol=CLOSE) and _alike(packed(random_state(flat.device)), random)
-        return same and all(
-            _alike(stacked._state_of(row), optimizer.state_dict()) for row, optimizer in enumerate(optimizers)
-        )
-    except Exception:  # a user's class can raise anything; alone it says what
-        return False
+        if not torch.allclose(flat, alone, rtol=CLOSE, atol=CLOSE):
+            return (
+                "it keeps something outside of its state_dict()"
+                if step > STEPS // 2
+                else "what it does to a parameter depends on others"
+            )
+        if step == STEPS // 2:  # through a checkpoint, and fewer of them
+            stacked = stacked.select([0, 1, 2], flat)
+    if _alike(stacked._states(), [optimizer.state_dict() for optimizer in optimizers]):
+        return ""
+    return "its state_dict() keeps more than each parameter's own"
 
 
 def _alike(ours: Any, lone: Any) -> bool:

@@ -40,13 +40,13 @@ from src.models.model import Model
 from src.models.vmapped import Vmapped
 from src.optim.build import build_optimizer, takes_member_axis
 from src.optim.rules import rule_of
-from src.optim.stacked_class import Grain, StackedClass, grain_of
+from src.optim.stacked_class import Found, StackedClass, grain_of
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import StackedSchedule
 from src.run.devices import device_of
 from src.run.exact import answer
 from src.run.resume import Resume
-from src.run.trial import try_a_step, why_not_together
+from src.run.trial import try_a_step
 from src.seeds import seeded
 from src.tables.account import Account
 from src.tables.once import INDIFFERENT, reading_once
@@ -249,30 +249,21 @@ def build_loss(config: Config) -> Loss:
 # --- stepper and loop ------------------------------------------------------------------------------------------------
 
 
-def build_stepper(members: Sequence[Member], choice: Choice) -> tuple[Stepper, Choice]:
-    """The stepper that was chosen for these members; for torch's own class there is one.
-
-    Returns:
-        it, and the choice: where modules or losses of the user's own cannot be computed together, another one.
-    """
+def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
+    """The stepper that was chosen for these members; for torch's own class there is one."""
     if choice.stepper == "torch":
         (one,) = members
-        return build_torch_stepper(one), choice
-    two = [members[0], members[-1]]
-    together = [one.model for one in two], two[0].loss, [one.problem for one in two]
-    if choice.stepper != "each" and (reason := why_not_together(two[0].config, *together)):
-        choice = Choice("each", reason)
-    if choice.stepper == "class" and coarsest(members) is None:
-        choice = Choice("each", choice.reason)
-    return build_each_stepper(members) if choice.stepper == "each" else build_rule_stepper(members, choice), choice
+        return build_torch_stepper(one)
+    return build_each_stepper(members) if choice.stepper == "each" else build_rule_stepper(members, choice)
 
 
-def coarsest(members: Sequence[Member]) -> Grain | None:
-    """The grain at which the class of these members' optimizers steps all of them; None: at none."""
+def coarsest(members: Sequence[Member]) -> Found:
+    """How much of a stack one tensor of the class of these members' optimizers may hold."""
     dimensions = {p.dim() for p in members[0].model.parameters() if p.requires_grad}
-    sections = [one.config.optimizer.arguments() for one in members]
-    grains = {grain_of(members[0].config.optimizer.target_, section, dimensions) for section in sections}
-    return None if None in grains else "tensor" if "tensor" in grains else "setting"
+    path, sections = members[0].config.optimizer.target_, [one.config.optimizer.arguments() for one in members]
+    different = {json.dumps(section, sort_keys=True): section for section in sections}
+    found = [grain_of(path, section, dimensions) for section in different.values()]
+    return min(found, key=lambda one: (None, "tensor", "setting").index(one.grain))
 
 
 def build_each_stepper(members: Sequence[Member]) -> EachStepper:
@@ -345,7 +336,7 @@ def build_rule_stepper(members: Sequence[Member], choice: Choice) -> RuleStepper
             update = StackedRule(flat, optimizer.target_, given, schedule, rule)
         else:
             shapes = [p.shape for p in models[0].parameters() if p.requires_grad]
-            grain = coarsest(members)
+            grain = coarsest(members).grain
             assert grain is not None
             update = StackedClass(flat, optimizer.target_, given, shapes, grain, schedule)
     except ValueError as error:

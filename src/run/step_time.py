@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from src.engine.choose_stepper import Choice
 from src.errors import LabError
 from src.run.build import RunSpec, build_members, build_stepper, building
+from src.run.first_steps import held
 
 
 def rehearse(specs: Sequence[RunSpec], choice: Choice, steps: int = 50) -> float:
@@ -20,7 +21,7 @@ def rehearse(specs: Sequence[RunSpec], choice: Choice, steps: int = 50) -> float
         members = [one for one in built if not isinstance(one, LabError)]
         if not members:
             raise next(error for error in built if isinstance(error, LabError))
-        (stepper, _), taken = build_stepper(members, choice), list[float]()
+        stepper, taken = build_stepper(members, held(members, choice)), list[float]()
         stepper.step(0, 2)
         for number in range(3):
             began = time.perf_counter()

@@ -26,6 +26,7 @@ from src.run.callbacks.rungs import Rungs
 from src.run.callbacks.theory import Theory
 from src.run.callbacks.way import Way
 from src.run.class_files import write_classes
+from src.run.first_steps import held
 from src.run.lightning_private import count
 from src.run.member_directories import write_members
 from src.run.module import Descent, LabDataModule
@@ -85,8 +86,8 @@ def train(
     except Exception as error:  # a user's class can raise anything, and it must not take a sweep with it
         if not isinstance(error, LabError) and FULL_ERROR:
             raise
-        if choice.stepper == "each" and len(specs) > 1:  # whose it is shows where each trains by itself
-            rest = Choice("torch", choice.reason)
+        if training.choice.stepper in ("class", "each") and len(specs) > 1:
+            rest = Choice("torch", training.choice.reason)  # whose it is shows where each trains by itself
             return [training.outcomes.get(s.directory) or train([s], rest, kept=kept, tell=tell)[0] for s in specs]
         reason = error if isinstance(error, LabError) else training.failed(error)
     else:
@@ -128,7 +129,8 @@ class _Training:
         members = list(self.members.values())
         if not members:
             return
-        stepper, self.choice = build_stepper(members, self.choice)
+        self.choice = held(members, self.choice)
+        stepper = build_stepper(members, self.choice)
         if isinstance(stepper, TorchStepper):
             if resume := self.resume:
                 with own_checkpoint() if resume.in_place else nullcontext():

@@ -1,22 +1,18 @@
 """A step with copies of a module and a loss of the user's own: what they raise, or spoil, is told before training."""
 
 import copy
-from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from src.config.classes import telling
 from src.config.schema import Config
 from src.data.problem import Problem, Rows
-from src.errors import LabError, raised
+from src.errors import LabError
 from src.losses.loss import Loss
-from src.models.member_axis import stack as joined
 from src.models.model import Model
-from src.models.vmapped import Vmapped
-from src.seeds import packed, random_state, seeded
+from src.seeds import seeded
 
-FEW, CLOSE = 8, {torch.float32: 1e-4, torch.float64: 1e-9}
 ROWS = 1000
 """Of a larger batch the first so many are tried; in training every step looks at its shapes."""
 
@@ -56,64 +52,6 @@ def _better(size: int, total: int) -> str:
     sizes = [other for other, rows in last.items() if rows > total % size and 2 * rows >= other]
     nearest = min(sizes, key=lambda other: abs(other - size))
     return f"data.batch_size={nearest} ends in a batch of {last[nearest]:,}"
-
-
-def why_not_together(config: Config, models: Sequence[Model], loss: Loss, problems: Sequence[Problem]) -> str:
-    """Why a module or a loss of the user's own cannot be computed for many members at once, in words; empty: it can.
-
-    A few rows are tried on copies of two members: together they must make of them what each makes alone.
-
-    Args:
-        config: of one of the members.
-        models: of two.
-        loss: as they train.
-        problems: of the two.
-    """
-    if config.model.target_.startswith("src.") and config.loss.target_.startswith("src."):
-        return ""
-    names = [one.target_ for one in (config.model, config.loss) if not one.target_.startswith("src.")]
-    whose, dtype = " and ".join(names), getattr(torch, config.model.dtype)
-    try:
-        models = copy.deepcopy(list(models))
-        whole = joined(models) if models[0].member_axis else Vmapped(models)
-        inputs, targets = (
-            torch.stack([getattr(one.train, part)[:FEW] for one in problems]).to(dtype, copy=True)
-            for part in ("inputs", "targets")
-        )
-        for training in (True, False):
-            random, buffers = _random(), [b.clone() for b in models[0].buffers()]
-            alone = [
-                _computed(one.train(training), loss, x[None], y[None])
-                for one, x, y in zip(models, inputs, targets, strict=True)
-            ]
-            if any(not torch.equal(*pair) for pair in zip(random, _random(), strict=True)):
-                return f"{whose} draws random numbers"
-            if any(not torch.equal(*pair) for pair in zip(buffers, models[0].buffers(), strict=True)):
-                return f"{whose} changes its buffers"
-            for ours, *own in zip(_computed(whole.train(training), loss, inputs, targets), *alone, strict=True):
-                if any(one is None for one in (ours, *own)):
-                    return f"{whose} leaves a parameter without a gradient"
-                theirs = torch.cat([one.reshape(1, -1) for one in own])
-                if not torch.allclose(
-                    ours.reshape(2, -1), theirs, rtol=CLOSE[dtype], atol=CLOSE[dtype] * float(theirs.abs().max())
-                ):
-                    return f"{whose} makes something else for many members at once"
-    except Exception as error:  # a user's class can raise anything
-        return f"{whose} cannot be computed for many members at once ({raised(error)})"
-    return ""
-
-
-def _computed(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[Tensor]:
-    """Losses `[P]`, and the gradient of each parameter."""
-    with torch.enable_grad():
-        losses = loss.value(model(inputs), targets)
-        trained = [p for p in model.parameters() if p.requires_grad]
-        return [losses.detach(), *torch.autograd.grad(losses.sum(), trained, allow_unused=True)]
-
-
-def _random() -> list[Tensor]:
-    """The state of all global generators."""
-    return list(packed(random_state(torch.device("cpu"))).values())
 
 
 class _Trial:

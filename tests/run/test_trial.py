@@ -179,7 +179,7 @@ def test_what_is_wrong_of_several_members_alone_takes_its_steps_one_after_anothe
     for end in train_stack(members(tmp_path, given, [["optimizer.lr=0.1"], ["optimizer.lr=0.2"]]), tmp_path / "kept"):
         assert isinstance(end, Result)
         assert end.stepper["name"] == "each"
-        assert "SquaredError is given predictions [2, 8] and targets [2, 8, 1]" in end.stepper["reason"]
+        assert "SquaredError is given predictions [2, 21] and targets [2, 21, 1]" in end.stepper["reason"]
 
 
 # --- whatever else they raise ---
