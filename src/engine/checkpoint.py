@@ -191,12 +191,19 @@ def loaded(content: bytes, name: str) -> Any:
     raise LabError(f"{name}: it is cut short or no checkpoint ({reason})")
 
 
-def not_read_again(update: BuiltOptimizer) -> str:
-    """That a run's checkpoints will not be read, which is to be told before it trains."""
-    return (
-        f"{update.path} keeps objects in its state ({', '.join(update.unreadable)}), and of a checkpoint only tensors "
-        "and plain values are read: this run cannot be resumed, nor predicted with"
-    )
+def not_resumed(update: BuiltOptimizer) -> str:
+    """Why a run cannot be resumed, or only to other numbers, which is to be told before it trains; empty: it can."""
+    if update.unreadable:
+        return (
+            f"{update.path} keeps objects in its state ({', '.join(update.unreadable)}), and of a checkpoint only "
+            "tensors and plain values are read: this run cannot be resumed, nor predicted with"
+        )
+    if update.forgets:
+        return (
+            f"{update.path} keeps something outside of its state_dict(): this run, if it is resumed, takes other steps "
+            "than if it had never been stopped"
+        )
+    return ""
 
 
 def read_member(loop: Loop, kept: Mapping[str, Any], in_place: bool = False) -> None:

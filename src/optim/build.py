@@ -1,5 +1,6 @@
 """Any optimizer class from its section of a config: its keys checked, its needs found out, before anything trains."""
 
+import copy
 import io
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from src.config.classes import check_keys, import_class, parameters_of
 from src.errors import LabError, one_line, raised
 from src.optim.rules import Rule, rule_of
+from src.seeds import seeded
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class BuiltOptimizer:
         schedule: the class and the numbers of the schedule.
         rule: of its class, if it has one.
         unreadable: classes of objects that it keeps, with which a checkpoint is not read.
+        forgets: it does not go on from its `state_dict()` as it would have gone on.
     """
 
     optimizer: Optimizer
@@ -42,6 +45,7 @@ class BuiltOptimizer:
     schedule: Mapping[str, Any] | None
     rule: Rule | None = None
     unreadable: tuple[str, ...] = ()
+    forgets: bool = False
 
     @property
     def switches(self) -> bool:
@@ -175,16 +179,17 @@ def build_optimizer(
         except Exception as error:  # a user's class can raise anything
             raise LabError(f"{path} cannot be built: {_reason(error)}") from None
 
-    objects: tuple[str, ...] = ()
+    objects, forgets = tuple[str, ...](), False
     if takes_member_axis(path):
         closure, gradient_first = path == "torch.optim.LBFGS", False
     else:
         closure, gradient_first, objects = _probe(path, build, parameters, create_graph)
+        forgets = not (closure or create_graph) and _forgets(build, parameters)
     optimizer = build(parameters)
     spare = build([nn.Parameter(p.detach().clone()) for p in parameters]) if schedule else optimizer
     return BuiltOptimizer(
         optimizer, _schedule(schedule, optimizer, spare), closure, gradient_first, path, arguments,
-        dict(schedule) if schedule else None, rule_of(path, rule), objects,
+        dict(schedule) if schedule else None, rule_of(path, rule), objects, forgets,
     )  # fmt: skip
 
 
@@ -227,7 +232,7 @@ def _probe(
     Found out on throwaway copies of the parameters: tried are a plain step and, where that raises, one with a closure,
     the gradients being there in both cases.
     """
-    stepped: list[Optimizer] = []
+    stepped: list[tuple[Optimizer, list[nn.Parameter]]] = []
 
     def attempt(with_closure: bool) -> Exception | None:
         copies = [nn.Parameter(p.detach().clone()) for p in parameters]
@@ -248,15 +253,20 @@ def _probe(
             optimizer.step(cast(Any, closure)) if with_closure else optimizer.step()
         except Exception as error:  # a user's class can raise anything
             return error
-        stepped.append(optimizer)
+        stepped.append((optimizer, copies))
         return None
 
     with torch.random.fork_rng(devices=[]):
         plain = attempt(False)
         closed = None if plain is None else attempt(True)
     if plain is None or closed is None:
+        optimizer, copies = stepped[0]
+        for was, now in zip(parameters, copies, strict=True):
+            if (now.shape, now.dtype) != (was.shape, was.dtype):
+                what = f"{list(was.shape)} {was.dtype} into one of {list(now.shape)} {now.dtype}"
+                raise LabError(f"{path} makes a parameter of {what}: it must change numbers, not what holds them")
         try:
-            return plain is not None, plain is not None, unreadable(stepped[0].state_dict())
+            return plain is not None, plain is not None, unreadable(optimizer.state_dict())
         except Exception as error:  # a user's class can keep anything
             raise LabError(f"{path} keeps in its state what no checkpoint can hold: {one_line(error)}") from None
     hint = ""
@@ -268,6 +278,31 @@ def _probe(
     if _reason(closed) != reason:
         reason += f" (with a closure: {_reason(closed)})"
     raise LabError(f"{path} cannot take a step: {reason}{hint}")
+
+
+def _forgets(build: Callable[[Sequence[nn.Parameter]], Optimizer], parameters: Sequence[nn.Parameter]) -> bool:
+    """Whether a step after its `state_dict()` is loaded is another than without; found out on copies."""
+
+    def step(optimizer: Optimizer, over: Sequence[nn.Parameter]) -> None:
+        for parameter in over:
+            parameter.grad = torch.ones_like(parameter)
+        with seeded(0, "optim.build"):
+            optimizer.step()
+
+    try:
+        first = [nn.Parameter(p.detach().clone()) for p in parameters]
+        optimizer = build(first)
+        if switches(optimizer):
+            optimizer.train()  # type: ignore[attr-defined]
+        step(optimizer, first)
+        second = [nn.Parameter(p.detach().clone()) for p in first]
+        other = build(second)
+        load_state(other, copy.deepcopy(optimizer.state_dict()))
+        step(optimizer, first)
+        step(other, second)
+    except Exception:  # a user's class can raise anything; a run that goes on will say what
+        return False
+    return not all(torch.allclose(*pair, rtol=0, atol=0, equal_nan=True) for pair in zip(first, second, strict=True))
 
 
 def numbers_of(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 
 from src.compare.halving import Halving
 from src.config.check_run import check_free
-from src.engine.checkpoint import check_fits, not_read_again
+from src.engine.checkpoint import check_fits, not_resumed
 from src.engine.choose_stepper import Choice
 from src.engine.gradient_check import check_gradients
 from src.engine.loop import Loop
@@ -144,8 +144,8 @@ class _Training:
                         resume.in_place,
                     )
             check_shared(members[0])
-            if stepper.update.unreadable and first_process():
-                print(f"warning: {not_read_again(stepper.update)}", file=sys.stderr)
+            if (warning := not_resumed(stepper.update)) and first_process():
+                print(f"warning: {warning}", file=sys.stderr)
             if knobs.strategy == "ddp" and not launched():
                 launch(knobs.devices, self.specs[0])
                 self.outcomes[self.where.path] = self.where.result()
