@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train browser test test-long check format tensorboard bench bench-sweep pictures clean
+.PHONY: help train browser test test-long check format tensorboard bench bench-sweep bench-own pictures clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Descent Lab needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -52,6 +52,9 @@ bench: .venv/installed  ## measure against a bare PyTorch loop and an ordinary L
 bench-sweep: .venv/installed  ## measure a sweep of 1,000 runs against Hydra's own way, bare PyTorch loops and JAX
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.bench.sweep
+
+bench-own: .venv/installed  ## measure what is one's own, 200 runs of it as a stack against run by run
+	$(BIN)/python -m tests.bench.own
 
 pictures: .venv/installed  ## make the README's pictures anew
 	$(BIN)/python .github/pictures.py

@@ -1,0 +1,76 @@
+"""What looks as if it could be stepped together, and takes other steps than alone: found out before it trains."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from src.config.domains import POSITIVE
+from src.engine.choose_stepper import choose_stepper
+from src.errors import LabError
+from src.optim.rules import Rule
+from src.run.build import build_members
+from src.run.first_steps import held
+from tests.optim.own import Plain
+from tests.run.runs import members
+
+NET = ["data=teacher", "data.inputs=3", "data.rows=100", "data.batch_size=30", "model=two_layer", "logger=none"]
+
+
+class ManyAreShort(Plain):
+    """What has many numbers takes a step of a given length: so it is of no tensor of few, as are tried first."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for w in group["params"]:
+                w.sub_(w.grad / (w.grad.norm() if w.numel() > 1000 else 1.0), alpha=group["lr"])
+
+
+class Half(Rule):
+    """Not what `Plain` does."""
+
+    numbers = {"lr": POSITIVE}  # noqa: RUF012
+
+    def update(self, w: Any, g: Any, state: Any, c: Any, on: Any) -> None:
+        w.addcmul_(g, c["lr"], value=-0.5)
+
+
+class Whole(Half):
+    """What it does."""
+
+    def update(self, w: Any, g: Any, state: Any, c: Any, on: Any) -> None:
+        w.addcmul_(g, c["lr"], value=-1)
+
+
+OTHERWISE = "makes something else for many members at once"
+
+
+@pytest.mark.parametrize(
+    ("words", "before", "after"),
+    [
+        (["optimizer._target_=tests.optim.own.Plain"], "class", ""),
+        ([f"optimizer._target_={__name__}.ManyAreShort"], "class", ""),
+        ([f"optimizer._target_={__name__}.ManyAreShort", "model.hidden=400"], "class", OTHERWISE),
+        (["optimizer._target_=tests.optim.own.Plain", f"optimizer.rule={__name__}.Whole"], "rules", ""),
+        (["optimizer._target_=tests.optim.own.Plain", f"optimizer.rule={__name__}.Half"], "rules", OTHERWISE),
+        (["optimizer=adam"], "rules", ""),
+    ],
+)
+def test_what_steps_otherwise_than_alone_takes_its_steps_one_after_another(
+    words: list[str], before: str, after: str, tmp_path: Path
+) -> None:
+    jobs = [["optimizer.lr=0.001"], ["optimizer.lr=1e-5", "seed=1"], ["optimizer.lr=0.001", "seed=2"]]
+    specs = members(tmp_path, [*NET, *words], jobs)
+    choice = choose_stepper(specs[0].config)
+    assert choice.stepper == before
+    built = [one for one in build_members(specs) if not isinstance(one, LabError)]
+    start = [p.clone() for one in built for p in one.model.parameters()]
+    random = torch.get_rng_state()
+    found = held(built, choice)
+    assert found == choice if not after else (found.stepper == "each" and after in found.reason)
+    assert all(
+        torch.equal(*pair) for pair in zip(start, (p for one in built for p in one.model.parameters()), strict=True)
+    )
+    assert torch.equal(torch.get_rng_state(), random)
