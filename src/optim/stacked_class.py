@@ -7,6 +7,7 @@ import copy
 import hashlib
 import platform
 import sys
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -435,8 +436,8 @@ def _alike(ours: Any, lone: Any) -> bool:
         return torch.allclose(ours.double(), lone.double(), rtol=CLOSE, atol=CLOSE)
     if isinstance(lone, Mapping):
         return isinstance(ours, Mapping) and ours.keys() == lone.keys() and all(_alike(ours[k], lone[k]) for k in lone)
-    if isinstance(lone, list | tuple):
-        return isinstance(ours, list | tuple) and len(ours) == len(lone) and all(map(_alike, ours, lone))
+    if isinstance(lone, list | tuple | deque):
+        return isinstance(ours, list | tuple | deque) and len(ours) == len(lone) and all(map(_alike, ours, lone))
     if isinstance(lone, float):
         return isinstance(ours, float | int) and abs(ours - lone) <= CLOSE * abs(lone)
     return bool(ours == lone)
