@@ -20,7 +20,7 @@ from src.run_directory import Result
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("\n## Your own\n")[2].partition("\n## ")[0]
 BLOCKS = re.findall(r"^```\w*\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
-OPTIMIZER, MODULE, CLASSES = (block.strip() for block in BLOCKS if block.startswith("python -m src.train "))[:3]
+OPTIMIZER, MODULE, CLASSES = [block.strip() for block in BLOCKS if block.startswith("python -m src.train ")][:3]
 
 
 @pytest.fixture(autouse=True)

@@ -221,6 +221,31 @@ def first_step(scheduler: LRScheduler) -> None:
         scheduler.step(1.0) if isinstance(scheduler, ReduceLROnPlateau) else scheduler.step()
 
 
+def _forgets(build: Callable[[Sequence[nn.Parameter]], Optimizer], parameters: Sequence[nn.Parameter]) -> bool:
+    """Whether a step after its `state_dict()` is loaded is another than without; found out on copies."""
+
+    def step(optimizer: Optimizer, over: Sequence[nn.Parameter]) -> None:
+        for parameter in over:
+            parameter.grad = torch.ones_like(parameter)
+        with seeded(0, "optim.build"):
+            optimizer.step()
+
+    try:
+        first = [nn.Parameter(p.detach().clone()) for p in parameters]
+        optimizer = build(first)
+        if switches(optimizer):
+            optimizer.train()  # type: ignore[attr-defined]
+        step(optimizer, first)
+        second = [nn.Parameter(p.detach().clone()) for p in first]
+        other = build(second)
+        load_state(other, copy.deepcopy(optimizer.state_dict()))
+        step(optimizer, first)
+        step(other, second)
+    except Exception:  # a user's class can raise anything; a run that goes on will say what
+        return False
+    return not all(torch.allclose(*pair, rtol=0, atol=0, equal_nan=True) for pair in zip(first, second, strict=True))
+
+
 def _probe(
     path: str,
     build: Callable[[Sequence[nn.Parameter]], Optimizer],
@@ -278,31 +303,6 @@ def _probe(
     if _reason(closed) != reason:
         reason += f" (with a closure: {_reason(closed)})"
     raise LabError(f"{path} cannot take a step: {reason}{hint}")
-
-
-def _forgets(build: Callable[[Sequence[nn.Parameter]], Optimizer], parameters: Sequence[nn.Parameter]) -> bool:
-    """Whether a step after its `state_dict()` is loaded is another than without; found out on copies."""
-
-    def step(optimizer: Optimizer, over: Sequence[nn.Parameter]) -> None:
-        for parameter in over:
-            parameter.grad = torch.ones_like(parameter)
-        with seeded(0, "optim.build"):
-            optimizer.step()
-
-    try:
-        first = [nn.Parameter(p.detach().clone()) for p in parameters]
-        optimizer = build(first)
-        if switches(optimizer):
-            optimizer.train()  # type: ignore[attr-defined]
-        step(optimizer, first)
-        second = [nn.Parameter(p.detach().clone()) for p in first]
-        other = build(second)
-        load_state(other, copy.deepcopy(optimizer.state_dict()))
-        step(optimizer, first)
-        step(other, second)
-    except Exception:  # a user's class can raise anything; a run that goes on will say what
-        return False
-    return not all(torch.allclose(*pair, rtol=0, atol=0, equal_nan=True) for pair in zip(first, second, strict=True))
 
 
 def numbers_of(section: Mapping[str, Any]) -> dict[str, Any]:

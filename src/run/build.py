@@ -260,9 +260,8 @@ def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
 def coarsest(members: Sequence[Member]) -> Found:
     """How much of a stack one tensor of the class of these members' optimizers may hold."""
     dimensions = {p.dim() for p in members[0].model.parameters() if p.requires_grad}
-    path, sections = members[0].config.optimizer.target_, [one.config.optimizer.arguments() for one in members]
-    different = {json.dumps(section, sort_keys=True): section for section in sections}
-    found = [grain_of(path, section, dimensions) for section in different.values()]
+    sections = [one.config.optimizer.arguments() for one in members]
+    found = {grain_of(members[0].config.optimizer.target_, section, dimensions) for section in sections}
     return min(found, key=lambda one: (None, "tensor", "setting").index(one.grain))
 
 
