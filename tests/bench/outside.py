@@ -35,6 +35,11 @@ CLASSES = {
     "dadaptation": "DAdaptAdam DAdaptSGD",
     "heavyball": "AdamW",
 }
+NEEDS = {
+    "AdaHessian": ["trainer.create_graph=true"],
+    "SophiaH": ["trainer.create_graph=true"],
+    "Ranger21": ["+optimizer.num_iterations=200"],
+}
 RATES, SEEDS = ("0.001", "0.01"), range(8)
 SHARED = (
     *("data=teacher", "model=two_layer", "data.batch_size=50", "model.dtype=float64", "trainer.max_steps=200"),
@@ -59,7 +64,7 @@ class Driven:
 
 def driven(path: str, root: Path) -> Driven:
     """A stack of 16 runs, and two of them alone."""
-    composer = Composer([*SHARED, f"optimizer._target_={path}"])
+    composer = Composer([*SHARED, f"optimizer._target_={path}", *NEEDS.get(path.rpartition(".")[2], [])])
     specs = list[RunSpec]()
     for rate in RATES:
         for seed in SEEDS:
