@@ -1,8 +1,8 @@
 """What is one's own, 200 runs of it as a stack against run by run: `python -m tests.bench.own [--rounds 3]`.
 
 An element-wise optimizer (25 rates x 8 seeds on the two-layer teacher, batches of 50), one that looks at a tensor as a
-whole, and a module 10-32-32-1. Whole trainings are timed, from checked configs to written run directories, in seconds of
-the CPU, as all are in this one process; the runs by themselves are a sample of the same ones, scaled.
+whole, and a module 10-32-32-1. Whole trainings are timed, from checked configs to written run directories, in seconds
+of the CPU, as all are in this one process; the runs by themselves are a sample of the same ones, scaled.
 """
 
 import argparse

@@ -179,10 +179,29 @@ class Refuses(nn.Linear):
         return super().forward(x)
 
 
-def test_what_raises_fails_alone(tmp_path: Path) -> None:
-    shared = [*SHARED, "data=line", "model=custom", f"model._target_={__name__}.Refuses"]
-    jobs = [[], ["+model.breaks=true"], ["seed=3"]]
-    specs = members(tmp_path, shared, jobs)
-    ends = train(specs, Choice("each", "it is one's own"), kept=tmp_path / "stack.ckpt", tell=quiet)
+class Breaks(Plain):
+    """At a rate below 0.05 it breaks in its thirtieth step."""
+
+    taken = 0
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        self.taken += 1
+        if self.taken == 30 and self.param_groups[0]["lr"] < 0.05:
+            raise ArithmeticError("seven is not eight")
+        super().step()
+
+
+@pytest.mark.parametrize(
+    ("words", "bad", "stepper"),
+    [
+        (["model=custom", f"model._target_={__name__}.Refuses"], "+model.breaks=true", "each"),
+        ([f"optimizer._target_={__name__}.Breaks"], "optimizer.lr=0.04", "class"),
+    ],
+)
+def test_what_raises_fails_alone(words: list[str], bad: str, stepper: Any, tmp_path: Path) -> None:
+    shared = [*SHARED, "data=line", *words]
+    specs = members(tmp_path, shared, [[], [bad], ["seed=3"]])
+    ends = train(specs, Choice(stepper, "it is one's own"), kept=tmp_path / "stack.ckpt", tell=quiet)
     assert [type(end) for end in ends] == [Result, LabError, Result]
     assert "seven is not eight" in str(ends[1])
