@@ -129,7 +129,9 @@ class _Training:
         members = list(self.members.values())
         if not members:
             return
-        self.choice = held(members, self.choice)
+        if (choice := held(members, self.choice)) != self.choice:
+            self.choice = choice
+            print(f"{len(members):,} runs take their steps one after another: {choice.reason}", file=sys.stderr)
         stepper = build_stepper(members, self.choice)
         if isinstance(stepper, TorchStepper):
             if resume := self.resume:

@@ -86,7 +86,7 @@ def driven(path: str, root: Path) -> Driven:
     here, there = ([one.metrics["train/loss"] or 0.0 for one in some] for some in (results[:2], results[2:]))
     apart = max(abs(a - b) / max(abs(b), 1e-300) for a, b in zip(here, there, strict=True))
     name, reason = results[0].stepper["name"], results[0].stepper["reason"]
-    how = reason.partition(", and ")[2] or reason
+    how = reason.partition("has no per-member rule, and ")[2] or reason
     if name == "class":
         members = [one for one in build_members(specs[:1]) if not isinstance(one, LabError)]
         how = {"setting": "seeds of a setting as one tensor", "tensor": "a tensor a member and parameter"}[

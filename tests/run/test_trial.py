@@ -174,12 +174,15 @@ def test_no_loss_sees_predictions_and_targets_of_different_shapes(tmp_path: Path
             method(values[..., 0], values)
 
 
-def test_what_is_wrong_of_several_members_alone_takes_its_steps_one_after_another(tmp_path: Path) -> None:
+def test_what_is_wrong_of_several_members_alone_takes_its_steps_one_after_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = [*DATA, "model._target_=tests.run.test_trial.Late"]
     for end in train_stack(members(tmp_path, given, [["optimizer.lr=0.1"], ["optimizer.lr=0.2"]]), tmp_path / "kept"):
         assert isinstance(end, Result)
         assert end.stepper["name"] == "each"
         assert "SquaredError is given predictions [2, 21] and targets [2, 21, 1]" in end.stepper["reason"]
+    assert "2 runs take their steps one after another: tests.run.test_trial.Late cannot be" in capsys.readouterr().err
 
 
 # --- whatever else they raise ---
