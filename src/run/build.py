@@ -40,7 +40,7 @@ from src.models.model import Model
 from src.models.vmapped import Vmapped
 from src.optim.build import build_optimizer, takes_member_axis
 from src.optim.rules import rule_of
-from src.optim.stacked_class import Found, StackedClass, grain_of
+from src.optim.stacked_class import Found, Grain, StackedClass, grain_of
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import StackedSchedule
 from src.run.devices import device_of
@@ -254,7 +254,9 @@ def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
     if choice.stepper == "torch":
         (one,) = members
         return build_torch_stepper(one)
-    return build_each_stepper(members) if choice.stepper == "each" else build_rule_stepper(members, choice)
+    if choice.stepper == "each":
+        return build_each_stepper(members)
+    return build_rule_stepper(members, coarsest(members).grain if choice.stepper == "class" else None)
 
 
 def coarsest(members: Sequence[Member]) -> Found:
@@ -310,8 +312,12 @@ def build_torch_stepper(one: Member, data: DeviceData | None = None) -> TorchSte
     )
 
 
-def build_rule_stepper(members: Sequence[Member], choice: Choice) -> RuleStepper:
-    """Runs of one program, stepped together by the rule of their optimizer's class, or where it has none by the class.
+def build_rule_stepper(members: Sequence[Member], grain: Grain | None = None) -> RuleStepper:
+    """Runs of one program, stepped together.
+
+    Args:
+        members: of them.
+        grain: at which their optimizer's class steps them; None: its rule does.
 
     Raises:
         LabError: the optimizer or the schedule refuses a number.
@@ -329,14 +335,12 @@ def build_rule_stepper(members: Sequence[Member], choice: Choice) -> RuleStepper
             sections = [c.scheduler.arguments() for c in configs if c.scheduler is not None]
             groups = [lone_group(optimizer.target_, arguments) for arguments in given]
             schedule = StackedSchedule(config.scheduler.target_, sections, groups)
+        shapes = [p.shape for p in models[0].parameters() if p.requires_grad]
         update: StackedRule | StackedClass
-        if choice.stepper == "rules":
+        if grain is None:
             rule = rule_of(optimizer.target_, optimizer.rule)
             update = StackedRule(flat, optimizer.target_, given, schedule, rule)
         else:
-            shapes = [p.shape for p in models[0].parameters() if p.requires_grad]
-            grain = coarsest(members).grain
-            assert grain is not None
             update = StackedClass(flat, optimizer.target_, given, shapes, grain, schedule)
     except ValueError as error:
         raise LabError(one_line(error)) from None

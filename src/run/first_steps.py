@@ -14,6 +14,7 @@ from src.data.problem import Rows
 from src.engine.choose_stepper import Choice
 from src.engine.each_stepper import EachStepper
 from src.errors import LabError, raised
+from src.optim.stacked_class import Grain
 from src.run.build import Member, build_each_stepper, build_rule_stepper, coarsest
 from src.seeds import seeded
 
@@ -37,15 +38,18 @@ def held(members: Sequence[Member], choice: Choice) -> Choice:
     own = [path for path in parts if path and not path.startswith(("src.", "torch.optim."))]
     if choice.stepper not in ("rules", "class") or not (own or choice.stepper == "class"):
         return choice
-    if choice.stepper == "class" and not (found := coarsest(members)).grain:
-        return Choice("each", f"{choice.reason}, and {found.why}")
+    grain = None
+    if choice.stepper == "class":
+        found = coarsest(members)
+        if (grain := found.grain) is None:
+            return Choice("each", f"{choice.reason}, and {found.why}")
     whose = " and ".join(own or [config.optimizer.target_])
     few = [members[index] for index in sorted({0, min(1, len(members) - 1), len(members) - 1})]
     with seeded(config.model.seed, "first steps"), redirect_stdout(StringIO()):
         try:
-            why = _apart(few, choice, "float64")
+            why = _apart(few, grain, "float64")
             if why is None and config.model.dtype != "float64":
-                why = _apart(few, choice, config.model.dtype)
+                why = _apart(few, grain, config.model.dtype)
         except LabError:  # a number that is refused, say
             raise
         except Exception as error:  # a user's class can raise anything
@@ -53,9 +57,9 @@ def held(members: Sequence[Member], choice: Choice) -> Choice:
     return choice if why == "" else Choice("each", f"{whose} {why or 'takes no step'}")
 
 
-def _apart(members: Sequence[Member], choice: Choice, dtype: Dtype) -> str | None:
+def _apart(members: Sequence[Member], grain: Grain | None, dtype: Dtype) -> str | None:
     """What these do otherwise together than alone, in words; empty: nothing; None: alone they take no step."""
-    alone, together = build_each_stepper(_copies(members, dtype)), build_rule_stepper(_copies(members, dtype), choice)
+    alone, together = build_each_stepper(_copies(members, dtype)), build_rule_stepper(_copies(members, dtype), grain)
     start, random, buffers = alone.parameters(), alone.random, _buffers(alone)
     steps = min(STEPS, members[0].config.trainer.max_steps)
     alone.train()

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from src.data.batch_order import Spans
-from src.engine.choose_stepper import Choice
 from src.engine.loop import Loop
 from src.engine.rule_stepper import RuleStepper
 from src.engine.stepper import Leaf, State, Stepper
@@ -109,7 +108,7 @@ def torchs(root: Path, words: Sequence[str]) -> TorchStepper:
 
 def rules(root: Path, shared: Sequence[str], jobs: Sequence[Sequence[str]]) -> RuleStepper:
     """A stack at its start."""
-    return build.build_rule_stepper(ready(root, shared, jobs), Choice("rules"))
+    return build.build_rule_stepper(ready(root, shared, jobs))
 
 
 LONE = {
@@ -358,9 +357,7 @@ class Stack:
         some = ready(self.root, self.shared, [self.jobs[int(name)] for name in ids])
         config = some[0].config
         intervals = build.build_intervals(config, build_parts(config))
-        return build.build_loop(
-            build.build_rule_stepper(some, Choice("rules")), some, ids, intervals, leave=self._leave
-        )
+        return build.build_loop(build.build_rule_stepper(some), some, ids, intervals, leave=self._leave)
 
     def _leave(self, loop: Loop) -> None:
         loop.finish()
