@@ -417,7 +417,7 @@ def _why_not(path: str, given: Arguments, grain: Grain, shapes: Shapes) -> str:
         alone = torch.stack([torch.cat([p.detach().reshape(-1) for p in own]) for own in lone])
         if not torch.allclose(flat, alone, rtol=CLOSE, atol=CLOSE):
             return (
-                "it keeps something outside of its state_dict()"
+                "it keeps something beside the state of each parameter"
                 if step > STEPS // 2
                 else "what it does to a parameter depends on others"
             )

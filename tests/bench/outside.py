@@ -25,7 +25,7 @@ from src.sweep.jobs import Composer
 
 CLASSES = {
     "pytorch_optimizer": "A2Grad AdaBelief AdaBound AdaHessian AdaNorm AdaPNM AdaShift AdamP Adan ADOPT Amos CAME "
-    "DiffGrad Fromage GaLore Grams Kate Lamb LARS MADGRAD MARS NovoGrad PID Ranger21 SM3 SOAP ScalableShampoo Shampoo "
+    "DiffGrad Fromage GaLore Grams Kate Lamb LARS MADGRAD MARS NovoGrad Ranger21 SM3 SOAP ScalableShampoo Shampoo "
     "SophiaH StableAdamW",
     "torch_optimizer": "Apollo QHM SWATS",
     "schedulefree": "AdamWScheduleFree SGDScheduleFree",
