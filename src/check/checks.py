@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.check.candidate import CPU, Candidate, DoesNotApply, Steps, apart, gradients, same, starts
+from src.check.candidate import CPU, SHAPES, Candidate, DoesNotApply, Steps, apart, gradients, same, starts
 from src.check.convergence import BOWL, NOISY, RAVINE, Finding, converges
 from src.engine.checkpoint import loaded, written
 from src.errors import LabError, one_line, raised
@@ -106,16 +106,19 @@ def _rule(candidate: Candidate) -> Finding:
         torch.cat([part.flatten() for part in parts]).repeat(2, 1)
         for parts in [candidate.starts(), *candidate.gradients(10)]
     )
-    stack = StackedRule(start, candidate.path, [numbers] * 2, rule=rule)
+    first = start[0].clone()
+    stack = StackedRule(start, candidate.path, [numbers] * 2, rule=rule, shapes=SHAPES)
     for step, gradient in enumerate(given):
         stack.start(step, 1)
         stack(0, gradient)
     alone = torch.cat(
         [value.flatten() for value in Steps(candidate, candidate.starts()).take(candidate.gradients(10)).values]
     )
-    if candidate.close(list(stack.flat), [alone] * 2):
+    off = apart(list(stack.flat), [alone] * 2)
+    coarse = 0.0 if rule.digits is None else 2.0**-rule.digits * apart([alone], [first])
+    if candidate.close(list(stack.flat), [alone] * 2) or off <= coarse:
         return "held", "a stack's steps are those of the class"
-    return "failed", f"a stack ends {apart(list(stack.flat), [alone] * 2):.2g} apart from the class after 10 steps"
+    return "failed", f"a stack ends {off:.2g} apart from the class after 10 steps"
 
 
 # --- is it robust? ---------------------------------------------------------------------------------------------------

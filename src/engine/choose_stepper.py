@@ -80,9 +80,8 @@ def _why_no_rule(config: Config) -> str | None:
     if rule is None:
         return f"{name} has no per-member rule"
     given = numbers_of(config.optimizer.arguments())
-    taken = (*rule.numbers, *rule.pairs, *rule.options)
-    if refused := [f"{key}={given[key]}" if key in taken else key for key in rule.refused(given)]:
-        what = f"{', '.join(refused)} (it takes {', '.join(taken)})"
+    if refused := [f"{key}={given[key]}" if key in rule.taken else key for key in rule.refused(given)]:
+        what = f"{', '.join(refused)} (it takes {', '.join(rule.taken)})"
         return f"{name}'s rule {type(rule).__name__} does not take {what}"
     if schedule is not None and not fits_stack(schedule.arguments()):
         return "a schedule that turns momentum off leaves its buffer alone, as no rule does"

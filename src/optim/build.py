@@ -116,7 +116,8 @@ def takes_member_axis(path: str, rule: str | None = None) -> bool:
         path: of the class.
         rule: of the user's own for it.
     """
-    return path == "torch.optim.LBFGS" or rule_of(path, rule) is not None
+    known = rule_of(path, rule)
+    return path == "torch.optim.LBFGS" if known is None else known.element_wise
 
 
 def with_defaults(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

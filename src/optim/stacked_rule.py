@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from src.optim.build import instance, listed, numbers_of, takes_member_axis
 from src.optim.rules import RULES, Rule, rule_of
-from src.optim.rules.rule import Scalars, State, count_dtype, power
+from src.optim.rules.rule import Scalars, Shape, State, count_dtype, power
 from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, number, of_schedule
 
 Arguments = Mapping[str, Any]
@@ -19,22 +19,28 @@ LONGEST_AHEAD, MOST_AHEAD = 64, 2**16
 """For how many steps, and for how many members and steps, scalars are computed ahead."""
 
 
-def lone_group(path: str, arguments: Arguments) -> dict[str, Any]:
+def lone_group(path: str, arguments: Arguments, shapes: Sequence[Shape] = ()) -> dict[str, Any]:
     """The parameter group that a lone run's optimizer would have, without its parameters.
 
+    Args:
+        path: the dotted name of the class.
+        arguments: of the run.
+        shapes: of its parameters, for a class that does not take all; none: a weight of one number.
+
     Raises:
-        ValueError: the class refuses an argument; the sentence is its own.
+        ValueError: the class refuses an argument or a shape; the sentence is its own.
     """
     given = tuple(sorted(numbers_of(arguments).items()))
-    return dict(_lone_group(path, given, repr(given)))
+    return dict(_lone_group(path, given, repr(given), tuple(shapes) or ((1,) * (2 + takes_member_axis(path)),)))
 
 
 @lru_cache(maxsize=100_000)
-def _lone_group(path: str, given: tuple[tuple[str, Any], ...], text: str) -> Mapping[str, Any]:
+def _lone_group(
+    path: str, given: tuple[tuple[str, Any], ...], text: str, shapes: tuple[Shape, ...]
+) -> Mapping[str, Any]:
     """Kept by the text as well: 1 equals 1.0, but a checkpoint tells them apart."""
-    shape = (1, 1, 1) if takes_member_axis(path) else (1, 1)
     try:
-        optimizer = instance(path, dict(given), [nn.Parameter(torch.zeros(shape))])
+        optimizer = instance(path, dict(given), [nn.Parameter(torch.zeros(shape)) for shape in shapes])
     except Exception as error:
         raise ValueError(f"{path} refuses {listed(dict(given))}: {error}") from None
     group = optimizer.state_dict()["param_groups"][0]
@@ -53,9 +59,10 @@ class StackedRule:
         members: the arguments of each member; keys that start with `_` are passed over.
         schedule: what overwrites numbers between steps.
         rule: of the class; None: the one of this project.
+        shapes: of a member's parameters, in the order in which a row holds them; an element-wise rule needs none.
 
     Raises:
-        ValueError: no rule for the class or an argument, options that differ, a number that the class refuses.
+        ValueError: no rule for the class or an argument, options that differ, what the class refuses.
     """
 
     switches = False
@@ -68,15 +75,17 @@ class StackedRule:
         members: Sequence[Arguments],
         schedule: StackedSchedule | None = None,
         rule: Rule | None = None,
+        shapes: Sequence[Shape] = (),
     ) -> None:
         self.path, self.members, self.schedule = path, [numbers_of(member) for member in members], schedule
         self.flat = flat.detach()
         rule = rule or rule_of(path)
         if rule is None:
             raise ValueError(f"{path} has no rule for a stack; those that have one: {', '.join(RULES)}")
-        self.rule = rule
-        groups = _checked_groups(path, rule, self.members, self.flat)
-        self._update = rule.update
+        self.shapes = [self.flat.shape[1:]] if rule.element_wise else [tuple(shape) for shape in shapes]
+        groups = _checked_groups(path, rule, self.members, self.flat, self.shapes)
+        self.rule = rule = rule.having(groups[0])
+        self._update, self._parameters = rule.update, self._pieces(self.flat)
         self._given = _given_numbers(rule, groups, flat.device)
         overwritten = {name.partition(".")[0] for name in (schedule.names if schedule else ())}
         self.acting = _acting(rule, self.members, groups[0]) | overwritten.intersection(rule.numbers)
@@ -89,11 +98,12 @@ class StackedRule:
     def _begin(self) -> None:
         """Before the first step."""
         n, rule, flat = self._numbers(0), self.rule, self.flat
-        self._slots: State = {}
+        self._slots: list[State] = [{} for _ in self.shapes]
         for slot in rule.slots.keys() & set(self._names):
             first = rule.slots[slot]
             value = n[first] if isinstance(first, str) else torch.full_like(n["lr"], first)
-            self._slots[slot] = value.to(flat.dtype)[:, None].expand_as(flat).clone()
+            width = sum(self._sizes(slot, self.shapes))
+            self._put(slot, value.to(flat.dtype)[:, None].expand(len(flat), width))
         self._kept = rule.start(n)
         bases = [] if self._cycles else rule.bases(n)
         self._bases = torch.stack(bases) if bases else None
@@ -140,7 +150,18 @@ class StackedRule:
 
     def __call__(self, k: int, gradient: Tensor) -> None:
         """Take step `first + k` with this gradient `[P, N]`."""
-        self._update(self.flat, gradient, self._slots, self._rows[self._offset + k], self.acting)
+        c = self._rows[self._offset + k]
+        if self.rule.element_wise:
+            self._update(self.flat, gradient, self._slots[0], c, self.acting)
+            return
+        for w, g, state in zip(self._parameters, self._pieces(gradient), self._slots, strict=True):
+            wide = {name: number.view(-1, *(1,) * (w.dim() - 1)) for name, number in c.items()}
+            self._update(w, g, state, wide, self.acting)
+
+    def _pieces(self, whole: Tensor) -> list[Tensor]:
+        """`[P, N]` as what the rule is called for, `[P, *shape]` each; views."""
+        pieces = whole.split([prod(shape) for shape in self.shapes], 1)
+        return [piece.view(-1, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
     def switch(self, mode: Literal["train", "eval"]) -> None:
         """Nothing is switched: see `switches`."""
@@ -209,6 +230,26 @@ class StackedRule:
 
     # --- state ---
 
+    def _sizes(self, slot: str, shapes: Sequence[Shape]) -> list[int]:
+        """How many numbers of this slot each of these parameters has."""
+        own = [self.rule.slot_shape(slot, shape) for shape in shapes]
+        return [0 if shape is None else prod(shape) for shape in own]
+
+    def _put(self, slot: str, values: Tensor) -> None:
+        """Copy the state of all parameters, side by side `[P, ...]`, into each one's."""
+        pieces = values.split(self._sizes(slot, self.shapes), 1)
+        for state, shape, piece in zip(self._slots, self.shapes, pieces, strict=True):
+            own = self.rule.slot_shape(slot, shape)
+            if own is not None:
+                state[slot] = piece.reshape(-1, *own).clone()
+
+    def _side_by_side(self, slot: str) -> Tensor:
+        """A copy of it `[P, ...]`; zeros before it is made."""
+        sizes = zip(self._slots, self._sizes(slot, self.shapes), strict=True)
+        members = len(self.flat)
+        each = [s[slot].view(members, -1) if slot in s else self.flat.new_zeros(members, size) for s, size in sizes]
+        return torch.cat(each, 1)
+
     @property
     def _names(self) -> list[str]:
         """The slots that there are after a step."""
@@ -216,9 +257,8 @@ class StackedRule:
         return [name for name in {**rule.slots, **rule.only} if rule.only.get(name, "lr") in self.acting]
 
     def leaves(self) -> dict[str, Tensor | tuple]:
-        """Copies of all that steps change but `flat`: `slot/` `[P, N]`, `kept/` `[P]` or `[P, 1 or 2]`, `schedule/`."""
-        zeros = torch.zeros_like(self.flat)
-        leaves: dict[str, Any] = {f"slot/{name}": self._slots.get(name, zeros).clone() for name in self._names}
+        """Copies of all that steps change but `flat`: `slot/` and `kept/`, `[P]` or `[P, ...]`, and `schedule/`."""
+        leaves: dict[str, Any] = {f"slot/{name}": self._side_by_side(name) for name in self._names}
         leaves |= {f"kept/{name}": value.clone() for name, value in self._kept.items()}
         if self._bases is not None and self._powers is not None:
             leaves |= {"kept/bases": self._bases.mT.clone(), "kept/powers": self._powers.mT.clone()}
@@ -228,7 +268,8 @@ class StackedRule:
         """Go on from there, bit for bit; numbers of the config are this one's own."""
         here = {name: value.to(self.flat.device) for name, value in leaves.items() if isinstance(value, Tensor)}
         self._forget()
-        self._slots = {name: here[f"slot/{name}"].clone() for name in self._names}
+        for name in self._names:
+            self._put(name, here[f"slot/{name}"])
         self._kept = {name: here[f"kept/{name}"].clone() for name in self._kept}
         if self._bases is not None:
             same = "kept/bases" in here and torch.equal(here["kept/bases"].mT, self._bases)
@@ -244,7 +285,7 @@ class StackedRule:
             flat: theirs, `[len(keep), N]`.
         """
         schedule = None if self.schedule is None else self.schedule.select(keep)
-        some = StackedRule(flat, self.path, [self.members[index] for index in keep], schedule, self.rule)
+        some = StackedRule(flat, self.path, [self.members[index] for index in keep], schedule, self.rule, self.shapes)
         some.acting = self.acting
         some.load({name: chosen(values, keep) for name, values in self.leaves().items()})
         return some
@@ -263,39 +304,47 @@ class StackedRule:
             step: how many steps it has taken.
         """
         rule, schedule, group = self.rule, self.schedule, lone_group(self.path, self.members[index])
-        own = {} if schedule is None else of_schedule(leaves)
-        group |= {} if schedule is None else schedule.group_entries(own, index)
+        kept = {} if schedule is None else of_schedule(leaves)
+        group |= {} if schedule is None else schedule.group_entries(kept, index)
         alone = {"step": torch.tensor(float(step), dtype=count_dtype())}
         alone |= {name: leaves[f"kept/{name}"][index].clone() for name in self._kept}
-        sizes = [prod(shape) for shape in shapes]
         there = {
-            name: leaves[f"slot/{name}"][index].split(sizes)
+            name: leaves[f"slot/{name}"][index].split(self._sizes(name, shapes))
             for name in self._names
             if rule.only.get(name) not in rule.numbers or group[rule.only[name]] != 0
         }
+        own = {name: [rule.slot_shape(name, shape) for shape in shapes] for name in there}
         state = {
             k: {name: alone[name].clone() for name in rule.alone}
-            | {name: pieces[k].reshape(shape).clone() for name, pieces in there.items()}
+            | {
+                name: pieces[k].reshape(slot).clone()
+                for name, pieces in there.items()
+                if (slot := own[name][k]) is not None
+            }
             for k, shape in enumerate(shapes)
             if (step or rule.eager) and (rule.alone or there)
         }
         groups = [{**group, "params": list(range(len(shapes)))}]
-        return {"state": state, "param_groups": groups}, None if schedule is None else schedule.member(own, index)
+        return {"state": state, "param_groups": groups}, None if schedule is None else schedule.member(kept, index)
 
 
-def _checked_groups(path: str, rule: Rule, members: Sequence[Arguments], flat: Tensor) -> list[dict[str, Any]]:
+def _checked_groups(
+    path: str, rule: Rule, members: Sequence[Arguments], flat: Tensor, shapes: Sequence[Shape]
+) -> list[dict[str, Any]]:
     """The members' own parameter groups, once it is clear that the rule serves them."""
     for member in members:
         if not rule.serves(member):
             raise ValueError(f"the rule of {path} does not serve {listed(member)}")
-    for option in rule.options:
-        if len({bool(member.get(option, False)) for member in members}) > 1:
-            raise ValueError(f"{path}: {option} must be the same in all members of a stack")
     if not members or flat.dim() != 2 or len(flat) != len(members):
         raise ValueError(f"{len(members)} members need parameters [{len(members)}, N], not {list(flat.shape)}")
-    groups = [lone_group(path, member) for member in members]
-    if missing := [name for name in (*rule.numbers, *rule.pairs, *rule.options) if name not in groups[0]]:
+    groups = [lone_group(path, member, () if rule.element_wise else shapes) for member in members]
+    if missing := [name for name in rule.taken if name not in groups[0]]:
         raise ValueError(f"{path} keeps no {', '.join(missing)} in its parameter groups, of which its rule makes use")
+    for name in (*rule.options, *rule.settings):
+        if len({repr(group[name]) for group in groups}) > 1:
+            raise ValueError(f"{path}: {name} must be the same in all members of a stack")
+    if sum(map(prod, shapes)) != flat.shape[1]:
+        raise ValueError(f"parameters of shapes {', '.join(map(str, shapes))} are not {flat.shape[1]} numbers")
     return groups
 
 

@@ -339,7 +339,7 @@ def build_rule_stepper(members: Sequence[Member], grain: Grain | None = None) ->
         update: StackedRule | StackedClass
         if grain is None:
             rule = rule_of(optimizer.target_, optimizer.rule)
-            update = StackedRule(flat, optimizer.target_, given, schedule, rule)
+            update = StackedRule(flat, optimizer.target_, given, schedule, rule, shapes)
         else:
             update = StackedClass(flat, optimizer.target_, given, shapes, grain, schedule)
     except ValueError as error:

@@ -44,8 +44,8 @@ DROPPING = ("model=custom", "model._target_=tests.models.own.Dropping")
 RATES = "optimizer.lr=0.02,0.1,0.4"
 FLOAT64 = "model.dtype=float64"
 
-UNSTACKABLE = ("adafactor", "lbfgs", "muon")
-"""They update a parameter as a whole, so they train one by one in a sweep."""
+UNSTACKABLE = ("lbfgs",)
+"""A step evaluates gradients as often as it likes, so runs take their steps one after another in a sweep."""
 
 EXPERIMENTS = {
     "line": ("trainer.max_steps=300",),

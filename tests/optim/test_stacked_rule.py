@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ Arguments = dict[str, Any]
 SHAPES = ((3, 2), (1, 2), (1, 1), (7, 5))
 SIZES = [rows * columns for rows, columns in SHAPES]
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
+COARSE = 1e-3
+"""Of Muon, which torch computes in bfloat16: sums in another order are rounded elsewhere, a number in thousands."""
 
 
 def _yamls() -> dict[str, Arguments]:
@@ -51,6 +54,11 @@ OPTIONS = [
     ("torch.optim.RAdam", {"decoupled_weight_decay": True}),
     ("torch.optim.ASGD", {"maximize": True}),
     ("torch.optim.Rprop", {"maximize": True}),
+    ("torch.optim.Adafactor", {"maximize": True}),
+    ("torch.optim.Adafactor", {"eps": (1e-3, 2.0)}),
+    ("torch.optim.Muon", {"nesterov": False}),
+    ("torch.optim.Muon", {"ns_steps": 3, "ns_coefficients": (2.0, -1.5, 0.5)}),
+    ("torch.optim.Muon", {"eps": 3.0, "adjust_lr_fn": "match_rms_adamw"}),
 ]
 PATHS = [pytest.param(path, id=path.rpartition(".")[2]) for path in RULES]
 DTYPES = [pytest.param(dtype, id=str(dtype)[6:]) for dtype in TOLERANCE]
@@ -70,6 +78,8 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "momentum_decay": (0.0, 0.05),
     "lambd": (1e-4, 1e-2),
     "t0": (5, 150),
+    "beta2_decay": (-0.9, -0.3),
+    "d": (1.0, 2.0),
     "beta": (0.0, 0.95),
     "beta1": (0.0, 0.95),
     "beta2": (0.5, 0.99),
@@ -110,6 +120,11 @@ def scheduled(name: str | None, path: str, members: Sequence[Arguments]) -> Stac
     return StackedSchedule(factory, own, [lone_group(path, member) for member in members])
 
 
+@cache
+def _numbers(seed: int, dtype: torch.dtype) -> Tensor:
+    return torch.randn(sum(SIZES), generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
 class Stack:
     """A rule over rows, each under a sequence of gradients (and of metrics of a plateau) of its own."""
 
@@ -120,12 +135,12 @@ class Stack:
         self.sequences = list(range(len(members))) if sequences is None else list(sequences)
         self.dtype, self.taken = dtype, 0
         self.flat = self._draw(-1)
-        self.rule = StackedRule(self.flat, path, members, scheduled(schedule, path, members))
+        self.shapes = [(1, *shape) if RULES[path].element_wise else shape for shape in SHAPES]
+        self.rule = StackedRule(self.flat, path, members, scheduled(schedule, path, members), shapes=self.shapes)
 
     def _draw(self, step: int) -> Tensor:
         seeds = [1000 * sequence + step + 1 for sequence in self.sequences]
-        rows = [torch.randn(sum(SIZES), generator=torch.Generator().manual_seed(s), dtype=self.dtype) for s in seeds]
-        return torch.stack(rows)
+        return torch.stack([_numbers(seed, self.dtype) for seed in seeds])
 
     def gradient(self, step: int) -> Tensor:
         return self._draw(step)
@@ -149,12 +164,12 @@ class Stack:
     def select(self, keep: Sequence[int]) -> "Stack":
         some = object.__new__(Stack)
         some.sequences, some.dtype = [self.sequences[index] for index in keep], self.dtype
-        some.taken, some.flat = self.taken, self.flat[list(keep)].clone()
+        some.shapes, some.taken, some.flat = self.shapes, self.taken, self.flat[list(keep)].clone()
         some.rule = self.rule.select(keep, some.flat)
         return some
 
     def state(self, index: int) -> tuple[Arguments, Arguments | None]:
-        return self.rule.member(self.rule.leaves(), index, [(1, *shape) for shape in SHAPES], self.taken)
+        return self.rule.member(self.rule.leaves(), index, self.shapes, self.taken)
 
 
 class Race(Stack):
@@ -166,7 +181,7 @@ class Race(Stack):
         super().__init__(path, members, dtype, schedule)
         pieces = [row.split(SIZES) for row in self.flat]
         self.own = [
-            [nn.Parameter(p.view(1, *shape).clone()) for p, shape in zip(row, SHAPES, strict=True)] for row in pieces
+            [nn.Parameter(p.view(shape).clone()) for p, shape in zip(row, self.shapes, strict=True)] for row in pieces
         ]
         factory = import_class(path, "path", Optimizer)
         self.lone = [factory(own, **member) for own, member in zip(self.own, members, strict=True)]
@@ -204,7 +219,7 @@ def test_members_are_their_own_optimizers(name: str, dtype: torch.dtype) -> None
     as_configured = {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
     race = Race(path, [*draw(path, 4, **options), as_configured], dtype)
     race.step(200)
-    assert race.distance() <= TOLERANCE[dtype]
+    assert race.distance() <= (COARSE if RULES[path].digits else TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -212,10 +227,9 @@ def test_members_are_their_own_optimizers(name: str, dtype: torch.dtype) -> None
 def test_options(path: str, options: Arguments, dtype: torch.dtype) -> None:
     race = Race(path, draw(path, 3, 1, **options), dtype)
     race.step(50)
-    assert race.distance() <= TOLERANCE[dtype]
-    without = Stack(
-        path, [{**member, **dict.fromkeys(options, False)} for member in draw(path, 3, 1, **options)], dtype
-    )
+    assert race.distance() <= (COARSE if RULES[path].digits else TOLERANCE[dtype])
+    members = [{k: v for k, v in member.items() if k not in options} for member in draw(path, 3, 1, **options)]
+    without = Stack(path, members, dtype)
     without.step(50)
     if len(options) == 1:
         assert not torch.allclose(race.flat, without.flat, atol=1e-4)
@@ -278,7 +292,8 @@ def test_a_member_has_the_same_bits_in_every_stack_and_block(path: str, dtype: t
         stack.step(70, block)
         return stack.flat
 
-    alone = [run([n, (n + 1) % 9])[0] for n in range(9)]
+    pairs = [run([n, (n + 1) % 9]) for n in range(0, 9, 2)]
+    alone = [pairs[n // 2][n % 2] for n in range(9)]
     # the last is long enough for vectors of the members' numbers, and an end
     for chosen, block in (([8, 0, 4], 1), ([6, 5, 4, 3, 2, 1, 0], 7), ([3, 3], 65), ([*range(9), *range(9)], 100)):
         assert all(torch.equal(row, alone[n]) for row, n in zip(run(chosen, block), chosen, strict=True))

@@ -71,8 +71,11 @@ CASES: dict[str, tuple[str, list[str]]] = {
     ),
     "with a plateau": ("class", [*NET, f"{OWN}Plain", "scheduler=plateau", "scheduler.patience=0"]),
     "one that evaluates other parameters than it trains": ("class", [*NET, f"{OWN}ScheduleFree"]),
-    "torch's that looks at matrices": ("class", [*NET, "optimizer=muon"]),
-    "torch's that looks at tensors": ("class", [*NET, "optimizer=adafactor", "data.batch_size=16"]),
+    "torch's that looks at matrices": ("rules", ["data=features", "data.inputs=3", "data.rows=40", "optimizer=muon"]),
+    "torch's that looks at tensors, and vectors among them": (
+        "rules",
+        [*MODULE, f"model._target_={__name__}.Deep", "optimizer=adafactor", "data.batch_size=16"],
+    ),
     "one that takes a closure": ("each", [*NET, f"{OWN}Sam"]),
     "torch's that takes a closure": ("each", ["data=line", "optimizer=lbfgs"]),
     "a module that draws": ("each", ["data=line", "model=custom", f"model._target_={__name__}.Dropped"]),

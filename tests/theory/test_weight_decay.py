@@ -55,7 +55,7 @@ def test_the_step_and_the_decay_cancel_there() -> None:
         ("AdamW", {}, (0.0, 0.01)),  # its default
         ("ASGD", {"weight_decay": 0.1}, (0.1001, 0.0)),  # lambd is 1e-4
         ("Rprop", {}, (0.0, 0.0)),
-        ("Muon", {"weight_decay": 0.1}, (0.0, 0.1)),  # without a rule
+        ("Muon", {"weight_decay": 0.1}, (0.0, 0.1)),
     ],
 )
 def test_where_a_rule_says_that_decay_is(name: str, numbers: dict, expected: tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""Update rules, a file a family: what an element-wise optimizer does to the parameters of `P` members at once.
+"""Update rules, a file a family: what an optimizer does to the parameters of `P` members at once.
 
 A rule is found by standing in a file of this package, a user's own by its name in the config. See `rule.Rule`.
 """
@@ -24,7 +24,7 @@ def _rules() -> Iterator[Rule]:
 
 
 RULES: Mapping[str, Rule] = {rule.target: rule for rule in _rules()}
-"""By the dotted name of the class. Missing are those that take a parameter as a matrix or a whole."""
+"""By the dotted name of the class. Missing are those whose step evaluates gradients of its own."""
 
 DOMAINS: Mapping[str, Domain] = {name: domain for rule in RULES.values() for name, domain in rule.numbers.items()}
 """Of the numbers of all rules; one that several have means the same in each."""

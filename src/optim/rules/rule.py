@@ -1,7 +1,8 @@
 """What a rule is, and what several of them share. No rule imports torch: a report reads their domains without it."""
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from src.config.classes import reset_facts
 from src.config.domains import Domain
@@ -16,7 +17,8 @@ Numbers = Mapping[str, Tensor]
 Scalars = dict[str, Tensor]
 """By name: float64 `[P]` where it is computed, the parameter's dtype and `[P, 1]` where it is used."""
 State = dict[str, Tensor]
-"""By torch's name of the slot: `[P, N]` of the parameters' dtype."""
+"""By torch's name of the slot: `[P, N]` of the parameters' dtype, or as `Rule.slot_shape` says."""
+Shape = tuple[int, ...]
 Acting = frozenset[str]
 """Options that are on, and those numbers that can do anything at all: given, or not 0 by default."""
 
@@ -33,7 +35,8 @@ class Rule:
     A rule does to all parameters of `P` members, a row each, what its class does to each member alone, in the order of
     rounding of the class; under the names that the class has for its arguments and its state. It treats every number
     alike (it is element-wise), looks at no other member's, and uses only operations that round a number alike wherever
-    it stands in a tensor: so a member's bits are the same in every stack. Ten lines are a rule:
+    it stands in a tensor: so a member's bits are the same in every stack. (One that is not `element_wise` is called for
+    each parameter by itself: muon.py, adafactor.py.) Ten lines are a rule:
 
         class HeavyBall(Rule):
             '''`v <- β v + g;  w <- w - a v` (Polyak 1964).'''
@@ -62,6 +65,15 @@ class Rule:
     """Arguments that are on or off, for all members of a stack."""
     always: ClassVar[Acting] = frozenset()
     """Options that this class has on without an argument."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """Arguments of any other kind, the same in all members of a stack, whose values are `given` there."""
+    given: Mapping[str, Any] = {}
+    element_wise: ClassVar[bool] = True
+    """Whether it treats every number alike. Else parameters, gradients and slots are `[P, *shape]` of one parameter at
+    a time, and scalars `[P, 1, ...]` of as many dimensions; the class is given each as it is, without a member axis."""
+    digits: ClassVar[int | None] = None
+    """Of how many binary digits the numbers are that the class computes in, where it is not as many as the dtype of the
+    parameters has: two programs of it round to different ones now and then."""
     slots: ClassVar[Mapping[str, float | str]] = {}
     """State of a parameter, and what it starts at: a value, or a number's name."""
     only: ClassVar[Mapping[str, str]] = {}
@@ -115,6 +127,21 @@ class Rule:
         """Whose powers of the step are kept: `kept["bases"]` and `kept["powers"]`, both `[len(bases), P]`."""
         return []
 
+    def slot_shape(self, slot: str, shape: Shape) -> Shape | None:
+        """The shape of this state of a parameter of this shape, both without members; None: it has no such state."""
+        return shape
+
+    def having(self, group: Mapping[str, Any]) -> Self:
+        """This rule with the settings of a parameter group."""
+        rule = copy(self)
+        rule.given = {name: group[name] for name in self.settings}
+        return rule
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """Names of the arguments that are more than `IMPLEMENTATION`."""
+        return (*self.numbers, *self.pairs, *self.options, *self.settings)
+
     def serves(self, arguments: Mapping[str, Any]) -> bool:
         """Whether members with such arguments can be trained in a stack."""
         return not self.refused(arguments)
@@ -127,19 +154,20 @@ class Rule:
                 return _is_number(value)
             if key in self.pairs:
                 return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
-            return key in IMPLEMENTATION or (key in self.options and isinstance(value, bool))
+            return key in IMPLEMENTATION or key in self.settings or (key in self.options and isinstance(value, bool))
 
         return [key for key, value in arguments.items() if not fits(key, value)]
 
     def program(self, arguments: Mapping[str, Any]) -> Hashable:
-        """What is the same in all members of one stack: options, and which of the numbers act at all.
+        """What is the same in all members of one stack: options, settings, and which of the numbers act at all.
 
         Where none of momentum, dampening and weight decay is given, their operations are left out. Members with the
         same options can be stacked even if only some give them; the others are then computed with 0, to the same
         numbers (but `0 inf` is not 0, nor -0 the bits of 0).
         """
         options = tuple(bool(arguments.get(name, False)) for name in self.options)
-        return options, tuple(name for name in SPARED if name in arguments)
+        settings = tuple(repr(arguments.get(name)) for name in self.settings)
+        return options, settings, tuple(name for name in SPARED if name in arguments)
 
 
 class TorchRule(Rule):
