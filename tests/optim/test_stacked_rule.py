@@ -279,6 +279,26 @@ def test_scheduled_members_are_their_own(path: str, name: str) -> None:
     assert race.rule.rate().tolist() == [lone.param_groups[0]["lr"] for lone in race.lone]
 
 
+def test_adafactor_of_a_number_a_vector_and_a_kernel_of_many_dimensions() -> None:
+    shapes, members = ((), (5,), (3, 2, 2, 4)), [{"lr": 0.1}, {"lr": 0.03, "weight_decay": 0.1}]
+    sizes = [torch.Size(shape).numel() for shape in shapes]
+    generator = torch.Generator().manual_seed(0)
+    flat, *given = torch.randn(6, 2, sum(sizes), generator=generator, dtype=torch.float64)
+    lone = [[nn.Parameter(p.view(s).clone()) for p, s in zip(row.split(sizes), shapes, strict=True)] for row in flat]
+    optimizers = [torch.optim.Adafactor(own, **member) for own, member in zip(lone, members, strict=True)]
+    stack = StackedRule(flat, "torch.optim.Adafactor", members, shapes=shapes)
+    for step, gradient in enumerate(given):
+        stack.start(step, 1)
+        stack(0, gradient)
+        for own, row, optimizer in zip(lone, gradient, optimizers, strict=True):
+            for p, piece in zip(own, row.split(sizes), strict=True):
+                p.grad = piece.view_as(p).clone()
+            optimizer.step()
+    alone = torch.stack([torch.cat([p.detach().flatten() for p in own]) for own in lone])
+    torch.testing.assert_close(flat, alone, rtol=1e-12, atol=1e-12)
+    _assert_same_layout(stack.member(stack.leaves(), 1, shapes, 5)[0], optimizers[1].state_dict())
+
+
 # --- against itself in another stack ----------------------------------------------------------------------------------
 
 
@@ -452,6 +472,14 @@ def test_betas_of_the_config_win_over_those_that_were_kept() -> None:
 def test_what_is_refused(path: str, members: list[Arguments], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         StackedRule(torch.zeros(2, 3), path, members)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"), [([(3,)], "Muon only supports 2D"), ([(2, 2)], r"shapes \(2, 2\) are not 3 numbers")]
+)
+def test_shapes_that_are_refused(shapes: list[tuple[int, ...]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        StackedRule(torch.zeros(2, 3), "torch.optim.Muon", [{"lr": 0.1}] * 2, shapes=shapes)
 
 
 def test_momentum_that_passes_through_zero_is_refused() -> None:
