@@ -280,7 +280,8 @@ def test_scheduled_members_are_their_own(path: str, name: str) -> None:
 
 
 def test_adafactor_of_a_number_a_vector_and_a_kernel_of_many_dimensions() -> None:
-    shapes, members = ((), (5,), (3, 2, 2, 4)), [{"lr": 0.1}, {"lr": 0.03, "weight_decay": 0.1}]
+    shapes = ((), (5,), (3, 2, 2, 4))
+    members: list[Arguments] = [{"lr": 0.1}, {"lr": 0.03, "weight_decay": 0.1}]
     sizes = [torch.Size(shape).numel() for shape in shapes]
     generator = torch.Generator().manual_seed(0)
     flat, *given = torch.randn(6, 2, sum(sizes), generator=generator, dtype=torch.float64)
