@@ -1,17 +1,23 @@
 """An optimizer that is checked: built afresh as a run builds it, and steps of it over a few parameters."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from src.config.classes import import_class, parameters_of
+from src.config.classes import parameters_of
 from src.errors import LabError
-from src.optim.build import BuiltOptimizer, build_optimizer, load_state, takes_member_axis
+from src.optim.build import (
+    BuiltOptimizer,
+    build_optimizer,
+    load_state,
+    optimizer_class,
+    takes_member_axis,
+    with_lowest_loss,
+)
 from src.seeds import stream
 
 
@@ -49,7 +55,7 @@ class Candidate:
             parameters: what is updated.
             rates: learning rates of a group for each parameter; None: one group, and in it: the class's own.
         """
-        built = build_optimizer(self.section, None, parameters, self.create_graph)
+        built = build_optimizer(with_lowest_loss(self.section), None, parameters, self.create_graph)
         if rates is None:
             return built
         own = [{} if rate is None else {"lr": rate} for rate in rates]
@@ -58,7 +64,7 @@ class Candidate:
 
     @property
     def _class(self) -> Any:
-        return import_class(self.path, "optimizer._target_", Optimizer)
+        return optimizer_class(self.path)
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
@@ -138,6 +144,7 @@ class Candidate:
             raise DoesNotApply("it does not repeat its own steps, so there is nothing to compare them with")
 
 
+Terms = Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]
 CPU = torch.device("cpu")
 SHAPES = ((3, 2), (1, 2))
 """Of the weight `[I, O]` and the bias `[1, O]` that steps are taken over."""
@@ -220,7 +227,7 @@ class Steps:
         for given in steps:
             pairs = zip(self.parameters, given, strict=True)
             terms = [(p, torch.ones(()), p.detach().clone(), self._shaped(g)) for p, g in pairs if g is not None]
-            self._step(partial(_quadratic, terms))
+            self._step(terms)
         return self
 
     def downhill(self, steps: int) -> "Steps":
@@ -228,19 +235,22 @@ class Steps:
         steep = [torch.linspace(1, 2, p.numel(), dtype=p.dtype, device=p.device).view_as(p) for p in self.parameters]
         pairs, zero = list(zip(self.parameters, steep, strict=True)), torch.zeros(())
         for _ in range(steps):
-            self._step(partial(_quadratic, [(p, k, zero, zero) for p, k in pairs]))
+            self._step([(p, k, zero, zero) for p, k in pairs])
         return self
 
-    def _step(self, loss: Callable[[], Tensor]) -> None:
+    def _step(self, terms: Terms) -> None:
         def closure() -> Tensor:
             with torch.enable_grad():
-                value = loss()
+                value = _quadratic(terms)
                 found = torch.autograd.grad(value, self.parameters, create_graph=self.create_graph, allow_unused=True)
             for p, gradient in zip(self.parameters, found, strict=True):
                 p.grad = gradient
             given[:] = [(gradient, gradient.detach().clone()) for gradient in found if gradient is not None]
             return value.detach()
 
+        for group in self.optimizer.param_groups:
+            if "lowest_loss" in group:  # every step has a loss of its own here, and is 1 above the lowest
+                group["lowest_loss"] = float(_quadratic(terms).detach()) - 1
         given: list[tuple[Tensor, Tensor]] = []
         if self.built.gradient_first or not self.built.closure:
             closure()
@@ -248,7 +258,7 @@ class Steps:
         self.changed_gradients |= not same(*zip(*given, strict=True)) if given else False
 
 
-def _quadratic(terms: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> Tensor:
+def _quadratic(terms: Terms) -> Tensor:
     """Σ ½ k |p - centre|² + g · p over (p, k, centre, g)."""
     return torch.stack([(0.5 * k * (p - centre).square() + g * p).sum() for p, k, centre, g in terms]).sum()
 

@@ -14,7 +14,7 @@ from src.check.candidate import CPU, SHAPES, Candidate, DoesNotApply, Steps, apa
 from src.check.convergence import BOWL, NOISY, RAVINE, Finding, converges
 from src.engine.checkpoint import loaded, written
 from src.errors import LabError, one_line, raised
-from src.optim.build import numbers_of
+from src.optim.build import numbers_of, with_lowest_loss
 from src.optim.rules import rule_of
 from src.optim.stacked_class import grain_of
 from src.optim.stacked_rule import StackedRule
@@ -87,7 +87,7 @@ def _elementwise(candidate: Candidate) -> Finding:
 def _in_a_sweep(candidate: Candidate) -> str:
     """How runs of it are trained together."""
     rule = rule_of(candidate.path, candidate.rule)
-    if rule is not None and rule.serves(numbers_of(candidate.section)):
+    if rule is not None and rule.serves(numbers_of(with_lowest_loss(candidate.section))):
         return "a sweep steps all members together, by its rule"
     found = grain_of(candidate.path, candidate.section)
     return {
@@ -99,7 +99,7 @@ def _in_a_sweep(candidate: Candidate) -> str:
 
 def _rule(candidate: Candidate) -> Finding:
     """A stack of two under the same gradients."""
-    rule, numbers = rule_of(candidate.path, candidate.rule), numbers_of(candidate.section)
+    rule, numbers = rule_of(candidate.path, candidate.rule), numbers_of(with_lowest_loss(candidate.section))
     if rule is None or not rule.serves(numbers):
         raise DoesNotApply(f"it has none for these numbers: {_in_a_sweep(candidate)}")
     start, *given = (
@@ -107,10 +107,12 @@ def _rule(candidate: Candidate) -> Finding:
         for parts in [candidate.starts(), *candidate.gradients(10)]
     )
     first = start[0].clone()
-    stack = StackedRule(start, candidate.path, [numbers] * 2, rule=rule, shapes=SHAPES)
+    lowest = {"lowest_loss": 0.0} if "lowest_loss" in numbers else {}
+    stack = StackedRule(start, candidate.path, [{**numbers, **lowest}] * 2, rule=rule, shapes=SHAPES)
     for step, gradient in enumerate(given):
         stack.start(step, 1)
-        stack(0, gradient)
+        loss = torch.ones(2, dtype=start.dtype) if lowest else (gradient * stack.flat).sum(1)  # as `Steps` have it
+        stack(0, gradient, loss if rule.needs_loss else None)
     alone = torch.cat(
         [value.flatten() for value in Steps(candidate, candidate.starts()).take(candidate.gradients(10)).values]
     )

@@ -131,6 +131,8 @@ def _attempt(candidate: Candidate, problem: LeastSquares, order: int, patient: b
         bias=True, start="zeros", scale=1.0, values=problem.start,
     )  # fmt: skip
     model: Model = Linear(section, 5, 1)
+    if "lowest_loss" in candidate.section:
+        candidate = candidate.giving(lowest_loss=problem.exact.loss)
     if not takes_member_axis(candidate.path, candidate.rule):
         model = without_member_axis(model)
     forward, taken = model.forward, 0

@@ -1,4 +1,4 @@
-"""Which numbers a key takes: said by optimizer rules, read by whoever says what to try next."""
+"""Which numbers a key takes: said by optimizer rules, read by whoever checks them, or says what to try next."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,21 @@ class Domain:
     high_included: bool = False
     whole: bool = False
 
+    def __contains__(self, value: float) -> bool:
+        """Whether it takes this number; none takes NaN or infinity."""
+        low = self.low <= value if self.low_included else self.low < value
+        high = value <= self.high if self.high_included else value < self.high
+        return low and high and (not self.whole or value == int(value))
 
+    def __str__(self) -> str:
+        """In words that follow "must be"."""
+        kind = ["a whole number"] * self.whole
+        low = [f"{'at least' if self.low_included else 'above'} {self.low:g}"] * (self.low > -math.inf)
+        high = [f"{'at most' if self.high_included else 'below'} {self.high:g}"] * (self.high < math.inf)
+        return " and ".join([*kind, *low, *high]) or "a finite number"
+
+
+NUMBER = Domain()
 POSITIVE = Domain(0)
 NOT_NEGATIVE = Domain(0, low_included=True)
 FRACTION = Domain(0, 1, low_included=True)

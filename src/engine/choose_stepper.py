@@ -8,7 +8,7 @@ from src.config.classes import import_class
 from src.config.schema import TENSORBOARD, Config
 from src.engine.watchers import Watcher
 from src.errors import LabError
-from src.optim.build import numbers_of
+from src.optim.build import numbers_of, with_lowest_loss
 from src.optim.rules import rule_of
 from src.optim.stacked_class import grain_of
 from src.optim.stacked_schedule import fits_stack
@@ -79,7 +79,7 @@ def _why_no_rule(config: Config) -> str | None:
     name, rule = target.rpartition(".")[2], rule_of(target, config.optimizer.rule)
     if rule is None:
         return f"{name} has no per-member rule"
-    given = numbers_of(config.optimizer.arguments())
+    given = numbers_of(with_lowest_loss(config.optimizer.arguments()))
     if refused := [f"{key}={given[key]}" if key in rule.taken else key for key in rule.refused(given)]:
         what = f"{', '.join(refused)} (it takes {', '.join(rule.taken)})"
         return f"{name}'s rule {type(rule).__name__} does not take {what}"

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from src.engine.device_data import DeviceData
+from src.errors import LabError
 from src.losses.loss import Loss
 
 Gradients = Sequence[Tensor | None]
@@ -29,6 +30,18 @@ class Treatment:
     zero_every: int = 1
     clip: float | Tensor | None = None
     by_norm: bool = True
+
+    def check_sums(self, path: str) -> None:
+        """Refuse gradients that add up for an optimizer at `path` that asks for the loss beside its gradient.
+
+        Raises:
+            LabError: they do.
+        """
+        if self.zero_every != 1:
+            raise LabError(
+                f"{path} needs the loss that its gradient is of, so gradients cannot add up: "
+                "trainer.zero_grad_every_n_steps=1"
+            )
 
     @property
     def nothing(self) -> bool:
@@ -104,6 +117,10 @@ class OnRows:
         if len(self.history) == k:
             self.history.append(losses)
         return losses
+
+    def loss_of(self, k: int) -> Tensor:
+        """Of step `first + k`, the latest, `[P]`."""
+        return self.history[k]
 
     def losses(self) -> Tensor:
         """Of the steps that were taken, `[K, P]`."""
@@ -238,6 +255,10 @@ class OfSquares:
         torch.bmm(self._twice, self._each[k], out=self._into)
         self._taken = k + 1
         return self.out
+
+    def loss_of(self, k: int) -> Tensor:
+        """Of step `first + k`, the latest, `[P]`."""
+        return self.condensed.losses(self._each[k][None])[0]
 
     def losses(self) -> Tensor:
         """Of the steps that were taken, `[K, P]`."""

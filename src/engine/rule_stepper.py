@@ -58,6 +58,8 @@ class RuleStepper(Stepper):
         self.size, self.module, self.flat, self.update = size, module, flat, update
         self.loss, self.data, self.treatment = loss, data, treatment
         self.switches = update.switches
+        if update.needs_loss:
+            treatment.check_sums(update.path)
         self.shapes = {name: tuple(p.shape[1:]) for name, p in module.named_parameters()}
         self._before: Tensor | None = None
         self.gradient: OfSquares | ByHand | Autograd
@@ -76,11 +78,13 @@ class RuleStepper(Stepper):
     @torch.no_grad()
     def _take(self, first: int, ready: int) -> None:
         update, gradient, out, plain, taken = self.update, self.gradient, self._out, self.treatment.nothing, 0
+        loss = gradient.loss_of if update.needs_loss else _no_loss
         while taken < ready:
             some = update.start(first + taken, ready - taken)
             for k in range(some):
                 gradient(taken + k)
-                update(k, out if plain else self._treated(first + taken + k))
+                treated = out if plain else self._treated(first + taken + k)
+                update(k, treated, loss(taken + k))
             taken += some
 
     def _receive(self, gradients: Gradients, step: int) -> None:
@@ -247,3 +251,7 @@ class RuleStepper(Stepper):
             name: piece.view(*self.axis, *shape).clone()
             for piece, (name, shape) in zip(pieces, self.shapes.items(), strict=True)
         }
+
+
+def _no_loss(k: int) -> None:
+    """Of most updates, which do not look at it."""

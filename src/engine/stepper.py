@@ -57,6 +57,9 @@ class Gradient(Protocol):
     def __call__(self, k: int) -> Tensor | None:
         """Compute the gradient of step `first + k` at the parameters as they are; losses `[P]` where it has them."""
 
+    def loss_of(self, k: int) -> Tensor:
+        """The losses `[P]` before step `first + k`, whose gradient was computed last."""
+
     def losses(self) -> Tensor:
         """The losses `[K, P]` before each of the steps that were taken since `start`."""
 
@@ -67,8 +70,8 @@ class Update(Protocol):
     def start(self, first: int, count: int) -> int:
         """Make ready for steps from number `first` on; of at most `count` as many as it says."""
 
-    def __call__(self, k: int, gradient: Tensor) -> None:
-        """Take step `first + k` with this gradient `[P, N]`."""
+    def __call__(self, k: int, gradient: Tensor, loss: Tensor | None) -> None:
+        """Take step `first + k` with this gradient `[P, N]`, and the loss `[P]` where it needs that."""
 
 
 class Stepper:

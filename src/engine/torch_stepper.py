@@ -53,11 +53,8 @@ class TorchStepper(Stepper):
         self.module, self.update, self.loss, self.data = module, update, loss, data
         self.treatment = treatment or Treatment()
         self.trained = [p for p in module.parameters() if p.requires_grad]
-        if update.closure and self.treatment.zero_every != 1:
-            raise LabError(
-                f"{update.path} evaluates the gradient several times a step, so gradients cannot add up: "
-                "trainer.zero_grad_every_n_steps=1"
-            )
+        if update.closure:
+            self.treatment.check_sums(update.path)
         if create_graph and by_hand:
             raise LabError("trainer.create_graph=true needs model.gradient=autograd: a gradient by hand has no graph")
         plain = self.treatment.nothing

@@ -1,17 +1,14 @@
-"""How it learns: any optimizer class, per-member rules of stacks, the textbook optimizers, schedules."""
+"""How it learns: any optimizer class, per-member rules of stacks, rules that are optimizers, schedules."""
 
 import importlib
 from typing import Any
 
-_NAMED_IN_CONFIGS = {
-    **dict.fromkeys(("TextbookAdaGrad", "TextbookAdam", "TextbookMomentum", "TextbookRMSProp"), "textbook"),
-    "warmup_cosine": "schedules",
-}
-"""What configs name as `src.optim.NAME`, and the file that it is in."""
-
 
 def __getattr__(name: str) -> Any:
-    """Imported when it is asked for: whoever reads a rule's domains does not import torch."""
-    if name not in _NAMED_IN_CONFIGS:
+    """What configs name as `src.optim.NAME`, imported when it is asked for: who reads a rule does not import torch."""
+    if name == "warmup_cosine":
+        return importlib.import_module(f"{__name__}.schedules").warmup_cosine
+    rule = getattr(importlib.import_module(f"{__name__}.rules"), "RULES", {}).get(f"{__name__}.{name}")
+    if rule is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_NAMED_IN_CONFIGS[name]}"), name)
+    return type(rule)

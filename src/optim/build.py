@@ -15,6 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from src.config.classes import check_keys, import_class, parameters_of
 from src.errors import LabError, one_line, raised
+from src.optim import rule_optimizer
+from src.optim.rule_optimizer import as_optimizer
 from src.optim.rules import Rule, rule_of
 from src.seeds import seeded
 
@@ -131,8 +133,19 @@ def with_defaults(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _defaults(path: str) -> Mapping[str, Any]:
-    taken = parameters_of(import_class(path, "optimizer._target_", Optimizer)) or []
+    taken = parameters_of(optimizer_class(path)) or []
     return {p.name: p.default for p in taken if p.default is not p.empty}
+
+
+def optimizer_class(path: str) -> Any:
+    """The class, or factory function, of optimizers at `path`; of a rule the class that steps by it.
+
+    Raises:
+        LabError: it cannot be imported, or is neither.
+    """
+    found = import_class(path, "optimizer._target_", (Optimizer, Rule))
+    is_rule = isinstance(found, type) and issubclass(found, Rule)
+    return as_optimizer(found) if is_rule else found
 
 
 def instance(path: str, arguments: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -142,7 +155,7 @@ def instance(path: str, arguments: Mapping[str, Any], parameters: Iterable[nn.Pa
         LabError: it cannot be imported, or makes something else.
         Exception: what the class raises.
     """
-    optimizer = import_class(path, "optimizer._target_", Optimizer)(list(parameters), **arguments)
+    optimizer = optimizer_class(path)(list(parameters), **arguments)
     if not isinstance(optimizer, Optimizer):
         raise LabError(f"optimizer._target_={path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
     return optimizer
@@ -170,7 +183,7 @@ def build_optimizer(
     """
     path = section["_target_"]
     arguments = numbers_of(section)
-    check_keys(import_class(path, "optimizer._target_", Optimizer), arguments, "optimizer", 1)
+    check_keys(optimizer_class(path), arguments, "optimizer", 1)
 
     def build(over: Sequence[nn.Parameter]) -> Optimizer:
         try:
@@ -182,7 +195,8 @@ def build_optimizer(
 
     objects, forgets = tuple[str, ...](), False
     if takes_member_axis(path):
-        closure, gradient_first = path == "torch.optim.LBFGS", False
+        own = rule_of(path)
+        closure, gradient_first = path == "torch.optim.LBFGS" or (own is not None and own.needs_loss), False
     else:
         closure, gradient_first, objects = _probe(path, build, parameters, create_graph)
         forgets = not (closure or create_graph) and _forgets(build, parameters)
@@ -306,6 +320,17 @@ def _probe(
     raise LabError(f"{path} cannot take a step: {reason}{hint}")
 
 
+def with_lowest_loss(section: Mapping[str, Any], lowest: float = 0.0) -> dict[str, Any]:
+    """A section with the lowest loss in place of `lowest_loss=exact`; where nothing is trained, any number does."""
+    known = {"lowest_loss": lowest} if asks_for_lowest_loss(section) else {}
+    return {**section, **known}
+
+
+def asks_for_lowest_loss(section: Mapping[str, Any]) -> bool:
+    """Whether an optimizer is to be given the lowest loss there is, which a run knows once it has its data."""
+    return section.get("lowest_loss") == "exact"
+
+
 def numbers_of(section: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a section, without Hydra's own keys."""
     return {key: tuples(value) for key, value in section.items() if not key.startswith("_")}
@@ -323,4 +348,4 @@ def tuples(value: Any) -> Any:
 
 def _reason(error: Exception | None) -> str:
     """What was raised, with the last line outside of torch where it passed."""
-    return raised(error, lambda path: "site-packages" in path or path == __file__)
+    return raised(error, lambda path: "site-packages" in path or path in (__file__, rule_optimizer.__file__))

@@ -171,7 +171,10 @@ class StackedClass:
         self._rows = self.schedule.ahead(ready)
         return ready
 
-    def __call__(self, k: int, gradient: Tensor) -> None:
+    needs_loss = False
+    """A class that asks for the loss steps each member alone."""
+
+    def __call__(self, k: int, gradient: Tensor, loss: Tensor | None = None) -> None:
         """Take the step after `k` more of those that are ready, with this gradient `[P, N]`."""
         self._copy(gradient, self._into[1])
         for part in self._parts:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from src.optim.build import instance, listed, numbers_of, takes_member_axis
 from src.optim.rules import RULES, Rule, rule_of
-from src.optim.rules.rule import Scalars, Shape, State, count_dtype, power
+from src.optim.rules.rule import Scalars, Shape, State, count_dtype, power, wide
 from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, number, of_schedule
 
 Arguments = Mapping[str, Any]
@@ -65,9 +65,6 @@ class StackedRule:
         ValueError: no rule for the class or an argument, options that differ, what the class refuses.
     """
 
-    switches = False
-    """A rule has no other parameters to evaluate than to train."""
-
     def __init__(
         self,
         flat: Tensor,
@@ -86,9 +83,11 @@ class StackedRule:
         groups = _checked_groups(path, rule, self.members, self.flat, self.shapes)
         self.rule = rule = rule.having(groups[0])
         self._update, self._parameters = rule.update, self._pieces(self.flat)
+        self.switches, self.needs_loss = rule.switches, rule.needs_loss
         self._given = _given_numbers(rule, groups, flat.device)
         overwritten = {name.partition(".")[0] for name in (schedule.names if schedule else ())}
-        self.acting = _acting(rule, self.members, groups[0]) | overwritten.intersection(rule.numbers)
+        given = {*overwritten, *(name for member in self.members for name in member)}
+        self.acting = rule.acting(groups[0], given)
         self._cycles = bool(overwritten - {"lr"})
         """The schedule overwrites more than `lr`: powers of these numbers cannot go on from each other."""
         self._constants = {} if self._cycles else self._cast(rule.constants(self._given))
@@ -100,11 +99,11 @@ class StackedRule:
         n, rule, flat = self._numbers(0), self.rule, self.flat
         self._slots: list[State] = [{} for _ in self.shapes]
         for slot in rule.slots.keys() & set(self._names):
-            first = rule.slots[slot]
-            value = n[first] if isinstance(first, str) else torch.full_like(n["lr"], first)
             width = sum(self._sizes(slot, self.shapes))
-            self._put(slot, value.to(flat.dtype)[:, None].expand(len(flat), width))
+            like = flat if width == flat.shape[1] else flat[:, :1].expand(-1, width)
+            self._put(slot, rule.begin(slot, n, like))
         self._kept = rule.start(n)
+        self._evaluated = False
         bases = [] if self._cycles else rule.bases(n)
         self._bases = torch.stack(bases) if bases else None
         self._powers = None if self._bases is None else torch.ones_like(self._bases)
@@ -148,15 +147,16 @@ class StackedRule:
             self._powers = self._window[self._offset + ready]
         return ready
 
-    def __call__(self, k: int, gradient: Tensor) -> None:
-        """Take step `first + k` with this gradient `[P, N]`."""
+    def __call__(self, k: int, gradient: Tensor, loss: Tensor | None = None) -> None:
+        """Take step `first + k` with this gradient `[P, N]`, and with the loss `[P]` where the rule `needs_loss`."""
         c = self._rows[self._offset + k]
+        if loss is not None:
+            c = {**c, "loss": loss[:, None]}
         if self.rule.element_wise:
             self._update(self.flat, gradient, self._slots[0], c, self.acting)
             return
         for w, g, state in zip(self._parameters, self._pieces(gradient), self._slots, strict=True):
-            wide = {name: number.view(-1, *(1,) * (w.dim() - 1)) for name, number in c.items()}
-            self._update(w, g, state, wide, self.acting)
+            self._update(w, g, state, wide(c, w), self.acting)
 
     def _pieces(self, whole: Tensor) -> list[Tensor]:
         """`[P, N]` as what the rule is called for, `[P, *shape]` each; views."""
@@ -164,7 +164,12 @@ class StackedRule:
         return [piece.view(-1, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
     def switch(self, mode: Literal["train", "eval"]) -> None:
-        """Nothing is switched: see `switches`."""
+        """Change the parameters to those that are evaluated, or back, where the rule `switches`."""
+        if self.switches and self._evaluated != (mode == "eval"):
+            self._evaluated = mode == "eval"
+            constants = self._cast(self.rule.constants(self._numbers(0)))
+            for w, state in zip(self._parameters, self._slots, strict=True):
+                self.rule.switch(w, state, wide(constants, w), self._evaluated)
 
     def rate(self) -> Tensor:
         """The learning rate of the step to come, float64 `[P]` on the CPU."""
@@ -253,13 +258,14 @@ class StackedRule:
     @property
     def _names(self) -> list[str]:
         """The slots that there are after a step."""
-        rule = self.rule
-        return [name for name in {**rule.slots, **rule.only} if rule.only.get(name, "lr") in self.acting]
+        return self.rule.there(self.acting)
 
     def leaves(self) -> dict[str, Tensor | tuple]:
         """Copies of all that steps change but `flat`: `slot/` and `kept/`, `[P]` or `[P, ...]`, and `schedule/`."""
         leaves: dict[str, Any] = {f"slot/{name}": self._side_by_side(name) for name in self._names}
         leaves |= {f"kept/{name}": value.clone() for name, value in self._kept.items()}
+        if self.switches:
+            leaves["evaluated"] = torch.full((len(self.flat),), self._evaluated)
         if self._bases is not None and self._powers is not None:
             leaves |= {"kept/bases": self._bases.mT.clone(), "kept/powers": self._powers.mT.clone()}
         return leaves | ({f"schedule/{k}": v for k, v in self.schedule.leaves().items()} if self.schedule else {})
@@ -271,6 +277,7 @@ class StackedRule:
         for name in self._names:
             self._put(name, here[f"slot/{name}"])
         self._kept = {name: here[f"kept/{name}"].clone() for name in self._kept}
+        self._evaluated = self.switches and bool(here["evaluated"].any())
         if self._bases is not None:
             same = "kept/bases" in here and torch.equal(here["kept/bases"].mT, self._bases)
             self._powers = here["kept/powers"].mT.clone() if same else None
@@ -308,6 +315,10 @@ class StackedRule:
         group |= {} if schedule is None else schedule.group_entries(kept, index)
         alone = {"step": torch.tensor(float(step), dtype=count_dtype())}
         alone |= {name: leaves[f"kept/{name}"][index].clone() for name in self._kept}
+        # what a rule keeps that is the optimizer, as the group has it
+        counts: dict[str, Any] = {"step": step, "evaluated": self.switches and bool(leaves["evaluated"][index])}
+        counts |= {name: float(alone[name]) for name in self._kept}
+        group |= {name: value for name, value in counts.items() if name in group}
         there = {
             name: leaves[f"slot/{name}"][index].split(self._sizes(name, shapes))
             for name in self._names
@@ -346,12 +357,6 @@ def _checked_groups(
     if sum(map(prod, shapes)) != flat.shape[1]:
         raise ValueError(f"parameters of shapes {', '.join(map(str, shapes))} are not {flat.shape[1]} numbers")
     return groups
-
-
-def _acting(rule: Rule, members: Sequence[Arguments], group: Mapping[str, Any]) -> frozenset[str]:
-    on = {name for name in rule.options if group[name]}
-    numbers = {name for name in rule.numbers if group[name] != 0 or any(name in member for member in members)}
-    return rule.always | on | numbers
 
 
 def _given_numbers(rule: Rule, groups: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Tensor]:

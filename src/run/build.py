@@ -38,7 +38,7 @@ from src.models.member_axis import flatten, without_member_axis
 from src.models.member_axis import stack as joined
 from src.models.model import Model
 from src.models.vmapped import Vmapped
-from src.optim.build import build_optimizer, takes_member_axis
+from src.optim.build import asks_for_lowest_loss, build_optimizer, takes_member_axis, with_lowest_loss
 from src.optim.rules import rule_of
 from src.optim.stacked_class import Found, Grain, StackedClass, grain_of
 from src.optim.stacked_rule import StackedRule, lone_group
@@ -77,6 +77,7 @@ class Member:
         problem: its data.
         model: at its start, parameters `[1, I, O]`.
         loss: as it trains.
+        optimizer: what its class is given.
         answer: what theory knows.
         about: what its checkpoints keep of it.
         exact_scores: of the exact answer, see `src.engine.scores`.
@@ -87,6 +88,7 @@ class Member:
     problem: Problem
     model: Model
     loss: Loss
+    optimizer: Mapping[str, Any]
     answer: Answer
     about: Mapping[str, Any]
     exact_scores: Mapping[str, float]
@@ -176,7 +178,27 @@ def _member(
         if id(known.exact) not in scored:  # it is kept beside them, so that no other has its id
             scored[id(known.exact)] = known.exact, exact_scores(problem, known.exact, loss)
         scores = scored[id(known.exact)][1]
-    return Member(spec, problem, model, loss, known, about, scores, time.perf_counter() - began)
+    optimizer = _with_lowest_loss(config, known, loss)
+    return Member(spec, problem, model, loss, optimizer, known, about, scores, time.perf_counter() - began)
+
+
+def _with_lowest_loss(config: Config, known: Answer, loss: Loss) -> dict[str, Any]:
+    """The arguments of a run's optimizer, with the lowest loss where it asks for that.
+
+    Raises:
+        LabError: nobody knows it.
+    """
+    section, key = config.optimizer.arguments(), "optimizer.lowest_loss"
+    if not asks_for_lowest_loss(section):
+        return section
+    if known.surface is not None:
+        return with_lowest_loss(section, 0.0)
+    if known.exact is None:
+        why = known.silent.get("exact answer", "it has no exact answer")
+        raise LabError(f"{key}=exact: the lowest loss is not known ({why}); say what it is, or may be: {key}=0")
+    if loss.reduction == "sum" and config.data.batch_size != "full":
+        raise LabError(f"{key}=exact is the sum over all rows, and a batch has fewer: model.loss=mean")
+    return with_lowest_loss(section, known.exact.loss)
 
 
 def _check_watched(config: Config, problem: Problem, loss: Loss) -> None:
@@ -262,8 +284,7 @@ def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
 def coarsest(members: Sequence[Member]) -> Found:
     """How much of a stack one tensor of the class of these members' optimizers may hold."""
     dimensions = {p.dim() for p in members[0].model.parameters() if p.requires_grad}
-    sections = [one.config.optimizer.arguments() for one in members]
-    found = {grain_of(members[0].config.optimizer.target_, section, dimensions) for section in sections}
+    found = {grain_of(one.config.optimizer.target_, one.optimizer, dimensions) for one in members}
     return min(found, key=lambda one: (None, "tensor", "setting").index(one.grain))
 
 
@@ -301,7 +322,7 @@ def build_torch_stepper(one: Member, data: DeviceData | None = None) -> TorchSte
         rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     return TorchStepper(
         model,
-        build_optimizer(optimizer.arguments(), schedule, trained, knobs.create_graph, optimizer.rule),
+        build_optimizer(one.optimizer, schedule, trained, knobs.create_graph, optimizer.rule),
         loss,
         data or _data(config, loss, [one.problem], [0], [config.data.shuffle_seed], device, rank=rank, world=world),
         by_hand=config.model.gradient == "by_hand",
@@ -328,7 +349,7 @@ def build_rule_stepper(members: Sequence[Member], grain: Grain | None = None) ->
     models = [one.model for one in members]
     model = (joined(models) if models[0].member_axis else Vmapped(models)).to(device)
     flat, optimizer = flatten(model).detach(), config.optimizer
-    given = [c.optimizer.arguments() for c in configs]
+    given = [one.optimizer for one in members]
     try:
         schedule = None
         if config.scheduler is not None:

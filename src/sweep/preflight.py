@@ -16,7 +16,7 @@ from src.config.classes import import_class
 from src.config.schema import Config
 from src.engine.watchers import Watcher
 from src.errors import LabError
-from src.optim.build import build_optimizer
+from src.optim.build import build_optimizer, with_lowest_loss
 from src.run.build import build_loss
 from src.run.devices import check_devices
 from src.sweep.tables import check, is_table
@@ -77,6 +77,5 @@ def _attempts(config: Config, keep: bool) -> Iterator[tuple[Hashable, Attempt]]:
 
 def _optimizer(config: Config) -> None:
     schedule, optimizer = config.scheduler.arguments() if config.scheduler else None, config.optimizer
-    build_optimizer(
-        optimizer.arguments(), schedule, [nn.Parameter(torch.ones(4, 3))], config.trainer.create_graph, optimizer.rule
-    )
+    section, tried = with_lowest_loss(optimizer.arguments()), [nn.Parameter(torch.ones(4, 3))]
+    build_optimizer(section, schedule, tried, config.trainer.create_graph, optimizer.rule)

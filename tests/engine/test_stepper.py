@@ -303,6 +303,9 @@ OPTIMIZERS = {
     "asgd": (1e-3, 0.1),
     "rprop": (1e-4, 0.1),
     "adagrad": (1e-3, 1.0),
+    "lion": (1e-4, 0.03),
+    "schedule_free_adamw": (1e-3, 0.3),
+    "polyak": (0.01, 1.0),
 }
 """Rates that neither stand still nor leave everything at once; ten times the upper may."""
 
@@ -311,7 +314,8 @@ OPTIMIZERS = {
 def stacks(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     """Words that three members share, and those of each."""
     optimizer = draw(st.sampled_from(sorted(OPTIMIZERS)))
-    schedules = ["none", "cosine", "plateau"] + (["one_cycle"] if optimizer not in ("rprop", "asgd", "sgd") else [])
+    cycled = optimizer not in ("rprop", "asgd", "sgd", "polyak")
+    schedules = ["none", "cosine", "plateau"] + ["one_cycle"] * cycled
     schedule = draw(st.sampled_from(schedules))
     model = draw(st.sampled_from([["model=linear"], ["model=two_layer", "model.hidden=3"]]))
     shared = [
@@ -323,7 +327,8 @@ def stacks(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
         f"trainer.max_steps={MAX_STEPS}",
         f"trainer.val_every_n_steps={VAL_EVERY}",
         "trainer.log_every_n_steps=2",
-        f"trainer.zero_grad_every_n_steps={draw(st.sampled_from([1, 1, 3, 0]))}",
+        f"trainer.zero_grad_every_n_steps={1 if optimizer == 'polyak' else draw(st.sampled_from([1, 1, 3, 0]))}",
+        *(["optimizer.lowest_loss=0"] if optimizer == "polyak" else []),
         f"trainer.divergence_factor={draw(st.sampled_from(['1e8', '1.01']))}",
     ]
     parts = draw(st.lists(st.sampled_from(["early_stopping", "learning_rate", "gradient_norm"]), unique=True))

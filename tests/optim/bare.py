@@ -1,5 +1,6 @@
 """A training loop by hand, to hold a run of this project against: torch's own classes, nothing of `src.engine`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from src.config.schema import Config, check
 from src.data.problem import Problem
 from src.engine import checkpoint
+from src.optim.build import optimizer_class
 from src.run.build import build_model, build_problem
 from src.run_directory import Result, read_rows
 from src.seeds import stream
@@ -60,10 +62,10 @@ class Loop:
     sizes: list[float] = field(default_factory=list)
 
 
-def built(section: dict[str, Any], first: Any) -> Any:
+def built(section: dict[str, Any], first: Any, factory: Callable[[str], Any] = get_object) -> Any:
     """The class that a config names, over parameters or over an optimizer."""
     numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in section.items() if not k.startswith("_")}
-    return get_object(section["_target_"])(first, **numbers)
+    return factory(section["_target_"])(first, **numbers)
 
 
 def batches(config: Config, problem: Problem, step: int) -> tuple[Tensor, Tensor]:
@@ -83,7 +85,7 @@ def loop(result: Result, steps: int | None = None) -> Loop:
     config, seen = configured(result), Loop()
     problem = build_problem(config)
     model = build_model(config, problem)
-    optimizer = built(config.optimizer.arguments(), list(model.parameters()))
+    optimizer = built(config.optimizer.arguments(), list(model.parameters()), optimizer_class)
     scheduler = built(config.scheduler.arguments(), optimizer) if config.scheduler else None
     knobs = config.trainer
     for step in range(knobs.max_steps if steps is None else steps):

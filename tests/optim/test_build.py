@@ -15,7 +15,9 @@ from tests.optim.bare import batches, configured, curve, loop, parameters, same
 
 Train = Callable[..., Result]
 
-OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
+OPTIMIZERS = sorted(p.stem for p in (CONF / "optimizer").glob("*.yaml") if "src.optim." not in p.read_text())
+OWN_RULE = "textbook_momentum"
+"""One for all that are rules of this project: the class of them is one."""
 OWN = "optimizer._target_=tests.optim.own."
 STEPPED = ["scheduler=step", "scheduler._target_=tests.optim.own.Stepped"]
 # 30 rows in batches of 8: epochs of 4 steps whose last batch is smaller, cut into blocks that fit neither
@@ -26,7 +28,7 @@ MODELS = {"linear": ["model=linear"], "two_layer": ["model=two_layer", "model.hi
 
 @pytest.mark.parametrize("batch_size", ["full", "8"])
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, OWN_RULE])
 def test_an_optimizer_is_that_of_a_loop_by_hand_to_the_last_bit(
     train: Train, optimizer: str, model: str, batch_size: str
 ) -> None:
@@ -182,7 +184,7 @@ def test_an_optimizer_that_differentiates_the_gradient(train: Train) -> None:
         ([f"{OWN}Rho", "optimizer.lr=null"], r"Rho needs lr, rho: add optimizer\.lr=\.\.\. \+optimizer\.rho="),
         ([f"{OWN}Rho", "+optimizer.rho=high"], r"own\.Rho cannot be built: "),
         (["optimizer=adam", "optimizer.betas=[0.9,1.5]"], r"torch\.optim\.Adam cannot be built: .*1\.5"),
-        (["optimizer=textbook_adam", "optimizer.beta1=1.0"], r"beta1 must be from 0 to below 1, not 1\.0"),
+        (["optimizer=textbook_adam", "optimizer.beta1=1.0"], r"beta1 must be at least 0 and below 1, not 1\.0"),
         (["optimizer._target_=torch.optim.SparseAdam"], r"SparseAdam cannot take a step: .*dense"),
         (["optimizer=lbfgs", "trainer.zero_grad_every_n_steps=2"], r"trainer\.zero_grad_every_n_steps=1"),
         ([f"{OWN}Sam", "trainer.zero_grad_every_n_steps=0"], r"trainer\.zero_grad_every_n_steps=1"),

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from src.config.classes import import_class
 from src.config.compose import CONF
-from src.optim.build import load_state
+from src.optim.build import instance, load_state, with_lowest_loss
 from src.optim.rules import RULES
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import StackedSchedule
@@ -31,7 +31,9 @@ COARSE = 1e-3
 
 def _yamls() -> dict[str, Arguments]:
     sections = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / "optimizer").glob("*.yaml"))}
-    of_class = {name: {k: v for k, v in section.items() if k != "rule"} for name, section in sections.items()}
+    of_class = {
+        name: {k: v for k, v in with_lowest_loss(section).items() if k != "rule"} for name, section in sections.items()
+    }
     return {name: section for name, section in of_class.items() if section["_target_"] in RULES}
 
 
@@ -83,6 +85,9 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "beta": (0.0, 0.95),
     "beta1": (0.0, 0.95),
     "beta2": (0.5, 0.99),
+    "lowest_loss": (-2.0, -1.0),
+    "r": (0.0, 1.5),
+    "weight_lr_power": (0.0, 2.0),
 }
 PAIRS = {
     "betas": ((0.0, 0.95), (0.5, 0.9995)),
@@ -97,13 +102,20 @@ def draw(path: str, count: int, seed: int = 0, **options: Any) -> list[Arguments
     for index in range(count):
         member: Arguments = {**options, "lr": 10 ** rng.uniform(-3, -0.5)}
         for name in RULES[path].numbers:
-            if name != "lr":
+            if name == "warmup_steps":
+                member[name] = rng.randrange(10)
+            elif name != "lr":
                 member[name] = rng.uniform(*RANGES[name])
         for name in RULES[path].pairs:
             member[name] = tuple(rng.uniform(*limits) for limits in PAIRS[name])
         if "weight_decay" in member and index % 3 == 0:
             member["weight_decay"] = 0.0
-        if "momentum" in member and index % 3 == 1 and not options.get("nesterov"):
+        if (
+            "momentum" in member
+            and index % 3 == 1
+            and 0 in RULES[path].numbers["momentum"]
+            and "nesterov" not in options
+        ):
             member["momentum"] = 0.0
         if options.get("nesterov"):
             member["dampening"] = 0.0
@@ -145,6 +157,9 @@ class Stack:
     def gradient(self, step: int) -> Tensor:
         return self._draw(step)
 
+    def loss(self, step: int) -> Tensor:
+        return self.gradient(step)[:, 1].abs()
+
     def metric(self, step: int) -> Tensor:
         return self.gradient(step)[:, 0].abs()
 
@@ -155,7 +170,7 @@ class Stack:
         while self.taken < end:
             ready = self.rule.start(self.taken, 1 if plateau else min(block, end - self.taken))
             for k in range(ready):
-                self.rule(k, self.gradient(self.taken + k))
+                self.rule(k, self.gradient(self.taken + k), self.loss(self.taken + k) if self.rule.needs_loss else None)
             self.taken += ready
             if plateau:
                 assert schedule is not None
@@ -183,8 +198,7 @@ class Race(Stack):
         self.own = [
             [nn.Parameter(p.view(shape).clone()) for p, shape in zip(row, self.shapes, strict=True)] for row in pieces
         ]
-        factory = import_class(path, "path", Optimizer)
-        self.lone = [factory(own, **member) for own, member in zip(self.own, members, strict=True)]
+        self.lone = [instance(path, member, own) for own, member in zip(self.own, members, strict=True)]
         kind, self.schedules = import_class(CASES[schedule][0], "path", object) if schedule else None, list[Any]()
         if kind is not None and self.rule.schedule is not None:
             sections = self.rule.schedule.sections
@@ -197,7 +211,7 @@ class Race(Stack):
             for i, row in enumerate(self.gradient(step)):
                 for p, piece in zip(self.own[i], row.split(SIZES), strict=True):
                     p.grad = piece.view_as(p).clone()
-                self.lone[i].step()
+                self.lone[i].step(partial(float, self.loss(step)[i]))
                 if self.schedules:
                     plateau = self.rule.schedule is not None and self.rule.schedule.plateau
                     self.schedules[i].step(*([float(self.metric(step)[i])] if plateau else []))
@@ -400,7 +414,7 @@ def test_a_lone_run_goes_on_from_a_stack(path: str, load_lone: Callable[[Optimiz
     race = Race(path, draw(path, 3), torch.float64)
     race.step(7)
     for i, own in enumerate(race.own):
-        race.lone[i] = type(race.lone[i])(own, lr=0.5)
+        race.lone[i] = instance(path, {**race.rule.members[i], "lr": 0.5}, own)
         load_lone(race.lone[i], race.state(i)[0])
     race.step(7)
     # torch's own loading goes on with a float64 product of momenta
@@ -466,7 +480,7 @@ def test_betas_of_the_config_win_over_those_that_were_kept() -> None:
         ("torch.optim.SGD", [{"nesterov": False}, {"momentum": 0.9, "nesterov": True}], "nesterov must be the same"),
         ("torch.optim.SGD", [{"lr": 0.1}, {"lr": -1.0}], r"SGD refuses lr=-1\.0: Invalid learning rate"),
         ("torch.optim.Adam", [{"betas": [0.9, 1.5]}] * 2, r"refuses betas=\(0\.9, 1\.5\): .*index 1"),
-        ("src.optim.TextbookAdam", [{"lr": 0.1, "beta1": 1.0}] * 2, r"beta1 must be from 0 to below 1, not 1\.0"),
+        ("src.optim.TextbookAdam", [{"lr": 0.1, "beta1": 1.0}] * 2, r"beta1 must be at least 0 and below 1, not 1\.0"),
         ("torch.optim.SGD", [{"lr": 0.1}] * 3, r"3 members need parameters \[3, N\], not \[2, 3\]"),
     ],
 )

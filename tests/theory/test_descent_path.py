@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from src.data.problem import Rows
-from src.optim import TextbookMomentum
-from src.optim.build import with_defaults
+from src.optim.build import instance, with_defaults
 from src.optim.rules import RULES
 from src.theory import LeastSquares, Method, Path, last_passage, solve
 from tests.theory.designs import descend, designs
@@ -34,23 +33,23 @@ def test_the_closed_form_is_the_path_of_descent(data: Rows, share: float, bias: 
 
 
 METHODS = {
-    "heavy ball": (Method(0.05, 0.9), torch.optim.SGD, {"momentum": 0.9}),
-    "dampened": (Method(0.05, 0.8, 0.5), torch.optim.SGD, {"momentum": 0.8, "dampening": 0.5}),
-    "Nesterov": (Method(0.05, 0.9, nesterov=True), torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
-    "textbook": (Method(0.05, 0.7, 0.7, first_whole=False), TextbookMomentum, {"beta": 0.7}),
+    "heavy ball": (Method(0.05, 0.9), "torch.optim.SGD", {"momentum": 0.9}),
+    "dampened": (Method(0.05, 0.8, 0.5), "torch.optim.SGD", {"momentum": 0.8, "dampening": 0.5}),
+    "Nesterov": (Method(0.05, 0.9, nesterov=True), "torch.optim.SGD", {"momentum": 0.9, "nesterov": True}),
+    "textbook": (Method(0.05, 0.7, 0.7, first_whole=False), "src.optim.TextbookMomentum", {"beta": 0.7}),
 }
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_momentum_has_a_path_too(name: str) -> None:
     """torch's own optimizers, in float64."""
-    method, kind, numbers = METHODS[name]
+    method, target, numbers = METHODS[name]
     generator = torch.Generator().manual_seed(0)
     data = Rows(torch.randn(30, 3, generator=generator), torch.randn(30, 2, generator=generator))
     exact, lr = solve(data), method.lr
     design = torch.cat([torch.ones(30, 1), data.inputs], 1).double()
-    w = torch.ones(4, 2, dtype=torch.float64, requires_grad=True)
-    optimizer = kind([w], lr=lr, **numbers)
+    w = torch.nn.Parameter(torch.ones(4, 2, dtype=torch.float64))
+    optimizer = instance(target, {"lr": lr, **numbers}, [w])
     taken, losses = [], []
     for _ in range(101):
         loss = (design @ w - data.targets.double()).square().mean()
@@ -58,7 +57,6 @@ def test_momentum_has_a_path_too(name: str) -> None:
         losses.append(loss.item())
         (w.grad,) = torch.autograd.grad(loss, [w])
         optimizer.step()
-    target = "src.optim.TextbookMomentum" if kind is TextbookMomentum else "torch.optim.SGD"
     assert Method.of(RULES[target], with_defaults(target, {"lr": lr, **numbers})) == method
     path = Path(exact, method, taken[0])
     steps = torch.tensor([0, 1, 2, 3, 50, 100])

@@ -35,15 +35,25 @@ def rule_of(target: str, own: str | None = None) -> Rule | None:
     """The rule of an optimizer's class; None where it has none.
 
     Args:
-        target: the dotted name of the class.
-        own: of a rule of the user's own (`optimizer.rule`).
+        target: the dotted name of the class, or of a rule that is the optimizer.
+        own: of a rule of the user's own beside the class (`optimizer.rule`).
 
     Raises:
-        LabError: that cannot be imported or is no rule.
+        LabError: it cannot be imported or is no rule.
     """
     if own is None:
-        return RULES.get(target)
-    rule = import_class(own, "optimizer.rule", Rule)()
+        if target in RULES:
+            return RULES[target]
+        try:
+            found = import_class(target, "optimizer._target_", object)
+        except LabError:  # whoever builds it says so
+            return None
+        return _made(found, "_target_", target) if isinstance(found, type) and issubclass(found, Rule) else None
+    return _made(import_class(own, "optimizer.rule", Rule), "rule", own)
+
+
+def _made(kind: type[Rule], key: str, path: str) -> Rule:
+    rule = kind()
     if not isinstance(rule, Rule) or "lr" not in rule.numbers:
-        raise LabError(f"optimizer.rule={own}: must be a Rule with lr among its numbers, see src/optim/rules/rule.py")
+        raise LabError(f"optimizer.{key}={path}: must be a Rule with lr among its numbers, see src/optim/rules/rule.py")
     return rule

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from src.config.domains import NOT_NEGATIVE, POSITIVE
+from src.config.domains import FRACTION, NOT_NEGATIVE, POSITIVE
 from src.optim.rules.rule import (
     Acting,
     Numbers,
@@ -26,7 +26,7 @@ class Adam(TorchRule):
 
     target = "torch.optim.Adam"
     numbers = {"lr": POSITIVE, "eps": POSITIVE, "weight_decay": NOT_NEGATIVE}
-    pairs = ("betas",)
+    pairs = {"betas": (FRACTION, FRACTION)}
     options: ClassVar[tuple[str, ...]] = ("amsgrad", "maximize", "decoupled_weight_decay")
     slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0, "max_exp_avg_sq": 0.0}
     only = {"max_exp_avg_sq": "amsgrad"}

@@ -39,7 +39,7 @@ class Rprop(TorchRule):
 
     target = "torch.optim.Rprop"
     numbers = {"lr": POSITIVE}
-    pairs = ("etas", "step_sizes")
+    pairs = {"etas": (FRACTION, POSITIVE), "step_sizes": (POSITIVE, POSITIVE)}
     slots = {"prev": 0.0, "step_size": "lr"}
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:

@@ -1,6 +1,6 @@
 """What a rule is, and what several of them share. No rule imports torch: a report reads their domains without it."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -28,15 +28,16 @@ IMPLEMENTATION = frozenset({"foreach", "fused", "capturable", "differentiable"})
 SPARED = ("momentum", "dampening", "weight_decay")
 """Numbers whose operations are left out where no member gives them and the class has them at 0."""
 
+PARAMETER = "w"
+"""What a slot starts at that starts at the parameter itself."""
+
 
 class Rule:
     """How members of one optimizer class are updated together: the formula, and what is known of it, as data.
 
-    A rule does to all parameters of `P` members, a row each, what its class does to each member alone, in the order of
-    rounding of the class; under the names that the class has for its arguments and its state. It treats every number
-    alike (it is element-wise), looks at no other member's, and uses only operations that round a number alike wherever
-    it stands in a tensor: so a member's bits are the same in every stack. (One that is not `element_wise` is called for
-    each parameter by itself: muon.py, adafactor.py.) Ten lines are a rule:
+    A rule updates the parameters of `P` members, a row each. It looks at no other row, and uses only operations that
+    round a number alike wherever it stands in a tensor: so a member's bits are the same in every stack. (One that is
+    not `element_wise` is called for each parameter by itself: muon.py, adafactor.py.) Ten lines are an optimizer:
 
         class HeavyBall(Rule):
             '''`v <- β v + g;  w <- w - a v` (Polyak 1964).'''
@@ -49,18 +50,25 @@ class Rule:
                 v = state["v"].mul_(c["beta"]).add_(g)
                 w.addcmul_(v, c["lr"], value=-1)
 
-    A rule in this package names its class in `target` and is found by standing here. A user's own is named beside the
-    class, `optimizer._target_=mypackage.MyOptimizer optimizer.rule=mypackage.HeavyBall`: the class trains a run alone,
-    and is given parameters `[1, I, O]` then; the rule trains stacks. A subclass with another formula (`update`,
-    `constants` or `rates`) has no `linear_map` and no `decay` of the rule above it, and states its own.
+    It is named as the optimizer, `optimizer._target_=mypackage.HeavyBall +optimizer.beta=0.9`, and trains runs alone
+    (src/optim/rule_optimizer.py) and in stacks. Where there is a class already it is named beside that,
+    `optimizer._target_=mypackage.MyOptimizer optimizer.rule=mypackage.HeavyBall`: the class trains a run alone, and is
+    given parameters `[1, I, O]` then; the rule trains stacks, and does to each member what the class does, in its order
+    of rounding, under the names that the class has for its arguments and its state. A rule of this package names its
+    class, or itself, in `target`.
+
+    A subclass with another formula (`update`, `constants` or `rates`) has no `linear_map` and no `decay` of the rule
+    above it, and states its own.
     """
 
     target: ClassVar[str]
-    """The dotted name of the class, as in a config: `torch.optim.Adam`."""
+    """The dotted name of the class, as in a config: `torch.optim.Adam`; of a rule that is the optimizer its own."""
     numbers: ClassVar[Mapping[str, Domain]] = {}
     """Arguments that may differ per member, `lr` among them, with the numbers that each takes."""
-    pairs: ClassVar[tuple[str, ...]] = ()
+    pairs: ClassVar[Mapping[str, tuple[Domain, Domain]]] = {}
     """The same, of two numbers each."""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Of a rule that is the optimizer: values of arguments that need not be given. Options are off."""
     options: ClassVar[tuple[str, ...]] = ()
     """Arguments that are on or off, for all members of a stack."""
     always: ClassVar[Acting] = frozenset()
@@ -69,19 +77,23 @@ class Rule:
     """Arguments of any other kind, the same in all members of a stack, whose values are `given` there."""
     given: Mapping[str, Any] = {}
     element_wise: ClassVar[bool] = True
-    """Whether it treats every number alike. Else parameters, gradients and slots are `[P, *shape]` of one parameter at
-    a time, and scalars `[P, 1, ...]` of as many dimensions; the class is given each as it is, without a member axis."""
+    """Whether shapes are nothing to it: it treats every number alike, or looks at all of a member, `[P, N]`. Else
+    parameters, gradients and slots are `[P, *shape]` of one parameter at a time, and scalars `[P, 1, ...]` of as many
+    dimensions; the class is given each as it is, without a member axis."""
     digits: ClassVar[int | None] = None
     """Of how many binary digits the numbers are that the class computes in, where it is not as many as the dtype of the
     parameters has: two programs of it round to different ones now and then."""
     slots: ClassVar[Mapping[str, float | str]] = {}
-    """State of a parameter, and what it starts at: a value, or a number's name."""
+    """State of a parameter, and what it starts at: a value, a number's name, or `PARAMETER`."""
     only: ClassVar[Mapping[str, str]] = {}
     """The option or number that a slot goes with; a member whose number is 0 has no such slot in torch."""
     alone: ClassVar[tuple[str, ...]] = ()
-    """State of a member that is one number for all parameters; the class keeps it beside each."""
+    """State of a member that is one number for all parameters, where the class keeps it beside each. A rule that is the
+    optimizer keeps its own in the parameter group."""
     eager = False
     """The class makes its state before the first step."""
+    needs_loss = False
+    """Whether an update looks at the loss before the step, `c["loss"]` `[P, 1]`."""
     decay: ClassVar[tuple[str, ...]] = ("weight_decay",)
     """Numbers that are, added up, a weight decay: a term of the loss, unless `decoupled_weight_decay` is on."""
     rests_as_adamw = False
@@ -107,6 +119,24 @@ class Rule:
         """
         raise NotImplementedError
 
+    def switch(self, w: Tensor, state: State, c: Scalars, evaluated: bool) -> None:
+        """Change in place the parameters that are trained to those that are `evaluated` and kept, or back.
+
+        Only a rule that has two kinds defines it (Schedule-Free, Defazio et al. 2024).
+
+        Args:
+            w: parameters `[P, N]`.
+            state: `slots`, each `[P, N]`; not changed.
+            c: what `constants` gave, `[P, 1]` each.
+            evaluated: which of the two they are to be.
+        """
+        raise NotImplementedError
+
+    @property
+    def switches(self) -> bool:
+        """Whether other parameters are evaluated than are trained."""
+        return type(self).switch is not Rule.switch
+
     def constants(self, n: Numbers) -> Scalars:
         """What follows from the numbers without `lr`: at least themselves."""
         return {name: number for name, number in n.items() if name != "lr"}
@@ -122,6 +152,23 @@ class Rule:
     def start(self, n: Numbers) -> Scalars:
         """What is kept from step to step, `[P]`; `rates` changes it."""
         return {}
+
+    def begin(self, slot: str, n: Numbers, w: Tensor) -> Tensor:
+        """What a slot starts at, `[P, N]` as the parameters `w`."""
+        first = self.slots[slot]
+        if first == PARAMETER:
+            return w.clone()
+        value = n[first] if isinstance(first, str) else n["lr"].new_full(n["lr"].shape, first)
+        return value.to(w.dtype)[:, None].expand_as(w).clone()
+
+    def acting(self, group: Mapping[str, Any], given: Collection[str] = ()) -> Acting:
+        """Options that are on in a parameter group, and those of its numbers that are not 0, or `given`."""
+        on = {name for name in self.options if group[name]}
+        return self.always | on | {name for name in self.numbers if group[name] != 0 or name in given}
+
+    def there(self, acting: Acting) -> list[str]:
+        """The slots that there are after a step."""
+        return [name for name in {**self.slots, **self.only} if self.only.get(name) in {None, *acting}]
 
     def bases(self, n: Numbers) -> list[Tensor]:
         """Whose powers of the step are kept: `kept["bases"]` and `kept["powers"]`, both `[len(bases), P]`."""
@@ -199,6 +246,11 @@ def average(a: Tensor, old: Tensor, new: Tensor, x: Tensor) -> Tensor:
     `a + new (x² - a)` would be a kernel less, but not torch's in float32: there 0.999 and 0.001 do not add up to 1.
     """
     return a.mul_(old).addcmul_(x * new, x)
+
+
+def wide(c: Scalars, w: Tensor) -> Scalars:
+    """Scalars `[P, 1]` with as many dimensions as parameters `w` `[P, ...]`."""
+    return {name: number.view(-1, *(1,) * (w.dim() - 1)) for name, number in c.items()}
 
 
 def power(base: Tensor, exponent: Tensor | float) -> Tensor:

@@ -1,9 +1,10 @@
-"""The textbook optimizers against their formulas in plain Python, and against torch where they are the same."""
+"""Rules that are optimizers against their formulas in plain Python, and against torch where they are the same."""
 
 import copy
 import math
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,13 +14,19 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.optim import TextbookAdaGrad, TextbookAdam, TextbookMomentum, TextbookRMSProp
+from src.optim.rule_optimizer import as_optimizer
+from src.optim.rules import polyak, schedule_free, sign, textbook
 
+TextbookMomentum, TextbookAdaGrad = as_optimizer(textbook.TextbookMomentum), as_optimizer(textbook.TextbookAdaGrad)
+TextbookRMSProp, TextbookAdam = as_optimizer(textbook.TextbookRMSProp), as_optimizer(textbook.TextbookAdam)
+Lion, Signum, Polyak = as_optimizer(sign.Lion), as_optimizer(sign.Signum), as_optimizer(polyak.Polyak)
+ScheduleFreeSGD = as_optimizer(schedule_free.ScheduleFreeSGD)
+ScheduleFreeAdamW = as_optimizer(schedule_free.ScheduleFreeAdamW)
 STEPS = 50
 Formula = Callable[..., Iterator[float]]
 
 
-# --- the formulas of FACTS: a number w, its gradients, and the w after each step -------------------------------------
+# --- the formulas as they are printed: a number w, its gradients, and the w after each step --------------------------
 
 
 def momentum(w: float, gradients: list[float], lr: float, beta: float = 0.2) -> Iterator[float]:
@@ -57,19 +64,77 @@ def adam(
         yield w
 
 
+def lion(
+    w: float, gradients: list[float], lr: float, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0
+) -> Iterator[float]:
+    m = 0.0
+    for g in gradients:
+        w -= lr * (math.copysign(1, betas[0] * m + (1 - betas[0]) * g) + weight_decay * w)
+        m = betas[1] * m + (1 - betas[1]) * g
+        yield w
+
+
+def signum(
+    w: float, gradients: list[float], lr: float, momentum: float = 0.9, weight_decay: float = 0.0
+) -> Iterator[float]:
+    m = 0.0
+    for g in gradients:
+        m = momentum * m + (1 - momentum) * g
+        w -= lr * (math.copysign(1, m) + weight_decay * w)
+        yield w
+
+
+def averaged(
+    y: float, gradients: list[float], lr: float, momentum: float = 0.9, weight_decay: float = 0.0,
+    warmup_steps: int = 0, r: float = 0.0, weight_lr_power: float = 2.0, betas: tuple[float, float] | None = None,
+    eps: float = 1e-8,
+) -> Iterator[float]:  # fmt: skip
+    """As in the paper, with all three sequences: equations 3 to 5, and algorithm 1 where there are betas."""
+    x = z = y
+    total = v = 0.0
+    beta, beta2 = betas or (momentum, None)
+    for t, g in enumerate(gradients, 1):
+        a = lr * min(1.0, t / warmup_steps) if warmup_steps else lr
+        weight = t**r * a**weight_lr_power
+        total += weight
+        if beta2 is not None:
+            v = beta2 * v + (1 - beta2) * g * g
+            g /= math.sqrt(v / (1 - beta2**t)) + eps
+        z -= a * (g + weight_decay * y)
+        x += weight / total * (z - x)
+        y = (1 - beta) * z + beta * x
+        yield y
+
+
+def averaged_adamw(
+    w: float, gradients: list[float], lr: float, betas: tuple[float, float] = (0.9, 0.999), **numbers: Any
+) -> Iterator[float]:
+    yield from averaged(w, gradients, lr, betas=betas, **numbers)
+
+
 FORMULAS: dict[type[Optimizer], Formula] = {
     TextbookMomentum: momentum,
     TextbookAdaGrad: adagrad,
     TextbookRMSProp: rmsprop,
     TextbookAdam: adam,
+    Lion: lion,
+    Signum: signum,
+    ScheduleFreeSGD: averaged,
+    ScheduleFreeAdamW: averaged_adamw,
 }
 SHARES = st.floats(0, 0.99)
 EPS = st.floats(1e-9, 1e-2)
-NUMBERS: dict[type[Optimizer], dict[str, st.SearchStrategy[float]]] = {
+INSIDE, DECAY = st.floats(0.05, 0.95), {"weight_decay": st.floats(0, 0.1)}
+AVERAGING = {**DECAY, "warmup_steps": st.integers(0, 9), "r": st.floats(0, 2), "weight_lr_power": st.floats(0, 2)}
+NUMBERS: dict[type[Optimizer], dict[str, st.SearchStrategy[Any]]] = {
     TextbookMomentum: {"beta": SHARES},
     TextbookAdaGrad: {"eps": EPS},
     TextbookRMSProp: {"alpha": SHARES, "eps": EPS},
     TextbookAdam: {"beta1": SHARES, "beta2": SHARES, "eps": EPS},
+    Lion: {"betas": st.tuples(SHARES, SHARES), **DECAY},
+    Signum: {"momentum": SHARES, **DECAY},
+    ScheduleFreeSGD: {"momentum": INSIDE, **AVERAGING},
+    ScheduleFreeAdamW: {"betas": st.tuples(INSIDE, SHARES), "eps": EPS, **AVERAGING},
 }
 
 
@@ -129,7 +194,7 @@ def test_momentum_is_not_torchs_with_dampening() -> None:
 
 def test_adam_is_not_torchs() -> None:
     start, gradients = drawn(0, 1)
-    (ours,) = stepped(TextbookAdam, start, gradients, lr=0.1, eps=0.0)
+    (ours,) = stepped(TextbookAdam, start, gradients, lr=0.1, eps=1e-14)
     (theirs,) = stepped(torch.optim.Adam, start, gradients, lr=0.1, betas=(0.8, 0.8), eps=0.0)
     # g / |g| with bias correction, 0.2 g / sqrt(0.2 g^2) without
     torch.testing.assert_close(theirs - start, -0.1 * gradients[0].sign(), rtol=1e-9, atol=0)
@@ -187,14 +252,67 @@ def test_groups_have_numbers_of_their_own(kind: Callable[..., Optimizer]) -> Non
     ("kind", "numbers", "message"),
     [
         *[(kind, {"lr": lr}, f"lr must be above 0, not {lr}") for kind in FORMULAS for lr in (0.0, -0.1, math.nan)],
-        *[(TextbookMomentum, {"lr": 0.1, "beta": b}, "beta must be from 0 to below 1") for b in (-0.1, 1.0, math.nan)],
-        *[(TextbookRMSProp, {"lr": 0.1, "alpha": a}, "alpha must be from 0 to below 1") for a in (-0.1, 1.0, 2.0)],
-        (TextbookAdam, {"lr": 0.1, "beta1": 1.0}, "beta1 must be from 0 to below 1"),
-        (TextbookAdam, {"lr": 0.1, "beta2": -1.0}, "beta2 must be from 0 to below 1"),
-        *[(k, {"lr": 0.1, "eps": -1e-9}, "eps must not be negative") for k in list(FORMULAS)[1:]],
-        (TextbookAdaGrad, {"lr": 0.1, "eps": math.nan}, "eps must not be negative"),
+        *[
+            (TextbookMomentum, {"lr": 0.1, "beta": b}, "beta must be at least 0 and below 1")
+            for b in (-0.1, 1.0, math.nan)
+        ],
+        *[(TextbookRMSProp, {"lr": 0.1, "alpha": a}, "alpha must be at least 0 and below 1") for a in (-0.1, 1.0, 2.0)],
+        (TextbookAdam, {"lr": 0.1, "beta1": 1.0}, "beta1 must be at least 0 and below 1"),
+        (TextbookAdam, {"lr": 0.1, "beta2": -1.0}, "beta2 must be at least 0 and below 1"),
+        *[(k, {"lr": 0.1, "eps": 0.0}, "eps must be above 0") for k in NUMBERS if "eps" in NUMBERS[k]],
+        (Lion, {"lr": 0.1, "betas": (0.9, 1.0)}, "betas must be at least 0 and below 1, not 1.0"),
+        (Lion, {"lr": 0.1, "betas": 0.9}, "betas must be two numbers, not 0.9"),
+        (ScheduleFreeSGD, {"lr": 0.1, "warmup_steps": 1.5}, "warmup_steps must be a whole number and at least 0"),
+        (Polyak, {"lowest_loss": "low"}, "lowest_loss must be a number, not low"),
+        (TextbookAdaGrad, {"lr": 0.1, "eps": math.nan}, "eps must be above 0"),
     ],
 )
 def test_numbers_that_cannot_be(kind: Callable[..., Optimizer], numbers: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind([nn.Parameter(torch.zeros(1))], **numbers)
+
+
+def test_schedule_free_evaluates_the_average_of_all_points() -> None:
+    """With equal weights x is the mean of all z (Defazio et al. 2024, equation 5 with c = 1/t)."""
+    start, gradients = drawn(5, 20)
+    w = nn.Parameter(start.clone())
+    optimizer: Any = ScheduleFreeSGD([w], lr=0.1, weight_lr_power=0.0)
+    points = start - 0.1 * torch.stack(gradients).cumsum(0)
+    for step, gradient in enumerate(gradients, 1):
+        optimizer.train()
+        w.grad = gradient
+        optimizer.step()
+        if step in (3, 20):
+            optimizer.eval()
+            optimizer.eval()  # a second time changes nothing
+            torch.testing.assert_close(w.detach(), points[:step].mean(0), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("lr", [0.5, 1.0, 1.5])
+def test_polyaks_step_brings_a_bowl_nearer_by_half_its_share(lr: float) -> None:
+    """On ½ k |w|² + 3 the step is a/2 of the way, whatever k (Polyak 1987, section 5.3)."""
+    pair = [nn.Parameter(torch.tensor([4.0, -2.0], dtype=torch.float64)), nn.Parameter(torch.ones(1, 1).double())]
+    start = [p.detach().clone() for p in pair]
+    optimizer = Polyak([{"params": [pair[0]]}, {"params": [pair[1]]}], lr=lr, lowest_loss=3.0)
+
+    def closure() -> Tensor:
+        loss = 3.0 + 7.0 / 2 * (pair[0].square().sum() + pair[1].square().sum())
+        for p, gradient in zip(pair, torch.autograd.grad(loss, pair), strict=True):
+            p.grad = gradient
+        return loss
+
+    for step in range(1, 6):
+        optimizer.step(closure)
+        for p, first in zip(pair, start, strict=True):
+            torch.testing.assert_close(p.detach(), (1 - lr / 2) ** step * first, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="Polyak needs the loss: step\\(closure\\)"):
+        optimizer.step()
+
+
+def test_polyaks_step_stays_where_the_loss_is_at_its_lowest() -> None:
+    w = nn.Parameter(torch.ones(2))
+    optimizer = Polyak([w], lowest_loss=1.0)
+    for loss, gradient in ((0.5, torch.ones(2)), (2.0, torch.zeros(2))):
+        w.grad = gradient
+        optimizer.step(partial(float, loss))
+        assert torch.equal(w.detach(), torch.ones(2))
