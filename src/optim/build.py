@@ -126,8 +126,9 @@ def with_defaults(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """These arguments of an optimizer's class, and those that it has by default.
 
     Raises:
-        LabError: it cannot be imported.
+        LabError: it cannot be imported, does not take them, or needs others.
     """
+    check_keys(optimizer_class(path), arguments, "optimizer", 1)
     return {**_defaults(path), **arguments}
 
 

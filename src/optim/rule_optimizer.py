@@ -153,7 +153,8 @@ class _Numbers:
         kept = {name: first.new_tensor([group[name]]) for name, first in self.start.items()}
         if self.bases is not None:
             kept |= {"bases": self.bases, "powers": power(self.bases, float(group["step"]))}
-        rates = self.rule.rates(self.given, group["step"], kept)
+        step = group["step"] if self.start else self.given["lr"].new_full((1,), group["step"])
+        rates = self.rule.rates(self.given, step, kept)
         group.update({name: float(kept[name]) for name in self.start})
         return {**self.constants, **self._cast(rates)}
 

@@ -5,7 +5,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from src.optim.build import with_defaults
 from src.optim.rule_optimizer import as_optimizer
-from src.optim.rules import polyak, schedule_free, sign, textbook
+from src.optim.rules import Rule, adafactor, muon, polyak, schedule_free, sign, textbook
 
 TextbookMomentum, TextbookAdaGrad = as_optimizer(textbook.TextbookMomentum), as_optimizer(textbook.TextbookAdaGrad)
 TextbookRMSProp, TextbookAdam = as_optimizer(textbook.TextbookRMSProp), as_optimizer(textbook.TextbookAdam)
@@ -316,3 +317,29 @@ def test_polyaks_step_stays_where_the_loss_is_at_its_lowest() -> None:
         w.grad = gradient
         optimizer.step(partial(float, loss))
         assert torch.equal(w.detach(), torch.ones(2))
+
+
+class Muon(muon.Muon):
+    defaults: ClassVar = {**with_defaults("torch.optim.Muon", {}), "eps": 1e-7}
+
+
+class Adafactor(adafactor.Adafactor):
+    defaults: ClassVar = with_defaults("torch.optim.Adafactor", {})
+
+
+@pytest.mark.parametrize(("kind", "torchs"), [(Muon, torch.optim.Muon), (Adafactor, torch.optim.Adafactor)])
+def test_a_rule_that_sees_matrices_is_given_each(kind: type[Rule], torchs: Callable[..., Optimizer]) -> None:
+    draws = [torch.randn(6, *shape, generator=torch.Generator().manual_seed(0)) for shape in ((3, 4), (5, 2))]
+    ours, theirs = ([nn.Parameter(draw[0].clone()) for draw in draws] for _ in range(2))
+    pair = as_optimizer(kind)(ours, lr=0.05), torchs(theirs, lr=0.05)
+    for step in range(1, 6):
+        for optimizer, parameters in zip(pair, (ours, theirs), strict=True):
+            for p, draw in zip(parameters, draws, strict=True):
+                p.grad = draw[step].clone()
+            optimizer.step()
+    for mine, other in zip(ours, theirs, strict=True):  # Muon's numbers are bfloat16's: 2^-8 of 0.05 a step
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-3 if kind is Muon else 1e-6)
+        kept, torchs_own = (
+            {name: v.shape for name, v in o.state[p].items()} for o, p in zip(pair, (mine, other), strict=True)
+        )
+        assert kept.items() <= torchs_own.items()

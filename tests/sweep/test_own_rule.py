@@ -1,4 +1,4 @@
-"""An optimizer of a user's own with its rule, in one Python file: it trains alone, stacks, reports and is foreseen."""
+"""A rule of a user's own in one Python file, as the optimizer or beside a class: it trains, stacks, is foreseen."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from src.errors import LabError
 from src.optim.rules import rule_of
 from src.run_directory import Result, read_rows
 from tests.sweep.conftest import Multirun
@@ -94,9 +95,10 @@ def _results(sweep: Path) -> list[dict[str, Any]]:
     return [json.loads((sweep / str(k) / "result.json").read_text()) for k in range(len(list(sweep.glob("[0-9]*"))))]
 
 
-def test_it_trains_alone_and_stacks_and_is_foreseen(
+def test_a_rule_is_an_optimizer_that_trains_alone_and_stacks_and_is_foreseen(
     own: tuple[str, ...], multirun: Multirun, train: Train, tmp_path: Path
 ) -> None:
+    own = ("optimizer._target_=package_of_mine.HeavyBallRule", *DATA)
     jobs = [(rate, beta) for rate in (0.02, 0.1) for beta in (0.5, 0.9)]
     swept = ("optimizer.lr=0.02,0.1", "+optimizer.beta=0.5,0.9", "trainer.log_every_n_steps=1")
     assert multirun("sweep", *own, *swept, "hydra.sweeper.report=true") == 0
@@ -156,8 +158,14 @@ def test_a_rule_that_changes_the_formula_of_another_states_its_linear_map_anew(
 
 
 def test_a_number_that_its_rule_lacks_is_named(
-    own: tuple[str, ...], multirun: Multirun, capsys: pytest.CaptureFixture[str]
+    own: tuple[str, ...], multirun: Multirun, train: Train, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with pytest.raises(LabError, match=r"HeavyBallRule needs beta: add \+optimizer\.beta=\.\.\."):
+        train("none", "optimizer._target_=package_of_mine.HeavyBallRule", *DATA)
+    with pytest.raises(
+        LabError, match=r"HeavyBallRule cannot be built: ValueError: beta must be at least 0 and below 1, not 1"
+    ):
+        train("none", "optimizer._target_=package_of_mine.HeavyBallRule", *DATA, "+optimizer.beta=1")
     words = (own[0], "optimizer.rule=package_of_mine.Short", *DATA, "+optimizer.beta=0.5", "optimizer.lr=0.1,0.2")
     assert multirun("sweep", *words) == 0
     why = "2 runs are stepped by the class itself: HeavyBall's rule Short does not take beta (it takes lr)"
