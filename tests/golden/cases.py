@@ -243,6 +243,7 @@ def _optimizers() -> list[Case]:
         name, rate = path.stem, OmegaConf.load(path).lr
         for data, words in (("line", LINE), ("teacher", TEACHER)):
             words = (*words, f"optimizer={name}", *(("data.batch_size=full",) if name == "lbfgs" else ()))
+            words = (*words, "optimizer.lowest_loss=0") if (name, data) == ("polyak", "teacher") else words
             cases.append(Case(f"optimizer/{name}/{data}/lone", words))
             if name not in UNSTACKABLE:  # twenty times as high a rate diverges with sgd on the line
                 rates = ",".join(f"{factor * rate:g}" for factor in (0.2, 1, 20))
