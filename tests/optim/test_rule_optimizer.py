@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from src.optim.build import with_defaults
 from src.optim.rule_optimizer import as_optimizer
-from src.optim.rules import Rule, adafactor, muon, polyak, schedule_free, sign, textbook
+from src.optim.rules import adafactor, muon, polyak, schedule_free, sign, textbook
 
 TextbookMomentum, TextbookAdaGrad = as_optimizer(textbook.TextbookMomentum), as_optimizer(textbook.TextbookAdaGrad)
 TextbookRMSProp, TextbookAdam = as_optimizer(textbook.TextbookRMSProp), as_optimizer(textbook.TextbookAdam)
@@ -328,7 +328,7 @@ class Adafactor(adafactor.Adafactor):
 
 
 @pytest.mark.parametrize(("kind", "torchs"), [(Muon, torch.optim.Muon), (Adafactor, torch.optim.Adafactor)])
-def test_a_rule_that_sees_matrices_is_given_each(kind: type[Rule], torchs: Callable[..., Optimizer]) -> None:
+def test_a_rule_that_sees_matrices_is_given_each(kind: Any, torchs: Callable[..., Optimizer]) -> None:
     draws = [torch.randn(6, *shape, generator=torch.Generator().manual_seed(0)) for shape in ((3, 4), (5, 2))]
     ours, theirs = ([nn.Parameter(draw[0].clone()) for draw in draws] for _ in range(2))
     pair = as_optimizer(kind)(ours, lr=0.05), torchs(theirs, lr=0.05)

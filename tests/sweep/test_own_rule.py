@@ -179,3 +179,20 @@ def test_a_rule_of_another_class_is_refused(
     assert "HeavyBall keeps no rho in its parameter groups, of which its rule makes use" in capfd.readouterr().err
     assert multirun("none", *own, "optimizer.rule=package_of_mine.Missing", "optimizer.lr=0.1,0.2") == 1
     assert "optimizer.rule=package_of_mine.Missing cannot be imported" in capfd.readouterr().err
+
+
+def test_polyaks_step_is_told_the_lowest_loss_where_it_is_known(
+    multirun: Multirun, train: Train, tmp_path: Path
+) -> None:
+    words = ("optimizer=polyak", *DATA, "trainer.max_steps=60")
+    alone = train("run", *words, "optimizer.lr=1.5")
+    assert multirun("sweep", *words, "optimizer.lr=1.0,1.5") == 0
+    for metrics in (alone.metrics, _results(tmp_path / "sweep")[1]["metrics"]):
+        assert metrics["train/loss"] == pytest.approx(alone.exact["train/loss"], rel=1e-6)
+    for more, message in (
+        (("model=two_layer",), "the lowest loss is not known .*; say what it is, or may be: optimizer.lowest_loss=0"),
+        (("model.loss=sum", "data.batch_size=8"), "is the sum over all rows, and a batch has fewer: model.loss=mean"),
+        (("trainer.zero_grad_every_n_steps=2",), "needs the loss that its gradient is of, so gradients cannot add up"),
+    ):
+        with pytest.raises(LabError, match=message):
+            train("none", *words, *more)
