@@ -71,7 +71,10 @@ class RuleOptimizer(Optimizer):
             part.scalars = part.numbers.step(part.group)
         for row in self._rows(parts):
             if self.rule.needs_loss:
-                row.scalars = {**row.scalars, "loss": torch.as_tensor(loss).detach().to(row.w).view(1, 1)}
+                row.scalars = {
+                    **row.scalars,
+                    "loss": torch.as_tensor(loss, dtype=row.w.dtype, device=row.w.device).detach().view(1, 1),
+                }
             gradient = row.joined([p.grad for p in row.parameters])
             row.rule.update(row.w, gradient, row.state, row.scalars, row.acting)
             row.keep()
