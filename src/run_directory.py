@@ -19,11 +19,15 @@ CLASS_COLUMNS = ("kind", "class", "x", "probability")
 """Of `classes.csv`: see `src.run.class_files`."""
 FORESEEN = ("predicted_loss", "exact_loss", "noise_floor")
 """The columns of `theory.csv` after `step`."""
-HISTOGRAM_COLUMNS = ("step", "name", "low", "high", "counts")
-"""Of `histograms.csv`: counts of even bins from `low` to `high`, with blanks between them."""
+PROFILE_COLUMNS = ("step", "name", "low", "high", "numbers")
+"""Of `histograms.csv` and the like: numbers at even places from `low` to `high`, with blanks between them."""
 PREDICTION_COLUMNS = ("part", "target", "predicted", "actual")
 """Of `predictions.csv`: a row for each target of some rows of a part, `train` or `val`; of classes, which are names,
 there is a fifth, the `probability` of the predicted one."""
+
+Value = float | Sequence[float]
+"""What a curve has at a step: a number, or a profile, `[low, high, *numbers]`."""
+Row = Mapping[str, Value]
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,8 @@ def _plain(value: Any) -> Any:
 class MetricsFile:
     """`metrics.csv`: a row per step, columns as they come. A row is written once a later step is recorded.
 
+    The profiles among the values go into files beside it: `histograms/NAME` into `histograms.csv`.
+
     Args:
         path: of the file.
         carried: a run's file whose rows up to and including step `until` come first.
@@ -185,15 +191,15 @@ class MetricsFile:
     ) -> None:
         self.path = path
         self.columns = ["step", *columns]
-        self._rows: dict[int, dict[str, float]] = {}
-        self._begun, self._until = False, -1
+        self._rows: dict[int, dict[str, Value]] = {}
+        self._begun, self._until, self._profiles = False, -1, set[Path]()
         if carried is not None and carried.is_file():
             for step, values in read_rows(carried):
                 if step <= until:
                     self.record(step, values)
         self._until = until
 
-    def record(self, step: int, values: Mapping[str, float]) -> Mapping[str, float]:
+    def record(self, step: int, values: Row) -> Row:
         """Add values to the row of `step`, where those up to the step that a run went on from stay as they are.
 
         Returns:
@@ -206,7 +212,7 @@ class MetricsFile:
         return values
 
     @property
-    def pending(self) -> dict[int, dict[str, float]]:
+    def pending(self) -> dict[int, dict[str, Value]]:
         """The rows that are not written yet, by step."""
         return self._rows
 
@@ -216,7 +222,9 @@ class MetricsFile:
         Rows are appended; a new column needs the whole file anew, which takes the place of the old one at once.
         """
         steps = sorted(step for step in self._rows if before is None or step < before)
-        rows = [(step, self._rows.pop(step)) for step in steps]
+        whole_rows = [(step, self._rows.pop(step)) for step in steps]
+        write_profiles(self.path.parent, whole_rows, self._profiles)
+        rows = [(step, numbers_of(row)) for step, row in whole_rows]
         fresh = [name for name in dict.fromkeys(key for _, row in rows for key in row) if name not in self.columns]
         whole = bool(fresh) or not self._begun
         if whole and self._begun:
@@ -232,14 +240,68 @@ class MetricsFile:
         self._begun = True
 
 
-def write_rows(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> None:
-    """Write a `metrics.csv` at once, as `MetricsFile` does row by row.
+def numbers_of(row: Row) -> dict[str, float]:
+    """The values of a row that are no profiles."""
+    return {name: value for name, value in row.items() if not isinstance(value, Sequence)}
+
+
+def write_profiles(directory: Path, rows: Iterable[tuple[int, Row]], begun: set[Path]) -> None:
+    """Add the profiles in these rows to their files.
+
+    Args:
+        directory: of the run.
+        rows: each with its step.
+        begun: the files that are there; others begin anew, and are added.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    lines = dict[Path, list[str]]()
+    for step, row in rows:
+        for name, value in row.items():
+            if isinstance(value, Sequence):
+                stem, _, own = name.partition("/")
+                cells = [repr(number).removesuffix(".0") for number in value[2:]]
+                quoted = own.replace('"', '""')
+                line = f'{step},"{quoted}",{value[0]!r},{value[1]!r},{" ".join(cells)}\r\n'
+                lines.setdefault(directory / f"{stem}.csv", []).append(line)
+    for path, body in lines.items():
+        with path.open("a" if path in begun else "w", newline="", encoding="utf-8") as file:
+            file.write("".join(body) if path in begun else "".join([",".join(PROFILE_COLUMNS), "\r\n", *body]))
+        begun.add(path)
+
+
+def read_profiles(directory: Path) -> list[tuple[int, dict[str, list[float]]]]:
+    """What `write_profiles` wrote into a run directory, a name at a time.
+
+    Raises:
+        LabError: a file cannot be read as that.
+    """
+    found = list[tuple[int, dict[str, list[float]]]]()
+    for path in sorted(directory.glob("*.csv")):
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                lines = csv.reader(file)
+                if tuple(next(lines, ())) == PROFILE_COLUMNS:
+                    for step, name, *numbers in lines:
+                        profile = [float(number) for number in " ".join(numbers).split()]
+                        found.append((int(step), {f"{path.stem}/{name}": profile}))
+        except (OSError, ValueError, csv.Error) as error:
+            raise LabError(f"{path}: it cannot be read as profiles of a run ({error})") from None
+    return found
+
+
+def write_rows(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[Value]]]) -> None:
+    """Write a `metrics.csv` at once, and the files of profiles, as `MetricsFile` does row by row.
 
     Args:
         path: of the file.
         curves: of each column its steps and values.
     """
-    columns = ["train/loss", *(name for name in curves if name != "train/loss")]
+    profiles = {name: curve for name, curve in curves.items() if any(isinstance(one, Sequence) for one in curve[1])}
+    rows_of = [(step, {name: one}) for name, curve in profiles.items() for step, one in zip(*curve, strict=True)]
+    write_profiles(path.parent, sorted(rows_of, key=lambda row: row[0]), set())
+    columns = ["train/loss", *(name for name in curves if name != "train/loss" and name not in profiles)]
     rows: dict[int, list[str]] = {}
     for position, name in enumerate(columns):
         steps, values = curves.get(name, ((), ()))

@@ -10,8 +10,6 @@ from torch import Tensor
 from src.engine.loop import Loop
 from src.engine.watchers import Watcher
 from src.losses.squared_error import SquaredError
-from src.run.callbacks.every import EveryNSteps
-from src.run.module import Descent
 
 
 class Crash(Callback):
@@ -38,8 +36,8 @@ class LastLoss(Watcher):
         return {} if loop.last_loss is None else {"last_loss": loop.last_loss.double() * loop.unit}
 
 
-class FullLoss(EveryNSteps):
-    """Records the loss over all training rows."""
+class FullLoss(Watcher):
+    """Watches the loss over all training rows."""
 
-    def act(self, trainer: L.Trainer, module: Descent, step: int) -> None:
-        module.record(step, "full_loss", float(module.stepper.losses("train")))
+    def curves(self, loop: Loop) -> Mapping[str, Tensor]:
+        return {"full_loss": loop.stepper.losses("train")}

@@ -34,6 +34,7 @@ from src.models.build import build
 from src.models.member_axis import without_member_axis
 from src.models.model import Model
 from src.optim.build import BuiltOptimizer, numbers_of, tuples
+from src.run_directory import Row
 from src.tables.columns import some
 
 KEY = "descent_lab"
@@ -52,7 +53,7 @@ def member_file(
     index: int,
     about: Mapping[str, Any],
     *,
-    pending: Mapping[int, Mapping[str, float]] | None = None,
+    pending: Mapping[int, Row] | None = None,
     state: State | None = None,
     current: State | None = None,
 ) -> dict[str, Any]:

@@ -58,12 +58,10 @@ def _why_alone(config: Config) -> str | None:
     knobs = config.trainer
     parts = [part.target_ for part in config.callbacks.values() if part]
     other = next((path.rpartition(".")[2] for path in parts if not (path in SHARED or _watches(path))), None)
-    loggers = [part for part in config.logger.values() if part]
-    logger = next((part.target_.rpartition(".")[2] for part in loggers if part.target_ != TENSORBOARD), None)
-    changed = any(_changed(part.arguments()) for part in loggers if part.runs != "best")
+    boards = [part for part in config.logger.values() if part and part.target_ == TENSORBOARD]
+    changed = any(_changed(part.arguments()) for part in boards if part.runs != "best")
     reasons = (
         (other is not None, f"the callback {other} acts on one run"),
-        (logger is not None, f"the logger {logger} writes one run"),
         (changed, "logger.tensorboard is not as conf/logger has it"),
         (knobs.strategy == "ddp", "trainer=ddp shares the batches of one run"),
         (knobs.profiler is not None, "trainer.profiler looks at one run"),

@@ -8,23 +8,28 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+MEASURED = ("train/", "val/", "test/")
+"""What the names of measured values begin with; those of others are what is watched."""
+
 
 class Curves:
-    """Values of all members by name and step.
+    """Values of all members by name and step: numbers, or profiles (see `src.engine.watchers`).
 
     Args:
         listener: takes the step, the name and the value of every point of one member, which is then not kept here.
     """
 
-    def __init__(self, listener: Callable[[int, str, float], None] | None = None) -> None:
+    def __init__(self, listener: Callable[[int, str, float | list[float]], None] | None = None) -> None:
         self._listener = listener
         self._pieces: dict[str, list[tuple[list[int], Tensor]]] = {}
 
     def record(self, name: str, steps: Sequence[int], values: Tensor) -> None:
-        """Add values `[T, P]`, at so many ascending steps; at a step that is there already they take its place."""
+        """Add values `[T, P]` or `[T, P, n]`, at so many ascending steps; at one that is there they take its place."""
         if self._listener is not None:
-            for step, value in zip(steps, values[:, 0].detach().double().tolist(), strict=True):
-                self._listener(step, name, value)
+            told = zip(steps, there(name, values)[:, 0].tolist(), values[:, 0].detach().double().tolist(), strict=True)
+            for step, is_there, value in told:
+                if is_there:
+                    self._listener(step, name, value)
         elif len(steps):
             pieces = self._pieces.setdefault(name, [])
             pieces.append((list(steps), values.detach().double().cpu().clone()))
@@ -41,12 +46,18 @@ class Curves:
         return some
 
     def columns(self) -> dict[str, tuple[list[int], Tensor]]:
-        """Of each name the steps in order, and the values `[T, P]`; it is also the state to go on from."""
+        """Of each name the steps in order, and the values `[T, P]` or `[T, P, n]`; also the state to go on from."""
         return {name: _merged(pieces) for name, pieces in self._pieces.items()}
 
     def load_state_dict(self, state: Mapping[str, tuple[Sequence[int], Tensor]]) -> None:
         """Go on from the columns of these members."""
         self._pieces = {name: [(list(steps), values)] for name, (steps, values) in state.items()}
+
+
+def there(name: str, values: Tensor) -> Tensor:
+    """Which points `[T, P]` of a curve there are: what is watched has none where it is NaN; a loss can be NaN."""
+    first = values if values.dim() == 2 else values[..., 0]
+    return torch.ones_like(first, dtype=torch.bool) if name.startswith(MEASURED) else ~first.isnan()
 
 
 def _merged(pieces: Sequence[tuple[list[int], Tensor]]) -> tuple[list[int], Tensor]:

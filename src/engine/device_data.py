@@ -104,7 +104,9 @@ class DeviceData:
         return self._condensed.get(part)
 
     def rows(self, part: str) -> Rows:
-        """All rows of a part, `[P, N, I]` and `[P, N, O]`."""
+        """All rows of a part, `[P, N, I]` and `[P, N, O]`; made anew where they are kept as a few numbers."""
+        if part not in self._distinct:
+            return next(self.pieces(part, len(getattr(self._problems[0], part))))
         if part not in self._rows:
             self._rows[part] = self._seen(self._distinct[part])
         return self._rows[part]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from src.engine.device_data import DeviceData
 from src.engine.stepper import State, Stepper
 from src.engine.torch_stepper import TorchStepper
+from src.optim.rules import Rule
 from src.seeds import RandomState, packed, random_state, seeded, set_random_state, unpacked
 
 
@@ -103,6 +105,15 @@ class EachStepper(Stepper):
             whole.append(torch.cat(each) if self.members[0].has_axis else torch.stack(each))
         return whole
 
+    def of_members(self, compute: Callable[[Stepper], Tensor]) -> Tensor:
+        """Values `[P]`, one after another."""
+        return torch.cat(self._of_each(compute))
+
+    def predictions(self, inputs: Tensor) -> Tensor:
+        """Predictions `[P, B, O]` for inputs `[P, B, I]` of each."""
+        rows = iter(inputs.split(1))
+        return torch.cat(self._of_each(lambda member: member.predictions(next(rows))))
+
     def eval(self) -> None:
         """Switch to the parameters that are evaluated and kept."""
         self._of_each(lambda member: member.eval())
@@ -119,6 +130,15 @@ class EachStepper(Stepper):
         """The learning rate of the step to come, `[P]`."""
         rates = self._of_each(lambda member: member.rate())
         return None if any(rate is None for rate in rates) else torch.cat(rates)
+
+    @property
+    def rule(self) -> Rule | None:
+        """That of their class."""
+        return self.members[0].rule
+
+    def groups(self) -> Sequence[Mapping[str, Any]]:
+        """The numbers of each one's optimizer."""
+        return [group for groups in self._of_each(lambda member: copy.copy(member.groups())) for group in groups]
 
     @property
     def waits(self) -> bool:

@@ -65,6 +65,28 @@ class Best:
         return Best(self.value[where], self.state.select(where), patience)
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step that was looked at; all trained parameters side by side, float64 on the CPU.
+
+    Attributes:
+        step: how many were taken after it.
+        weights: before it, `[P, N]`.
+        update: what it added to them, `[P, N]`.
+        gradient: at the weights before it, over all training rows, `[P, N]`.
+    """
+
+    step: int
+    weights: Tensor
+    update: Tensor
+    gradient: Tensor
+
+    def select(self, keep: Sequence[int]) -> Step:
+        """That of some members, in this order."""
+        where = list(keep)
+        return Step(self.step, self.weights[where], self.update[where], self.gradient[where])
+
+
 class Loop:
     """Trains members block by block.
 
@@ -86,6 +108,7 @@ class Loop:
         curves: where values are recorded.
         step: optimizer steps taken.
         last_loss: before the last step, `[P]`.
+        last_step: the last one after which a watcher looked that asks for it; None: there was none.
         metrics: of the last validation, in the data's units, each `[P]` float64.
         best: by `intervals.best_by`; None: not yet.
         ended: why these members have ended; None: they go on. `[P]`
@@ -110,6 +133,7 @@ class Loop:
         self.unit, self.scalings, self.leave, self.tell = unit, list(scalings), leave, tell
         self.curves, self.step = Curves(), 0
         self.last_loss: Tensor | None = None
+        self.last_step: Step | None = None
         self.patience = None if intervals.stopping is None else Patience(intervals.stopping, len(self.ids))
         self.metrics: dict[str, Tensor] = {}
         self.best: Best | None = None
@@ -149,7 +173,7 @@ class Loop:
         """
         self.watch(before=True)
         before = self.stepper.state(block.start)
-        losses = self.stepper.step(block.start, len(block))
+        losses = self._steps(block)
         bad = self.divergence.first_in(losses)
         if self.stepper.raised is not None and not bool((bad < len(losses)).all()):
             raise self.stepper.raised  # the tail of a block that has diverged may overflow in any way
@@ -163,6 +187,21 @@ class Loop:
             self.watch()
             return len(block)
         return self._let_diverged_go(before, block, losses, at, fine)
+
+    def _steps(self, block: range) -> Tensor:
+        """Take the steps of a block: losses `[K, P]`. The last is taken apart where a watcher looks at it."""
+        stepper, last = self.stepper, block.stop == self.intervals.max_steps
+        if not any(one.of_a_step and (last or block.stop % one.every_n_steps == 0) for one in self.intervals.watchers):
+            return stepper.step(block.start, len(block))
+        before = [stepper.step(block.start, len(block) - 1)] if len(block) > 1 else []
+        if before and stepper.raised is not None:
+            return before[0]
+        weights, gradients = stepper.parameters(), stepper.named_gradients("train")
+        slopes = {name: gradients.get(name, torch.zeros_like(value)) for name, value in weights.items()}
+        flat, losses = _side_by_side(weights), torch.cat([*before, stepper.step(block.stop - 1, 1)])
+        update = _side_by_side(stepper.parameters()) - flat
+        self.last_step = Step(block.stop, flat, update, _side_by_side(slopes))
+        return losses
 
     def _take_in(self, first: int, losses: Tensor, last: bool = False) -> None:
         """Record those losses `[K, P]` of consecutive steps that are logged, and the last one if it is asked for."""
@@ -369,6 +408,7 @@ class Loop:
         some.divergence, some.unit = self.divergence.select(where), self.unit[where]
         some.curves, some.seconds = self.curves.select(where), self.seconds[where]
         some.last_loss = None if self.last_loss is None else self.last_loss[where]
+        some.last_step = None if self.last_step is None else self.last_step.select(where)
         some.patience = None if self.patience is None else self.patience.select(where)
         some.metrics = {name: value[where] for name, value in self.metrics.items()}
         some.best = None if self.best is None else self.best.select(where)
@@ -418,3 +458,8 @@ class Loop:
         if best is not None and best["of"] == self.best_of:
             self.best = Best(best["value"], State(best["step"], best["state"]), best["patience"]).select(rows)
         self.seconds = kept["seconds"][rows]
+
+
+def _side_by_side(values: Mapping[str, Tensor]) -> Tensor:
+    """Values `[P, ...]` of each parameter as `[P, N]`, float64 on the CPU."""
+    return torch.cat([value.flatten(1) for value in values.values()], 1).detach().double().cpu()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,12 +17,15 @@ from src.engine.stepper import Leaf, State, Stepper
 from src.losses.loss import Loss
 from src.models.member_axis import point
 from src.models.vmapped import Vmapped
+from src.optim.rules import Rule, rule_of
 from src.optim.stacked_class import StackedClass
 from src.optim.stacked_rule import StackedRule, lone_group
-from src.optim.stacked_schedule import chosen
+from src.optim.stacked_schedule import chosen, entry
 
 ROWS = 4096
 """Rows whose predictions are in memory at once, of all members."""
+AT_ONCE = 2**24
+"""Rows times parameters of those members that are computed together where the graph of all their rows is kept."""
 
 
 class RuleStepper(Stepper):
@@ -135,6 +138,26 @@ class RuleStepper(Stepper):
             whole = torch.bmm(2 * condensed.factor.mT, self._residuals(condensed)).view_as(self.flat)
         return [whole[: self.size]]
 
+    def named_gradients(self, part: str) -> dict[str, Tensor]:
+        """Each `[P, n]`."""
+        (whole,) = self.gradients(part)
+        assert whole is not None
+        sizes = [math.prod(shape) for shape in self.shapes.values()]
+        return dict(zip(self.shapes, whole.split(sizes, 1), strict=True))
+
+    def of_members(self, compute: Callable[[Stepper], Tensor]) -> Tensor:
+        """Values `[P]`, of so many at a time as have room."""
+        rows = len(self.data.problems[0].train)
+        most = max(2, AT_ONCE // (rows * self.flat.shape[1]))
+        if most >= self.size:
+            return compute(self)
+        pieces = torch.arange(self.size).split(most)
+        return torch.cat([compute(self.select(some.tolist())) for some in pieces])
+
+    def predictions(self, inputs: Tensor) -> Tensor:
+        """Predictions `[P, B, O]` for inputs `[P, B, I]` of each."""
+        return super().predictions(inputs[self._rows(range(self.size))])[: self.size]
+
     def _residuals(self, condensed: Condensed) -> Tensor:
         """`R t - z`, `[P, d, O]`."""
         theta = self.flat.view(len(self.flat), *condensed.offset.shape[1:])
@@ -157,6 +180,20 @@ class RuleStepper(Stepper):
     def rate(self) -> Tensor:
         """The learning rate of the step to come, `[P]`."""
         return self.update.rate()[: self.size]
+
+    @property
+    def rule(self) -> Rule | None:
+        """That of their class, which takes their steps or not."""
+        return self.update.rule if isinstance(self.update, StackedRule) else rule_of(self.update.path)
+
+    def groups(self) -> Sequence[Mapping[str, Any]]:
+        """As a lone run of each would have them."""
+        update = self.update
+        groups = [lone_group(update.path, own) for own in update.members[: self.size]]
+        for name, values in (update.schedule.now() if update.schedule else {}).items():
+            for group, value in zip(groups, values.tolist(), strict=False):
+                group.update(entry(group, name, value))
+        return groups
 
     @property
     def waits(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from src.engine.device_data import DeviceData
 from src.losses.loss import Loss
+from src.optim.rules import Rule
 from src.optim.stacked_schedule import chosen
 
 Leaf = Tensor | tuple[Any, ...]
@@ -157,6 +159,32 @@ class Stepper:
         """The gradient over all rows of a part, before any clipping, each `[P, ...]`, in evaluation mode."""
         raise NotImplementedError
 
+    def named_gradients(self, part: str) -> dict[str, Tensor]:
+        """The same by the names of parameters; of one that the loss does not depend on there is none."""
+        named = zip(self.parameters(), self.gradients(part), strict=True)
+        return {name: gradient.reshape(self.size, -1) for name, gradient in named if gradient is not None}
+
+    def of_members(self, compute: Callable[[Stepper], Tensor]) -> Tensor:
+        """Values `[P]` of what is computed of members that share a program; of others one after another."""
+        return compute(self)
+
+    def in_float64(self, part: str) -> tuple[Tensor, list[nn.Parameter]]:
+        """Losses over all rows of a part with their graph, and the parameters `[P, ...]` that they are of, copies.
+
+        Of one member alone that is computed twice there are two.
+        """
+        rows = self.data.rows(part)
+        with self.without_noise(), torch.enable_grad():
+            module = copy.deepcopy(self.module).double()
+            losses = self.loss.value(module(rows.inputs.double()), rows.targets.double())
+        return losses, [p for p in module.parameters() if p.requires_grad]
+
+    @torch.no_grad()
+    def predictions(self, inputs: Tensor) -> Tensor:
+        """Predictions `[P, B, O]` for inputs `[P, B, I]` of each, in evaluation mode; float64 on the CPU."""
+        with self.without_noise():
+            return self.module(inputs.to(next(self.module.parameters()))).double().cpu()
+
     @contextmanager
     def without_noise(self) -> Iterator[None]:
         """No dropout, no moving statistics: a user's module may have them."""
@@ -193,6 +221,15 @@ class Stepper:
 
     def rate(self) -> Tensor | None:
         """The learning rate of the step to come, `[P]` float64 on the CPU; None: the optimizer has none."""
+        raise NotImplementedError
+
+    @property
+    def rule(self) -> Rule | None:
+        """That of the optimizer's class, if it has one."""
+        raise NotImplementedError
+
+    def groups(self) -> Sequence[Mapping[str, Any]]:
+        """The numbers of each member's optimizer in the step to come, as its parameter group has them."""
         raise NotImplementedError
 
     @property

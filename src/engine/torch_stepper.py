@@ -16,6 +16,7 @@ from src.engine.stepper import State, Stepper
 from src.errors import LabError, one_line
 from src.losses.loss import Loss
 from src.optim.build import BuiltOptimizer, load_state
+from src.optim.rules import Rule
 from src.seeds import packed, random_state, set_random_state, unpacked
 
 
@@ -122,6 +123,15 @@ class TorchStepper(Stepper):
         """The learning rate of the step to come."""
         rate = self.update.optimizer.param_groups[0].get("lr")
         return None if rate is None else torch.full((1,), float(rate), dtype=torch.float64)
+
+    @property
+    def rule(self) -> Rule | None:
+        """That of its class."""
+        return self.update.rule
+
+    def groups(self) -> Sequence[Mapping[str, Any]]:
+        """Its first."""
+        return [self.update.optimizer.param_groups[0]]
 
     @property
     def waits(self) -> bool:

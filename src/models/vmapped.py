@@ -1,7 +1,7 @@
 """Members of a stack whose model is a module of the user's own: one call for all of them, by `torch.vmap`."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,11 @@ class Vmapped(Model):
         """Of all members."""
         self._called[0].train(mode)
         return super().train(mode)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Vmapped":
+        """To another dtype or device, what is not trained too."""
+        self.fixed = {name: fn(value) for name, value in self.fixed.items()}
+        return super()._apply(fn, recurse)
 
     def choose(self, keep: Sequence[int]) -> None:
         """Have the fixed numbers of these members only; those that are trained are replaced by who calls."""

@@ -1,8 +1,12 @@
 """Pictures as files, drawn from their specs by vl-convert, which needs neither a browser nor a network."""
 
+import io
 from pathlib import Path
 
+import numpy as np
 import vl_convert
+from numpy.typing import NDArray
+from PIL import Image
 
 from src.plots.animation import save_animation
 from src.plots.chart import Contours, Picture, series
@@ -46,6 +50,11 @@ def png(picture: Picture, looks: Looks | None = None) -> bytes:
     """A picture as the bytes of a PNG."""
     drawn: bytes = vl_convert.svg_to_png(svg(picture, looks))
     return drawn
+
+
+def pixels(picture: Picture) -> NDArray[np.uint8]:
+    """A picture as `[H, W, 3]`."""
+    return np.asarray(Image.open(io.BytesIO(png(picture))).convert("RGB"))
 
 
 def alone(picture: Picture, looks: Looks | None = None) -> Spec:

@@ -18,13 +18,13 @@ from src.config.schema import flat
 from src.config.section import as_typed
 from src.errors import LabError, one_line
 from src.plots.one_run import Histogram
-from src.run_directory import CLASS_COLUMNS, HISTOGRAM_COLUMNS, PREDICTION_COLUMNS, RunDirectory
+from src.run_directory import CLASS_COLUMNS, PREDICTION_COLUMNS, PROFILE_COLUMNS, RunDirectory
 
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values, or x and y, `[N]` each."""
 CLASSES = dict(zip(CLASS_COLUMNS, (pl.String, pl.String, pl.Float64, pl.Float64), strict=True))
 FIT = {"kind": pl.String, "x": pl.Float64, "y": pl.Float64, "rows": pl.Float64}
-HISTOGRAMS = dict(zip(HISTOGRAM_COLUMNS, (pl.Int64, pl.String, pl.Float64, pl.Float64, pl.String), strict=True))
+HISTOGRAMS = dict(zip(PROFILE_COLUMNS, (pl.Int64, pl.String, pl.Float64, pl.Float64, pl.String), strict=True))
 
 
 @dataclass(frozen=True)

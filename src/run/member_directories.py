@@ -4,27 +4,34 @@ import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from src.config.schema import TENSORBOARD
 from src.engine.checkpoint import member_file, save
 from src.engine.choose_stepper import Choice
+from src.engine.curves import there
 from src.engine.loop import Loop
 from src.engine.stepper import State
+from src.engine.watchers.watcher import summary_of
+from src.errors import LabError, raised
 from src.run.build import Member
 from src.run.callbacks.boards import TOGETHER
 from src.run.result import result, shown_parameters
 from src.run.tensorboard import Board, Clock, Curve, hyperparameters, hyperparameters_yaml, write_events
 from src.run.theory_files import write_lines, write_split
+from src.run.trainer import log_whole
 from src.run_directory import Result, RunDirectory, write_rows
 from src.theory.prediction import Line, lines
 
 Columns = Mapping[str, tuple[list[int], Tensor]]
-"""Of each curve its steps, and the values `[T, P]`."""
+"""Of each curve its steps, and the values `[T, P]`, of profiles `[T, P, n]`."""
 
 
-def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: int) -> list[Result]:
+def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: int) -> dict[Path, Result | LabError]:
     """Write the directories of members that ended together; the result last, so that it stands for all.
 
     Args:
@@ -33,49 +40,100 @@ def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: i
         choice: of their stepper.
         size: how many were trained together.
 
+    Returns:
+        of each directory its result, or why its loggers have failed.
+
     Raises:
         OSError: a file cannot be written.
     """
     columns = loop.curves.columns()
     foreseen = [lines(one.answer, one.config.trainer.max_steps) for one in members]
+    points = {name: there(name, values) for name, (_, values) in columns.items()}
+    outcomes = dict[Path, Result | LabError]()
     for index, (one, found) in enumerate(zip(members, foreseen, strict=True)):
-        own = {name: (steps, values[:, index].tolist()) for name, (steps, values) in columns.items()}
+        whole = {
+            name: _own(steps, values[:, index], points[name][:, index]) for name, (steps, values) in columns.items()
+        }
+        own = {name: curve for name, curve in whole.items() if curve[0]}
         write_rows(RunDirectory(one.spec.directory).curves_path, own)
+        try:
+            _log(loop, index, one, own)
+        except Exception as error:  # a server that does not answer, and whatever a user's class raises
+            outcomes[one.spec.directory] = LabError(f"a logger failed: {raised(error)}")
         write_lines(one.spec.directory, found)
         if (account := one.split) is not None:
             write_split(one.spec.directory, account)
-    _write_boards(loop, members, columns, foreseen)
+    _write_boards(loop, members, columns, points, foreseen)
     if members[0].config.callbacks.get("checkpoint") is not None:
         state = loop.stepper.state(loop.step)
         for index, one in enumerate(members):
             _write_checkpoints(loop, index, one, state)
-    parameters, results = shown_parameters(loop), []
+    parameters = shown_parameters(loop)
     for index, one in enumerate(members):
+        if one.spec.directory in outcomes:
+            continue
         spent = float(loop.seconds[index])
         seconds = {"fit": spent, "total": spent + one.seconds}
-        results.append(result(loop, index, one, choice, seconds, size, parameters))
-        RunDirectory(one.spec.directory).write_result(results[-1], durable=False)
-    return results
+        outcomes[one.spec.directory] = found_result = result(loop, index, one, choice, seconds, size, parameters)
+        RunDirectory(one.spec.directory).write_result(found_result, durable=False)
+    return outcomes
+
+
+def _own(steps: Sequence[int], values: Tensor, points: Tensor) -> tuple[list[int], list[Any]]:
+    """One member's points of a curve: the steps and the values, numbers or profiles."""
+    return [step for step, so in zip(steps, points.tolist(), strict=True) if so], values[points].tolist()
+
+
+def _log(loop: Loop, index: int, one: Member, curves: Mapping[str, tuple[list[int], list[Any]]]) -> None:
+    """Give a member to the loggers besides TensorBoard's."""
+    rows = dict[int, dict[str, float]]()
+    for name, (steps, values) in curves.items():
+        for step, value in zip(steps, values, strict=True):
+            if not isinstance(value, list):
+                rows.setdefault(step, {})[name] = value
+    rows.setdefault(loop.step, {}).update(_final(loop, index))
+    log_whole(one.config, rows, hyperparameters(one.config))
+
+
+def _final(loop: Loop, index: int) -> dict[str, float]:
+    """The final losses of a member as loggers have them, those that are finite."""
+    losses = {f"final/{name}": float(loss[index]) for name, loss in loop.final.items()}
+    return {name: loss for name, loss in losses.items() if math.isfinite(loss)}
 
 
 def _write_boards(
-    loop: Loop, members: Sequence[Member], columns: Columns, foreseen: Sequence[Mapping[str, Line]]
+    loop: Loop,
+    members: Sequence[Member],
+    columns: Columns,
+    points: Mapping[str, Tensor],
+    foreseen: Sequence[Mapping[str, Line]],
 ) -> None:
     """The event files, and the hyperparameters beside them, of runs that TensorBoard shows each by itself."""
-    if not any(part and part.runs != "best" for part in members[0].config.logger.values()):
+    boards_of = [part for part in members[0].config.logger.values() if part and part.target_ == TENSORBOARD]
+    if not any(part.runs != "best" for part in boards_of):
         return
+    profiles = {name: column for name, column in columns.items() if column[1].dim() == 3}
     boards = []
     for index, one in enumerate(members):
-        losses = {f"final/{name}": float(loss[index]) for name, loss in loop.final.items()}
-        finite = {name: loss for name, loss in losses.items() if math.isfinite(loss)}
+        shown = [
+            (step, summary_of(loop, index, name, profile, step))
+            for name, (steps, values) in profiles.items()
+            for step, profile in zip(*_own(steps, values[:, index], points[name][:, index]), strict=True)
+        ]
+        summaries = [(step, summary) for step, summary in shown if summary is not None]
         numbers = hyperparameters(one.config)
-        boards.append(Board(one.spec.directory, loop.step, numbers, finite))
+        boards.append(Board(one.spec.directory, loop.step, numbers, _final(loop, index), summaries))
         (one.spec.directory / "hparams.yaml").write_text(hyperparameters_yaml(numbers), encoding="utf-8")
-    drawn = [Curve(name, steps, values.numpy()) for name, (steps, values) in columns.items()]
+    drawn = [
+        Curve(name, steps, values.numpy(), None if bool(points[name].all()) else points[name].numpy())
+        for name, (steps, values) in columns.items()
+        if name not in profiles
+    ]
     theory = _theory(foreseen)
     elapsed = float(loop.seconds.max())
     clock = Clock(time.time() - elapsed, elapsed / max(1, loop.step))
-    write_events(boards, [*theory, *drawn], clock, TOGETHER if theory else None)
+    together = theory or any(watcher.together for watcher in loop.intervals.watchers)
+    write_events(boards, [*theory, *drawn], clock, TOGETHER if together else None)
 
 
 def _theory(foreseen: Sequence[Mapping[str, Line]]) -> list[Curve]:

@@ -16,6 +16,8 @@ from src.engine.curves import Curves
 from src.engine.loop import Loop
 from src.engine.outcome import Cause, Outcome
 from src.engine.torch_stepper import TorchStepper
+from src.engine.watchers.watcher import summary_of
+from src.run.callbacks.boards import show_together, tensorboards
 from src.run.lightning_private import count, go_on_from
 from src.run.resume import Resume
 from src.run_directory import MetricsFile
@@ -102,6 +104,8 @@ class Descent(L.LightningModule):
     def on_train_start(self) -> None:
         """Go on from a checkpoint, after what Lightning does to gradients and state; the first point of every curve."""
         self.begin()
+        if any(watcher.together for watcher in self.loop.intervals.watchers):
+            show_together(self.trainer)
         self.loop.start()
 
     def begin(self) -> None:
@@ -162,11 +166,17 @@ class Descent(L.LightningModule):
         with self.stepper.evaluating(), self.stepper.without_noise():
             return self.model(inputs.to(self.stepper.trained[0])[None])[0].cpu().double()
 
-    def record(self, step: int, name: str, value: float) -> None:
-        """Add a value to the curves and loggers, at a true optimizer step."""
-        if self.file is not None and self.file.record(step, {name: value}):
-            for logger in self.trainer.loggers:
-                logger.log_metrics({name: value}, step=step)
+    def record(self, step: int, name: str, value: float | list[float]) -> None:
+        """Add a value to the curves and loggers, at a true optimizer step; of profiles TensorBoard takes a summary."""
+        if self.file is None or not self.file.record(step, {name: value}):
+            return
+        if isinstance(value, list):
+            summary = summary_of(self.loop, 0, name, value, step) if tensorboards(self.trainer) else None
+            for board in tensorboards(self.trainer):
+                board.experiment.file_writer.add_summary(summary, step)
+            return
+        for logger in self.trainer.loggers:
+            logger.log_metrics({name: value}, step=step)
 
     # --- Lightning's other hooks ---
 

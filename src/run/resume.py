@@ -16,8 +16,7 @@ from src.config.schema import Config
 from src.engine.checkpoint import FORMAT, KEY, read
 from src.engine.loop import Loop
 from src.errors import LabError, OwnCheckpointError
-from src.run.theory_files import carry_histograms
-from src.run_directory import MetricsFile, RunDirectory
+from src.run_directory import MetricsFile, RunDirectory, numbers_of, read_profiles
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,9 @@ class Resume:
     def file(self, path: Path) -> MetricsFile:
         """The curves so far, to go on in this file: what was written then, and what the checkpoint kept."""
         file = self.rows(path)
+        for step, profile in read_profiles(self._directory):
+            if step <= self.step:
+                file.record(step, profile)
         for step, values in self.checkpoint[KEY]["pending"].items():
             file.record(step, values)
         return file
@@ -85,8 +87,7 @@ class Resume:
         for step, values in sorted(file.pending.items()):
             for logger in loggers:
                 if not (self.in_place and isinstance(logger, TensorBoardLogger)):  # its old file is still there
-                    logger.log_metrics(values, step=step)
-        carry_histograms(self._directory, where.path, self.step)
+                    logger.log_metrics(numbers_of(values), step=step)
         best = self.checkpoint[KEY]["best"]
         same = best is not None and best["of"] == list(best_of)
         old, new = Path(self.path).resolve().parent / "best.ckpt", where.checkpoints / "best.ckpt"

@@ -59,12 +59,14 @@ class Board:
         step: at which hyperparameters and metrics are shown.
         hyperparameters: flat; what Lightning's logger would turn into text is text already.
         metrics: shown beside them. Without any, no hyperparameters are written, as Lightning does.
+        summaries: what is no curve, each with its step.
     """
 
     directory: Path
     step: int
     hyperparameters: Hyperparameters
     metrics: Mapping[str, float]
+    summaries: Sequence[tuple[int, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -173,14 +175,15 @@ def _scalar(tag: str, step: int, value: float, clock: Clock) -> bytes:
 
 
 def _ending(board: Board, clock: Clock) -> list[bytes]:
-    """A member's metrics, and its hyperparameters in three records."""
+    """A member's summaries, its metrics, and its hyperparameters in three records."""
+    drawn = [_event(summary, step, clock) for step, summary in board.summaries]
     if not board.metrics:
-        return []
+        return drawn
     shown = [_scalar(name, board.step, value, clock) for name, value in board.metrics.items()]
     from torch.utils.tensorboard.summary import hparams
 
     summaries = hparams(dict(board.hyperparameters), dict(board.metrics))
-    return [*shown, *(_event(summary, board.step, clock) for summary in summaries)]
+    return [*drawn, *shown, *(_event(summary, board.step, clock) for summary in summaries)]
 
 
 def _scalars(curves: Sequence[Curve], some: slice, clock: Clock) -> Iterator[bytes]:

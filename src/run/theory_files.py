@@ -1,13 +1,11 @@
-"""What a page needs of a run beyond its curves, as files: what theory foresees, what is drawn of the data, histograms.
+"""What a page needs of a run beyond its curves, as files: what theory foresees, and what is drawn of the data.
 
 A reader of these files needs neither torch nor the checkpoint, and draws no data.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,13 +13,13 @@ from torch import Tensor
 
 from src.data.problem import Problem, Scaling
 from src.engine.scores import decided
+from src.engine.watchers.fitted_line import Drawn
 from src.losses.loss import Loss
-from src.run_directory import FORESEEN, HISTOGRAM_COLUMNS, PREDICTION_COLUMNS, RunDirectory
+from src.run_directory import FORESEEN, PREDICTION_COLUMNS, RunDirectory
 from src.tables.account import Account
 from src.theory.prediction import Answer, Line, lines
 
-Xy = tuple[list[float], list[float]]
-MOST_ROWS, POINTS, BINS = 500, 200, 60
+MOST_ROWS = 500
 
 
 # --- theory ----------------------------------------------------------------------------------------------------------
@@ -54,47 +52,6 @@ def write_lines(directory: Path, found: Mapping[str, Line]) -> None:
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Data with one feature and one target, in their own units, and what a model makes of them.
-
-    Attributes:
-        rows: training rows, x and y `[N]` each.
-        fitted: x ascending over their range, and the predictions there.
-        true: the predictions of what made the data there; None where that is not known to be a line.
-    """
-
-    rows: Xy
-    fitted: Xy
-    true: Xy | None
-
-    @classmethod
-    def of(cls, problem: Problem, predict: Callable[[Tensor], Tensor]) -> "Drawn":
-        """Rows and lines of a problem with one feature and one target.
-
-        Args:
-            problem: it.
-            predict: inputs `[N, 1]` as descent sees them to predictions `[N, 1]`.
-        """
-        scaling = problem.scaling or Scaling.identity(1, 1)
-        inputs, targets = problem.train.inputs.double(), problem.train.targets.double()
-        grid = torch.linspace(float(inputs.min()), float(inputs.max()), POINTS, dtype=torch.float64)[:, None]
-
-        def own(values: Tensor) -> list[float]:
-            return (values * scaling.input_scale + scaling.input_mean)[:, 0].tolist()
-
-        def heights(values: Tensor) -> list[float]:
-            return scaling.predictions(values)[:, 0].tolist()
-
-        true = None
-        if "weight" in problem.truth:
-            line = grid @ problem.truth["weight"].double() + problem.truth["bias"].double()
-            true = own(grid), line[:, 0].tolist()
-        with torch.no_grad():
-            fitted = own(grid), heights(predict(grid))
-        return cls((own(inputs), heights(targets)), fitted, true)
 
 
 def write_fit(directory: Path, problem: Problem, predict: Callable[[Tensor], Tensor]) -> None:
@@ -220,46 +177,5 @@ def write_split(directory: Path, account: Account) -> None:
     _write(RunDirectory(directory).split_path, ["row,part", *lines])
 
 
-# --- histograms ------------------------------------------------------------------------------------------------------
-
-
-def add_histograms(directory: Path, step: int, values: Iterable[tuple[str, Tensor]]) -> None:
-    """Add rows to `histograms.csv`: a histogram of even bins for each name; single numbers have none.
-
-    Args:
-        directory: of the run.
-        step: of the optimizer; at step 0 the file begins anew.
-        values: finite ones of any shape, by name.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    path, body = RunDirectory(directory).histograms_path, list[str]()
-    for name, value in values:
-        if value.numel() > 1:
-            counts, edges = np.histogram(value.detach().double().cpu().numpy(), BINS)
-            ends = f"{float(edges[0])!r},{float(edges[-1])!r}"
-            quoted = name.replace('"', '""')
-            body.append(f'{step},"{quoted}",{ends},{" ".join(map(str, counts.tolist()))}')
-    fresh = step == 0 or not path.is_file()
-    if body:
-        _write(path, [",".join(HISTOGRAM_COLUMNS), *body] if fresh else body, "wb" if fresh else "ab")
-
-
-def carry_histograms(old: Path, new: Path, until: int) -> None:
-    """Take over the rows of `histograms.csv` up to and including a step; later ones come again.
-
-    Args:
-        old: the directory of the run that is gone on from.
-        new: of the run that goes on; it may be the same.
-        until: the step.
-    """
-    path = RunDirectory(old).histograms_path
-    if path.is_file():
-        head, *rows = path.read_bytes().decode().splitlines()
-        _write(RunDirectory(new).histograms_path, [head, *(row for row in rows if int(row.partition(",")[0]) <= until)])
-
-
-def _write(path: Path, rows: Sequence[str], mode: Literal["wb", "ab"] = "wb") -> None:
-    with path.open(mode) as file:
-        file.write(("\r\n".join(rows) + "\r\n").encode())
+def _write(path: Path, rows: Sequence[str]) -> None:
+    path.write_bytes(("\r\n".join(rows) + "\r\n").encode())

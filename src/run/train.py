@@ -35,7 +35,7 @@ from src.run.result import result
 from src.run.resume import Resume, load_stack, own_checkpoint
 from src.run.tensorboard import hyperparameters
 from src.run.theory_files import write_fit, write_predictions, write_split, write_theory
-from src.run.trainer import build_loggers, build_parts, build_trainer, cuts, fit
+from src.run.trainer import build_loggers, build_parts, build_trainer, close, cuts, fit
 from src.run_directory import MetricsFile, Result, RunDirectory
 from src.tables.account import unlearned
 
@@ -216,8 +216,7 @@ class _Training:
             loop.decide()
         loop.finish()
         members = [self.members[name] for name in loop.ids]
-        for found in write_members(loop, members, self.choice, len(self.members)):
-            self.outcomes[found.directory] = found
+        self.outcomes |= write_members(loop, members, self.choice, len(self.members))
         self.tell(len(members), 0)
 
     # --- one: callbacks and loggers listen, and it is written at the end ---
@@ -272,5 +271,6 @@ class _Training:
                 write_split(self.where.path, account)
             write_classes(self.where.path, member.problem, module.predict_rows, member.loss, found.exact)
             self.where.write_result(found)
+            close(trainer.loggers)
         self.outcomes[self.where.path] = found  # it has none where its files could not be written
         self.tell(1, 0)

@@ -41,11 +41,44 @@ def build_loggers(config: Config, directory: Path, again_from: int | None = None
     for name, part in config.logger.items():
         if part is not None:
             more = {} if again_from is None or part.target_ != TENSORBOARD else {"purge_step": again_from + 1}
-            built.append(_part({**part.arguments(), **more}, f"logger.{name}", (Logger,)))
+            built.append(build_logger({**part.arguments(), **more}, f"logger.{name}"))
     return built
 
 
-def _part(section: Mapping[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
+def build_logger(section: Mapping[str, Any], key: str, opened: bool = True) -> Logger:
+    """One of them, with its writer, which is made when it is first asked for, if it is to be opened."""
+    logger: Logger = _part(section, key, (Logger,), opened)
+    return logger
+
+
+def log_whole(config: Config, rows: Mapping[int, Mapping[str, float]], shown: Mapping[str, Any]) -> None:
+    """Give the loggers besides TensorBoard's a run that has ended: what they take of a run by itself along the way.
+
+    Args:
+        config: of the run.
+        rows: of its curves, by step.
+        shown: its hyperparameters, flat.
+    """
+    for name, part in config.logger.items():
+        if part is not None and part.target_ != TENSORBOARD:
+            logger = build_logger(part.arguments(), f"logger.{name}")
+            logger.log_hyperparams(dict(shown))
+            for step in sorted(rows):
+                logger.log_metrics(dict(rows[step]), step=step)
+            logger.save()
+            logger.finalize("success")
+            close([logger])
+
+
+def close(loggers: Sequence[Logger]) -> None:
+    """End what is one of a kind in a process, as a run of wandb's is: the next logger would go on with it."""
+    for logger in loggers:
+        finish = getattr(getattr(logger, "experiment", None), "finish", None)
+        if callable(finish):
+            finish()
+
+
+def _part(section: Mapping[str, Any], key: str, kinds: tuple[type, ...], opened: bool = True) -> Any:
     """A callback, watcher or logger built from its section."""
     path = section["_target_"]
     factory, arguments = import_class(path, f"{key}._target_", kinds), dict(section)
@@ -53,8 +86,8 @@ def _part(section: Mapping[str, Any], key: str, kinds: tuple[type, ...]) -> Any:
     check_keys(factory, arguments, key, 0)
     try:
         built = factory(**arguments)
-        if isinstance(built, Logger) and hasattr(built, "experiment"):
-            _ = built.experiment  # its writer is built when it is first asked for
+        if opened and isinstance(built, Logger) and hasattr(built, "experiment"):
+            _ = built.experiment
     except ModuleNotFoundError as error:
         extra = key.partition(".")[2]
         raise LabError(f"{key} needs another package: pip install 'descent-lab[{extra}]' ({error})") from None

@@ -13,12 +13,13 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from src.config.classes import import_class
-from src.config.schema import Config
+from src.config.schema import TENSORBOARD, Config
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.optim.build import build_optimizer, with_lowest_loss
 from src.run.build import build_loss
 from src.run.devices import check_devices
+from src.run.trainer import build_logger
 from src.sweep.tables import check, is_table
 from src.tables.once import identity
 
@@ -73,6 +74,10 @@ def _attempts(config: Config, keep: bool) -> Iterator[tuple[Hashable, Attempt]]:
             if part is not None and not part.target_.startswith(("src.", "lightning.")):
                 key, path = f"{section}.{name}._target_", part.target_
                 yield (key, path), lambda key=key, path=path, kind=kind: import_class(path, key, kind)  # type: ignore[misc]
+    for name, part in config.logger.items():  # Lightning's: whether what they need is installed
+        if part is not None and part.target_.startswith("lightning.") and part.target_ != TENSORBOARD:
+            key, own = f"logger.{name}", part.arguments()
+            yield (key, part.target_), lambda key=key, own=own: build_logger(own, key, opened=False)  # type: ignore[misc]
 
 
 def _optimizer(config: Config) -> None:

@@ -180,7 +180,7 @@ def disk_of(config: Config) -> int:
     """Bytes that a run directory takes, roughly: checkpoints with their state, curves, the config."""
     size = size_of(config)
     checkpoints = 2 * (9000 + 3 * size.parameters * size.number)
-    twice = any(part and part.runs != "best" for part in config.logger.values())  # for TensorBoard as well
+    twice = any(part and part.runs != "best" for part in config.logger.values())  # for a logger as well
     return checkpoints + (90 if twice else 30) * size.curves + 30_000
 
 

@@ -21,9 +21,14 @@ class Largest:
     value: Tensor
     residual: Tensor
 
-    def converged(self, tolerance: float) -> bool:
-        """Whether every residual is at most `tolerance` of its value."""
-        return bool((self.residual <= tolerance * self.value.abs()).all())
+    def converged(self, tolerance: float) -> Tensor:
+        """Whether the residual is at most `tolerance` of its value, `[P]`."""
+        return self.residual <= tolerance * self.value.abs()
+
+    def where(self, take: Tensor, other: "Largest") -> "Largest":
+        """This of the members `take` `[P]`, and of the rest the other."""
+        value, residual = self.value.where(take, other.value), self.residual.where(take, other.residual)
+        return Largest(value, residual)
 
 
 def hessian_product(losses: Tensor, parameters: Sequence[Tensor]) -> tuple[Callable[[Tensor], Tensor], int]:
@@ -57,6 +62,8 @@ def largest_eigenvalue(
     After k products it is the largest eigenvalue of the matrix on the k-dimensional Krylov space of `start`; with the
     tridiagonal T = QᵀHQ and its unit eigenvector s, the residual is β_k |s_k| (Parlett 1998, section 13.2).
 
+    Each member's values are those of its own number of products: what it has once it has converged stays.
+
     Args:
         product: `v [P, n] -> H v [P, n]`.
         start: `[P, n]`, in general position.
@@ -65,6 +72,7 @@ def largest_eigenvalue(
     """
     basis = [start / start.norm(dim=1, keepdim=True)]
     diagonal, beside = list[Tensor](), list[Tensor]()
+    found: Largest | None = None
     alive = torch.ones(len(start), dtype=torch.bool, device=start.device)
     while True:
         vector = product(basis[-1])
@@ -79,9 +87,10 @@ def largest_eigenvalue(
         scale = values.abs().amax(1)
         alive = alive & (beta > 1e-13 * scale)
         beta = beta.where(alive, 0.0)
-        found = Largest(values[:, -1], beta * vectors[:, -1, -1].abs())
+        now = Largest(values[:, -1], beta * vectors[:, -1, -1].abs())
+        found = now if found is None else found.where(found.converged(tolerance), now)
         exhausted = len(diagonal) >= min(most, start.shape[1]) or not bool(alive.any())
-        if exhausted or found.converged(tolerance):
+        if exhausted or bool(found.converged(tolerance).all()):
             return found
         beside.append(beta)
         basis.append(torch.where(alive[:, None], vector / beta.where(alive, 1.0)[:, None], 0.0))

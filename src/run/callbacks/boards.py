@@ -1,11 +1,7 @@
 """TensorBoard, as callbacks write to it."""
 
-import io
-
 import lightning as L
-import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
-from PIL import Image
 
 from src.plots.chart import Picture
 
@@ -32,7 +28,6 @@ def show_together(trainer: L.Trainer) -> None:
 
 def show(board: TensorBoardLogger, tag: str, picture: Picture, step: int) -> None:
     """Log a picture as an image."""
-    from src.plots.files import png  # its engine takes a while to start
+    from src.plots.files import pixels  # its engine takes a while to start
 
-    image = np.asarray(Image.open(io.BytesIO(png(picture))).convert("RGB"))
-    board.experiment.add_image(tag, image, step, dataformats="HWC")
+    board.experiment.add_image(tag, pixels(picture), step, dataformats="HWC")

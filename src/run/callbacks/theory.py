@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from src.plots.one_run import MEASURED, Curve, losses
 from src.run.callbacks.boards import show, show_together, tensorboards
-from src.run_directory import read_rows
+from src.run_directory import numbers_of, read_rows
 from src.theory.prediction import Answer, lines
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Theory(Callback):
         boards, began, curve = tensorboards(trainer), time.perf_counter(), pl_module.file
         if not boards or curve is None:
             return
-        rows = [*(read_rows(curve.path) if curve.path.is_file() else []), *sorted(curve.pending.items())]
+        later = [(step, numbers_of(row)) for step, row in sorted(curve.pending.items())]
+        rows = [*(read_rows(curve.path) if curve.path.is_file() else []), *later]
         measured = {name: _curve([(step, row[name]) for step, row in rows if name in row]) for name in MEASURED}
         found = lines(self.answer, max(1, trainer.global_step))
         exact = found["exact_loss"][0][1] if "exact_loss" in found else None
