@@ -266,8 +266,11 @@ def write_profiles(directory: Path, rows: Iterable[tuple[int, Row]], begun: set[
                 line = f'{step},"{quoted}",{value[0]!r},{value[1]!r},{" ".join(cells)}\r\n'
                 lines.setdefault(directory / f"{stem}.csv", []).append(line)
     for path, body in lines.items():
-        with path.open("a" if path in begun else "w", newline="", encoding="utf-8") as file:
-            file.write("".join(body) if path in begun else "".join([",".join(PROFILE_COLUMNS), "\r\n", *body]))
+        fresh = path not in begun
+        target = path.with_suffix(".part") if fresh else path
+        with target.open("w" if fresh else "a", newline="", encoding="utf-8") as file:
+            file.write("".join([",".join(PROFILE_COLUMNS), "\r\n", *body] if fresh else body))
+        target.replace(path)
         begun.add(path)
 
 

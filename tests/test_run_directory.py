@@ -18,6 +18,7 @@ from src.run_directory import (
     Result,
     RunDirectory,
     look_at,
+    read_profiles,
     read_rows,
     write_rows,
 )
@@ -215,13 +216,18 @@ def test_rows_written_at_once_are_those_written_one_by_one(tmp_path):
         "val/loss": ([10, 20], [0.1, math.inf]),
         "train/loss": ([0, 5, 10], [1.0, 1e-17, math.nan]),
         "odd, name": ([5], [2.5]),
+        'histograms/of "a", b': ([0, 20], [[0.5, 1.5, 3.0, 0.25], [-math.inf, 1e300, math.nan]]),
     }
     write_rows(tmp_path / "at once.csv", curves)
+    profiles = read_profiles(tmp_path)
     slowly = MetricsFile(tmp_path / "one by one.csv")
     for name, (steps, values) in curves.items():
         for step, value in zip(steps, values, strict=True):
             slowly.record(step, {name: value})
     slowly.write()
+    name = 'histograms/of "a", b'
+    assert repr(profiles) == repr([(step, {name: one}) for step, one in zip(*curves[name], strict=True)])
+    assert repr(read_profiles(tmp_path)) == repr(profiles)
     at_once, one_by_one = (dict(read_rows(tmp_path / f"{name}.csv")) for name in ("at once", "one by one"))
     assert repr(at_once) == repr({step: {k: row[k] for k in at_once[step]} for step, row in one_by_one.items()})
     assert at_once.keys() == one_by_one.keys() == {0, 5, 10, 20}

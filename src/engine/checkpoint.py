@@ -11,10 +11,12 @@
 Nothing of Lightning's loops is kept: what they need follows from the step.
 """
 
+from __future__ import annotations
+
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import TypeAdapter
@@ -34,8 +36,10 @@ from src.models.build import build
 from src.models.member_axis import without_member_axis
 from src.models.model import Model
 from src.optim.build import BuiltOptimizer, numbers_of, tuples
-from src.run_directory import Row
 from src.tables.columns import some
+
+if TYPE_CHECKING:
+    from src.run_directory import Row
 
 KEY = "descent_lab"
 """Where a checkpoint keeps what is not torch's or Lightning's own."""

@@ -12,7 +12,7 @@ from src.engine.choose_stepper import Choice, choose_stepper
 from src.errors import LabError
 from src.run.build import RunSpec
 from src.run.train import quiet, train
-from src.run_directory import Result, RunDirectory, read_rows
+from src.run_directory import Result, RunDirectory, read_profiles, read_rows
 from src.sweep.jobs import Composer
 
 QUIET = ["callbacks.progress_bar=null"]
@@ -68,7 +68,11 @@ def numbers(directory: Path) -> dict[str, Any]:
         assert "loops" not in checkpoint
         for name in ("python", "python_gauss"):  # threads of others, such as Dask's, draw from Python's generator too
             (checkpoint["descent_lab"]["random"] or {}).pop(name, None)
-    return {"result": result, "curves": read_rows(run.curves_path), "checkpoints": checkpoints}
+    return {
+        "result": result,
+        "curves": [*read_rows(run.curves_path), *read_profiles(directory)],
+        "checkpoints": checkpoints,
+    }
 
 
 def _plain(value: Any) -> Any:

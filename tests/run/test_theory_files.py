@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from src.data.line import Line
 from src.data.problem import Problem, Rows, Scaling
 from src.engine.checkpoint import model_of, read
+from src.engine.watchers.fitted_line import Drawn
 from src.losses.cross_entropy import CrossEntropy
 from src.losses.logistic import Logistic
 from src.losses.loss import Loss
 from src.losses.squared_error import SquaredError
-from src.run.theory_files import MOST_ROWS, Drawn, add_histograms, moments, write_fit, write_predictions
+from src.run.theory_files import MOST_ROWS, moments, write_fit, write_predictions
 from src.run_directory import Result
 from tests.kinds import data_of
 
@@ -224,18 +225,3 @@ def test_what_is_not_finite_is_an_empty_cell(tmp_path: Path) -> None:
 
 def test_several_features_leave_no_file(train: Train) -> None:
     assert not (train("run", "data=random", "trainer.max_steps=2").directory / "fit.csv").exists()
-
-
-# --- histograms ------------------------------------------------------------------------------------------------------
-
-
-def test_histograms_are_numpys_and_begin_anew_at_step_0(tmp_path: Path) -> None:
-    values = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    add_histograms(tmp_path, 9, [("left/over", values)])
-    add_histograms(tmp_path, 0, [('parameters/of "a", b', values), ("parameters/bias", values[:1, 0])])
-    add_histograms(tmp_path, 5, [("parameters/same", torch.ones(4))])
-    first, second = pl.read_csv(tmp_path / "histograms.csv").rows()
-    assert first[:2] == (0, 'parameters/of "a", b')
-    assert first[2:4] == (float(values.min()), float(values.max()))
-    assert list(map(int, first[4].split())) == np.histogram(values.numpy(), 60)[0].tolist()
-    assert second[:4] == (5, "parameters/same", 0.5, 1.5)

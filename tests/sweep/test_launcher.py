@@ -181,9 +181,9 @@ def test_a_lone_run_goes_on_from_its_own_checkpoint(
     multirun: Multirun, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """With a callback that acts on one run. One that was killed after 8 steps, as it would lie there."""
-    words = ["optimizer=lbfgs", "data=teacher", "model=two_layer", "callbacks=histograms"]
+    words = ["optimizer=lbfgs", "data=teacher", "model=two_layer", "callbacks=time_limit"]
     assert multirun("sweep", *words, "seed=1,2") == 0
-    assert capfd.readouterr().out.count("2 runs train one by one: the callback Histograms acts on one run") == 1
+    assert capfd.readouterr().out.count("2 runs train one by one: the callback TimeLimit acts on one run") == 1
     known, run = numbers(tmp_path / "sweep"), tmp_path / "sweep" / "1"
     shutil.rmtree(run)
     killed = train("killed", *words, "seed=2", "trainer.max_steps=8", "trainer.val_every_n_steps=10")

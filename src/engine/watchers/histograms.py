@@ -62,7 +62,7 @@ def histogram(values: Tensor) -> Tensor:
     low, high = values.amin(1), values.amax(1)
     flat = low == high
     low, high = torch.where(flat, low - 0.5, low), torch.where(flat, high + 0.5, high)
-    edges = low[:, None] + (high - low)[:, None] * torch.arange(BINS + 1, dtype=torch.float64) / BINS
+    edges = low[:, None] + torch.arange(BINS + 1, dtype=torch.float64) * ((high - low) / BINS)[:, None]
     edges[:, -1] = high
     where = (torch.searchsorted(edges, values.contiguous(), right=True) - 1).clamp(max=BINS - 1)
     counts = torch.zeros(len(values), BINS, dtype=torch.float64).scatter_add_(1, where, torch.ones_like(values))
