@@ -28,11 +28,11 @@ browser:
 # the coverage table comes once the tests are through, and pytest's last line once more below it
 test: SHELL := bash -o pipefail
 test: .venv/installed browser  ## run the tests and print coverage
-	$(BIN)/python -m slipcover --branch --source src --skip-covered --out .coverage.txt -m pytest -n auto | tee .coverage.log
+	$(BIN)/python -m slipcover --branch --source src --skip-covered --out .coverage.txt -m pytest -n auto --dist worksteal | tee .coverage.log
 	cat .coverage.txt && tail -n 1 .coverage.log
 
 test-long: .venv/installed browser  ## run the tests with more random examples, and those that are left out of `make test`
-	LONG_TESTS=1 $(BIN)/python -m pytest -n auto
+	LONG_TESTS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 check: .venv/installed  ## check format, lint and types
 	$(BIN)/ruff format --check src tests .github

@@ -212,7 +212,7 @@ def test_curves_that_are_not_there_or_no_text(tmp_path: Path) -> None:
 
 
 def test_rows_written_at_once_are_those_written_one_by_one(tmp_path):
-    curves = {
+    curves: dict[str, tuple[list[int], list[Any]]] = {
         "val/loss": ([10, 20], [0.1, math.inf]),
         "train/loss": ([0, 5, 10], [1.0, 1e-17, math.nan]),
         "odd, name": ([5], [2.5]),

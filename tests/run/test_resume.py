@@ -480,17 +480,6 @@ def test_run_goes_on_in_place_as_the_command_does(tmp_path: Path) -> None:
     assert run(words).steps == 70
 
 
-# --- several processes ---
-
-
-def test_ddp_takes_a_config_longer_than_an_argument_may_be(train: Train) -> None:
-    """Linux takes no argument of 128 KiB; 10,000 listed points are more, but one long text is quicker to read."""
-    text = "a net. " * 2**15
-    words = ["model=custom", "model._target_=tests.run.own.Described", f"+model.text='{text}'", "data.rows=8"]
-    result = train("run", *words, "trainer.max_steps=4", "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
-    assert (result.status, result.steps) == ("completed", 4)
-
-
 # --- what fresh eyes found ---
 
 

@@ -20,7 +20,7 @@ JOBS = [["model.seed=1"], ["model.seed=2", "optimizer.lr=0.004"]]
 
 def watched(directory: Path) -> dict[tuple[int, str], Any]:
     """All curves and profiles, by step and name."""
-    rows = [*read_rows(directory / "metrics.csv"), *read_profiles(directory)]
+    rows: list[tuple[int, dict[str, Any]]] = [*read_rows(directory / "metrics.csv"), *read_profiles(directory)]
     return {(step, name): value for step, row in rows for name, value in row.items()}
 
 

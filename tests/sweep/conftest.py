@@ -2,14 +2,19 @@
 
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
+from tests.sweep.waiting import everything
+
 Multirun = Callable[..., int]
+Sequential = Callable[[Sequence[str]], dict[int, Any]]
+KNOWN: dict[tuple[str, ...], dict[int, Any]] = {}
 QUICK = ("trainer.max_steps=20", "trainer.val_every_n_steps=10", "logger=none", "hydra.sweeper.report=false")
 
 
@@ -35,6 +40,20 @@ def multirun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Multirun:
         return 0
 
     return _multirun
+
+
+@pytest.fixture
+def sequential(multirun: Multirun, tmp_path_factory: pytest.TempPathFactory) -> Sequential:
+    """The numbers of a sweep that was trained in this process, one stack after the other."""
+
+    def _sequential(words: Sequence[str]) -> dict[int, Any]:
+        if tuple(words) not in KNOWN:
+            where = tmp_path_factory.mktemp("sequential")
+            assert multirun(str(where), *words) == 0
+            KNOWN[tuple(words)] = everything(where)
+        return KNOWN[tuple(words)]
+
+    return _sequential
 
 
 def snapshot(directory: Path) -> dict[str, tuple[int, bytes]]:
