@@ -16,7 +16,13 @@ MEASURED = {"train/loss": "training", "val/loss": "validation"}
 PARTS = {"train": "training", "val": "validation"}
 PREDICTED = {"predicted_loss": "predicted by theory", "noise_floor": "floor of mini-batches"}
 SHARPNESS = {"lambda_max": "λmax", "2_over_lr": "2/learning rate", "edge": "the edge with momentum"}
-TITLES = {"sharpness": "Sharpness", "gradient_norm": "Norm of the gradient", "lr": "Learning rate"}
+TITLES = {
+    "sharpness": "Sharpness",
+    "gradient_norm": "Norm of the gradient",
+    "lr": "Learning rate",
+    "update_ratio": "Update over weights",
+    "update_cosine": "Cosine of the update with the way down",
+}
 BINS = 60
 POINTS = 121
 FAR = 10

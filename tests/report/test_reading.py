@@ -182,7 +182,7 @@ def test_the_data_of_a_run(tmp_path):
 def test_histograms_of_a_run(tmp_path):
     """One that was written again, after an interruption, counts once."""
     rows = '0,"parameters/a",0.0,1.0,1 2\n7,"parameters/a",0.0,4.0,0 3\n7,"parameters/a",0.0,2.0,3 0\n'
-    RunDirectory(tmp_path).histograms_path.write_text(f"step,name,low,high,counts\n{rows}", encoding="utf-8")
+    RunDirectory(tmp_path).histograms_path.write_text(f"step,name,low,high,numbers\n{rows}", encoding="utf-8")
     (taken,) = Run(tmp_path).histograms.values()
     assert [(one.step, one.edges.tolist(), one.counts.tolist()) for one in taken.values()] == [
         (0, [0.0, 0.5, 1.0], [1.0, 2.0]),
@@ -191,7 +191,7 @@ def test_histograms_of_a_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "step\n", "\x00broken {", "kind,x,y,rows\n", "step,name,low,high,counts\n0,a,1,0,2"]
+    "text", ["", "step\n", "\x00broken {", "kind,x,y,rows\n", "step,name,low,high,numbers\n0,a,1,0,2"]
 )
 def test_broken_files_of_a_page(tmp_path, text):
     directory = RunDirectory(tmp_path)

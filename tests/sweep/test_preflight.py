@@ -32,6 +32,13 @@ def test_each_mistake_is_told_with_how_many_jobs_it_concerns(tmp_path, words, to
     assert re.search(told, sentence)
 
 
+def test_what_a_logger_needs_is_looked_for_before_a_stack_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr("lightning.pytorch.loggers.mlflow._MLFLOW_AVAILABLE", "")
+    some = members(tmp_path, ["logger=mlflow"], [["seed=1"], ["seed=2"]])
+    ((sentence, number),) = mistakes(one.config for one in some).items()
+    assert (sentence[:73], number) == ("logger.mlflow needs another package: pip install 'descent-lab[mlflow]' ()", 2)
+
+
 def test_a_table_is_a_mistake_once_whatever_its_rows_are_split_by(tmp_path):
     some = members(
         tmp_path, ["data=table", "data.target=y"], [["data.path=gone.csv"], ["data.path=gone.csv", "seed=3"]]
