@@ -21,8 +21,10 @@ TITLES = {
     "gradient_norm": "Norm of the gradient",
     "lr": "Learning rate",
     "update_ratio": "Update over weights",
-    "update_cosine": "Cosine of the update with the way down",
+    "update_cosine": "Cosine with the way down",
 }
+LINEAR = ("lr", "update_cosine")
+"""What is drawn on a linear axis though it may be above 0 throughout."""
 BINS = 60
 POINTS = 121
 FAR = 10
@@ -290,7 +292,7 @@ def watched(curves: Mapping[str, Curve]) -> list[Chart]:
 
 def _watched(group: str, curves: Mapping[str, Curve]) -> Chart:
     title = TITLES.get(group, group)
-    positive = group != "lr" and all((np.asarray(values) > 0).all() for _, values in curves.values())
+    positive = group not in LINEAR and all((np.asarray(values) > 0).all() for _, values in curves.values())
     lines = [Line(title if name == group else name, *curve) for name, curve in curves.items()]
     y = Axis(title[0].lower() + title[1:], log=positive, switch=positive)
     return Chart(f"watched_{re.sub('[^a-z0-9]', '_', group.lower())}", title, Axis("step", switch=True), y, lines=lines)
