@@ -4,7 +4,7 @@ A reader of these files needs neither torch nor the checkpoint, and draws no dat
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np

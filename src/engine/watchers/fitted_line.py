@@ -67,10 +67,10 @@ def grid_of(problem: Problem) -> Tensor:
 
 
 class FittedLine(Watcher):
-    """What is expected over the range of the training rows (see `Loss.expected`), for data with one feature and one target.
+    """What is expected over the range of the training rows, for data with one feature and one target.
 
-    The profile `fitted_line/TARGET` is heights of the line in the units of the data; TensorBoard shows it as a figure,
-    with the data and the true line.
+    The profile `fitted_line/TARGET` is what `Loss.expected` makes of predictions, in the units of the data; TensorBoard
+    shows it as a figure, with the data and the true line.
     """
 
     profiles = "fitted_line"
