@@ -1,7 +1,7 @@
 """Adafactor: Adam's size of the gradients, kept as a row and a column of each matrix, and steps relative to it."""
 
 from src.config.domains import NOT_NEGATIVE, POSITIVE, Domain
-from src.optim.rules.rule import Acting, Numbers, Scalars, Shape, State, Tensor, TorchRule, decayed, power
+from src.optim.rules.rule import Acting, Numbers, Scalars, Shape, State, Tensor, TorchRule, decayed, power, shrink
 
 
 class Adafactor(TorchRule):
@@ -48,7 +48,7 @@ class Adafactor(TorchRule):
 
     def rates(self, n: Numbers, t: Tensor, kept: Scalars) -> Scalars:
         most = n["lr"].minimum(1 / t.sqrt())
-        return {"most": most, "new": power(t, n["beta2_decay"]), "shrink": 1 - n["lr"] * n["weight_decay"]}
+        return {"most": most, "new": power(t, n["beta2_decay"]), "shrink": shrink(n)}
 
 
 def _rms(x: Tensor) -> Tensor:

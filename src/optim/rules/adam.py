@@ -14,6 +14,7 @@ from src.optim.rules.rule import (
     count_dtype,
     decayed,
     power,
+    shrink,
 )
 
 
@@ -48,12 +49,7 @@ class Adam(TorchRule):
 
     def rates(self, n: Numbers, t: Any, kept: Scalars) -> Scalars:
         correction1, correction2 = (1 - kept["powers"]).unbind()
-        return {"rate": n["lr"] / correction1, "root": correction2.sqrt_(), "shrink": _shrink(n)}
-
-
-def _shrink(n: Numbers) -> Tensor:
-    """What a decoupled weight decay leaves of a parameter."""
-    return 1 - n["lr"] * n["weight_decay"]
+        return {"rate": n["lr"] / correction1, "root": correction2.sqrt_(), "shrink": shrink(n)}
 
 
 class AdamW(Adam):
@@ -120,7 +116,7 @@ class NAdam(Adam):
             "of_g": lr * (1 - mu) / (1 - product),
             "of_m": lr * after / (1 - product * after),
             "correction2": 1 - power2,
-            "shrink": _shrink(n),
+            "shrink": shrink(n),
         }
 
 
@@ -153,5 +149,5 @@ class RAdam(Adam):
             "rate": n["lr"] / correction1 * factor,
             "added": n["eps"].where(trust, 1.0),
             "trust": trust.double(),
-            "shrink": _shrink(n),
+            "shrink": shrink(n),
         }

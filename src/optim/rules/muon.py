@@ -3,7 +3,7 @@
 from math import sqrt
 
 from src.config.domains import FRACTION, NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, Shape, State, Tensor
+from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, Shape, State, Tensor, decayed, shrink
 
 
 class Muon(Rule):
@@ -27,17 +27,16 @@ class Muon(Rule):
     digits = 8
 
     def update(self, w: Tensor, g: Tensor, state: State, c: Scalars, on: Acting) -> None:
+        g = decayed(w, g, c, on)
         b = state["momentum_buffer"].lerp_(g, c["new"])
         step = self._orthogonal(g.lerp(b, c["momentum"]) if self.given["nesterov"] else b)
-        if "weight_decay" in on:
-            w.mul_(c["shrink"])
         w.addcmul_(step.to(w.dtype), c["lr"] * self._ratio(tuple(w.shape[1:])), value=-1)
 
     def constants(self, n: Numbers) -> Scalars:
         return {**super().constants(n), "new": 1 - n["momentum"]}
 
     def rates(self, n: Numbers, t: Tensor, kept: Scalars) -> Scalars:
-        return {"lr": n["lr"], "shrink": 1 - n["lr"] * n["weight_decay"]}
+        return {"lr": n["lr"], "shrink": shrink(n)}
 
     def _ratio(self, shape: Shape) -> float:
         rows, columns = shape

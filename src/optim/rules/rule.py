@@ -240,6 +240,11 @@ def decayed(w: Tensor, g: Tensor, c: Scalars, on: Acting) -> Tensor:
     return g.addcmul(w, c["weight_decay"])
 
 
+def shrink(n: Numbers) -> Tensor:
+    """What a decoupled weight decay leaves of a parameter: `c["shrink"]` of `decayed`."""
+    return 1 - n["lr"] * n["weight_decay"]
+
+
 def average(a: Tensor, old: Tensor, new: Tensor, x: Tensor) -> Tensor:
     """`a <- old a + new x²` in place, rounded as torch rounds it.
 

@@ -1,7 +1,7 @@
 """Lion and Signum: steps of one length in every number, by the sign of an average of gradients."""
 
 from src.config.domains import FRACTION, NOT_NEGATIVE, POSITIVE
-from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, decayed
+from src.optim.rules.rule import Acting, Numbers, Rule, Scalars, State, Tensor, decayed, shrink
 
 
 class Lion(Rule):
@@ -26,7 +26,7 @@ class Lion(Rule):
         return {**super().constants(n), "new1": 1 - n["betas.0"], "new2": 1 - n["betas.1"]}
 
     def rates(self, n: Numbers, t: object, kept: Scalars) -> Scalars:
-        return {"lr": n["lr"], "shrink": 1 - n["lr"] * n["weight_decay"]}
+        return {"lr": n["lr"], "shrink": shrink(n)}
 
 
 class Signum(Rule):
@@ -52,4 +52,4 @@ class Signum(Rule):
         return {**super().constants(n), "new": 1 - n["momentum"]}
 
     def rates(self, n: Numbers, t: object, kept: Scalars) -> Scalars:
-        return {"lr": n["lr"], "shrink": 1 - n["lr"] * n["weight_decay"]}
+        return {"lr": n["lr"], "shrink": shrink(n)}
