@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import StringIO
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ from src.seeds import packed, random_state, seeded, stream
 
 Grain = Literal["setting", "tensor"]
 """What one tensor of the class holds: all parameters of all members of a setting, or one parameter of one member."""
+GRAINS: tuple[Grain, ...] = get_args(Grain)
+"""The coarsest first."""
 
 Arguments = Mapping[str, Any]
 Shapes = Sequence[tuple[int, ...]]
@@ -98,6 +100,9 @@ class StackedClass:
         ValueError: the class refuses an argument.
     """
 
+    needs_loss = False
+    """A class that asks for the loss steps each member alone."""
+
     def __init__(
         self,
         flat: Tensor,
@@ -133,13 +138,10 @@ class StackedClass:
 
     def _setting(self, index: int, member: Arguments) -> Any:
         """What members of one instance have in common; one whose rate waits for its own losses is alone."""
-        if self.schedule is None:
-            return repr(sorted(member.items()))
-        return (
-            repr((sorted(member.items()), sorted(self.schedule.sections[index].items())))
-            if self.schedule.shared
-            else index
-        )
+        if self.schedule is not None and not self.schedule.shared:
+            return index
+        schedule = {} if self.schedule is None else self.schedule.sections[index]
+        return repr((sorted(member.items()), sorted(schedule.items())))
 
     def _part(self, rows: list[int], where: slice) -> _Part:
         values, gradients = (
@@ -170,9 +172,6 @@ class StackedClass:
         ready = count if self.schedule.plateau else min(count, AHEAD)
         self._rows = self.schedule.ahead(ready)
         return ready
-
-    needs_loss = False
-    """A class that asks for the loss steps each member alone."""
 
     def __call__(self, k: int, gradient: Tensor, loss: Tensor | None = None) -> None:
         """Take the step after `k` more of those that are ready, with this gradient `[P, N]`."""
@@ -362,7 +361,6 @@ def grain_of(path: str, arguments: Arguments, dimensions: Iterable[int] = ()) ->
     return _FOUND[key]
 
 
-_FROM_COARSE: tuple[Grain, ...] = ("setting", "tensor")
 _FOUND: dict[tuple[str, str, bool, tuple[int, ...]], Found] = {}
 """By class, arguments but for the learning rate, and dimensions."""
 
@@ -383,7 +381,7 @@ def _code(path: str) -> list[str]:
 def _find_out(path: str, given: Arguments, shapes: Shapes) -> dict[str, Any]:
     """A `Found`, as plain values."""
     why = ""
-    for grain in _FROM_COARSE:
+    for grain in GRAINS:
         with seeded(0, "stacked_class.grain"), redirect_stdout(StringIO()):  # some greet whoever builds them
             try:
                 why = _why_not(path, given, grain, shapes)

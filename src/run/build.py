@@ -40,7 +40,7 @@ from src.models.model import Model
 from src.models.vmapped import Vmapped
 from src.optim.build import asks_for_lowest_loss, build_optimizer, takes_member_axis, with_lowest_loss
 from src.optim.rules import rule_of
-from src.optim.stacked_class import Found, Grain, StackedClass, grain_of
+from src.optim.stacked_class import GRAINS, Found, Grain, StackedClass, grain_of
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import StackedSchedule
 from src.run.devices import device_of
@@ -284,8 +284,8 @@ def build_stepper(members: Sequence[Member], choice: Choice) -> Stepper:
 def coarsest(members: Sequence[Member]) -> Found:
     """How much of a stack one tensor of the class of these members' optimizers may hold."""
     dimensions = {p.dim() for p in members[0].model.parameters() if p.requires_grad}
-    found = {grain_of(one.config.optimizer.target_, one.optimizer, dimensions) for one in members}
-    return min(found, key=lambda one: (None, "tensor", "setting").index(one.grain))
+    found = (grain_of(one.config.optimizer.target_, one.optimizer, dimensions) for one in members)
+    return max(found, key=lambda one: (*GRAINS, None).index(one.grain))
 
 
 def build_each_stepper(members: Sequence[Member]) -> EachStepper:
