@@ -174,14 +174,13 @@ def _no_minimum(why: NoMinimum, problem: Problem, loss: Loss) -> str:
 
 def _constant(problem: Problem, loss: Loss) -> str:
     """What targets are in none of the training rows, or in all of them, with its verb."""
-    shares = problem.train.targets.double().mean(0).tolist()
     if loss.targets == "one_hot":
-        classes = problem.classes or [str(index) for index in range(len(shares))]
-        absent = [name for name, share in zip(classes, shares, strict=True) if not share]
+        absent = problem.unseen
         return f"class {absent[0]} is" if len(absent) == 1 else f"classes {', '.join(absent)} are"
-    values = problem.classes if len(problem.classes) == 2 else ("0", "1")
-    same = zip(problem.targets, shares, strict=True)
-    return " and ".join(f"{name} is {values[int(share)]}" for name, share in same if share in (0, 1))
+    ends = (part.tolist() for part in problem.train.targets.aminmax(dim=0))
+    same = [(name, low) for name, low, high in zip(problem.targets, *ends, strict=True) if low == high]
+    values = [(name, low) for name, low in same if loss.targets != "counts" or not low]  # of other counts there is one
+    return " and ".join(f"{name} is {problem.classes[int(k)] if problem.classes else f'{k:g}'}" for name, k in values)
 
 
 def rule_and_numbers(config: Config) -> tuple[Rule | None, dict[str, Any]]:

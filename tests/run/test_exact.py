@@ -275,9 +275,13 @@ def test_the_exact_answer_of_a_loss_that_is_no_square(train: Train, capsys: pyte
         (["data.y=[0,0,0,0,0,0]", "loss=logistic"], "y is 0 in every training row, so descent goes on for ever: the "),
         (
             [CLASSES.replace("0]", "0,0]").replace("1]", "0,1]"), "loss=cross_entropy"],
-            "class 1 is in no training row, ",
+            "class y2 is in no training row, ",
         ),
         (["data.x=[0,0,1,1,2,2]", "data.y=[0,0,1,0,1,1]", "loss=logistic"], "the classes are separable in part: some "),
+        (
+            ["data.y=[[0,0],[0,1],[0,2],[0,0],[0,3],[0,0]]", "loss=poisson"],
+            "y1 is 0 in every training row, so descent ",
+        ),
         (["data.y=[0,0,0,0,0,3]", "loss=poisson"], "all counts of some rows that the features tell from the others "),
         ([MIXED, "loss=custom", "loss._target_=tests.losses.own.absolute"], "absolute does not say that it is convex"),
     ],
