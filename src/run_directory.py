@@ -16,7 +16,7 @@ from src.errors import LabError
 
 Status = Literal["completed", "diverged", "cut"]
 CLASS_COLUMNS = ("kind", "class", "x", "probability")
-"""Of `classes.csv`: see `src.run.class_files`."""
+"""Of `classes.csv`: see `src.run.page_files`."""
 FORESEEN = ("predicted_loss", "exact_loss", "noise_floor")
 """The columns of `theory.csv` after `step`."""
 PROFILE_COLUMNS = ("step", "name", "low", "high", "numbers")
@@ -42,14 +42,15 @@ class Result:
             numbers in a table "train/rmse", "train/r2" and so on, see `src.engine.scores`; None where it is not finite.
         parameters: of a linear model, "weight" `[I][O]` and "bias" `[O]` in the units of the data; of a surface "point"
             `[2]`.
-        exact: of a linear model, what it should have been; of a surface its minima: see `src.run.exact.Answer.as_json`.
+        exact: of a linear model, what it should have been; of a surface its minima: see
+            `src.theory.prediction.Answer.as_json`.
         features: what the inputs are called.
         targets: what is predicted.
         truth: the same, as the data were made, where that is known.
         seconds: "fit" and "total".
         device: where it ran.
         stack_size: members trained together.
-        stepper: "name" of what took the steps, torch or rules, and the "reason".
+        stepper: "name" of what took the steps, see `src.engine.choose_stepper.Choice`, and the "reason".
         cause: what ended it: see `src.engine.outcome.Cause`.
         seed: of the run.
         fingerprint: a hash of the config that decides the numbers.

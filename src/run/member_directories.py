@@ -20,9 +20,9 @@ from src.engine.watchers.watcher import summary_of
 from src.errors import LabError, raised
 from src.run.build import Member
 from src.run.callbacks.boards import TOGETHER
+from src.run.page_files import write_split, write_theory
 from src.run.result import result, shown_parameters
 from src.run.tensorboard import Board, Clock, Curve, hyperparameters, hyperparameters_yaml, write_events
-from src.run.theory_files import write_lines, write_split
 from src.run.trainer import log_whole
 from src.run_directory import Result, RunDirectory, write_rows
 from src.theory.prediction import Line, lines
@@ -60,7 +60,7 @@ def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: i
             _log(loop, index, one, own)
         except Exception as error:  # a server that does not answer, and whatever a user's class raises
             outcomes[one.spec.directory] = LabError(f"a logger failed: {raised(error)}")
-        write_lines(one.spec.directory, found)
+        write_theory(one.spec.directory, found)
         if (account := one.split) is not None:
             write_split(one.spec.directory, account)
     _write_boards(loop, members, columns, points, foreseen)

@@ -25,19 +25,19 @@ from src.run.callbacks.compatibility import check_callbacks, print_price
 from src.run.callbacks.rungs import Rungs
 from src.run.callbacks.theory import Theory
 from src.run.callbacks.way import Way
-from src.run.class_files import write_classes
 from src.run.first_steps import held
 from src.run.lightning_private import count
 from src.run.member_directories import write_members
 from src.run.module import Descent, LabDataModule
+from src.run.page_files import write_classes, write_fit, write_predictions, write_split, write_theory
 from src.run.processes import check_shared, first_process, launch, launched
 from src.run.result import result
 from src.run.resume import Resume, load_stack, own_checkpoint
 from src.run.tensorboard import hyperparameters
-from src.run.theory_files import write_fit, write_predictions, write_split, write_theory
 from src.run.trainer import build_loggers, build_parts, build_trainer, close, cuts, fit
 from src.run_directory import MetricsFile, Result, RunDirectory
 from src.tables.account import unlearned
+from src.theory.prediction import lines
 
 Tell = Callable[[int, int], None]
 """Takes how many runs have ended and how many run-steps were taken since it was last called."""
@@ -263,7 +263,7 @@ class _Training:
         if first_process():
             if self.config.trainer.profiler:
                 print(trainer.profiler.summary())  # type: ignore[attr-defined]
-            write_theory(self.where.path, member.answer, self.config.trainer.max_steps)
+            write_theory(self.where.path, lines(member.answer, self.config.trainer.max_steps))
             write_fit(self.where.path, member.problem, module.expected_rows)
             if member.answer.surface is None:  # which has a height, and no rows to predict
                 write_predictions(self.where.path, member.problem, module.predict_rows, member.loss)

@@ -6,6 +6,7 @@ A reader of these files needs neither torch nor the checkpoint, and draws no dat
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,34 +14,28 @@ from torch import Tensor
 
 from src.data.problem import Problem, Scaling
 from src.engine.scores import decided
-from src.engine.watchers.fitted_line import Drawn
+from src.engine.watchers.fitted_line import Drawn, grid_of
 from src.losses.loss import Loss
-from src.run_directory import FORESEEN, PREDICTION_COLUMNS, RunDirectory
+from src.run_directory import CLASS_COLUMNS, FORESEEN, PREDICTION_COLUMNS, RunDirectory
 from src.tables.account import Account
-from src.theory.prediction import Answer, Line, lines
+from src.theory.prediction import Line
 
-MOST_ROWS = 500
+MOST_ROWS, MOST_CLASSES = 500, 10
 
 
 # --- theory ----------------------------------------------------------------------------------------------------------
 
 
-def write_theory(directory: Path, answer: Answer, max_steps: int) -> None:
-    """Write `theory.csv`; no file where theory has nothing to say.
+def write_theory(directory: Path, found: Mapping[str, Line]) -> None:
+    """Write `theory.csv`: a row a step, a cell empty where a line has no value there; no file of no line.
 
     Args:
         directory: of the run.
-        answer: of it.
-        max_steps: see `lines`.
+        found: see `src.theory.prediction.lines`.
 
     Raises:
         OSError: it cannot be written.
     """
-    write_lines(directory, lines(answer, max_steps))
-
-
-def write_lines(directory: Path, found: Mapping[str, Line]) -> None:
-    """Write `theory.csv` from what `lines` gave: a row a step, a cell empty where a line has no value there."""
     if not found:
         return
     body = {step: f"{value!r},," for step, value in found.get(FORESEEN[0], ())}
@@ -88,6 +83,47 @@ def write_fit(directory: Path, problem: Problem, predict: Callable[[Tensor], Ten
     body += [f"moments,{_cell(a)},{_cell(b)},{share}" for a, b in points]
     body += [f"fitted,{_cell(a)},{_cell(b)}," for a, b in zip(*drawn.fitted, strict=True)]
     _write(RunDirectory(directory).fit_path, ["kind,x,y,rows", *body])
+
+
+def write_classes(
+    directory: Path, problem: Problem, predict: Callable[[Tensor], Tensor], loss: Loss, exact: Mapping[str, Any]
+) -> None:
+    """Write `classes.csv` of a problem with one feature and one target of at most `MOST_CLASSES` classes; else nothing.
+
+    Its rows `kind,class,x,probability`, in the data's units, are of three kinds: `train`, training rows without a
+    probability, every so many of them where they are many; `fitted`, the final probabilities of each class over those
+    rows' range; `exact`, those of the exact answer, where there is one. Of two classes the second's alone.
+
+    Args:
+        directory: of the run.
+        problem: its data.
+        predict: inputs `[N, 1]` as descent sees them to predictions `[N, O]`, with the final parameters.
+        loss: of the run.
+        exact: as `Result.exact`, in the units of the data.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    names = [_quoted(name) for name in problem.classes]
+    if problem.inputs != 1 or len(problem.targets) != 1 or not 1 < len(names) <= MOST_CLASSES:
+        return
+    scaling, grid = problem.scaling or Scaling.identity(1, 1), grid_of(problem)
+    own, x = (values.double() * scaling.input_scale + scaling.input_mean for values in (problem.train.inputs, grid))
+    known, every = loss.chosen(problem.train.targets)[:, 0], -(-len(own) // MOST_ROWS)
+    shown = zip(own[::every, 0].tolist(), known[::every].tolist(), strict=True)
+    body = [f"train,{names[k]},{a!r}," for a, k in shown]
+    try:
+        with torch.no_grad():
+            curves = {"fitted": loss.probabilities(predict(grid))}
+    except Exception:  # a user's module may take no other number of rows; its run has ended well all the same
+        return
+    if "weight" in exact:
+        weight, bias = (torch.tensor(exact.get(name, 0.0), dtype=torch.float64) for name in ("weight", "bias"))
+        curves["exact"] = loss.probabilities(x @ weight + bias)
+    for kind, probabilities in curves.items():
+        for name, column in list(zip(names, probabilities.T.tolist(), strict=True))[len(names) == 2 :]:
+            body += [f"{kind},{name},{a!r},{_cell(p)}" for a, p in zip(x[:, 0].tolist(), column, strict=True)]
+    _write(RunDirectory(directory).classes_path, [",".join(CLASS_COLUMNS), *body])
 
 
 def write_predictions(directory: Path, problem: Problem, predict: Callable[[Tensor], Tensor], loss: Loss) -> None:
