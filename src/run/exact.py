@@ -143,7 +143,9 @@ def _solved(
         if asked not in solved:
             solved[asked] = solve(problem.train, *asked)
         exact = solved[asked]
-        return _moved(exact, fixed_point(exact, *box)) if box and isinstance(exact, LeastSquares) else exact
+        if box and isinstance(exact, LeastSquares) and (*asked, box) not in solved:
+            solved[*asked, box] = _moved(exact, fixed_point(exact, *box))
+        return solved[*asked, box] if box else exact
     if not loss.convex:
         return f"{loss.name} does not say that it is convex"
     unknowns = (problem.inputs + bias) * problem.outputs

@@ -39,18 +39,13 @@ class Minimum(Exact):
         gradient_norm: of the loss and its decay there, in the coordinates that descent sees.
         decrement: Newton's, √(gᵀH⁻¹g): half its square is about how far the loss is above its minimum.
         iterations: Newton's steps.
-        others: why there are other solutions.
+        many: why there are other solutions; empty where there is no other.
     """
 
     gradient_norm: float
     decrement: float
     iterations: int
-    others: Sequence[Many] = ()
-
-    @property
-    def many(self) -> Sequence[Many]:
-        """Why there are other solutions; empty where there is no other."""
-        return self.others
+    many: Sequence[Many] = ()
 
     def evidence(self, unit: float) -> dict[str, Any]:
         """The certificate."""
@@ -179,7 +174,7 @@ def solve(
     if isinstance(place, NoMinimum) or not place.converged:
         return place if isinstance(place, NoMinimum) else NoMinimum.UNKNOWN
     predictions = objective.predictions(place.at)
-    others: list[Many] = []
+    many: list[Many] = []
     if box is None and not ridge:
         # at a bend of the loss the Hessian of one side may hide that the other is level
         _, level = factored(objective.hessian(predictions, BESIDE * (float(predictions.abs().max()) or 1.0)))
@@ -188,7 +183,7 @@ def solve(
             "outputs": len(outputs) > outputs.shape[1],
             "level": level,
         }
-        others = [kind for kind, holds in kinds.items() if holds]
+        many = [kind for kind, holds in kinds.items() if holds]
     value, _ = objective.value(predictions)
     solution = basis @ place.at @ outputs.mT
     return Minimum(
@@ -201,7 +196,7 @@ def solve(
         gradient_norm=float((back @ place.gradient).norm()),
         decrement=place.decrement,
         iterations=place.iterations,
-        others=others,
+        many=many,
     )
 
 
