@@ -323,6 +323,8 @@ def built(path: str, arguments: Arguments, parameters: Sequence[nn.Parameter]) -
 # --- the grain -------------------------------------------------------------------------------------------------------
 
 TRIED, STEPS, CLOSE = ((3, 2), (1, 2), (5, 3)), 5, 1e-10
+RATE = 0.1
+"""A learning rate that moves parameters by more than `CLOSE`."""
 
 
 @dataclass(frozen=True)
@@ -351,17 +353,17 @@ def grain_of(path: str, arguments: Arguments, dimensions: Iterable[int] = ()) ->
             of this project's models.
     """
     given = numbers_of(arguments)
-    rate = given.pop("lr", None)  # a sweep has many, and the class is the same
+    if isinstance(given.get("lr"), float | int):  # a sweep has many, and the class is the same
+        given["lr"] = RATE
     there = tuple(sorted({*dimensions})) or (3 if takes_member_axis(path) else 2,)
-    key = path, repr(sorted(given.items())), rate is None, there
+    key = path, repr(sorted(given.items())), there
     if key not in _FOUND:
-        whole = given if rate is None else {**given, "lr": rate}
         shapes = [((1,) * (number - 2) + shape)[-number:] if number else () for number in there for shape in TRIED]
-        _FOUND[key] = Found(**remembered("grain", [*key, *_code(path)], lambda: _find_out(path, whole, shapes)))
+        _FOUND[key] = Found(**remembered("grain", [*key, *_code(path)], lambda: _find_out(path, given, shapes)))
     return _FOUND[key]
 
 
-_FOUND: dict[tuple[str, str, bool, tuple[int, ...]], Found] = {}
+_FOUND: dict[tuple[str, str, tuple[int, ...]], Found] = {}
 """By class, arguments but for the learning rate, and dimensions."""
 
 
@@ -397,7 +399,7 @@ def _why_not(path: str, given: Arguments, grain: Grain, shapes: Shapes) -> str:
     sizes = [prod(shape) for shape in shapes]
     generator = stream(0, "stacked_class.grain")
     flat = torch.randn(3, sum(sizes), generator=generator, dtype=torch.float64)
-    other = {**given, "lr": given["lr"] / 2} if isinstance(given.get("lr"), float) else given
+    other = {**given, "lr": RATE / 2} if given.get("lr") == RATE else given
     members = [given, other, given]
     lone = [[nn.Parameter(p.view(s).clone()) for p, s in zip(row.split(sizes), shapes, strict=True)] for row in flat]
     optimizers = [built(path, one, own) for one, own in zip(members, lone, strict=True)]

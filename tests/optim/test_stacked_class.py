@@ -116,6 +116,13 @@ def test_it_is_found_out_once_and_anew_with_other_code(monkeypatch: pytest.Monke
     assert len(asked) == 2
 
 
+def test_at_a_rate_that_moves_nothing_it_is_no_other_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found out is kept for all rates: at 1e-13 whatever a class does is nothing but rounding."""
+    monkeypatch.setattr(stacked_class, "_FOUND", {})
+    monkeypatch.setattr(stacked_class, "_code", lambda path: ["of tiny rates"])
+    assert [grain_of(f"{OWN}OfTensors", {"lr": rate}).grain for rate in (1e-13, 0.1)] == ["tensor", "tensor"]
+
+
 def test_members_of_settings_in_any_order_step_as_each_alone() -> None:
     """Normalized descent by its formula, over two parameters a member, with settings that alternate."""
     generator = torch.Generator().manual_seed(0)
