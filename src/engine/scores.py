@@ -15,7 +15,7 @@ from torch import Tensor
 from src.data.problem import Problem, Scaling
 from src.engine.stepper import Stepper
 from src.losses.loss import Loss
-from src.theory.least_squares import Exact
+from src.theory.exact import Exact
 
 Scores = dict[str, Tensor]
 """Float64 on the CPU, each `[P]`: `train/accuracy`, the share of targets whose class is predicted, NaN where the loss

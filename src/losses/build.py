@@ -55,18 +55,13 @@ def build(section: Section, reduction: str) -> Loss:
     Raises:
         LabError: it cannot be imported or built, or knows no sum.
     """
-    kind, keys, name = (
-        import_class(section.target_, "loss._target_", object),
-        {key: value for key, value in section.arguments().items() if key != "_target_"},
-        section.target_,
-    )
-    if not isinstance(kind, type):
+    name, keys = section.target_, {key: value for key, value in section.arguments().items() if key != "_target_"}
+    kind = import_class(name, "loss._target_", object)
+    if isinstance(kind, type):
+        made = built(kind, f"loss._target_={name}", keys, {"reduction": reduction})
+    else:
         check_keys(kind, keys, "loss", 2)
-    made = (
-        built(kind, f"loss._target_={name}", keys, {"reduction": reduction})
-        if isinstance(kind, type)
-        else partial(kind, **keys)
-    )
+        made = partial(kind, **keys)
     if getattr(made, "reduction", "mean") != reduction:
         raise LabError(
             f"model.loss={reduction}: {name} has no argument reduction, so it is what it is: say model.loss=mean"

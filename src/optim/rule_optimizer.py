@@ -135,8 +135,7 @@ class _Numbers:
 
     def __init__(self, rule: Rule, group: Mapping[str, Any], dtype: torch.dtype, device: torch.device) -> None:
         self.rule = rule = rule.having(group)
-        pairs = {f"{pair}.{index}": group[pair][index] for pair in rule.pairs for index in (0, 1)}
-        given = {**{name: group[name] for name in rule.numbers}, **pairs}
+        given = rule.values(group)
         self._dtype, self._device = dtype, device
         self.given = {name: torch.tensor([value], dtype=torch.float64, device=device) for name, value in given.items()}
         self.acting, self.start, bases = rule.acting(group), rule.start(self.given), rule.bases(self.given)

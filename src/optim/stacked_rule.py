@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from src.optim.build import instance, listed, numbers_of, takes_member_axis
 from src.optim.rules import RULES, Rule, rule_of
 from src.optim.rules.rule import Scalars, Shape, State, count_dtype, power, wide
-from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, number, of_schedule
+from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, of_schedule
 
 Arguments = Mapping[str, Any]
 
@@ -84,7 +84,11 @@ class StackedRule:
         self.rule = rule = rule.having(groups[0])
         self._update, self._parameters = rule.update, self._pieces(self.flat)
         self.switches, self.needs_loss = rule.switches, rule.needs_loss
-        self._given = _given_numbers(rule, groups, flat.device)
+        numbers = [rule.values(group) for group in groups]
+        self._given = {
+            name: torch.tensor([one[name] for one in numbers], dtype=torch.float64, device=flat.device)
+            for name in numbers[0]
+        }
         overwritten = {name.partition(".")[0] for name in (schedule.names if schedule else ())}
         given = {*overwritten, *(name for member in self.members for name in member)}
         self.acting = rule.acting(groups[0], given)
@@ -191,9 +195,9 @@ class StackedRule:
         self._steady = all(value.dim() == 1 for value in scalars.values())
         if self._steady:
             return [{**self._constants, **self._cast(scalars)}] * count
-        wide = self._cast({name: value.expand(count, -1) for name, value in scalars.items()})
-        rows = zip(*(value.unbind(0) for value in wide.values()), strict=True)
-        return [{**self._constants, **dict(zip(wide, row, strict=True))} for row in rows]
+        each = self._cast({name: value.expand(count, -1) for name, value in scalars.items()})
+        rows = zip(*(value.unbind(0) for value in each.values()), strict=True)
+        return [{**self._constants, **dict(zip(each, row, strict=True))} for row in rows]
 
     def _scalars(self, numbers: Mapping[str, Tensor], k: int, step: int) -> Scalars:
         """The rule's scalars of one step, `[P]`, by row k of numbers `[count, P]`; brings what is kept to it."""
@@ -357,10 +361,3 @@ def _checked_groups(
     if sum(map(prod, shapes)) != flat.shape[1]:
         raise ValueError(f"parameters of shapes {', '.join(map(str, shapes))} are not {flat.shape[1]} numbers")
     return groups
-
-
-def _given_numbers(rule: Rule, groups: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Tensor]:
-    """All members' numbers, float64 `[P]`; of a pair `betas` as `betas.0` and `betas.1`."""
-    names = [*rule.numbers, *(f"{pair}.{index}" for pair in rule.pairs for index in (0, 1))]
-    columns = {name: [number(group, name) for group in groups] for name in names}
-    return {name: torch.tensor(column, dtype=torch.float64, device=device) for name, column in columns.items()}

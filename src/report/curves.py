@@ -13,7 +13,7 @@ from src.compare.rows import Seed
 from src.compare.statistics import FEWEST, Numbers, above, carried, over_seeds, thinned
 from src.plots import chart
 from src.report.all_curves import NO_LINE
-from src.report.opened_runs import VAL, OpenRun, Shown, named
+from src.report.opened_runs import ACCURACY, VAL, OpenRun, Shown, named
 from src.report.run_files import Line
 
 TITLES = {TRAIN: "Training loss", VAL: "Validation loss"}
@@ -72,9 +72,9 @@ def _picture(shown: Shown, metric: str) -> chart.Chart | None:
 
 def _accuracy(shown: Shown) -> chart.Chart | None:
     """The share of validation rows whose class is predicted."""
-    problem, name = shown.problem, "val/accuracy"
+    problem = shown.problem
     # what is not above 0 is averaged as it is, and so are the shares of those that are not
-    lines = _lines(shown, name, lambda run, shares: shares - 1)
+    lines = _lines(shown, ACCURACY, lambda run, shares: shares - 1)
     lines = [
         replace(one, y=np.add(one.y, 1), low=np.add(one.low, 1), high=np.minimum(np.add(one.high, 1), 1.0))
         for one in lines
@@ -86,7 +86,9 @@ def _accuracy(shown: Shown) -> chart.Chart | None:
         problem.named("curves_accuracy"),
         f"Validation accuracy{problem.suffix}",
         chart.Axis(shown.unit.name, switch=True),
-        chart.Axis.of_shares(name, [part for one in lines for part in (one.y, one.low, one.high) if part is not None]),
+        chart.Axis.of_shares(
+            ACCURACY, [part for one in lines for part in (one.y, one.low, one.high) if part is not None]
+        ),
         f"Each {noun(problem.compared)} at its best setting: the mean {_over_seeds(shown)}.",
         lines,
     )

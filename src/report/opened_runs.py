@@ -19,7 +19,7 @@ from src.report.epochs import STEP, Unit, unit_of
 from src.report.reading import Sweep
 from src.report.run_files import Line, Run, noted
 
-VAL = "val/loss"
+VAL, ACCURACY = "val/loss", "val/accuracy"
 
 
 @dataclass(frozen=True)

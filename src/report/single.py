@@ -34,7 +34,7 @@ from src.plots.one_run import above as above_exact
 from src.report import play, race
 from src.report.all_curves import NO_LINE
 from src.report.findings import Findings, Section
-from src.report.opened_runs import OpenRun, Shown
+from src.report.opened_runs import ACCURACY, VAL, OpenRun, Shown
 from src.report.play import Play
 from src.report.reading import gather
 from src.report.run_files import Line, Run, is_number, noted
@@ -44,7 +44,6 @@ from src.run_directory import Result, what_it_is
 from src.tables.account import Account
 
 MOST_PARAMETERS, MOST_HISTOGRAMS, MOST_TARGETS, MOST_CLASSES = 1_000, 24, 4, 30
-VAL, ACCURACY = "val/loss", "val/accuracy"
 PATIENCE = 10
 """Of `callbacks=early_stopping`: what conf/callbacks/early_stopping.yaml says."""
 

@@ -17,11 +17,6 @@ MOST = 1000
 """Classes, at most: each is an output of the model."""
 
 
-def suited(classes: int) -> str:
-    """The loss to say for so many classes."""
-    return "loss=logistic (or cross_entropy)" if classes == 2 else "loss=cross_entropy"
-
-
 def in_order(names: Sequence[str]) -> tuple[str, ...]:
     """Whole numbers by their size, all else by the alphabet."""
     numbers = all(re.fullmatch(r"-?\d+", name) for name in names)
@@ -78,8 +73,9 @@ def counts(places: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
 def text_target(table: str, name: str, parsed: pl.Series) -> LabError:
     """Of a target of text with a loss for numbers, parsed as classes: the loss to say."""
     classes = parsed.drop_nulls().unique(maintain_order=True).to_list()
+    suited = "loss=logistic (or cross_entropy)" if len(classes) == 2 else "loss=cross_entropy"
     return LabError(
         f"{table}: the target {name} must be numbers, but it is text of {len(classes):,} "
-        f"value{'s' * (len(classes) > 1)} ({some(classes, 3)}): for classes say {suited(len(classes))}, else choose "
+        f"value{'s' * (len(classes) > 1)} ({some(classes, 3)}): for classes say {suited}, else choose "
         "another data.target"
     )

@@ -36,9 +36,9 @@ class Rays:
         probe = torch.rand(targets.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.5
         self.counts = self.margins(probe * torch.arange(1, targets.shape[1] + 1)) != 0
 
-    def margins(self, predictions: Tensor) -> Tensor:
-        """`[N, K]`."""
-        margins = self.loss.margins(predictions, self.targets)
+    def margins(self, predictions: Tensor, targets: Tensor | None = None) -> Tensor:
+        """`[N, K]`; of others than these rows with their targets."""
+        margins = self.loss.margins(predictions, self.targets if targets is None else targets)
         assert margins is not None
         return margins
 
@@ -88,10 +88,9 @@ class Rays:
             row, which = divmod(int(open_.argmin()), open_.shape[1])
             if float(open_[row, which]) >= -LEFT * float(point.norm()):
                 return predictions
-            one = self.loss.margins(torch.eye(count).double(), self.targets[row].expand(count, count))
-            assert one is not None
+            own = self.margins(torch.eye(count).double(), self.targets[row].expand(count, count))[:, which]
             held.append((row, which))
-            rows = torch.cat([rows, torch.outer(design[row], one[:, which] @ outputs).view(1, -1)])
+            rows = torch.cat([rows, torch.outer(design[row], own @ outputs).view(1, -1)])
             mu = torch.cat([mu, mu.new_zeros(1)])
             while True:
                 aim = torch.linalg.lstsq(rows.mT, -first[:, None]).solution[:, 0]

@@ -189,6 +189,11 @@ class Rule:
         """Names of the arguments that are more than `IMPLEMENTATION`."""
         return (*self.numbers, *self.pairs, *self.options, *self.settings)
 
+    def values(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Its numbers in a parameter group; of a pair `betas` as `betas.0` and `betas.1`."""
+        pairs = {f"{pair}.{index}": value for pair in self.pairs for index, value in enumerate(group[pair])}
+        return {**{name: group[name] for name in self.numbers}, **pairs}
+
     def serves(self, arguments: Mapping[str, Any]) -> bool:
         """Whether members with such arguments can be trained in a stack."""
         return not self.refused(arguments)
