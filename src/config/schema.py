@@ -179,6 +179,10 @@ class Config(Section):
                 raise ValueError(
                     f"callbacks.{name}.monitor={shown(monitor)}: must be train/loss, val/loss or val/accuracy"
                 )
+            if monitor == "val/accuracy" and (part.model_extra or {}).get("mode") != "max":
+                raise ValueError(
+                    f"callbacks.{name}.monitor={monitor} is best where it is highest: say callbacks.{name}.mode=max"
+                )
             if not optional and monitor.startswith("val/") and not self.data.validates():
                 needs = "needs validation rows: set data.val, or monitor=train/loss"
                 raise ValueError(f"callbacks.{name}.monitor={monitor} {needs}")

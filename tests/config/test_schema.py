@@ -320,6 +320,17 @@ def test_a_users_own_callback_may_log_what_is_watched() -> None:
     assert checked(config).callbacks["mine"] is not None
 
 
+@pytest.mark.parametrize("name", ["early_stopping", "checkpoint"])
+def test_the_lowest_accuracy_is_not_the_best(name: str) -> None:
+    """Beside mode=min, which both have by default, the worst parameters would be kept."""
+    config = put(plain("callbacks=early_stopping"), ("callbacks", name, "monitor"), "val/accuracy")
+    assert (
+        f"callbacks.{name}.monitor=val/accuracy is best where it is highest: say callbacks.{name}.mode=max"
+        in refused(copy.deepcopy(config))
+    )
+    assert checked(put(config, ("callbacks", name, "mode"), "max")).callbacks[name] is not None
+
+
 def test_a_users_own_schedule_names_its_numbers_as_it_likes() -> None:
     config = plain("scheduler=exponential")
     config["scheduler"] |= {"_target_": "mypackage.Schedule", "gamma": -1, "step_size": "small"}
