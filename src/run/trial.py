@@ -48,10 +48,10 @@ def try_a_step(config: Config, problem: Problem, model: Model, loss: Loss) -> No
 
 def _better(size: int, total: int) -> str:
     """The batch size next to this one whose last batch has more rows than this one's, and at least half of a whole."""
-    last = {other: total % other or other for other in range(1, total + 1)}
-    sizes = [other for other, rows in last.items() if rows > total % size and 2 * rows >= other]
-    nearest = min(sizes, key=lambda other: abs(other - size))
-    return f"data.batch_size={nearest} ends in a batch of {last[nearest]:,}"
+    others = (other for away in range(1, total) for other in (size - away, size + away) if 0 < other <= total)
+    lasts = ((other, total % other or other) for other in others)
+    nearest, last = next(pair for pair in lasts if pair[1] > total % size and 2 * pair[1] >= pair[0])
+    return f"data.batch_size={nearest} ends in a batch of {last:,}"
 
 
 class _Trial:
