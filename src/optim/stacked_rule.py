@@ -195,9 +195,9 @@ class StackedRule:
         self._steady = all(value.dim() == 1 for value in scalars.values())
         if self._steady:
             return [{**self._constants, **self._cast(scalars)}] * count
-        each = self._cast({name: value.expand(count, -1) for name, value in scalars.items()})
-        rows = zip(*(value.unbind(0) for value in each.values()), strict=True)
-        return [{**self._constants, **dict(zip(each, row, strict=True))} for row in rows]
+        columns = self._cast({name: value.expand(count, -1) for name, value in scalars.items()})
+        rows = zip(*(value.unbind(0) for value in columns.values()), strict=True)
+        return [{**self._constants, **dict(zip(columns, row, strict=True))} for row in rows]
 
     def _scalars(self, numbers: Mapping[str, Tensor], k: int, step: int) -> Scalars:
         """The rule's scalars of one step, `[P]`, by row k of numbers `[count, P]`; brings what is kept to it."""
