@@ -144,20 +144,19 @@ class StackedClass:
         return repr((sorted(member.items()), sorted(schedule.items())))
 
     def _part(self, rows: list[int], where: slice) -> _Part:
-        values, gradients = (
-            [whole[where]]
-            if self.grain == "setting"
-            else [
-                piece[k].view(shape)
-                for k in range(where.start, where.stop)
-                for piece, shape in zip(pieces, self.shapes, strict=True)
-            ]
-            for whole, pieces in zip((self._values, self._gradients), self._into, strict=True)
-        )
+        wholes = zip((self._values, self._gradients), self._into, strict=True)
+        values, gradients = (self._tensors(*whole, where) for whole in wholes)
         parameters = [nn.Parameter(value) for value in values]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         return _Part(rows, built(self.path, self.members[rows[0]], parameters), parameters, values, gradients)
+
+    def _tensors(self, whole: Tensor, pieces: Sequence[Tensor], where: slice) -> list[Tensor]:
+        """What the class sees of these rows: all as one tensor, or each piece of each by itself."""
+        if self.grain == "setting":
+            return [whole[where]]
+        rows = zip(*(piece[where] for piece in pieces), strict=True)
+        return [piece.view(shape) for row in rows for piece, shape in zip(row, self.shapes, strict=True)]
 
     # --- steps ---
 

@@ -56,29 +56,28 @@ def answer(
     if model.surface is not None:
         return Answer(None, surface=model.surface)
     if not model.linear:
-        return Answer(None, silent={"exact answer": "only model=linear has one"})
+        return _none("only model=linear has one")
     columns = problem.train.inputs.shape[1]
     if columns > MOST_COLUMNS:
-        slow = f"of {columns:,} columns (more than {MOST_COLUMNS:,}) it takes long"
-        return Answer(None, silent={"exact answer": slow})
+        return _none(f"of {columns:,} columns (more than {MOST_COLUMNS:,}) it takes long")
     name = config.optimizer.target_.rpartition(".")[2]
     size = config.data.batch_size
     batch = len(problem.train) if size == "full" else min(int(size), len(problem.train))
     batches = batch < len(problem.train)
     rule, numbers = rule_and_numbers(config)
     if numbers.get("maximize"):
-        return Answer(None, silent={"exact answer": "the loss is maximized"})
+        return _none("the loss is maximized")
     ridge, beside = decay_of(rule, numbers)
     if beside:
         rests = rule is not None and rule.rests_as_adamw and not numbers.get("amsgrad")
         why = _no_rest(config, batches) if rests else "where it comes to rest is not known"
         if why:
-            return Answer(None, silent={"exact answer": f"{name}'s decay is beside the loss, and {why}"})
+            return _none(f"{name}'s decay is beside the loss, and {why}")
     box = (beside, float(numbers["eps"])) if beside else None
     solved = {} if solved is None else solved
     exact = _solved(config, problem, loss, model.bias is not None, ridge, box, solved)
     if isinstance(exact, str):
-        return Answer(None, silent={"exact answer": exact})
+        return _none(exact)
     scaling = problem.scaling
     unit = (loss.unit(scaling.target_scale) or 1.0) if scaling is not None else 1.0
     method = Method.of(rule, numbers)
@@ -116,6 +115,11 @@ def answer(
         stops=any(part is not None and not WATCHING.match(part.target_) for part in config.callbacks.values()),
         rounding=max(1e-12, torch.finfo(getattr(torch, config.model.dtype)).eps),
     )
+
+
+def _none(why: str) -> Answer:
+    """There is no exact answer, or none that is known."""
+    return Answer(None, silent={"exact answer": why})
 
 
 def _solved(
