@@ -102,7 +102,8 @@ def references(names: Iterable[str], colour: str = INK) -> dict[str, Look]:
 KNOWN = (
     *("sgd", "momentum", "adam", "adagrad", "rmsprop", "nesterov", "muon", "adamw"),
     *("asgd", "textbook_momentum", "textbook_adam", "textbook_adagrad", "textbook_rmsprop", "nadam", "rprop", "radam"),
-    *("lbfgs", "adadelta", "adamax", "adafactor"),
+    *("lbfgs", "adadelta", "adamax", "adafactor", "polyak", "signum", "lion", "schedule_free_adamw"),
+    "schedule_free_sgd",
 )
 
 
