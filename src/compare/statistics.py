@@ -64,9 +64,14 @@ def over_seeds(values: Sequence[Numbers] | Numbers) -> tuple[Numbers, Numbers, N
 
 
 def above(losses: Numbers, exact: Numbers | float) -> Numbers:
-    """How far losses are above exact ones, as far as their digits tell: those of single precision have fewer."""
-    finite = losses[np.isfinite(losses)]
-    digits = 2.0**-23 if bool((finite == finite.astype(np.float32)).all()) else 2.0**-52
+    """How far losses are above exact ones, as far as their digits tell: those of single precision have fewer.
+
+    In a table's units they are no such numbers any more; then that one is below an exact one tells.
+    """
+    there = np.isfinite(losses)
+    single = bool((losses[there] == losses[there].astype(np.float32)).all())
+    single = single or bool(((exact - losses)[there] > 2.0**-40 * np.abs(exact * np.ones_like(losses))[there]).any())
+    digits = 2.0**-23 if single else 2.0**-52
     return np.maximum(losses - exact, digits * np.abs(exact))
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from src.compare.statistics import (
+    above,
     carried,
     over_seeds,
     profile,
@@ -37,6 +38,21 @@ def test_the_mean_is_scipy_s_geometric_one(values: list[float]) -> None:
 
 def test_of_what_is_not_above_0_it_is_the_mean() -> None:
     assert over_seeds([np.array([0.0, 3.0]), np.array([-2.0, 3.0])])[0].tolist() == [1.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("losses", "floor"),
+    [
+        ([1.5, 1.25], 2.0**-23),  # numbers of single precision
+        ([2.7 * (1 - 1e-8), 3.1], 2.0**-23),  # such in a table's units: doubles would not lie so far below
+        ([1.0 + 1e-12, 1.1], 2.0**-52),
+    ],
+)
+def test_what_is_above_is_no_finer_than_digits(losses: list[float], floor: float) -> None:
+    exact = min(losses) if losses[0] < 2 else 2.7
+    found = above(np.array(losses), exact)
+    assert found.tolist() == [max(loss - exact, floor * exact) for loss in losses]
+    assert found.min() == floor * exact
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 8, 20])
