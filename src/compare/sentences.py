@@ -17,6 +17,8 @@ from src.compare.verdict import FEW_TRIES, Choice, Verdict
 ALIKE, LIKELY = 0.975, 0.55
 """Chances above which one is said to be practically equal to the best, and most likely the best: by more than one half,
 which draws tell to 0.02."""
+TIMES = 2
+"""From so many times the lowest loss on that of whom to take for safety is told."""
 MOST_NAMED = 5
 """More than that are counted."""
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
@@ -96,9 +98,10 @@ def _above_exact(verdict: Verdict) -> str:
     """Who came how near to the exact training loss."""
     ends = [f"{value:.2g}" for value in verdict.above.values()]
     if len(set(ends)) == 1:
-        return f"The training loss of each ends {ends[0]} above the exact one."
+        return f"The training loss of each ends within {ends[0]} of the exact one."
     if len(ends) > MOST_NAMED:
-        return f"Their training losses end {ends[0]} ({next(iter(verdict.above))}) to {ends[-1]} above the exact one."
+        first, *_, last = verdict.above
+        return f"Their training losses end {ends[0]} ({first}) to {ends[-1]} ({last}) above the exact one."
     told = [f"{end} ({label})" for label, end in zip(verdict.above, ends, strict=True)]
     return f"The training loss ends above the exact one by {listed(told)}."
 
@@ -112,7 +115,10 @@ def _for(verdict: Verdict) -> list[str]:
     if fast is not None:
         found.append(f"For speed take {_named(fast)} ({about}).")
     if safe is not None:
-        found.append(f"For safety take {_named(safe)}{_range(safe).replace(', ', ': ', 1)}.")
+        best, higher = verdict.leaders[0], ""
+        if verdict.kind == "open" and 0 < TIMES * best.figure.value <= safe.who.figure.value:
+            higher = f"; its loss is {_times(safe.who.figure.value / best.figure.value)} {best.label}'s so far"
+        found.append(f"For safety take {_named(safe)}{_range(safe).replace(', ', ': ', 1)}{higher}.")
     return found
 
 
@@ -140,7 +146,7 @@ def _open(verdict: Verdict) -> list[str]:
         found.append(f"More than {MOST:,} seeds would be needed to tell: the difference is small beside what seeds do.")
     else:
         more = _several(rival.needed - rival.seeds, "more seed")
-        least = f", for fewer than {_count(FEWEST_APART)} tell nothing apart" if rival.seeds < FEWEST_APART else ""
+        least = f", for fewer than {_count(FEWEST_APART)} tell nothing apart" * (rival.needed <= FEWEST_APART)
         found.append(f"To tell {lowest} from {other} takes about {more}{least}.")
     return found + _for(verdict)
 

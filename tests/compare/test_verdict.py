@@ -314,6 +314,13 @@ def test_four_seeds_tell_nothing_apart_and_it_says_so() -> None:
     )
 
 
+def test_whom_to_take_for_safety_says_how_much_higher_it_ends() -> None:
+    """Four seeds tell nothing apart: all rates of one are as good, 5 times as high as the best of the other."""
+    rows = [row for row in rows_of({"sgd": PEAK, "adam": [5.0] * 5}) if row.words["seed"] in "0123"]
+    (safety,) = [one for one in sentences(of(rows)) if one.startswith("For safety")]
+    assert safety.endswith("; its loss is 5 times sgd's so far.")
+
+
 def test_crossed_seeds_are_said_to_be_less_sure() -> None:
     """The data decide the loss, so that of six runs there are but three draws."""
     rows = grid(
