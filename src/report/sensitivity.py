@@ -167,12 +167,13 @@ def _regions(one: Contender, tried: Sequence[tuple[float, Setting]], log: bool) 
     for lost, group in itertools.groupby(range(len(tried)), lambda index: math.isinf(tried[index][1].loss)):
         if lost:
             index = list(group)
-            yield chart.Region(f"{one.label} diverged", ends[index[0]], ends[index[-1] + 1], one.label)
+            how = sorted({row.status for at in index for row in tried[at][1].rows} & {"diverged", "failed"})
+            yield chart.Region(f"{one.label} {' or '.join(how)}", ends[index[0]], ends[index[-1] + 1], one.label)
 
 
 def _levels(shown: Shown) -> Iterator[chart.Level]:
     """Critical and best rate of gradient descent on these data, and critical rates of optimizers with their own."""
-    best, critical = list[float](), list[float]()
+    best, critical, near = list[float](), list[float](), "" if shown.quadratic else " near the answer"
     for label, runs in shown.runs.items():
         exact = [run.exact for run in runs if "critical_lr" in run.exact]
         formulas = {each.get("critical_lr_formula") for each in exact}
@@ -180,11 +181,11 @@ def _levels(shown: Shown) -> Iterator[chart.Level]:
         critical += [2 / largest for largest in _positive(map(_largest, exact))]
         own = _positive(each["critical_lr"] for each in exact)
         if own and formulas != {"2/λmax"} and len(formulas) == 1:
-            yield chart.Level(f"critical rate, {label}", float(np.median(own)), "x", label)
+            yield chart.Level(f"critical rate{near}, {label}", float(np.median(own)), "x", label)
     if critical:
-        yield chart.Level("critical rate, gradient descent", float(np.median(critical)), "x")
+        yield chart.Level(f"critical rate{near}, gradient descent", float(np.median(critical)), "x")
     if best:
-        yield chart.Level("best rate, gradient descent", float(np.median(best)), "x", dotted=True)
+        yield chart.Level(f"best rate{near}, gradient descent", float(np.median(best)), "x", dotted=True)
 
 
 def _largest(exact: Mapping[str, Any]) -> Any:
