@@ -24,6 +24,8 @@ PROFILE_COLUMNS = ("step", "name", "low", "high", "numbers")
 PREDICTION_COLUMNS = ("part", "target", "predicted", "actual")
 """Of `predictions.csv`: a row for each target of some rows of a part, `train` or `val`; of classes, which are names,
 there is a fifth, the `probability` of the predicted one."""
+MOST_ROWS = 500
+"""Rows of a part that `predictions.csv` and `fit.csv` have at most; of more every so many."""
 
 Value = float | Sequence[float]
 """What a curve has at a step: a number, or a profile, `[low, high, *numbers]`."""

@@ -84,7 +84,7 @@ class Gathered:
         stack, fingerprint = _number(result.get("stack_size")), result.get("fingerprint")
         return {
             "directory": str(directory),
-            "exact": _number(below(result, "exact", "train/loss")),
+            "exact": lowest_loss(result),
             "seconds": _number(below(result, "seconds", "fit")),
             "stack": None if stack is None else int(stack),
             "fingerprint": None if fingerprint is None else str(fingerprint),
@@ -124,6 +124,15 @@ def below(tree: Any, *keys: str) -> Any:
     for key in keys:
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree
+
+
+def lowest_loss(result: Any) -> float | None:
+    """The lowest training loss there is; None where it is not known: weight decay moves the exact answer off it.
+
+    Args:
+        result: what `result.json` holds.
+    """
+    return None if below(result, "exact", "decayed") else _number(below(result, "exact", "train/loss"))
 
 
 def text_of(path: Path) -> str:

@@ -23,6 +23,12 @@ TITLES = {
     "update_ratio": "Update over weights",
     "update_cosine": "Cosine with the way down",
 }
+CAPTIONS = {
+    "gradient_norm": "Of the loss over all training rows.",
+    "update_ratio": "The length of the last update over that of the weights before it, all parameters together.",
+    "update_cosine": "Of the angle between the last update and minus the gradient over all training rows: 1 is straight "
+    "down, 0 across, below 0 uphill.",
+}
 LINEAR = ("lr", "update_cosine")
 """What is drawn on a linear axis though it may be above 0 throughout."""
 BINS = 60
@@ -32,14 +38,18 @@ FAR = 10
 
 
 def losses(
-    measured: Mapping[str, Curve], predicted: Mapping[str, Curve], exact: float | None, best: float | None = None
+    measured: Mapping[str, Curve],
+    predicted: Mapping[str, Curve],
+    exact: float | None,
+    best: float | None = None,
+    decayed: bool = False,
 ) -> Chart | None:
     """Losses against steps; None where there are none.
 
     Args:
         measured: the run's own curves, by the names of `MEASURED`; others are left alone.
         predicted: by the names of `PREDICTED`; others are left alone.
-        exact: the least training loss there is, where theory knows it.
+        exact: the training loss of the exact answer, where theory knows it.
         best: the step to be marked as that of the lowest validation loss.
     """
     lines = [
@@ -54,7 +64,11 @@ def losses(
         x, y = map(np.asarray, predicted.get(name, ((), ())))
         lines += [Line(label, x[x <= last], y[x <= last], role="reference")] if name in predicted else []
     positive = any((np.asarray(line.y) > 0).any() for line in lines)
-    levels = [Level(f"exact loss {exact:.4g}", exact, "y")] if exact is not None and (exact > 0 or not positive) else []
+    levels = (
+        [Level(f"{'at the exact answer' if decayed else 'exact loss'} {exact:.4g}", exact, "y")]
+        if exact is not None and (exact > 0 or not positive)
+        else []
+    )
     levels += [Level(f"lowest validation loss, step {best:,.0f}", best, "x")] if best is not None else []
     across, upwards = Axis("step", switch=True), Axis("loss", log=positive, switch=positive)
     return Chart("loss", "Loss", across, upwards, lines=lines, levels=levels)
@@ -295,7 +309,8 @@ def _watched(group: str, curves: Mapping[str, Curve]) -> Chart:
     positive = group not in LINEAR and all((np.asarray(values) > 0).all() for _, values in curves.values())
     lines = [Line(title if name == group else name, *curve) for name, curve in curves.items()]
     y = Axis(title[0].lower() + title[1:], log=positive, switch=positive)
-    return Chart(f"watched_{re.sub('[^a-z0-9]', '_', group.lower())}", title, Axis("step", switch=True), y, lines=lines)
+    name = f"watched_{re.sub('[^a-z0-9]', '_', group.lower())}"
+    return Chart(name, title, Axis("step", switch=True), y, CAPTIONS.get(group, ""), lines)
 
 
 def _sharpness(curves: Mapping[str, Curve]) -> Chart:

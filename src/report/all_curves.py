@@ -11,11 +11,11 @@ from src.compare.contest import TRAIN, Problem, exact_by_seed
 from src.compare.draws import Tried, final, shared
 from src.compare.roles import BATCH
 from src.compare.rows import Row
-from src.compare.run_facts import below
+from src.compare.run_facts import lowest_loss
 from src.compare.statistics import Numbers, carried
 from src.errors import LabError
 from src.report.reading import Sweep
-from src.report.run_files import Line, is_number
+from src.report.run_files import Line
 
 MOST_RUNS = 3000
 """Of a sweep of more only the end is told: to read all curves takes too long."""
@@ -32,12 +32,11 @@ def curves_of(sweep: Sweep, row: Row) -> Mapping[str, Line]:
 
 
 def exact_of(sweep: Sweep, row: Row) -> float | None:
-    """The exact training loss of a run."""
+    """The lowest training loss that a run can have, where it is known."""
     try:
-        loss = below(sweep.runs[row.job].result, "exact", TRAIN)
+        return lowest_loss(sweep.runs[row.job].result)
     except LabError:
         return None
-    return loss if is_number(loss) else None
 
 
 def tried(sweep: Sweep, problem: Problem, drawn: bool) -> Tried | None:

@@ -136,13 +136,19 @@ def loss_axis(label: str, losses: Sequence[chart.Numbers]) -> chart.Axis:
 
 def _levels(shown: Shown) -> Iterator[chart.Level]:
     """The exact loss, once where it is the same for all, and the floors of mini-batches."""
-    exact: dict[str, tuple[float, list[str]]] = {}
+    exact: dict[tuple[str, bool], tuple[float, list[str]]] = {}
     for label, runs in shown.runs.items():
         if (value := _exact(runs, TRAIN)) is not None:
-            exact.setdefault(f"{value:.6g}", (value, []))[1].append(label)
-    for value, labels in exact.values():
+            decayed = any(run.exact.get("decayed") for run in runs)
+            exact.setdefault((f"{value:.6g}", decayed), (value, []))[1].append(label)
+    for (_, decayed), (value, labels) in exact.items():
         whose = "" if len(exact) == 1 else f", {', '.join(labels)}"
-        yield chart.Level(f"exact loss{whose}", value, "y", labels[0] if len(exact) > 1 == len(labels) else "")
+        yield chart.Level(
+            f"{'at the exact answer' if decayed else 'exact loss'}{whose}",
+            value,
+            "y",
+            labels[0] if len(exact) > 1 == len(labels) else "",
+        )
     for label, runs in shown.runs.items():
         if (value := _exact(runs, "noise_floor")) is not None:
             yield chart.Level(f"floor of mini-batches, {label}", value, "y", label)

@@ -115,6 +115,8 @@ def in_theory(result: Result) -> list[str]:
             best += f" without momentum, {_short(ball['lr'])} with {_short(ball['momentum'])}"
         near = " near the exact answer" if "certificate" in exact else ""
         lines.append(f"gradient descent{near}: critical learning rate {critical}, best {best}")
+        if exact.get("decayed"):
+            lines.append("the exact answer is that with weight decay; losses are without it, and may be below its own")
         lines += _many(exact)
         if "noise_floor" in exact:
             above = None if exact["noise_floor"] is None else exact["noise_floor"] - exact["train/loss"]
@@ -142,7 +144,7 @@ def by_heart(result: Result, first: float) -> str:
 
     Args:
         result: of the run.
-        first: its first loss of validation: where that has fallen far since, as it does without noise, both are met.
+        first: its first loss, of training or validation: where that of validation is far below it, both are met.
     """
     train, val = (result.metrics.get(name) for name in ("train/loss", "val/loss"))
     if result.status != "completed" or train is None or val is None or not 0 < BY_HEART * max(train, 0) < val:

@@ -40,7 +40,7 @@ from src.report.reading import gather
 from src.report.run_files import Line, Run, is_number, noted
 from src.report.run_summary import by_heart, comparison, in_theory, shown, status
 from src.report.tables import Cell, TableData
-from src.run_directory import Result, what_it_is
+from src.run_directory import MOST_ROWS, Result, what_it_is
 from src.tables.account import Account
 
 MOST_PARAMETERS, MOST_HISTOGRAMS, MOST_TARGETS, MOST_CLASSES = 1_000, 24, 4, 30
@@ -151,12 +151,20 @@ def _losses(run: Run, result: Result, remarks: list[str]) -> Iterator[Picture]:
             else ""
         )
         remarks.insert(1, found.sentence(kept))
-    if VAL in taken and len(seen := taken[VAL][1]) and (told := by_heart(result, float(seen[0]))):
+    starts = [float(of_one[0]) for name in (TRAIN, VAL) if len(of_one := taken.get(name, NO_LINE)[1])]
+    if told := by_heart(result, max(starts, default=math.nan)):
         remarks.insert(1, told)
     level = float(exact) if is_number(exact) and math.isfinite(exact) else None
-    chart = losses(taken, foreseen, level, best)
+    decayed = bool(result.exact.get("decayed"))  # which moves the answer off the lowest training loss
+    chart = losses(taken, foreseen, level, best, decayed)
     steps, training = taken.get(TRAIN, NO_LINE)
-    known = level and len(steps) > 1 and run.config.get(BATCH, "full") == "full" and np.isfinite(training).all()
+    known = (
+        level
+        and not decayed
+        and len(steps) > 1
+        and run.config.get(BATCH, "full") == "full"
+        and np.isfinite(training).all()
+    )
     if chart is not None and not (known and VAL not in taken):
         yield chart
     if len(taken.get(ACCURACY, NO_LINE)[0]) > 1:
@@ -268,7 +276,11 @@ def confusions(run: Run, order: Sequence[str]) -> Iterator[TableData]:
             times = Counter(pairs)
             right = sum(number for (actual, predicted), number in times.items() if actual == predicted)
             name = f"Predicted classes{of}, {PARTS[part]} rows"
-            caption = f"{right:,} of {len(pairs):,} rows are right ({100 * right / max(len(pairs), 1):.3g} %)."
+            few = (
+                "" if len(pairs) <= MOST_ROWS / 2 else f" of predictions.csv, which has at most {MOST_ROWS} of a part,"
+            )
+            share = 100 * right / max(len(pairs), 1)
+            caption = f"{right:,} of {len(pairs):,} rows{few} are right ({share:.3g} %)."
             there = {one for pair in pairs for one in pair}
             named = [one for one in order if one in there] + sorted(there - set(order))
             if len(named) > MOST_CLASSES:

@@ -17,6 +17,7 @@ from src.models.member_axis import member
 from src.models.model import Model
 from src.optim.build import numbers_of, with_defaults
 from src.optim.rules import Rule, rule_of
+from src.run_directory import LOSSES
 from src.theory import (
     Answer,
     Exact,
@@ -91,9 +92,10 @@ def answer(
         why = "it is gone on from a checkpoint, with a velocity"
     # a sum over a batch has other rates than one over all rows
     judged = None if batches and loss.reduction == "sum" else steady
-    solved_for = Answer(exact, scaling, unit, () if beside else exact.many, method=judged)
+    many, decayed = () if beside else exact.many, bool(ridge or beside)
+    solved_for = Answer(exact, scaling, unit, many, method=judged, decayed=decayed)
     if not isinstance(exact, LeastSquares):
-        changes = f"the Hessian of {loss.name} changes along the way"
+        changes = f"the Hessian of {LOSSES.get(loss.name, loss.name)} changes along the way"
         return dataclasses.replace(solved_for, silent={"path and steps": changes})
     plain = steady is not None and batches and not steady.momentum and not ridge
     floor = noise_floor(problem.train, exact, steady.lr, batch, loss.reduction) if steady and plain else None

@@ -16,11 +16,11 @@ from src.data.problem import Problem, Scaling
 from src.engine.scores import decided
 from src.engine.watchers.fitted_line import Drawn, grid_of
 from src.losses.loss import Loss
-from src.run_directory import CLASS_COLUMNS, FORESEEN, PREDICTION_COLUMNS, RunDirectory
+from src.run_directory import CLASS_COLUMNS, FORESEEN, MOST_ROWS, PREDICTION_COLUMNS, RunDirectory
 from src.tables.account import Account
 from src.theory.prediction import Line
 
-MOST_ROWS, MOST_CLASSES = 500, 10
+MOST_CLASSES = 10
 
 
 # --- theory ----------------------------------------------------------------------------------------------------------

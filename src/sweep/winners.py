@@ -11,6 +11,7 @@ from src.compare.contest import contest
 from src.compare.looks import FIRST, following
 from src.compare.remarks import remarks
 from src.compare.rows import Row
+from src.compare.run_facts import lowest_loss
 from src.compare.selection import Contender, contenders
 from src.compare.sentences import at_a_look, sentences
 from src.compare.verdict import Verdict, verdict
@@ -97,12 +98,11 @@ def _train(sweep: Sweep, winners: Sequence[Contender], seeds: int, phase: str, s
 
 
 def _exact(sweep: Sweep) -> Callable[[Row], float | None]:
-    """The exact training loss of a run, where it has one."""
+    """The lowest training loss that a run can have, where it is known."""
 
     def exact(row: Row) -> float | None:
         with suppress(LabError):  # a run that has failed has no result
-            result = RunDirectory(sweep.directory / str(row.job)).read_result()
-            return (result.get("exact") or {}).get("train/loss")
+            return lowest_loss(RunDirectory(sweep.directory / str(row.job)).read_result())
         return None
 
     return exact

@@ -37,6 +37,7 @@ class Answer:
         stops: whether something may stop the run before.
         rounding: of the run's numbers, relative.
         floor: the loss at which mini-batches settle.
+        decayed: weight decay moves the exact answer away from the lowest training loss, so runs may be below its loss.
         silent: what theory has nothing to say of, and why.
         surface: what is gone down, where that is no model.
     """
@@ -53,6 +54,7 @@ class Answer:
     stops: bool = False
     rounding: float = 0.0
     floor: float | None = None
+    decayed: bool = False
     silent: Mapping[str, str] = field(default_factory=dict)
     surface: Function | None = None
 
@@ -82,6 +84,7 @@ class Answer:
             "weight": weight.tolist(),
             **({} if bias is None else {"bias": bias.tolist()}),
             "train/loss": exact.loss * self.unit,
+            **({"decayed": True} if self.decayed else {}),
             **exact.evidence(self.unit),
             "hessian_eigenvalues": exact.eigenvalues.tolist(),
             "rank": exact.rank,

@@ -329,7 +329,7 @@ def test_sensitivity(tmp_path):
     assert np.all(np.asarray(sgd.low)[:3] < np.asarray(sgd.y)[:3])
     assert np.all(np.asarray(sgd.high)[:3] > np.asarray(sgd.y)[:3])
     [region] = picture.regions
-    assert (region.of, region.start, region.end) == ("sgd", pytest.approx(math.sqrt(10.0)), None)
+    assert (region.name, region.start, region.end) == ("sgd diverged", pytest.approx(math.sqrt(10.0)), None)
     levels = {level.name: level.at for level in picture.levels}
     assert levels == pytest.approx(
         {"critical rate, gradient descent": 2 / 4.0, "best rate, gradient descent": 2 / (0.5 + 4.0)}
@@ -368,6 +368,11 @@ def test_training_losses_are_above_the_exact_one(tmp_path):
         found = _found(tmp_path / str(lowest), moved)
         assert ("sensitivity_train" in {one.name for one in found.charts}) is there
         assert ("train above exact" in found.tables[0].columns) is there
+    # of all: runs pass below it on their way to where they rest
+    decayed = [{**job, "exact": job["exact"] | {"decayed": True}} for job in JOBS]
+    found = _found(tmp_path / "decayed", decayed)
+    assert "train above exact" not in found.tables[0].columns
+    assert "at the exact answer" in {level.name for level in _chart(found, "curves_train").levels}
 
 
 def test_sensitivity_around_the_own_best_rate(tmp_path):
@@ -573,11 +578,14 @@ def test_accuracy_along_the_steps_is_the_mean_with_students_interval(tmp_path):
 
 
 def test_a_loss_is_called_what_it_is(tmp_path):
-    one = read(sweep(tmp_path, grid({(name, 0.1): [1.0] for name in ("sgd", "adam")})))
-    path = tmp_path / "0" / "result.json"
-    result = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**result, "loss": {"name": "cross_entropy", "reduction": "mean"}}))
-    assert "the loss is the cross-entropy, its mean over rows" in findings(gather([one])).remarks
+    one = read(sweep(tmp_path, JOBS))
+    loss = {"name": "cross_entropy", "least_squares": False, "reduction": "mean"}
+    for path in (tmp_path / "0" / "result.json", tmp_path / "6" / "result.json"):  # the first, and one that is shown
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "loss": loss}))
+    found = findings(gather([one]))
+    levels = {level.name for level in _chart(found, "sensitivity").levels}
+    assert levels == {"critical rate near the answer, gradient descent", "best rate near the answer, gradient descent"}
+    assert "the loss is the cross-entropy, its mean over rows" in found.remarks
 
 
 # --- how far to trust it ---------------------------------------------------------------------------------------------

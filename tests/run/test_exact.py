@@ -259,7 +259,7 @@ def test_the_exact_answer_of_a_loss_that_is_no_square(train: Train, capsys: pyte
     assert max(result.exact["certificate"][name] for name in ("gradient_norm", "decrement")) < 1e-12
     lines = in_theory(result)
     assert lines[1].startswith("gradient descent near the exact answer: critical learning rate 2/λmax = 1.779, best ")
-    assert lines[2:] == ["path and steps: not applicable (the Hessian of logistic changes along the way)"]
+    assert lines[2:] == ["path and steps: not applicable (the Hessian of the logistic loss changes along the way)"]
     capsys.readouterr()
     circling = train("fast", *words, MIXED, "optimizer.lr=6", "trainer.max_steps=1500")
     told = "gradient descent will not settle: 6 is above 2/λmax = 1.779 at the exact answer"
