@@ -26,8 +26,8 @@ TITLES = {
 CAPTIONS = {
     "gradient_norm": "Of the loss over all training rows.",
     "update_ratio": "The length of the last update over that of the weights before it, all parameters together.",
-    "update_cosine": "Of the angle between the last update and minus the gradient over all training rows: 1 is straight "
-    "down, 0 across, below 0 uphill.",
+    "update_cosine": "Of the angle between the last update and minus the gradient over all training rows: 1 is "
+    "straight down, 0 across, below 0 uphill.",
 }
 LINEAR = ("lr", "update_cosine")
 """What is drawn on a linear axis though it may be above 0 throughout."""

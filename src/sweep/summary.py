@@ -9,7 +9,7 @@ from rich.text import Text
 
 from src.compare.contest import Exact, above_exact, exact_by_seed
 from src.compare.roles import noun
-from src.compare.rows import Row, short
+from src.compare.rows import Row, short, without_plus
 from src.compare.selection import Contender, Figure
 
 
@@ -83,7 +83,10 @@ def _cells(winner: Contender, several_metrics: bool, scores: Sequence[float], be
         return [f"none of {settings} came through", "", *[""] * len(scores), str(figure.seeds), "", lost]
     metric = f"{figure.metric} " if several_metrics else ""
     # beside the optimizer's name, its own numbers need no more than theirs
-    setting = short({key.removeprefix("optimizer."): value for key, value in winner.best.tuned.items()}) or "as it is"
+    setting = (
+        short({without_plus(key).removeprefix("optimizer."): word for key, word in winner.best.tuned.items()})
+        or "as it is"
+    )
     beside = [f"{score:.4g}" if math.isfinite(score) else "" for score in scores]
     return [setting, metric + _loss(figure, between), *beside, str(figure.seeds), f"{winner.steps:,.10g}", lost]
 

@@ -65,6 +65,10 @@ def test_weight_decay_in_the_loss_moves_it(train: Train) -> None:
     result, free = train("decay", *words), train("free", *words, "optimizer.weight_decay=0.0")
     np.testing.assert_allclose(result.parameters["weight"], result.exact["weight"], rtol=1e-9)
     assert not np.allclose(result.exact["weight"], free.exact["weight"], rtol=1e-3)
+    assert ("decayed" in result.exact, "decayed" in free.exact) == (True, False)
+    assert result.exact["train/loss"] > free.exact["train/loss"]
+    told = "the exact answer is that with weight decay; losses are without it, and may be below its own"
+    assert (told in in_theory(result), told in in_theory(free)) == (True, False)
 
 
 @pytest.mark.parametrize(
