@@ -194,13 +194,13 @@ def build_optimizer(
         except Exception as error:  # a user's class can raise anything
             raise LabError(f"{path} cannot be built: {_reason(error)}") from None
 
-    objects, forgets = tuple[str, ...](), False
-    if takes_member_axis(path):
-        own = rule_of(path)
-        closure, gradient_first = path == "torch.optim.LBFGS" or (own is not None and own.needs_loss), False
-    else:
+    own, objects, forgets = rule_of(path), tuple[str, ...](), False
+    closure, gradient_first = path == "torch.optim.LBFGS", False
+    if not takes_member_axis(path) or not path.startswith(("torch.", "src.")):
         closure, gradient_first, objects = _probe(path, build, parameters, create_graph)
-        forgets = not (closure or create_graph) and _forgets(build, parameters)
+        forgets = own is None and not (closure or create_graph) and _forgets(build, parameters)
+    if own is not None:
+        closure, gradient_first = own.needs_loss, False
     optimizer = build(parameters)
     spare = build([nn.Parameter(p.detach().clone()) for p in parameters]) if schedule else optimizer
     return BuiltOptimizer(

@@ -76,7 +76,8 @@ class RuleOptimizer(Optimizer):
                     "loss": torch.as_tensor(loss, dtype=row.w.dtype, device=row.w.device).detach().view(1, 1),
                 }
             gradient = row.joined([p.grad for p in row.parameters])
-            row.rule.update(row.w, gradient, row.state, row.scalars, row.acting)
+            if row.rule.update(row.w, gradient, row.state, row.scalars, row.acting) is not None:  # type: ignore[func-returns-value]
+                raise TypeError("update gives something back, but it is to change w in place, as w.sub_(...) does")
             row.keep()
         return loss
 

@@ -1,11 +1,14 @@
 """Optimizers of a user's own, each with a need of its own, and what is none."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import StepLR
+
+from src.config.domains import POSITIVE
+from src.optim.rules import Rule
 
 
 class Plain(Optimizer):
@@ -112,6 +115,14 @@ class Broken(Plain):
         raise ArithmeticError("seven is not eight")
 
 
+class NotFinite(Plain):
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for w in group["params"]:
+                w.mul_(torch.nan)
+
+
 class NoOptimizer:
     """Has a step, but is no optimizer."""
 
@@ -151,3 +162,21 @@ class Fixed(Optimizer):
 
 class Stepped(StepLR):
     """A schedule of one's own, whose numbers nobody else knows the meaning of."""
+
+
+class GivesBack(Rule):
+    """A rule that leaves its parameters as they are, and gives back what they should be."""
+
+    numbers: ClassVar = {"lr": POSITIVE}
+
+    def update(self, w, g, state, c, on):
+        return w - c["lr"] * g
+
+
+class Unnamed(Rule):
+    """A rule that asks for a number that it has not named."""
+
+    numbers: ClassVar = {"lr": POSITIVE}
+
+    def update(self, w, g, state, c, on):
+        w.addcmul_(g, c["rate"], value=-1)

@@ -169,6 +169,8 @@ def test_an_optimizer_that_differentiates_the_gradient(train: Train) -> None:
             [f"{OWN}Backward"],
             r"own\.Backward cannot take a step: \w+ at own\.py:\d+: no closure \(with a closure: .*not require grad",
         ),
+        ([f"{OWN}GivesBack"], r"own\.GivesBack cannot take a step: TypeError: .* is to change w in place"),
+        ([f"{OWN}Unnamed"], r"own\.Unnamed cannot take a step: KeyError at own\.py:\d+: 'rate'"),
         ([f"{OWN}Backward", "trainer.create_graph=true"], r"own\.Backward cannot take a step"),
         ([f"{OWN}NoOptimizer"], r"own\.NoOptimizer is not a torch\.optim"),
         ([f"{OWN}no_optimizer"], r"own\.no_optimizer makes a NoOptimizer, not a torch\.optim\.Optimizer"),
