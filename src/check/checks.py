@@ -81,7 +81,7 @@ def _elementwise(candidate: Candidate) -> Finding:
         return "no", f"it takes no parameter [P, I, O]: {_in_a_sweep(candidate)}"
     if candidate.close([torch.stack(alone)], [stacked[0].detach().flatten()]):
         return "yes", f"every number by its own gradient alone: {_in_a_sweep(candidate)}"
-    return "no", f"a number's step depends on the others: {_in_a_sweep(candidate)}"
+    return "no", f"together, numbers do not move as each does alone: {_in_a_sweep(candidate)}"
 
 
 def _in_a_sweep(candidate: Candidate) -> str:
@@ -229,6 +229,8 @@ def _length(candidate: Candidate) -> Finding:
     """Of the first step, in learning rates, where it does not depend on how large the gradient is."""
     at = candidate.starts()
     moved = [apart(Steps(candidate, at).take(_constant(candidate, 1, size)).values, at) for size in (1.0, 100.0)]
+    if not all(map(math.isfinite, moved)):
+        return "failed", "not finite where every gradient is 1, or 100"
     if candidate.rate is None or not moved[0] or abs(moved[1] / moved[0] - 1) > 0.01:
         return "held", f"moves by {moved[0]:.3g} where every gradient is 1"
     times = moved[0] / candidate.rate

@@ -417,6 +417,8 @@ def _why_not(path: str, given: Arguments, grain: Grain, shapes: Shapes) -> str:
             return "it draws random numbers"
         stacked(0, gradient)
         alone = torch.stack([torch.cat([p.detach().reshape(-1) for p in own]) for own in lone])
+        if not alone.isfinite().all():
+            return "its steps are not finite"
         if not torch.allclose(flat, alone, rtol=CLOSE, atol=CLOSE):
             return (
                 "it keeps something beside the state of each parameter"

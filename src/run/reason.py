@@ -26,7 +26,7 @@ def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: Ea
         blame = f", or {own} computes what has no value" if (own := _own(config)) else ""
         return f"the loss is not finite at the start: the initial weights or the data are too large{blame}"
     if outcome.cause == "loss":
-        before, own = outcome.values.get("before"), _own(config)
+        before, own = outcome.values.get("before"), _own(config, stepped=True)
         if before is not None and own:
             which = f"the loss after {step:,} steps is not finite, and the one before it was {before:.4g}"
             cause = f"{own} may divide by 0, or take a root or logarithm of what is not positive"
@@ -46,9 +46,11 @@ def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: Ea
     return f"stopped early after {step:,} steps: {_stopped(outcome, stopping)}"
 
 
-def _own(config: Config) -> str:
-    """What of the forward pass is a class of the user's own; empty where nothing is."""
+def _own(config: Config, stepped: bool = False) -> str:
+    """What of the forward pass, or of a step, is a class of the user's own; empty where nothing is."""
     parts = {"model": config.model.target_, "loss": config.loss.target_}
+    if stepped and not config.optimizer.target_.startswith("torch."):
+        parts["optimizer"] = config.optimizer.target_
     return " or ".join(f"{part}._target_={path}" for part, path in parts.items() if not path.startswith("src."))
 
 

@@ -397,6 +397,11 @@ def test_a_first_step_of_a_thousand_learning_rates_is_found() -> None:
     assert found.sentence.startswith("1e+03 times the lr, however small the gradient")  # (0.1 / 0.001)^1.5
 
 
+def test_a_first_step_that_is_not_finite_is_found() -> None:
+    words = ["optimizer._target_=tests.optim.own.NotFinite", "optimizer.lr=0.1"]
+    assert not outcome("first step", dict(CHECKS)["first step"], candidate_of(words)).held
+
+
 def test_a_narrow_window_of_learning_rates_is_found() -> None:
     found = outcome(*CHECKS[0], candidate_of(own("Narrow", "optimizer.lr=0.001")))
     assert "lr 0.115; at the 0.001 given it does not" in found.sentence

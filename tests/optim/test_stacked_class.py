@@ -87,6 +87,7 @@ OWN = f"{__name__}."
         (f"{OWN}OfAll", None, "what it does to a parameter depends on others"),
         (f"{OWN}Outside", None, "it keeps something beside the state of each parameter"),
         (f"{OWN}Draws", None, "it draws random numbers"),
+        ("tests.optim.own.NotFinite", None, "its steps are not finite"),
         ("tests.optim.own.Sam", None, "it takes no step with gradients alone (AssertionError at own.py:"),
         (f"{OWN}Flattens", None, "Flattens changes the shape of a parameter from [3, 2] to [6]"),
     ],

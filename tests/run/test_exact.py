@@ -476,7 +476,7 @@ def test_a_loss_is_not_far_above_where_little_is_allowed(train: Train, factor: s
 
 
 @pytest.mark.parametrize("loss", ["squares", "own"])
-def test_a_module_that_computes_what_has_no_value_is_named(train: Train, loss: str) -> None:
+def test_what_computes_what_has_no_value_is_named(train: Train, loss: str) -> None:
     """A root of what is below 0, from the start or once the slope is above 2."""
     words, own = ["data.noise=0", "model=custom", "model._target_=tests.models.own.Rooted"], "tests.models.own.Rooted"
     if loss == "own":
@@ -489,6 +489,8 @@ def test_a_module_that_computes_what_has_no_value_is_named(train: Train, loss: s
     assert later.reason.startswith(f"the loss after {later.steps:,} steps is not finite, and the one before it was ")
     assert f"was {before:.4g}: model._target_={own}" in later.reason
     assert later.reason.endswith("of what is not positive; try a learning rate far below 0.1")
+    step = train("step", "optimizer._target_=tests.optim.own.NotFinite", "trainer.max_steps=3")
+    assert ": optimizer._target_=tests.optim.own.NotFinite may divide by 0" in step.reason
     fast = train("fast", "model=custom", "model._target_=tests.models.own.Net", "optimizer.lr=1e4")
     assert "try a learning rate far below 1e+04" in fast.reason
 
