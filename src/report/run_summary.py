@@ -89,7 +89,7 @@ def summary(result: Result, most: int = 12) -> Table:
     for row in compared.parameters[:most]:
         table.add_row(Text(row.name), *map(shown, row.values))
     if len(compared.parameters) > most:
-        table.add_row(f"... {len(compared.parameters) - most} more in result.json")
+        table.add_row(f"... {len(compared.parameters) - most:,} more in result.json")
     for row in compared.losses:
         table.add_row(row.name, *map(shown, row.values), style="dim")
     return table
