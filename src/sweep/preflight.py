@@ -59,7 +59,8 @@ def _attempts(config: Config, keep: bool) -> Iterator[tuple[Hashable, Attempt]]:
     yield (trainer.accelerator, trainer.devices), lambda: check_devices(config)
     yield ("loss", id(config.loss), model.loss, model.gradient), lambda: build_loss(config)
     if is_table(config):
-        yield ("table", identity(config.data), config.data.batch_size, model.dtype), lambda: check(config, keep)
+        table = ("table", identity(config.data), config.data.batch_size, model.dtype, config.loss.target_)
+        yield table, lambda: check(config, keep)
     for group, path, base in (
         ("data", config.data.target_, object),
         ("model", model.target_, nn.Module),

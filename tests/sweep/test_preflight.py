@@ -46,6 +46,15 @@ def test_a_table_is_a_mistake_once_whatever_its_rows_are_split_by(tmp_path):
     assert mistakes(one.config for one in some) == {"data.path=gone.csv: there is no such file": 2}
 
 
+def test_a_target_that_one_of_several_losses_does_not_take_is_told(tmp_path):
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{k},{'abc'[k % 3]}\n" for k in range(30)))
+    losses = [[f"loss={name}"] for name in ("cross_entropy", "logistic")]
+    some = members(tmp_path, ["data=table", f"data.path={tmp_path}/t.csv", "data.target=y"], losses)
+    ((sentence, number),) = mistakes(one.config for one in some).items()
+    assert number == 1
+    assert sentence.endswith("this loss tells two classes apart: say loss=cross_entropy")
+
+
 def test_every_optimizer_of_conf_passes(tmp_path):
     from src.config.compose import CONF
 
