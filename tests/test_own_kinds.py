@@ -346,7 +346,7 @@ def test_data_of_ones_own_are_given_their_keys(train: Train) -> None:
         (("data._target_=mine.data.Slope",), r"Slope needs turns: add \+data\.turns=\.\.\."),
         (
             ("data._target_=mine.data.Slope", "+data.turns=1", "+data.row=9"),
-            r"Slope does not take row \(it takes turns, rows\): drop them with ~data\.row; did you mean rows\?",
+            r"Slope does not take row \(it takes turns, rows\): drop it with ~data\.row; did you mean rows\?",
         ),
         (("data._target_=mine.data.nothing",), r"mine\.data\.nothing gives int; it must give a src\.data\.problem"),
         (("data._target_=mine.data.Whole",), r"mine\.data\.Whole needs turns: add \+data\.turns="),

@@ -132,7 +132,7 @@ def check_keys(
             )
             raise LabError(
                 f"{name} does not take {', '.join(extra)} (it takes {', '.join(named) or 'nothing'}): "
-                f"drop them with {drop}{meant or alone}"
+                f"drop {'it' if len(extra) == 1 else 'them'} with {drop}{meant or alone}"
             )
     missing = [key for key, p in named.items() if p.default is p.empty and key not in arguments]
     if missing:

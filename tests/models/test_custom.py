@@ -96,7 +96,7 @@ def test_it_is_told_only_the_sizes_that_it_asks_for() -> None:
             {"hiden": 5},
             r"Net does not take hiden \(it takes hidden\): drop .* ~model\.hiden; did you mean hidden\?",
         ),
-        (own.Net, {"inputs": 5}, r"Net does not take inputs \(it takes hidden\): drop them with ~model\.inputs"),
+        (own.Net, {"inputs": 5}, r"Net does not take inputs \(it takes hidden\): drop it with ~model\.inputs"),
         (own.Net, {"hidden": "wide"}, r"own\.Net cannot be built: "),
         (own.Raises, {}, r"own\.Raises cannot be built: ValueError at own\.py:\d+: seven is not eight"),
         (own.Wide, {}, r"own\.Wide cannot take inputs \[2, 3\]: .*shapes cannot be multiplied"),

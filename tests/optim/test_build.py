@@ -181,7 +181,7 @@ def test_an_optimizer_that_differentiates_the_gradient(train: Train) -> None:
             r"nowhere\.X cannot be imported \(No module named 'tests\.optim\.nowhere'",
         ),
         (["optimizer=adam", f"{OWN}Plain"], r"Plain does not take betas, eps \(it takes lr\).*~optimizer\.betas"),
-        ([f"{OWN}Plain", "+optimizer.rho=1"], r"Plain does not take rho \(it takes lr\): drop them with ~optimizer\."),
+        ([f"{OWN}Plain", "+optimizer.rho=1"], r"Plain does not take rho \(it takes lr\): drop it with ~optimizer\."),
         ([f"{OWN}Rho"], r"Rho needs rho: add \+optimizer\.rho=\.\.\."),
         ([f"{OWN}Rho", "optimizer.lr=null"], r"Rho needs lr, rho: add optimizer\.lr=\.\.\. \+optimizer\.rho="),
         ([f"{OWN}Rho", "+optimizer.rho=high"], r"own\.Rho cannot be built: "),
