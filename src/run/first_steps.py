@@ -79,7 +79,8 @@ def _apart(members: Sequence[Member], grain: Grain | None, dtype: Dtype) -> str 
             raise together.raised
         ends, losses = together.parameters(), together.losses("train")
     except Exception as error:  # a user's class can raise anything
-        return f"cannot be computed for many members at once ({raised(error)})"
+        why, _, _ = raised(error).partition(". We don't support")  # what follows is for torch's authors
+        return f"cannot be computed for many members at once ({why})"
     here, there, from_ = (_rows(values) for values in (ends, alone.parameters(), start))
     far, moved = (here - there).norm(dim=1), (there - from_).norm(dim=1)
     apart = far > CLOSE[dtype] * moved + 1e-12 * from_.norm(dim=1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from src.config.domains import POSITIVE
 from src.engine.choose_stepper import choose_stepper
@@ -44,6 +45,18 @@ class Whole(Half):
         w.addcmul_(g, c["lr"], value=-1)
 
 
+class Branches(nn.Module):
+    """Goes one way or the other by what it has computed."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(inputs, outputs)
+
+    def forward(self, x: Any) -> Any:
+        made = self.layer(x)
+        return made if made.sum() > 0 else -made
+
+
 OTHERWISE = "makes something else for many members at once"
 
 
@@ -74,3 +87,9 @@ def test_what_steps_otherwise_than_alone_takes_its_steps_one_after_another(
         torch.equal(*pair) for pair in zip(start, (p for one in built for p in one.model.parameters()), strict=True)
     )
     assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_what_torch_cannot_compute_for_many_is_said_in_a_sentence(tmp_path: Path) -> None:
+    specs = members(tmp_path, ["model=custom", f"model._target_={__name__}.Branches"], [[], ["seed=1"]])
+    built = [one for one in build_members(specs) if not isinstance(one, LabError)]
+    assert held(built, choose_stepper(specs[0].config)).reason.endswith("in some data-dependent control flow)")
