@@ -24,8 +24,8 @@ def import_class(path: str, key: str, kind: type | tuple[type, ...]) -> Any:
             "it must be importable from the folder where you start, or installed"
         ) from None
     if isinstance(found, type) and not issubclass(found, kind):
-        first = kind[0] if isinstance(kind, tuple) else kind
-        raise LabError(f"{key}={path} is not a {first.__module__}.{first.__name__}")
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        raise LabError(f"{key}={path} is not a {' or a '.join(f'{one.__module__}.{one.__name__}' for one in kinds)}")
     if not callable(found):
         raise LabError(f"{key}={path} is not a class")
     return found
