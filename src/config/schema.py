@@ -126,6 +126,7 @@ class Trainer(Section):
     devices: PositiveInt
     strategy: Literal["auto", "ddp"]
     threads: PositiveInt
+    stepper: Literal["auto", "compiled"]
     max_steps: PositiveInt
     val_every_n_steps: PositiveInt
     log_every_n_steps: PositiveInt
@@ -210,6 +211,8 @@ class Config(Section):
         """The part of the config that decides the numbers: not where they are logged, nor how they are cut."""
         parts = {name: part for name, part in self.callbacks.items() if part and not WATCHING.match(part.target_)}
         indifferent = {"accelerator", "threads", "log_every_n_steps", "block_size", "profiler"}
+        if self.trainer.stepper == "auto":  # what it comes to is kept by the sweep
+            indifferent.add("stepper")
         return {
             "data": self.data.model_dump(by_alias=True, exclude={"write_split"}),
             "model": self.model.arguments(),

@@ -30,17 +30,24 @@ class Choice:
 
     Attributes:
         stepper: "torch": its optimizer's own class, alone, with Lightning's events; "rules": a stack, without;
+            "compiled": a stack whose steps are C, made of the rules;
             "class": a stack that the class itself steps, on tensors of many members; "each": a stack whose members are
             stepped one after another, by their own class.
-        reason: why it is not rules, in words that are shown as they are; empty for rules.
+        reason: why it is not rules, in words that are shown as they are; empty for rules, compiled or not.
     """
 
-    stepper: Literal["torch", "rules", "class", "each"]
+    stepper: Literal["torch", "rules", "compiled", "class", "each"]
     reason: str = ""
 
 
 def choose_stepper(config: Config, alone: bool = False) -> Choice:
-    """Of a run by itself (`alone`), or of one that a sweep asks for."""
+    """Of a run by itself (`alone`), or of one that a sweep asks for.
+
+    Raises:
+        LabError: a run by itself is asked to be stepped as stacks are.
+    """
+    if alone and config.trainer.stepper != "auto":
+        raise LabError(f"trainer.stepper={config.trainer.stepper} is of the stacks of a sweep: say -m, or leave it out")
     if alone:
         return Choice("torch", "a run by itself has the bits of torch's own class")
     if reason := _why_alone(config):

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -91,6 +92,29 @@ class DeviceData:
         some._order_seeds = [self._order_seeds[index] for index in keep]
         some._look_up()
         return some
+
+    @property
+    def which(self) -> Tensor:
+        """The place of each member's data among the distinct ones, `[P]`."""
+        return self._data
+
+    @property
+    def distinct(self) -> Rows:
+        """The training rows of every distinct data set, `[D, N, I]` and `[D, N, O]`."""
+        return self._distinct["train"]
+
+    @property
+    def distinct_condensed(self) -> Condensed | None:
+        """The same as a few numbers each, where steps see them so."""
+        return self._distinct_condensed.get("train") if self.full_batch else None
+
+    def order(self, first: int, count: int) -> tuple[Tensor, Tensor, Tensor] | None:
+        """The rows that steps see: `[S, numbers]` in S orders, which of them is each member's `[P]`, where each step
+        begins `[count + 1]`; None: every step sees all rows."""
+        if self._order is None:
+            return None
+        order, sizes = self._order.steps(first, count)
+        return order, self._orders, torch.tensor([0, *accumulate(sizes)])
 
     @property
     def problems(self) -> list[Problem]:

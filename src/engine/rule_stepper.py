@@ -249,7 +249,7 @@ class RuleStepper(Stepper):
         module = point(copy.copy(self.module), flat)
         if isinstance(module, Vmapped):
             module.choose(rows)
-        some = RuleStepper(
+        some = type(self)(
             len(keep),
             module,
             flat,

@@ -16,6 +16,7 @@ class CrossEntropy(Loss):
 
     name = "cross_entropy"
     convex = True
+    in_c = ()
     targets = "one_hot"
 
     def each(self, predictions: Tensor, targets: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ class Huber(Loss):
 
     name = "huber"
     convex = True
+    in_c = ("delta",)
 
     def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
         super().__init__(reduction)

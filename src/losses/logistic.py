@@ -17,6 +17,7 @@ class Logistic(Loss):
 
     name = "logistic"
     convex = True
+    in_c = ()
     targets = "binary"
 
     def each(self, predictions: Tensor, targets: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ FACTS = (
     "convex",
     "targets",
     "each_and_slopes",
+    "in_c",
     "derivative",
     "curvature",
     "difference",
@@ -73,6 +74,8 @@ class Loss:
         least_squares: a linear model with it is least squares: steps on all rows may be condensed, and theory holds.
         per_member: it is a mean or a sum over rows, so that those of shards add up.
         targets: what it takes; classes and counts are not standardized.
+        in_c: attributes that the function of its name in losses.h takes, which are defined in upper case there; None:
+            there is none.
         convex: in the predictions, so that a linear model has an exact answer, which Newton's method finds.
     """
 
@@ -81,6 +84,7 @@ class Loss:
     per_member = True
     targets: ClassVar[Targets] = "numbers"
     convex = False
+    in_c: ClassVar[tuple[str, ...] | None] = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -16,6 +16,7 @@ class Poisson(Loss):
 
     name = "poisson"
     convex = True
+    in_c = ()
     targets = "counts"
 
     def each(self, predictions: Tensor, targets: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ class SquaredError(Loss):
 
     name = "squares"
     least_squares = convex = True
+    in_c = ()
 
     def __init_subclass__(cls) -> None:
         if cls.value is SquaredError.value and cls.each is not Loss.each:

@@ -1,11 +1,13 @@
 """The linear model, and its gradient by hand."""
 
+from pathlib import Path
+
 from torch import Tensor, nn
 
 from src.config import models as sections
 from src.losses.loss import Loss
 from src.models.layers import add_parameters, affine, affine_by_hand
-from src.models.model import Model
+from src.models.model import InC, Model
 
 
 class Linear(Model):
@@ -30,3 +32,14 @@ class Linear(Model):
         """Losses `[P]` and the gradient of each parameter, in the order of `parameters()`."""
         losses, error = loss.derivative(self(inputs), targets, rows)
         return losses, affine_by_hand(inputs, error, self.bias is not None)
+
+    def in_c(self) -> InC:
+        """`linear.h`."""
+        inputs, outputs = self.weight.shape[-2:]
+        return linear_in_c(inputs, outputs, self.bias is not None)
+
+
+def linear_in_c(inputs: int, outputs: int, bias: bool) -> InC:
+    """A linear model of these sizes as C."""
+    sizes = {"I": inputs, "O": outputs, "BIASES": int(bias)}
+    return InC(Path(__file__).with_suffix(".h"), sizes, inputs, padded=True)

@@ -1,5 +1,7 @@
 """The two-layer network, and backpropagation through it by hand."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +9,7 @@ from src.config import models as sections
 from src.losses.loss import Loss
 from src.models.activations import ACTIVATIONS
 from src.models.layers import add_parameters, affine, affine_by_hand, batched
-from src.models.model import Model
+from src.models.model import InC, Model
 
 
 class TwoLayer(Model):
@@ -21,6 +23,7 @@ class TwoLayer(Model):
     def __init__(self, section: sections.TwoLayer, inputs: int, outputs: int) -> None:
         super().__init__()
         self.activation, hidden = ACTIVATIONS[section.activation], section.hidden
+        self.activation_name = section.activation
         first = {"weight1": (inputs, hidden, inputs), "bias1": (1, hidden, inputs)}
         second = {"weight2": (hidden, outputs, hidden), "bias2": (1, outputs, hidden)}
         add_parameters(self, "two-layer model", section, first | second)
@@ -39,3 +42,10 @@ class TwoLayer(Model):
         second = affine_by_hand(activated, error, self.bias2 is not None)
         back = torch.bmm(error, batched(self.weight2).mT) * self.activation.slope(hidden, activated)
         return losses, (*affine_by_hand(inputs, back, self.bias1 is not None), *second)
+
+    def in_c(self) -> InC:
+        """`two_layer.h`."""
+        (inputs, hidden), outputs, name = self.weight1.shape[-2:], self.weight2.shape[-1], self.activation_name
+        sizes: dict[str, int | str] = {"I": inputs, "H": hidden, "O": outputs, "BIASES": int(self.bias1 is not None)}
+        sizes |= {"ACTIVATE": f"activate_{name}", "SLOPE": f"slope_{name}"}
+        return InC(Path(__file__).with_suffix(".h"), sizes, hidden)

@@ -117,6 +117,7 @@ class StackedRule:
         """What was made ready is of no use."""
         self._rows: list[Scalars] = []
         self._first, self._offset, self._steady = 0, 0, False
+        self._ahead: Scalars = {}
         self._window: Tensor | None = None
         self._rate: Any = None
 
@@ -167,6 +168,26 @@ class StackedRule:
         pieces = whole.split([prod(shape) for shape in self.shapes], 1)
         return [piece.view(-1, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
+    def scalars(self, count: int) -> dict[str, Tensor]:
+        """What the rule takes in the next `count` steps that are ready, by name: `[count, P]`, or `[1, P]` for all."""
+        some = slice(self._offset, self._offset + count)
+        whole = self._constants | self._ahead
+        return {name: value.mT if value.dim() == 2 else value[some, :, 0] for name, value in whole.items()}
+
+    @property
+    def scalar_names(self) -> list[str]:
+        """What the rule takes."""
+        n = self._numbers(0)
+        kept, bases = dict(self.rule.start(n)), self.rule.bases(n)
+        if bases:
+            kept |= {"bases": torch.stack(bases), "powers": torch.stack(bases)}
+        return list({**self.rule.constants(n), **self.rule.rates(n, 1, kept)})
+
+    @property
+    def slots(self) -> dict[str, Tensor | None]:
+        """The state itself of an element-wise rule, `[P, N]` each, in one order; None before it is made."""
+        return {name: self._slots[0].get(name) for name in self._names}
+
     def switch(self, mode: Literal["train", "eval"]) -> None:
         """Change the parameters to those that are evaluated, or back, where the rule `switches`."""
         if self.switches and self._evaluated != (mode == "eval"):
@@ -194,10 +215,11 @@ class StackedRule:
             scalars = {**(rule.constants(n) if self._cycles else {}), **rule.rates(n, steps[:, None], powers)}
         self._steady = all(value.dim() == 1 for value in scalars.values())
         if self._steady:
-            return [{**self._constants, **self._cast(scalars)}] * count
-        columns = self._cast({name: value.expand(count, -1) for name, value in scalars.items()})
-        rows = zip(*(value.unbind(0) for value in columns.values()), strict=True)
-        return [{**self._constants, **dict(zip(columns, row, strict=True))} for row in rows]
+            self._ahead = self._cast(scalars)
+            return [{**self._constants, **self._ahead}] * count
+        self._ahead = self._cast({name: value.expand(count, -1) for name, value in scalars.items()})
+        rows = zip(*(value.unbind(0) for value in self._ahead.values()), strict=True)
+        return [{**self._constants, **dict(zip(self._ahead, row, strict=True))} for row in rows]
 
     def _scalars(self, numbers: Mapping[str, Tensor], k: int, step: int) -> Scalars:
         """The rule's scalars of one step, `[P]`, by row k of numbers `[count, P]`; brings what is kept to it."""

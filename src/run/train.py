@@ -15,8 +15,12 @@ from src.compare.halving import Halving
 from src.config.check_run import check_free
 from src.engine.checkpoint import check_fits, not_resumed
 from src.engine.choose_stepper import Choice
+from src.engine.compiled.compiler import NotCompiledError
+from src.engine.compiled_stepper import CompiledStepper
 from src.engine.gradient_check import check_gradients
 from src.engine.loop import Loop
+from src.engine.rule_stepper import RuleStepper
+from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.errors import FULL_ERROR, LabError, raised
 from src.run.build import Member, RunSpec, build_intervals, build_loop, build_members, build_stepper, building
@@ -132,7 +136,7 @@ class _Training:
         if (choice := held(members, self.choice)) != self.choice:
             self.choice = choice
             print(f"{len(members):,} runs take their steps one after another: {choice.reason}", file=sys.stderr)
-        stepper = build_stepper(members, self.choice)
+        stepper = self._compiled(build_stepper(members, self.choice))
         if isinstance(stepper, TorchStepper):
             if resume := self.resume:
                 with own_checkpoint() if resume.in_place else nullcontext():
@@ -169,6 +173,18 @@ class _Training:
             fit(trainer, module, data, self.resume.path if self.resume else None, config.model.seed)
         if self.alone:
             self._write(module, trainer, time.perf_counter() - started)
+
+    def _compiled(self, stepper: Stepper) -> Stepper:
+        """It as C, where that is asked for, and can be made."""
+        if not isinstance(stepper, RuleStepper) or self.config.trainer.stepper != "compiled":
+            return stepper
+        try:
+            made = CompiledStepper.of(stepper)
+        except NotCompiledError as why:
+            print(f"{stepper.size:,} runs are stepped by rules, not by compiled code: {why}", file=sys.stderr)
+            return stepper
+        self.choice = Choice("compiled")
+        return made
 
     def failed(self, error: Exception) -> LabError:
         """What a user's class, or a bug, has raised, as the reason of the runs; Python shows where it comes from."""

@@ -374,6 +374,7 @@ WORDS: dict[str, list[Any]] = {
     "train": [0.7, 2],
     "profiler": ["simple"],
     "accelerator": ["cpu", "gpu"],
+    "stepper": ["compiled"],
 }
 
 

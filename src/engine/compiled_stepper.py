@@ -1,0 +1,132 @@
+"""Many members, stepped by compiled code: all steps of a block of one member, then of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from src.data.problem import Rows
+from src.engine.compiled.compiler import NotCompiledError
+from src.engine.compiled.kernel import Kernel, Steps, source, width
+from src.engine.compiled.rule_source import rule_source
+from src.engine.rule_stepper import RuleStepper
+from src.models.linear import linear_in_c
+from src.models.model import Model
+from src.optim.stacked_rule import StackedRule
+
+LARGEST = 2**20
+"""Bytes of a member's parameters, gradients and state: with more, products of matrices serve better than a cache."""
+
+
+class CompiledStepper(RuleStepper):
+    """A `RuleStepper` whose steps are C; what it holds, keeps and tells is the same.
+
+    The first step of all is taken as there, for a rule may make its state in it.
+    """
+
+    update: StackedRule
+    _kernel: Kernel
+    _scalars: Sequence[str]
+    _inputs: Tensor
+    _targets: Tensor
+
+    @classmethod
+    def of(cls, stepper: RuleStepper) -> CompiledStepper:
+        """The same members, before or after any step.
+
+        Raises:
+            NotCompiledError: why they cannot be, in words.
+        """
+        parts = (stepper.module, stepper.flat, stepper.update, stepper.loss, stepper.data, stepper.treatment)
+        made = cls(stepper.size, *parts, stepper.axis)
+        made._compile()
+        return made
+
+    def _compile(self) -> None:
+        update, data, treatment, loss, dtype = self.update, self.data, self.treatment, self.loss, self.flat.dtype
+        if not isinstance(update, StackedRule) or loss.in_c is None or self.flat.device.type != "cpu":
+            raise NotCompiledError("its optimizer has no rule, its loss no C, or it is not on the CPU")
+        condensed = data.distinct_condensed
+        # |R t - z|² is the sum of squares of a linear model without a bias, whose rows are R and whose targets are z
+        rows = Rows(condensed.factor, -condensed.offset) if condensed else data.distinct
+        outputs = rows.targets.shape[2]
+        if condensed:
+            model = linear_in_c(rows.inputs.shape[2], outputs, bias=False)
+        else:
+            template = self.module.in_c() if isinstance(self.module, Model) else None
+            if template is None:
+                raise NotCompiledError(f"there is no C of {type(self.module).__name__}")
+            model = template
+        self._scalars, slots = update.scalar_names, list(update.slots)
+        if self.flat.shape[1] * (len(slots) + 5) * dtype.itemsize > LARGEST:
+            raise NotCompiledError(f"{self.flat.shape[1]:,} parameters are more than stay in a cache")
+        rule = rule_source(update.rule, update.acting, slots, self._scalars)
+        text = source(
+            model,
+            loss,
+            rule,
+            dtype,
+            N=self.flat.shape[1],
+            SLOTS=len(slots),
+            SCALARS=len(self._scalars),
+            ROWS=rows.inputs.shape[1] if data.full_batch else 0,
+            MEAN=int(loss.reduction == "mean" and not condensed),
+            NUMBERS=1 if loss.targets == "one_hot" else outputs,
+            BY_NORM=int(treatment.by_norm),
+        )
+        self._kernel = Kernel(text)
+        missing = -rows.inputs.shape[2] % width(model, dtype) if model.padded else 0
+        self._inputs = functional.pad(rows.inputs, (0, missing)).contiguous()
+        self._targets = rows.targets.contiguous()
+
+    @torch.no_grad()
+    def step(self, first: int, count: int) -> Tensor:
+        """Take steps, see `Stepper.step`."""
+        pieces, end, self.raised = [self.flat.new_empty(0, self.size)], first + count, None
+        if not first:
+            pieces.append(super().step(0, 1))
+            first += 1
+        try:
+            while first < end and self.raised is None:
+                ready = self.update.start(first, end - first)
+                pieces.append(self._taken(first, ready)[:, : self.size])
+                first += ready
+        except Exception as error:  # a schedule of a user's own can raise anything
+            self.raised = error
+        return torch.cat(pieces)
+
+    def _taken(self, first: int, count: int) -> Tensor:
+        """Losses `[count, P]` before each of steps that are ready, which are taken."""
+        update, treatment, data = self.update, self.treatment, self.data
+        if treatment.zero_every != 1 and self._before is None:
+            self._before = torch.zeros_like(self.flat)
+        ahead, losses = update.scalars(count), self.flat.new_empty(count, len(self.flat))
+        self._kernel(
+            Steps(
+                first=first,
+                flat=self.flat,
+                slots=[slot for slot in update.slots.values() if slot is not None],
+                before=None if treatment.zero_every == 1 else self._before,
+                scalars=[ahead[name] for name in self._scalars],
+                inputs=self._inputs,
+                targets=self._targets,
+                which=data.which,
+                batches=data.order(first, count),
+                limits=treatment.clip if isinstance(treatment.clip, Tensor) else None,
+                zero_every=treatment.zero_every,
+                losses=losses,
+            )
+        )
+        condensed = data.distinct_condensed
+        return losses if condensed is None else losses + condensed.rest[data.which]
+
+    def select(self, keep: Sequence[int]) -> CompiledStepper:
+        """A stepper of some members, in this order, that goes on from here with copies."""
+        some = super().select(keep)
+        assert isinstance(some, CompiledStepper)
+        some._kernel, some._scalars = self._kernel, self._scalars
+        some._inputs, some._targets = self._inputs, self._targets
+        return some
