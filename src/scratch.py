@@ -23,7 +23,6 @@ from rich.table import Column, Table
 from torch import Tensor, nn
 
 from src.config.check_run import check_run
-from src.config.classes import import_class
 from src.config.compose import compose
 from src.config.models import Linear, TwoLayer
 from src.config.overrides import parsed
@@ -33,6 +32,7 @@ from src.engine.loop import Loop
 from src.engine.watchers import Watcher
 from src.errors import LabError, exit_on_error
 from src.models.activations import ACTIVATIONS
+from src.optim.build import instance
 from src.run import build
 from src.run.module import Descent, LabDataModule
 from src.run.trainer import build_trainer, cuts
@@ -336,9 +336,7 @@ def with_module(task: Task) -> Steps:
     for parameter, value in zip(model.parameters(), task.start.values(), strict=True):
         parameter.data.copy_(torch.from_numpy(value.T).reshape(parameter.shape))
     loss_of = LOSSES[task.loss].module(reduction="mean" if task.mean else "sum", **task.loss_numbers)
-    optimizer = import_class(task.target, "optimizer._target_", torch.optim.Optimizer)(
-        model.parameters(), **task.numbers
-    )
+    optimizer = instance(task.target, task.numbers, model.parameters())
     for step in itertools.count():
         x, y = map(torch.from_numpy, task.batch(step))
         loss = loss_of(model(x), y)

@@ -206,7 +206,7 @@ def test_a_linear_model_with_another_loss_is_not_least_squares(
     train: Train, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = train("run", *LINE, *OWN, "optimizer.lr=100")
-    told = {"exact answer": "only squared errors have one, and the loss is Absolute"}
+    told = {"exact answer": "Absolute does not say that it is convex"}
     assert result.exact == {"not_applicable": told}
     assert not (result.directory / "theory.csv").exists()
     assert "critical" not in capsys.readouterr().out
@@ -219,9 +219,7 @@ def test_a_subclass_of_a_loss_states_its_facts_anew(train: Train, multirun: Mult
     for name in ("Quartic", "QuarticOfEach"):
         own = [*words, f"loss._target_=mine.loss.{name}"]
         result = train(name, *own, "optimizer.lr=0.001")
-        assert result.exact == {
-            "not_applicable": {"exact answer": f"only squared errors have one, and the loss is {name}"}
-        }
+        assert result.exact == {"not_applicable": {"exact answer": f"{name} does not say that it is convex"}}
         expected = bare(result, lambda p, y: (p - y).pow(4).mean(), 20, 0.001)
         for key, value in parameters(result).items():
             torch.testing.assert_close(value, expected[key], rtol=0, atol=1e-14)

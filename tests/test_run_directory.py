@@ -27,7 +27,7 @@ Train = Callable[..., Result]
 
 CONTRACT = {
     *("status", "steps", "metrics", "parameters", "seconds", "device", "stack_size", "seed", "fingerprint"),
-    *("reason", "truth", "exact", "features", "targets", "environment", "stepper", "cause", "loss", "table"),
+    *("reason", "truth", "exact", "features", "targets", "environment", "stepper", "cause", "loss", "table", "classes"),
 }
 
 

@@ -314,7 +314,7 @@ def test_what_fails_is_kept_and_tried_again_when_asked(
         path.write_text("x,y\n" + "".join(f"{x},{2 * x + 1}\n" for x in range(20)))
     words = ["data=table", f"data.path={late},{good}", "data.target=y", "seed=0,1"]
 
-    def away(config: Config, problem: Any) -> None:
+    def away(config: Config, problem: Any, loss: Any) -> None:
         """The tables were there when the sweep began, and one is gone when its stack does."""
         path = config.data.arguments()["path"]
         if path == str(late):

@@ -53,10 +53,11 @@ def test_every_choice_is_a_run(name: str, tmp_path: Path) -> None:
 
 def test_optimizers_are_all_there_are() -> None:
     found = jobs("optimizers")
-    assert {job["optimizer"] for job in found} == OPTIMIZERS
+    trained = OPTIMIZERS - {"polyak"}  # nobody knows the lowest loss of a noisy teacher
+    assert {job["optimizer"] for job in found} == trained
     assert set(Counter((job["experiment"], job["optimizer"], job["seed"]) for job in found).values()) == {10}
     assert {(job["seed"], job["data.seed"]) for job in found} == {(str(seed), str(seed)) for seed in range(8)}
-    assert len(found) == 2 * len(OPTIMIZERS) * 10 * 8
+    assert len(found) == 2 * len(trained) * 10 * 8
     searched = {choice.removeprefix("optimizer=") for choice in sweeper("optimizers")["search"]}
     assert searched == OPTIMIZERS
 
