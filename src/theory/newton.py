@@ -346,8 +346,10 @@ def factored(hessian: Tensor) -> tuple[Tensor, bool]:
 def _outputs(loss: Loss, targets: Tensor) -> Tensor:
     """Orthonormal directions `[O, q]` of a row's predictions but those along which no loss ever changes."""
     count = targets.shape[1]
-    rows = torch.arange(4 * count) % len(targets)
+    there = targets[torch.arange(4 * count) % len(targets)]
     drawn = torch.randn(4 * count, count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    _, slopes = loss.derivative(drawn[None], targets[rows][None])
-    _, singular, turned = torch.linalg.svd(slopes[0], full_matrices=False)
+    # near the targets, too: far from them all of Huber's slopes may be alike
+    slopes = torch.cat([loss.derivative(at[None], there[None])[1][0] for at in (drawn, there + drawn)])
+    slopes = slopes / slopes.norm(dim=1, keepdim=True)
+    _, singular, turned = torch.linalg.svd(slopes[slopes.isfinite().all(1)], full_matrices=False)
     return turned[singular > 1e-10 * singular[0]].mT

@@ -163,6 +163,15 @@ def test_the_minimum_of_absolute_errors_may_be_no_point() -> None:
     assert minimum(x, 2 * x + 1, Huber(0.1)).many == []
 
 
+def test_outputs_far_from_0_are_as_each_by_itself() -> None:
+    x, y, loss = drawn("huber")
+    both = minimum(x, y + 100, loss)
+    assert both.many == []
+    for output in range(2):
+        alone = minimum(x, y[:, output : output + 1] + 100, loss).solution
+        torch.testing.assert_close(both.solution[:, output : output + 1], alone, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("kind", ["logistic", "cross_entropy", "poisson"])
 def test_whether_there_is_a_minimum_as_a_linear_program_says(kind: str) -> None:
     """Small data with ties, which separate wholly, in part, or not at all."""
