@@ -175,7 +175,7 @@ def _bundles(axes: Sequence[Axis], grid: Grid) -> list[list[Axis]]:
     """Axes that are crossed with each other; with draws, all intervals are one such."""
     bundles: dict[str | None, list[Axis]] = {}
     for axis in axes:
-        together = next((keys[0] for keys in grid.together if axis.key in keys), None)
+        together = next((keys[0] for keys in grid.together if {axis.key, axis.key.lstrip("+")} & {*keys}), None)
         drawn = grid.draws is not None and isinstance(axis.values, Interval)
         bundles.setdefault(together or (None if drawn else axis.key), []).append(axis)
     return list(bundles.values())

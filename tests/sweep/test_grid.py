@@ -112,6 +112,7 @@ def test_a_choice_has_a_range_of_its_own() -> None:
 def test_keys_that_go_together() -> None:
     found = jobs("rows=10,100", "seed=0,1", "batch=1,8", together=[["rows", "batch"]])
     assert found == [(f"rows={r}", f"seed={s}", f"batch={b}") for r, b in ((10, 1), (100, 8)) for s in (0, 1)]
+    assert len(jobs("rows=10,100", "+more=1,8", together=[["rows", "more"]])) == 2
     with pytest.raises(LabError, match="equally many values: rows has 2, batch has 3"):
         jobs("rows=10,100", "batch=1,8,9", together=[["rows", "batch"]])
 
