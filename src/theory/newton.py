@@ -332,14 +332,16 @@ def lowest(along: Callable[[float], Sequence[float]], height: float, slope: floa
 
 
 def factored(hessian: Tensor) -> tuple[Tensor, bool]:
-    """The lower Cholesky factor; and whether something had to be added to the diagonal, as the matrix is singular."""
-    unit = float(hessian.diagonal().abs().max()) if len(hessian) else 1.0
+    """The lower Cholesky factor, of more on the diagonal where there is none; and whether the matrix is singular."""
+    diagonal = hessian.diagonal()
+    unit = float(diagonal.abs().max()) if len(hessian) else 1.0
     more = 0.0
     while True:
         added = hessian if not more else hessian + more * torch.eye(len(hessian)).double()
         factor, failed = torch.linalg.cholesky_ex(added)
         if not failed:
-            return factor, more > 0
+            rounding = len(hessian) * torch.finfo(torch.float64).eps * diagonal
+            return factor, more > 0 or bool((factor.diagonal().square() <= rounding).any())
         more = max(10 * more, 1e-12 * (unit or 1.0))
 
 

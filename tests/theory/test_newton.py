@@ -159,6 +159,13 @@ def test_the_minimum_of_absolute_errors_may_be_no_point() -> None:
     exact = minimum(x, y, Huber(1.0))
     assert exact.loss == pytest.approx(4.5, rel=1e-12)
     assert exact.many == ["level"]
+    rng = np.random.default_rng(0)
+    for _ in range(20):  # of two rows that are one the targets lie far off on both sides
+        twice, once = rng.normal(size=(2, 1, 2))
+        rows = np.r_[twice, twice, once]
+        exact = minimum(rows, np.array([[-100.0], [300], [50]]), Huber(2.0), bias=False)
+        assert exact.many == ["level"]
+        assert int((exact.eigenvalues > 0).sum()) == 1
     assert float(minimum(x, 2 * x + 1, Huber(0.1)).loss) < 1e-25
     assert minimum(x, 2 * x + 1, Huber(0.1)).many == []
 
