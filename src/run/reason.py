@@ -19,7 +19,7 @@ def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: Ea
         answer: what theory says of it.
         stopping: its early stopping.
     """
-    step = outcome.step
+    step, steps = outcome.step, "1 step" if outcome.step == 1 else f"{outcome.step:,} steps"
     if outcome.cause == "start":
         if answer is not None and answer.surface is not None:
             return "the surface is not finite at the start: model.point is too far out"
@@ -28,22 +28,22 @@ def reason(outcome: Outcome, config: Config, answer: Answer | None, stopping: Ea
     if outcome.cause == "loss":
         before, own = outcome.values.get("before"), _own(config, stepped=True)
         if before is not None and own:
-            which = f"the loss after {step:,} steps is not finite, and the one before it was {before:.4g}"
+            which = f"the loss after {steps} is not finite, and the one before it was {before:.4g}"
             cause = f"{own} may divide by 0, or take a root or logarithm of what is not positive"
             return f"{which}: {cause}{_smaller_rate(config, answer)}"
-        return f"the loss after {step:,} steps is {_too_large(config)}{_smaller_rate(config, answer)}"
+        return f"the loss after {steps} is {_too_large(config)}{_smaller_rate(config, answer)}"
     if outcome.cause == "cut":
         going, racing = (int(outcome.values[name]) for name in ("on", "of"))
         return f"cut at step {step:,}: {going:,} of {racing:,} settings went on"
     if outcome.cause == "time_limit":
-        return f"the time limit was reached after {step:,} steps"
+        return f"the time limit was reached after {steps}"
     if outcome.cause == "callback":
-        return f"a callback ended it after {step:,} steps"
+        return f"a callback ended it after {steps}"
     if outcome.cause == "all_steps":
         outlook = answer.outlook(step) if answer and not config.ckpt_path else None
-        return f"all {step:,} steps were taken{f'; {outlook}' if outlook else ''}"
+        return f"{'the one step was' if step == 1 else f'all {steps} were'} taken{f'; {outlook}' if outlook else ''}"
     assert stopping is not None
-    return f"stopped early after {step:,} steps: {_stopped(outcome, stopping)}"
+    return f"stopped early after {steps}: {_stopped(outcome, stopping)}"
 
 
 def _own(config: Config, stepped: bool = False) -> str:
