@@ -40,6 +40,7 @@ def results(command: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any
     """What the command leaves, in the order of its jobs."""
     _, _, module, *words = shlex.split(command)
     words += ["hydra.sweeper.report=false"] * ("-m" in words)  # pages have tests of their own
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # which the command sets
     monkeypatch.setattr(sys, "argv", [module, *words])
     monkeypatch.setattr(HydraConfig.instance(), "cfg", HydraConfig.instance().cfg)  # put back afterwards
     monkeypatch.setattr(GlobalHydra.instance(), "hydra", GlobalHydra.instance().hydra)
