@@ -131,7 +131,8 @@ class Answer:
         at, also = path.first_above(self.limit, steps), rounded.first_above(self.limit, steps)
         if at and also and abs(at - also) <= 1 + 0.02 * at:
             unless = " unless something stops it before" if self.stops else ""
-            return f"gradient descent will diverge, after about {at + self.first:,} steps{unless}: {why}"
+            number = at + self.first
+            return f"gradient descent will diverge, after about {number:,} step{'s' * (number > 1)}{unless}: {why}"
         if at or also:  # what grows is no more than rounding now
             return f"gradient descent may diverge: {why}"
         first, last = (path.losses(torch.tensor([0, steps])) * self.unit).tolist()
