@@ -47,8 +47,12 @@ class CompiledStepper(RuleStepper):
 
     def _compile(self) -> None:
         update, data, treatment, loss, dtype = self.update, self.data, self.treatment, self.loss, self.flat.dtype
-        if not isinstance(update, StackedRule) or loss.in_c is None or self.flat.device.type != "cpu":
-            raise NotCompiledError("its optimizer has no rule, its loss no C, or it is not on the CPU")
+        if not isinstance(update, StackedRule):
+            raise NotCompiledError(f"{update.path} has no rule")
+        if self.flat.device.type != "cpu":
+            raise NotCompiledError(f"it is on {self.flat.device.type}, and compiled code is of the CPU")
+        if loss.in_c is None:
+            raise NotCompiledError(f"there is no C of the loss {loss.name}")
         condensed = data.distinct_condensed
         # |R t - z|² is the sum of squares of a linear model without a bias, whose rows are R and whose targets are z
         rows = Rows(condensed.factor, -condensed.offset) if condensed else data.distinct

@@ -8,11 +8,9 @@ enum { W1 = 0, B1 = W1 + O * IV * WIDTH, SIZE = B1 + BIASES * PADDED(O), HOLES =
 IN void move(real *flat, real *own, int to)
 {
     int k = 0;
-#define NUMBER(place) do { if (to) own[place] = flat[k++]; else flat[k++] = own[place]; } while (0)
     for (int i = 0; i < I; i++)
         for (int o = 0; o < O; o++) NUMBER(W1 + o * IV * WIDTH + i);
     for (int o = 0; o < BIASES * O; o++) NUMBER(B1 + o);
-#undef NUMBER
 }
 
 /* The loss of R rows before it is averaged; `g` is added to. `scale` is what a row counts in the mean. */

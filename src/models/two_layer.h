@@ -12,14 +12,12 @@ enum { W1 = 0, B1 = W1 + I * HV * WIDTH, W2 = B1 + BIASES * HV * WIDTH, B2 = W2 
 IN void move(real *flat, real *own, int to)
 {
     int k = 0;
-#define NUMBER(place) do { if (to) own[place] = flat[k++]; else flat[k++] = own[place]; } while (0)
     for (int i = 0; i < I; i++)
         for (int h = 0; h < H; h++) NUMBER(W1 + i * HV * WIDTH + h);
     for (int h = 0; h < BIASES * H; h++) NUMBER(B1 + h);
     for (int h = 0; h < H; h++)
         for (int o = 0; o < O; o++) NUMBER(W2 + o * HV * WIDTH + h);
     for (int o = 0; o < BIASES * O; o++) NUMBER(B2 + o);
-#undef NUMBER
 }
 
 IN vec activate_relu(vec z) { return choose(z < 0, all(0), z); }

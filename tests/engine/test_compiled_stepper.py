@@ -165,7 +165,7 @@ def test_a_run_by_itself_is_refused(tmp_path: Path) -> None:
 
 def test_what_has_no_c_is_told(tmp_path: Path) -> None:
     surface = rules(tmp_path, ["model=surface", "optimizer=sgd"], RATES)
-    with pytest.raises(NotCompiledError, match="no C"):
+    with pytest.raises(NotCompiledError, match="there is no C of the loss value"):
         CompiledStepper.of(surface)
     wide = rules(tmp_path / "wide", ["data=random", "data.inputs=1000", "model=two_layer", "model.hidden=100"], RATES)
     with pytest.raises(NotCompiledError, match=r"101,110 parameters are more"):

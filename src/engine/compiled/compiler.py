@@ -39,15 +39,16 @@ def library(source: str) -> ctypes.CDLL:
         NotCompiledError: there is no compiler, or it failed.
     """
     command = _compiler()
-    about = "\0".join([source, *command, *FLAGS, _version(command), _processor()])
+    about = "\0".join([source, *command, *FLAGS, _version(tuple(command)), _processor()])
+    name = f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.so"
     with suppress(OSError, RuntimeError):  # there is no home, say
-        kept = folder() / "compiled" / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.so"
+        kept = folder() / "compiled" / name
         if _whole(kept):
             return _loaded(kept)
     with tempfile.TemporaryDirectory() as scratch:
         made = _compile(source, command, Path(scratch))
         with suppress(OSError, RuntimeError):  # a cache that is full, or cannot be written, is not missed
-            _keep(made, kept)
+            _keep(made, folder() / "compiled" / name)
         return _loaded(made)  # the file may go: it stays in memory
 
 
@@ -73,10 +74,9 @@ def _compile(source: str, command: list[str], scratch: Path) -> Path:
     file.write_text(source)
     done = _run([*command, *FLAGS, str(file), "-o", str(made), "-lm"])
     if done.returncode or not made.is_file():
-        wrong = (
-            [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or ["nothing"]
-        )
-        raise NotCompiledError(f"{shlex.join(command)} failed: {wrong[0].replace(str(file), file.name)}")
+        said = done.stderr.splitlines() or ["it says nothing"]
+        wrong = next((line for line in said if "error" in line), said[0])
+        raise NotCompiledError(f"{shlex.join(command)} failed: {wrong.replace(str(file), file.name)}")
     return made
 
 
@@ -88,12 +88,8 @@ def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
 
 
 @cache
-def _version_of(command: tuple[str, ...]) -> str:
+def _version(command: tuple[str, ...]) -> str:
     return _run([*command, "--version"]).stdout
-
-
-def _version(command: list[str]) -> str:
-    return _version_of(tuple(command))
 
 
 @cache

@@ -14,6 +14,8 @@ typedef integer mask __attribute__((vector_size(WIDTH * sizeof(real))));
 #define HIGHEST (real)(SINGLE ? 89 : 710) /* and infinite above */
 #define VECTORS(n) (((n) + WIDTH - 1) / WIDTH)
 #define PADDED(n) (VECTORS(n) * WIDTH)
+/* in a model's `move`: one number from `flat[k]` to its place in `own`, or back, and on to the next */
+#define NUMBER(place) do { if (to) own[place] = flat[k++]; else flat[k++] = own[place]; } while (0)
 #define IN static inline __attribute__((always_inline))
 
 IN vec all(real x) { return x - (vec){0}; }

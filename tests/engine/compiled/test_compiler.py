@@ -73,6 +73,14 @@ def test_a_cache_that_cannot_be_written_is_not_missed(tmp_path: Path, monkeypatc
     assert again(SOURCE % 8).answer() == 8
 
 
+def test_who_has_no_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(compiler, "folder", homeless)
+    assert again(SOURCE % 11).answer() == 11
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [("/no/such/compiler", "CC=/no/such/compiler is no compiler"), ("false", "false failed"), ("'", "CC=' is no")],
