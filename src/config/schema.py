@@ -223,8 +223,13 @@ class Config(Section):
             "callbacks": {name: part.arguments() for name, part in parts.items()},
         }
 
-    def fingerprint(self, length: bool = True) -> str:
-        """A hash of `decisive()`, the same for 1 and 1.0; without `length` that of any `max_steps`."""
+    def fingerprint(self, length: bool = True, curves: bool = False) -> str:
+        """A hash of `decisive()`, the same for 1 and 1.0.
+
+        Args:
+            length: without it, that of any `max_steps`.
+            curves: also of what is watched along the way, and how often.
+        """
 
         def plain(value: Any) -> Any:
             if isinstance(value, dict):
@@ -237,6 +242,9 @@ class Config(Section):
         decisive = self.decisive()
         if not length:
             del decisive["trainer"]["max_steps"]
+        if curves:
+            watched = {name: part.arguments() for name, part in self.callbacks.items() if part}
+            decisive["curves"] = [self.trainer.log_every_n_steps, watched]
         if (content := self.content()) is not None:
             decisive["content"] = content
         return digest(json.dumps(plain(decisive), sort_keys=True))

@@ -27,9 +27,10 @@ from src.config.models import AnyModel
 from src.config.schema import Config, digest
 from src.engine.loop import Best, Loop
 from src.engine.outcome import Outcome
+from src.engine.seal import damage, sealed
 from src.engine.stepper import State
 from src.engine.torch_stepper import TorchStepper
-from src.errors import LabError
+from src.errors import LabError, one_line
 from src.losses.build import build as build_loss
 from src.losses.loss import Loss
 from src.models.build import build
@@ -121,10 +122,10 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def written(content: Mapping[str, Any]) -> bytes:
-    """A checkpoint as it stands in its file."""
+    """A checkpoint as it stands in its file, sealed."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    return buffer.getvalue()
+    return sealed(buffer.getvalue())
 
 
 def lineage(config: Config, resumed: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -181,12 +182,14 @@ def loaded(content: bytes, name: str) -> Any:
     """What `written` wrote, on the CPU; only tensors and plain values are loaded, never code.
 
     Raises:
-        LabError: it is cut short, or holds objects of other classes.
+        LabError: it is cut short, damaged, or holds objects of other classes.
     """
+    if wrong := damage(content):
+        raise LabError(f"{name}: {wrong}")
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # a file cut short raises whatever the unpickler stumbles over
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except Exception as error:  # whatever the unpickler stumbles over
+        reason = one_line(error)
     try:
         classes = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content)))
     except Exception:

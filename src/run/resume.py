@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from src.config.schema import Config
-from src.engine.checkpoint import FORMAT, KEY, read
+from src.engine.checkpoint import FORMAT, KEY, loaded, read
 from src.engine.loop import Loop
 from src.errors import LabError, OwnCheckpointError
 from src.run_directory import MetricsFile, RunDirectory, numbers_of, read_profiles
@@ -125,10 +124,10 @@ def load_stack(loop: Loop, path: Path, any_length: Mapping[str, str]) -> None:
     if not path.is_file():
         return
     try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
+        kept = loaded(path.read_bytes(), str(path))
         whole = kept["format"] == FORMAT and any_length.items() <= kept["any_length"].items()
         whole = whole and kept["step"] < loop.intervals.max_steps
-    except Exception:  # cut short: the stack starts anew
+    except Exception:  # cut short or damaged: the stack starts anew
         whole = False
     if not whole:
         path.unlink()

@@ -202,8 +202,8 @@ class _Training:
 
     @property
     def any_length(self) -> dict[str, str]:
-        """The fingerprint of each member without its length, by its id."""
-        return {name: str(member.about["any_length"]) for name, member in self.members.items()}
+        """The fingerprint of each member and of its curves, without its length, by its id."""
+        return {name: one.config.fingerprint(length=False, curves=True) for name, one in self.members.items()}
 
     def _without_events(self, loop: Loop, parts: Sequence[Any]) -> tuple[Descent, L.Trainer]:
         callbacks = list[Callback]()

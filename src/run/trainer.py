@@ -18,6 +18,7 @@ from src.config.schema import TENSORBOARD, Config
 from src.engine.early_stopping import EarlyStopping
 from src.engine.watchers import Watcher
 from src.errors import LabError, one_line
+from src.run.callbacks.checkpoint import Sealed
 from src.run.devices import on_gpu
 from src.seeds import seeded
 
@@ -130,6 +131,7 @@ def build_trainer(
             enable_model_summary=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
+            plugins=[Sealed()],
         )
 
 

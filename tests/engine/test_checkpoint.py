@@ -148,9 +148,19 @@ def test_a_checkpoint_cut_short(train: Train, finished: Path, keep: float) -> No
 
 
 def test_a_checkpoint_of_something_else(tmp_path: Path) -> None:
-    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    checkpoints.save(tmp_path / "other.ckpt", {"state_dict": {}})
     with pytest.raises(LabError, match="not a checkpoint of Descent Lab"):
         checkpoints.read(tmp_path / "other.ckpt")
+
+
+def test_a_damaged_checkpoint(finished: Path) -> None:
+    whole = finished.read_bytes()
+    for place in range(0, len(whole), 101):
+        finished.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(LabError, match=r"it is damaged|it is cut short or no checkpoint"):
+            checkpoints.read(finished)
+    finished.write_bytes(whole)
+    assert torch.load(finished, weights_only=True).keys() == checkpoints.read(finished).keys()  # others read it too
 
 
 def test_a_run_whose_checkpoint_will_not_be_read_is_told_before(

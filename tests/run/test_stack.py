@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src.engine.checkpoint import FORMAT
+from src.engine.checkpoint import FORMAT, save
 from src.engine.choose_stepper import Choice, choose_stepper
 from src.errors import LabError
 from src.run import run
@@ -260,11 +260,17 @@ def test_a_killed_stack_goes_on_to_the_same_bits(tmp_path: Path, extra: Sequence
         assert numbers(tmp_path / "whole" / str(number)) == numbers(tmp_path / "killed" / str(number))
 
 
-def test_a_broken_stack_checkpoint_is_no_use_and_no_harm(tmp_path: Path) -> None:
-    shared = [*SHARED, "logger=none"]
-    (tmp_path / "stack.ckpt").write_bytes(b"half a che")
+@pytest.mark.parametrize("damaged", ["cut short", "a flipped bit"])
+def test_a_broken_stack_checkpoint_is_no_use_and_no_harm(tmp_path: Path, damaged: str) -> None:
+    shared, state = [*SHARED, *EVERY_50], tmp_path / "stack.ckpt"
     stacked(tmp_path / "a", shared, RUNS[:2])
-    train_stack(members(tmp_path / "b", shared, RUNS[:2]), tmp_path / "stack.ckpt")
+    some = members(tmp_path / "b", shared, RUNS[:2])
+    killed(some, state, 3)
+    whole = state.read_bytes()
+    place = whole.index(torch.load(state, weights_only=True)["state"]["flat"].numpy().tobytes())
+    flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    state.write_bytes(whole[:1000] if damaged == "cut short" else flipped)
+    train_stack(some, state)
     assert numbers(tmp_path / "a" / "0") == numbers(tmp_path / "b" / "0")
 
 
@@ -319,8 +325,8 @@ def test_a_lone_run_tells_of_every_step_once(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_a_stack_cannot_go_on_from_goes(tmp_path: Path) -> None:
     some, state = members(tmp_path, [*SHARED, "logger=none"], RUNS[:2]), tmp_path / "stack.ckpt"
-    any_length = {one.directory.name: one.config.fingerprint(length=False) for one in some}
-    torch.save({"format": FORMAT, "any_length": any_length, "step": 50}, state)
+    any_length = {one.directory.name: one.config.fingerprint(length=False, curves=True) for one in some}
+    save(state, {"format": FORMAT, "any_length": any_length, "step": 50})
     assert all(isinstance(one, LabError) for one in train_stack(some, state))
     assert not state.exists()
 
@@ -340,7 +346,7 @@ def killed(some: Sequence[RunSpec], state: Path, at: int) -> None:
     assert state.is_file()
 
 
-@pytest.mark.parametrize("other", [["data.noise=0.7"], ["trainer.max_steps=40"]])
+@pytest.mark.parametrize("other", [["data.noise=0.7"], ["trainer.max_steps=40"], ["trainer.log_every_n_steps=7"]])
 def test_a_stack_does_not_go_on_from_the_checkpoint_of_other_configs(tmp_path: Path, other: list[str]) -> None:
     """Directories have the same names, but a file of options has changed since; nor from one past the new end."""
     shared = [*SHARED, *EVERY_50]

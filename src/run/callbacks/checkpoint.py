@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
+from lightning.pytorch.plugins import TorchCheckpointIO
 
 from src.engine.checkpoint import FORMAT, save
 from src.run.callbacks.boards import tensorboards
@@ -15,6 +16,15 @@ from src.run.callbacks.boards import tensorboards
 if TYPE_CHECKING:
     from src.engine.loop import Loop
     from src.run.module import Descent
+
+
+class Sealed(TorchCheckpointIO):
+    """Writes every checkpoint that Lightning is asked for as `src.engine.checkpoint` does: whole, and sealed."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """A kill in the middle leaves the last good one."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save(Path(path), checkpoint)
 
 
 class Checkpoint(LightningCheckpoint):
@@ -65,11 +75,8 @@ class Checkpoint(LightningCheckpoint):
         path = Path(trainer.default_root_dir) / "checkpoints" / f"{name}.ckpt"
         if module.file is not None:
             module.file.write(before=trainer.global_step)
-        half = path.with_suffix(".part")  # a kill in the middle must leave the last good one
         with module.loop.stepper.evaluating():
-            trainer.save_checkpoint(half)
-        if trainer.is_global_zero:
-            half.replace(path)
+            trainer.save_checkpoint(path)
         if name == "last":
             self._saved = trainer.global_step
             for board in tensorboards(trainer):  # what the curves there hold must not end before the checkpoint
