@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config.check_run import check_files, check_run, check_sweep_overrides
-from src.config.compose import CONF, compose, explain
+from src.config.compose import CONF, NAME, compose, composing, explain
 from src.config.help import help_text, terminal_width
 from src.config.overrides import quote_texts, quoted
 from src.config.resumed_words import with_checkpoint
@@ -36,7 +37,6 @@ def main() -> None:
     """The command: a mistake ends in a sentence before a directory is made; exit status 1."""
     # Hydra would print its own errors and exit; this way they come here, and become sentences
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    find_plugins()
     with exit_on_error():
         arguments = get_args_parser().parse_intermixed_args()
         try:
@@ -49,7 +49,10 @@ def main() -> None:
 
 
 def find_plugins() -> None:
-    """Let Hydra find this project's sweeper and launcher, whether it has looked for plugins before or not."""
+    """Let Hydra find this project's sweeper and launcher, whether it has looked for plugins before or not.
+
+    A run by itself has no use for them, and a mistake would take half as long again to import them.
+    """
     if str(PLUGINS) not in sys.path:
         sys.path.append(str(PLUGINS))
     plugin = importlib.import_module("hydra_plugins.descent_lab")
@@ -71,10 +74,11 @@ def _start(arguments: Namespace) -> None:
     if arguments.help:
         print(help_text(compose(overrides), terminal_width()))
     elif any((arguments.hydra_help, arguments.cfg, arguments.info, arguments.shell_completion)):
-        job()
+        find_plugins()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=NAME)(job)()
     elif arguments.multirun:
         check_sweep_overrides(overrides)
-        _sweep()
+        _sweep(overrides)
     else:
         composed = compose(overrides)
         existed = check_run(composed)
@@ -85,18 +89,22 @@ def _start(arguments: Namespace) -> None:
         _show_commands(result.directory)
 
 
-def _sweep() -> None:
-    """A multirun: Hydra hands the words to the sweeper, and its jobs to the launcher."""
+def _sweep(overrides: Sequence[str]) -> None:
+    """A multirun: Hydra hands the words to the sweeper, and its jobs to the launcher.
+
+    `hydra.main` would compose the config once more before, to see whether it says that this is no multirun.
+    """
     FAILED.clear()
     REPORTED.clear()
-    job()
+    find_plugins()
+    with composing() as application:
+        application.multirun(NAME, job, [*overrides, "hydra.mode=MULTIRUN"])
     for directory in REPORTED:
         _report(directory)
     if FAILED:
         raise LabError("; ".join(dict.fromkeys(map(str, FAILED))))
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def job(composed: DictConfig) -> float:
     """A run that Hydra's own launcher asks for; what a sweeper minimizes: the validation loss, else the training loss.
 

@@ -5,12 +5,11 @@ scipy has it, but its import takes longer than many a sweep.
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
 _ERF: Callable[[NDArray[np.float64]], NDArray[np.object_]] = np.frompyfunc(math.erf, 1, 1)
 
 
@@ -34,14 +33,21 @@ def below(t: float, freedom: float, shift: float = 0.0) -> float:
     return float(phi @ density)
 
 
+@cache
+def _legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes and weights of Gauss and Legendre; they take 50 ms."""
+    return np.polynomial.legendre.leggauss(200)
+
+
 @lru_cache
 def _chi(freedom: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Values of sqrt(χ² / freedom) and their probabilities."""
     spread = 12 / math.sqrt(2 * freedom)
     low, high = max(0.0, 1 - spread), 1 + spread
-    scale = low + (high - low) * (NODES + 1) / 2
+    nodes, weights = _legendre()
+    scale = low + (high - low) * (nodes + 1) / 2
     logs = (freedom - 1) * np.log(scale) - freedom * scale**2 / 2
-    density = WEIGHTS * np.exp(logs - logs.max())
+    density = weights * np.exp(logs - logs.max())
     return scale, density / density.sum()
 
 

@@ -5,7 +5,7 @@ groups, a plain value is put in its place, and a section that was checked for on
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config.compose import compose, may_be_group
+from src.config.compose import compose, is_group, may_be_group
 from src.config.overrides import parsed
 from src.config.schema import Config, Part, Section, check_plain, digest
 from src.config.sentences import missing_keys
@@ -76,6 +76,8 @@ class Composer:
         self.shared = tuple(shared)
         self._bases: dict[tuple[str, ...], Tree | LabError] = {}
         self._refused: dict[tuple[tuple[str, ...], str], LabError] = {}
+        elsewhere = any(word.startswith("hydra.searchpath=") for word in shared)
+        self._chooses = may_be_group if elsewhere else is_group
         self._checked: dict[tuple[str, str], Section] = {}
 
     def job(self, words: Sequence[str], swept: Sequence[str] = ()) -> Job:
@@ -98,7 +100,7 @@ class Composer:
         Raises:
             LabError: an option or key that is not there.
         """
-        plain, chosen = _plain_and_chosen(job)
+        plain, chosen = self._plain_and_chosen(job)
         if chosen not in self._bases:
             self._bases[chosen] = _by_hydra([*self.shared, *chosen])
         base = self._bases[chosen]
@@ -112,13 +114,30 @@ class Composer:
             raw = _with(raw, path, override.value())
         return raw
 
+    def _plain_and_chosen(self, job: Sequence[str]) -> tuple[list[tuple[str, Override]], tuple[str, ...]]:
+        """The plain words, which are laid over what Hydra composes of the others, and the others.
+
+        A word before one of the others that sets its key, one above or one below it, is Hydra's too: the later word
+        wins.
+        """
+        plain, others, taken = list[tuple[str, Override]](), list[str](), set[Keys]()
+        for word in reversed(job):
+            override, keys = _read(word, self._chooses)
+            if override is not None and not any(_one_above(keys, other) for other in taken):
+                plain.insert(0, (word, override))
+            else:
+                others.insert(0, word)
+                taken |= {keys} if keys else set()
+        return plain, tuple(others)
+
     def _refusing(self, chosen: tuple[str, ...], word: str, words: Sequence[str]) -> Tree:
-        """The config where `word` has no plain place; Hydra says what is wrong with it, once."""
-        if refused := self._refused.get((chosen, word)):
+        """The config where `word` has no plain place; Hydra says what is wrong with it, once for all values."""
+        place = chosen, word.partition("=")[0]
+        if refused := self._refused.get(place):
             raise refused
         raw = _by_hydra(words)
         if isinstance(raw, LabError):
-            self._refused[chosen, word] = raw
+            self._refused[place] = raw
             raise raw
         return raw
 
@@ -186,43 +205,30 @@ def _by_hydra(words: Sequence[str]) -> Tree | LabError:
     return {str(key): value for key, value in raw.items()}
 
 
-def _plain_and_chosen(job: Sequence[str]) -> tuple[list[tuple[str, Override]], tuple[str, ...]]:
-    """The plain words, which are laid over what Hydra composes of the others, and the others.
-
-    A word before one of the others that sets its key, one above or one below it, is Hydra's too: the later word wins.
-    """
-    plain, others, taken = list[tuple[str, Override]](), list[str](), set[Keys]()
-    for word in reversed(job):
-        override, keys = _plain(word), _keys(word)
-        if override is not None and not any(_one_above(keys, other) for other in taken):
-            plain.insert(0, (word, override))
-        else:
-            others.insert(0, word)
-            taken |= {keys} if keys else set()
-    return plain, tuple(others)
-
-
 def _one_above(keys: Keys, other: Keys) -> bool:
     """Whether one key is the other, or holds it."""
     return all(here == there for here, there in zip(keys, other, strict=False))
 
 
 @cache
-def _keys(word: str) -> Keys:
-    """The key that a word sets; none where it chooses an option, which Hydra does before it sets any key."""
-    override = parsed(word)
-    group = may_be_group(override.key_or_group) and not isinstance(override.value(), dict)
-    return () if group else tuple(override.key_or_group.replace("[", ".").replace("]", "").split("."))
+def _read(word: str, chooses: Callable[[str], bool]) -> tuple[Override | None, Keys]:
+    """A word as its plain place takes it, and the key that it sets.
 
+    Args:
+        word: an override.
+        chooses: whether a key chooses an option.
 
-@cache
-def _plain(word: str) -> Override | None:
-    """A word that puts a number, a text, a flag, null or a list of these in its place; None for any other."""
+    Returns:
+        What puts a number, a text, a flag, null or a list of these in its place, None of any other word; and the key,
+        none where it chooses an option, which Hydra does before it sets any key.
+    """
     override = parsed(word)
     key, value = override.key_or_group, override.value()
+    group = chooses(key)
     changes = not (override.is_force_add() or override.is_delete() or override.package)
     simple = not isinstance(value, dict | list if override.is_add() else dict) and "${" not in str(value)
-    return override if changes and simple and "[" not in key and not may_be_group(key) else None
+    keys = () if group and not isinstance(value, dict) else tuple(key.replace("[", ".").replace("]", "").split("."))
+    return override if changes and simple and "[" not in key and not group else None, keys
 
 
 def _leaves(tree: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:

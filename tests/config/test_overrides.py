@@ -5,6 +5,9 @@ from types import NoneType
 from typing import Any, get_args
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from src.config.compose import compose
@@ -112,3 +115,17 @@ def test_how_a_comma_is_quoted_is_said(word: str, hint: str) -> None:
 
 def test_the_command_can_be_pasted_into_a_shell() -> None:
     assert python_command(["data.x=[1, 2]", "seed=3"]).endswith(" -m src.train 'data.x=[1, 2]' seed=3")
+
+
+@given(key=st.sampled_from(["seed", "optimizer.lr", "a_1.b2.c"]), number=st.integers() | st.floats(allow_nan=False))
+def test_a_number_is_read_as_by_hydra(key: str, number: float) -> None:
+    word = f"{key}={number!r}"
+    ours, hydras = parsed(word), OverridesParser.create().parse_override(word)
+    assert ours == hydras
+    assert type(ours.value()) is type(hydras.value())
+
+
+@pytest.mark.parametrize("value", ["007", "-0", "1.", ".5", "1_000", "+1", "1e5", "2E-3", "-1.50", "0x1", "1e"])
+def test_what_resembles_a_number_is_read_as_by_hydra(value: str) -> None:
+    ours, hydras = parsed(f"k={value}"), OverridesParser.create().parse_override(f"k={value}")
+    assert (ours, type(ours.value())) == (hydras, type(hydras.value()))

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from src.config.compose import compose
 from src.config.schema import check
 from src.errors import LabError
+from src.sweep.call import ask
 from src.sweep.jobs import Composer
 from tests.conftest import LONG_TESTS
 
@@ -143,6 +144,21 @@ def test_hydra_is_asked_once_for_a_choice(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(asked) == 2
     assert [(c.optimizer.lr, c.seed, c.model.seed) for c in configs[:3]] == [(1.0, 0, 0), (1.0, 1, 1), (2.0, 0, 0)]
     assert configs[0].data.seed == 42  # the experiment's own
+
+
+@pytest.mark.parametrize("key", ["sed", "optimizer.lrr", "+optimizer.lr"])
+def test_hydra_is_asked_once_for_a_mistake(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Whatever its value: a thousand seeds with a typing error are told of as soon as one."""
+    asked = []
+
+    def counted(overrides: list[str]) -> object:
+        asked.append(overrides)
+        return compose(overrides)
+
+    monkeypatch.setattr("src.sweep.jobs.compose", counted)
+    with pytest.raises(LabError, match=r"\(all 5 jobs\)"):
+        ask([[f"{key}={value}"] for value in range(5)], [f"{key}=range(0,5)"], {}, Composer())
+    assert len(asked) == 2  # what there is without it, and why it cannot be with it
 
 
 @pytest.mark.parametrize(
