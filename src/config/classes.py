@@ -2,8 +2,9 @@
 
 import importlib
 import inspect
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from src.errors import LabError, nearest, one_line, raised
@@ -91,12 +92,17 @@ def building(name: str, section: Any = None) -> Iterator[None]:
             raise LabError(f"{name} needs {error.name}: add +{name.partition('.')[0]}.{error.name}=...") from None
 
 
-def parameters_of(factory: Any) -> list[inspect.Parameter] | None:
+def parameters_of(factory: Any) -> tuple[inspect.Parameter, ...] | None:
     """What a class or function takes; None where it has no signature."""
     try:
-        return list(inspect.signature(factory).parameters.values())
+        return _signed(factory) if isinstance(factory, Hashable) else _signed.__wrapped__(factory)
     except (TypeError, ValueError):
         return None
+
+
+@lru_cache(maxsize=256)
+def _signed(factory: Any) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(factory).parameters.values())
 
 
 def check_keys(
@@ -154,5 +160,5 @@ def built(factory: Any, name: str, keys: Mapping[str, Any], offered: Mapping[str
     """
     with building(name):
         check_keys(factory, keys, name.partition("._target_")[0], 0, offered)
-        taken = inspect.signature(factory).parameters
+        taken = {parameter.name for parameter in parameters_of(factory) or ()}
         return factory(**{key: value for key, value in offered.items() if key in taken}, **keys)

@@ -38,8 +38,8 @@ def parsed(word: str) -> Override:
         LabError: it is not of Hydra's grammar.
     """
     if found := NUMBER.fullmatch(word):
-        value = float(found[2]) if found[3] or found[4] else int(found[2])
-        return Override(OverrideType.CHANGE, found[1], ValueType.ELEMENT, value, input_line=word)
+        number = float(found[2]) if found[3] or found[4] else int(found[2])
+        return Override(OverrideType.CHANGE, found[1], ValueType.ELEMENT, number, input_line=word)
     try:
         override = _parser().parse_override(word)
     except HydraException as error:

@@ -63,11 +63,12 @@ def _start(name: str, shape: tuple[int, int], inputs: int, section: Started) -> 
         return _given(name, shape, given)
     if section.start == "zeros":
         return torch.zeros(1, *shape)
+    # all in place, as products of new tensors have the meta device import torch's compiler, which takes a second
     generator = stream(section.seed, f"model.{name}")
     if section.start == "normal":
-        return section.scale * torch.randn(1, *shape, generator=generator, dtype=torch.float32)
+        return torch.randn(1, *shape, generator=generator, dtype=torch.float32).mul_(section.scale)
     uniform = torch.rand(1, *shape, generator=generator, dtype=torch.float32)
-    return section.scale * uniform if section.start == "uniform" else (2 * uniform - 1) / inputs**0.5
+    return uniform.mul_(section.scale) if section.start == "uniform" else uniform.mul_(2).sub_(1).div_(inputs**0.5)
 
 
 def _given(name: str, shape: tuple[int, int], given: Any) -> Tensor:

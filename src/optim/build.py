@@ -1,6 +1,7 @@
 """Any optimizer class from its section of a config: its keys checked, its needs found out, before anything trains."""
 
 import copy
+import inspect
 import io
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -149,17 +150,40 @@ def optimizer_class(path: str) -> Any:
     return as_optimizer(found) if is_rule else found
 
 
-def instance(path: str, arguments: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> Optimizer:
+def instance(
+    path: str, arguments: Mapping[str, Any], parameters: Iterable[nn.Parameter], stepped: bool = True
+) -> Optimizer:
     """An optimizer of a class.
+
+    Args:
+        path: the dotted name of the class.
+        arguments: it is given.
+        parameters: what it updates.
+        stepped: whether it takes steps, or is only there to say what it makes of its arguments.
 
     Raises:
         LabError: it cannot be imported, or makes something else.
         Exception: what the class raises.
     """
-    optimizer = optimizer_class(path)(list(parameters), **arguments)
+    kind = optimizer_class(path)
+    optimizer = (kind if stepped else unguarded(kind))(list(parameters), **arguments)
     if not isinstance(optimizer, Optimizer):
         raise LabError(f"optimizer._target_={path} makes a {type(optimizer).__name__}, not a torch.optim.Optimizer")
     return optimizer
+
+
+class _Unguarded(Optimizer):
+    add_param_group = inspect.unwrap(Optimizer.add_param_group)
+
+
+@cache
+def unguarded(kind: Any) -> Any:
+    """A class of optimizers without torch's guard against its own compiler, which takes as long to import as torch.
+
+    What is the user's own, and may be made in any way, stays as it is.
+    """
+    ours = isinstance(kind, type) and kind.__module__.startswith(("torch.", "src."))
+    return type(kind.__name__, (kind, _Unguarded), {"__module__": kind.__module__}) if ours else kind
 
 
 def build_optimizer(
@@ -168,6 +192,7 @@ def build_optimizer(
     parameters: Sequence[nn.Parameter],
     create_graph: bool = False,
     rule: str | None = None,
+    stepped: bool = True,
 ) -> BuiltOptimizer:
     """Build an optimizer and its schedule.
 
@@ -177,6 +202,7 @@ def build_optimizer(
         parameters: what is updated.
         create_graph: gradients keep their graph.
         rule: the dotted name of the user's own for this class.
+        stepped: see `instance`.
 
     Raises:
         LabError: a class that cannot be imported or is no optimizer, keys or numbers that it refuses, a step that can
@@ -188,7 +214,7 @@ def build_optimizer(
 
     def build(over: Sequence[nn.Parameter]) -> Optimizer:
         try:
-            return instance(path, arguments, over)
+            return instance(path, arguments, over, stepped)
         except LabError:
             raise
         except Exception as error:  # a user's class can raise anything

@@ -40,10 +40,10 @@ def _lone_group(
 ) -> Mapping[str, Any]:
     """Kept by the text as well: 1 equals 1.0, but a checkpoint tells them apart."""
     try:
-        optimizer = instance(path, dict(given), [nn.Parameter(torch.zeros(shape)) for shape in shapes])
+        optimizer = instance(path, dict(given), [nn.Parameter(torch.zeros(shape)) for shape in shapes], stepped=False)
     except Exception as error:
         raise ValueError(f"{path} refuses {listed(dict(given))}: {error}") from None
-    group = optimizer.state_dict()["param_groups"][0]
+    group = optimizer.param_groups[0]
     return {key: value for key, value in group.items() if key != "params"}
 
 

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from src.config.classes import import_class
-from src.optim.build import first_step, listed, numbers_of
+from src.optim.build import first_step, listed, numbers_of, unguarded
 
 _TORCH = "torch.optim.lr_scheduler."
 _PLATEAU = f"{_TORCH}ReduceLROnPlateau"
@@ -46,6 +46,7 @@ Leaves = Mapping[str, Any]
 """By name: a tensor `[P, ...]`, or a tuple of P opaque values."""
 
 
+@unguarded
 class _Numbers(Optimizer):
     """What a scheduler sees of an optimizer: a parameter group."""
 

@@ -19,11 +19,9 @@ from src.engine.stepper import State
 from src.engine.watchers.watcher import summary_of
 from src.errors import LabError, raised
 from src.run.build import Member
-from src.run.callbacks.boards import TOGETHER
 from src.run.page_files import write_split, write_theory
 from src.run.result import result, shown_parameters
-from src.run.tensorboard import Board, Clock, Curve, hyperparameters, hyperparameters_yaml, write_events
-from src.run.trainer import log_whole
+from src.run.tensorboard import TOGETHER, Board, Clock, Curve, hyperparameters, hyperparameters_yaml, write_events
 from src.run_directory import Result, RunDirectory, write_rows
 from src.theory.prediction import Line, lines
 
@@ -86,6 +84,10 @@ def _own(steps: Sequence[int], values: Tensor, points: Tensor) -> tuple[list[int
 
 def _log(loop: Loop, index: int, one: Member, curves: Mapping[str, tuple[list[int], list[Any]]]) -> None:
     """Give a member to the loggers besides TensorBoard's."""
+    if not any(part and part.target_ != TENSORBOARD for part in one.config.logger.values()):
+        return
+    from src.run.trainer import log_whole  # they are Lightning's
+
     rows = dict[int, dict[str, float]]()
     for name, (steps, values) in curves.items():
         for step, value in zip(steps, values, strict=True):

@@ -26,13 +26,12 @@ from src.run_directory import MetricsFile
 class Descent(L.LightningModule):
     """Hosts a loop in the Trainer (manual optimization): a batch is a block of optimizer steps.
 
-    A run that callbacks and loggers listen to has Lightning's events: a pass of the loader ends at every validation,
-    Lightning validates there, and then the loop decides. Without them (a stack) both are inside `training_step`.
+    Callbacks and loggers listen to it: a pass of the loader ends at every validation, Lightning validates there, and
+    then the loop decides. A stack, to which nobody listens, does without: see `src.run.stack`.
 
     Args:
-        loop: of the members.
-        events: whether callbacks and loggers listen.
-        about: what a checkpoint keeps of the run; of a run with events.
+        loop: of the one member.
+        about: what a checkpoint keeps of the run.
         file: its `metrics.csv`; None in all but the first of several processes.
         hyperparameters: what loggers show of the config, flat.
         resume: the checkpoint that is loaded before the first step; None: the run begins.
@@ -42,7 +41,6 @@ class Descent(L.LightningModule):
         self,
         loop: Loop,
         *,
-        events: bool,
         about: Mapping[str, Any] | None = None,
         file: MetricsFile | None = None,
         hyperparameters: Mapping[str, Any] | None = None,
@@ -51,7 +49,7 @@ class Descent(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = False
-        self.loop, self.events, self.about, self.file = loop, events, about or {}, file
+        self.loop, self.about, self.file = loop, about or {}, file
         self.hyperparameters, self.resume = hyperparameters or {}, resume
         self.model = loop.stepper.module
         if file is not None:
@@ -65,17 +63,8 @@ class Descent(L.LightningModule):
 
     def training_step(self, block: range, batch_idx: int) -> None:
         """Take the block's optimizer steps."""
-        loop = self.loop
-        count(self.trainer, loop.advance(block))
-        intervals = loop.intervals
-        if (
-            not self.events
-            and not loop.over
-            and (loop.step % intervals.val_every == 0 or loop.step >= intervals.max_steps)
-        ):
-            loop.validate()
-            loop.decide()
-        if loop.over:
+        count(self.trainer, self.loop.advance(block))
+        if self.loop.over:
             self.trainer.should_stop = True
 
     def validation_step(self, batch: int, batch_idx: int) -> None:
@@ -85,9 +74,7 @@ class Descent(L.LightningModule):
                 self.log(name, value[0], batch_size=1, logger=False)
 
     def on_train_epoch_end(self) -> None:
-        """A validation of a run with events: before a callback of the user's looks, it is decided."""
-        if not self.events:
-            return
+        """A validation: before a callback of the user's looks, it is decided."""
         loop = self.loop
         if "val" not in loop.stepper.data.parts:
             loop.validate()
@@ -116,15 +103,6 @@ class Descent(L.LightningModule):
 
     def on_train_end(self) -> None:
         """The parameters that are kept, their losses, and hyperparameters beside them in the loggers."""
-        loop, step = self.loop, self.trainer.global_step
-        if not self.events:
-            if not loop.over and step >= loop.intervals.max_steps:
-                loop.leave_with_all_steps()
-            return
-        self.end()
-
-    def end(self) -> None:
-        """The end of a run with events."""
         loop, step = self.loop, self.loop.step
         if loop.ended is None and step < loop.intervals.max_steps:
             loop.ended = [Outcome(self._stopped_by(), step)]
@@ -148,7 +126,7 @@ class Descent(L.LightningModule):
 
     @property
     def stepper(self) -> TorchStepper:
-        """The stepper of a run with events, with its one member's optimizer."""
+        """That of the loop, with its one member's optimizer."""
         assert isinstance(self.loop.stepper, TorchStepper)
         return self.loop.stepper
 
@@ -187,9 +165,7 @@ class Descent(L.LightningModule):
                 logger.hparams.update(self.hyperparameters)
 
     def configure_optimizers(self) -> Any:
-        """The run's own, for callbacks to see: their steps are taken by the stepper. A stack has none."""
-        if not self.events:
-            return None
+        """The run's own, for callbacks to see: their steps are taken by the stepper."""
         update = self.stepper.update
         if update.scheduler is None:
             return update.optimizer
@@ -230,7 +206,6 @@ class LabDataModule(L.LightningDataModule):
         pass_length: steps at whose multiples a pass of the loader ends, and Lightning validates.
         block_size: the most steps of a block.
         cuts: intervals at whose multiples a block ends.
-        marks: steps at which one does.
         validates: whether Lightning does.
     """
 
@@ -241,21 +216,18 @@ class LabDataModule(L.LightningDataModule):
         pass_length: int,
         block_size: int,
         cuts: Sequence[int],
-        marks: Sequence[int] = (),
         *,
         validates: bool = False,
     ) -> None:
         super().__init__()
         self.problem, self.max_steps, self.pass_length = problem, max_steps, pass_length
-        self.block_size, self.cuts, self.marks, self.validates = block_size, cuts, marks, validates
+        self.block_size, self.cuts, self.validates = block_size, cuts, validates
 
     def train_dataloader(self) -> Spans:
         """Blocks from the Trainer's step to the end of the pass."""
         trainer = self.trainer
         assert trainer is not None
-        return Spans(
-            lambda: trainer.global_step, self.max_steps, self.pass_length, self.block_size, self.cuts, self.marks
-        )
+        return Spans(lambda: trainer.global_step, self.max_steps, self.pass_length, self.block_size, self.cuts)
 
     def val_dataloader(self) -> range | list[Any]:
         """One batch, a number that stands for all validation rows, in every process."""

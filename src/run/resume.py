@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from typing import TYPE_CHECKING, Any
 
 from src.config.schema import Config
 from src.engine.checkpoint import FORMAT, KEY, loaded, read
 from src.engine.loop import Loop
 from src.errors import LabError, OwnCheckpointError
 from src.run_directory import MetricsFile, RunDirectory, numbers_of, read_profiles
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Resume:
         self, where: RunDirectory, file: MetricsFile, loggers: Sequence[Logger], best_of: Sequence[str]
     ) -> None:
         """Log the old curve again, and keep the best so far, if it is best by the same metric."""
+        from lightning.pytorch.loggers import TensorBoardLogger  # loggers are of a run by itself, and stacks resume too
+
         for step, values in sorted(file.pending.items()):
             for logger in loggers:
                 if not (self.in_place and isinstance(logger, TensorBoardLogger)):  # its old file is still there

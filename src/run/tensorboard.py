@@ -30,6 +30,14 @@ HEADER = 12
 AT_ONCE = 256
 """Members whose files are in memory together."""
 
+TOGETHER = {
+    "theory": {
+        "loss": ["Multiline", ["train/loss", "theory/.*"]],
+        "sharpness": ["Multiline", ["sharpness/.*"]],
+    }
+}
+"""Charts of TensorBoard's page Custom Scalars, which holds curves beside each other."""
+
 _numbers = itertools.count()
 
 

@@ -5,14 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
-
-import lightning as L
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger
+from typing import TYPE_CHECKING, Any
 
 from src.compare.halving import Halving
 from src.config.check_run import check_free
+from src.data.batch_order import Spans
 from src.engine.checkpoint import check_fits, not_resumed
 from src.engine.choose_stepper import Choice
 from src.engine.compiled.compiler import NotCompiledError
@@ -24,24 +21,24 @@ from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.errors import FULL_ERROR, LabError, raised
 from src.run.build import Member, RunSpec, build_intervals, build_loop, build_members, build_stepper, building
-from src.run.callbacks.checkpoint import Checkpoint, StackCheckpoint, save_stack
-from src.run.callbacks.compatibility import check_callbacks, print_price
-from src.run.callbacks.rungs import Rungs
-from src.run.callbacks.theory import Theory
-from src.run.callbacks.way import Way
 from src.run.first_steps import held
-from src.run.lightning_private import count
 from src.run.member_directories import write_members
-from src.run.module import Descent, LabDataModule
 from src.run.page_files import write_classes, write_fit, write_predictions, write_split, write_theory
+from src.run.parts import Checkpoint, cuts, stack_parts
 from src.run.processes import check_shared, first_process, launch, launched
 from src.run.result import result
 from src.run.resume import Resume, load_stack, own_checkpoint
+from src.run.rungs import Rungs
+from src.run.stack import StackCheckpoint, descend, save_stack
 from src.run.tensorboard import hyperparameters
-from src.run.trainer import build_loggers, build_parts, build_trainer, close, cuts, fit
 from src.run_directory import MetricsFile, Result, RunDirectory
 from src.tables.account import unlearned
 from src.theory.prediction import lines
+
+if TYPE_CHECKING:
+    import lightning as L
+
+    from src.run.module import Descent
 
 Tell = Callable[[int, int], None]
 """Takes how many runs have ended and how many run-steps were taken since it was last called."""
@@ -159,20 +156,10 @@ class _Training:
             if config.check_gradients and first_process():
                 rows, seed = members[0].problem.train, config.model.seed
                 print(check_gradients(stepper.module, stepper.loss, rows, seed).sentence())
-        parts = build_parts(config)
-        slow, intervals = check_callbacks(parts), build_intervals(config, parts)
-        loop = build_loop(stepper, members, list(self.members), intervals, self._leave, lambda n: self.tell(0, n))
-        module, trainer = self._with_events(loop, parts, slow) if self.alone else self._without_events(loop, parts)
-        data = LabDataModule(
-            members[0].problem, knobs.max_steps, knobs.val_every_n_steps if self.alone else knobs.max_steps,
-            1 if slow else knobs.block_size, cuts(config, parts), self.rungs,
-            validates="val" in stepper.data.parts and self.alone,
-        )  # fmt: skip
-        started = time.perf_counter()
-        if self.resume is None or not self.resume.over:
-            fit(trainer, module, data, self.resume.path if self.resume else None, config.model.seed)
         if self.alone:
-            self._write(module, trainer, time.perf_counter() - started)
+            self._with_events(stepper, members[0])
+        else:
+            self._without_events(stepper, members)
 
     def _compiled(self, stepper: Stepper) -> Stepper:
         """It as C, where that is asked for, and can be made."""
@@ -205,18 +192,24 @@ class _Training:
         """The fingerprint of each member and of its curves, without its length, by its id."""
         return {name: one.config.fingerprint(length=False, curves=True) for name, one in self.members.items()}
 
-    def _without_events(self, loop: Loop, parts: Sequence[Any]) -> tuple[Descent, L.Trainer]:
-        callbacks = list[Callback]()
+    def _without_events(self, stepper: Stepper, members: Sequence[Member]) -> None:
+        config, knobs, parts = self.config, self.config.trainer, stack_parts(self.config)
+        loop, after = self._loop(stepper, members, parts), list[Callable[[Loop], None]]()
         if self.kept is not None:
             load_stack(loop, self.kept, self.any_length)
             every = [one.every_n_steps for one in parts if isinstance(one, Checkpoint)]
             if self.halving:
-                callbacks.append(Rungs(self.halving, self.where.path.parent))
-                every = every or [self.config.trainer.max_steps]
-            callbacks += [StackCheckpoint(self.kept, steps, self.any_length, self.rungs) for steps in every]
-        trainer = build_trainer(self.config, self.where.path.parent, callbacks)
-        count(trainer, loop.step)
-        return Descent(loop, events=False), trainer
+                after.append(Rungs(self.halving, self.where.path.parent))
+                every = every or [knobs.max_steps]
+            after += [StackCheckpoint(self.kept, steps, self.any_length, self.rungs) for steps in every]
+        blocks = Spans(
+            lambda: loop.step, knobs.max_steps, knobs.max_steps, knobs.block_size, cuts(config, parts), self.rungs
+        )
+        descend(loop, blocks, after, config.model.seed)
+
+    def _loop(self, stepper: Stepper, members: Sequence[Member], parts: Sequence[Any]) -> Loop:
+        intervals = build_intervals(self.config, parts)
+        return build_loop(stepper, members, list(self.members), intervals, self._leave, lambda n: self.tell(0, n))
 
     def _leave(self, loop: Loop) -> None:
         """Validate members that have ended where a run by itself does, and write their directories."""
@@ -237,10 +230,20 @@ class _Training:
 
     # --- one: callbacks and loggers listen, and it is written at the end ---
 
-    def _with_events(self, loop: Loop, parts: Sequence[Any], slow: Sequence[str]) -> tuple[Descent, L.Trainer]:
+    def _with_events(self, stepper: Stepper, member: Member) -> None:
         """Of several processes the first writes and talks."""
+        from lightning.pytorch.callbacks import Callback  # Lightning's import takes longer than many a stack
+        from lightning.pytorch.loggers import Logger
+
+        from src.run.callbacks.compatibility import check_callbacks, print_price
+        from src.run.callbacks.theory import Theory
+        from src.run.callbacks.way import Way
+        from src.run.module import Descent, LabDataModule
+        from src.run.trainer import build_loggers, build_parts, build_trainer, fit
+
         config, where, resume, first = self.config, self.where, self.resume, first_process()
-        (member,) = self.members.values()
+        knobs, parts = config.trainer, build_parts(config)
+        slow, loop = check_callbacks(parts), self._loop(stepper, [member], parts)
         callbacks, loggers, file = [one for one in parts if isinstance(one, Callback)], list[Logger](), None
         where.path.mkdir(parents=True, exist_ok=True)
         if first:
@@ -260,19 +263,27 @@ class _Training:
             callbacks.append(Way(rows, config.trainer.max_steps))
             if warning := member.answer.warning():
                 print(f"warning: {warning}", file=sys.stderr)
-        module = Descent(
-            loop, events=True, about=member.about, file=file, hyperparameters=hyperparameters(config), resume=resume
-        )
-        return module, build_trainer(config, where.path, callbacks, loggers)
+        module = Descent(loop, about=member.about, file=file, hyperparameters=hyperparameters(config), resume=resume)
+        trainer = build_trainer(config, where.path, callbacks, loggers)
+        data = LabDataModule(
+            member.problem, knobs.max_steps, knobs.val_every_n_steps, 1 if slow else knobs.block_size,
+            cuts(config, parts), validates="val" in stepper.data.parts,
+        )  # fmt: skip
+        started = time.perf_counter()
+        if resume is None or not resume.over:
+            fit(trainer, module, data, resume.path if resume else None, config.model.seed)
+        self._write(module, trainer, member, time.perf_counter() - started)
 
-    def _write(self, module: Descent, trainer: L.Trainer, seconds: float) -> None:
+    def _write(self, module: "Descent", trainer: "L.Trainer", member: Member, seconds: float) -> None:
         """Write what is written at the end; `seconds` is what Lightning took."""
-        (member,) = self.members.values()
+        from src.run.callbacks.theory import Theory
+        from src.run.trainer import close
+
         if not module.loop.final:  # there was nothing left to do, and Lightning has not begun
             module.trainer = trainer
             module.begin()
-            module.end()
-        callbacks: Sequence[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+            module.on_train_end()
+        callbacks: Sequence[Any] = trainer.callbacks  # type: ignore[attr-defined]
         seconds -= sum(callback.seconds for callback in callbacks if isinstance(callback, Theory))
         taken = {"fit": seconds, "total": time.perf_counter() - self.began}
         found = result(module.loop, 0, member, self.choice, taken, 1)

@@ -13,20 +13,20 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from src.config.classes import check_keys, import_class
 from src.config.schema import TENSORBOARD, Config
 from src.engine.early_stopping import EarlyStopping
 from src.engine.watchers import Watcher
 from src.errors import LabError, one_line
 from src.run.callbacks.checkpoint import Sealed
 from src.run.devices import on_gpu
+from src.run.parts import build_part
 from src.seeds import seeded
 
 
 def build_parts(config: Config) -> list[Any]:
     """What `callbacks` names and is not null: callbacks of Lightning, watchers, early stopping."""
     kinds = (Callback, Watcher, EarlyStopping)
-    return [_part(part.arguments(), f"callbacks.{name}", kinds) for name, part in config.callbacks.items() if part]
+    return [build_part(part.arguments(), f"callbacks.{name}", kinds) for name, part in config.callbacks.items() if part]
 
 
 def build_loggers(config: Config, directory: Path, again_from: int | None = None) -> list[Logger]:
@@ -48,7 +48,7 @@ def build_loggers(config: Config, directory: Path, again_from: int | None = None
 
 def build_logger(section: Mapping[str, Any], key: str, opened: bool = True) -> Logger:
     """One of them, with its writer, which is made when it is first asked for, if it is to be opened."""
-    logger: Logger = _part(section, key, (Logger,), opened)
+    logger: Logger = build_part(section, key, (Logger,), opened)
     return logger
 
 
@@ -77,34 +77,6 @@ def close(loggers: Sequence[Logger]) -> None:
         finish = getattr(getattr(logger, "experiment", None), "finish", None)
         if callable(finish):
             finish()
-
-
-def _part(section: Mapping[str, Any], key: str, kinds: tuple[type, ...], opened: bool = True) -> Any:
-    """A callback, watcher or logger built from its section."""
-    path = section["_target_"]
-    factory, arguments = import_class(path, f"{key}._target_", kinds), dict(section)
-    del arguments["_target_"]
-    check_keys(factory, arguments, key, 0)
-    try:
-        built = factory(**arguments)
-        if opened and isinstance(built, Logger) and hasattr(built, "experiment"):
-            _ = built.experiment
-    except ModuleNotFoundError as error:
-        extra = key.partition(".")[2]
-        raise LabError(f"{key} needs another package: pip install 'descent-lab[{extra}]' ({error})") from None
-    except LabError:
-        raise
-    except Exception as error:  # a user's class can raise anything
-        raise LabError(f"{key} cannot be built: {one_line(error)}") from None
-    if not isinstance(built, kinds):
-        raise LabError(f"{key}._target_={path} is not a {kinds[0].__name__} of Lightning")
-    return built
-
-
-def cuts(config: Config, parts: Sequence[Any]) -> list[int]:
-    """Intervals at whose multiples a block ends, for those who act there."""
-    every = {getattr(part, "every_n_steps", None) or config.trainer.max_steps for part in parts}
-    return sorted({config.trainer.val_every_n_steps, *every})
 
 
 def build_trainer(

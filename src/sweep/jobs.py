@@ -183,7 +183,8 @@ def resolved(raw: Tree) -> Tree:
         except OmegaConfBaseException as error:
             raise LabError(f"{'.'.join(path)}: {str(error).partition(chr(10))[0]}") from None
 
-    plain: Tree = value_of(raw, ())
+    open_ones = {key for key, value in raw.items() if "${" in (text := repr(value)) or "???" in text}
+    plain = {key: value_of(value, (key,)) if key in open_ones else value for key, value in raw.items()}
     if missing:
         raise LabError(missing_keys(sorted(missing)))
     return plain

@@ -4,12 +4,10 @@ Every distinct section is tried once, on a parameter that is thrown away.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from src.config.classes import import_class
@@ -19,7 +17,6 @@ from src.errors import LabError
 from src.optim.build import build_optimizer, with_lowest_loss
 from src.run.build import build_loss
 from src.run.devices import check_devices
-from src.run.trainer import build_logger
 from src.sweep.tables import check, is_table
 from src.tables.once import identity
 
@@ -67,21 +64,35 @@ def _attempts(config: Config, keep: bool) -> Iterator[tuple[Hashable, Attempt]]:
     ):
         key = f"{group}._target_"
         yield (key, path), lambda path=path, key=key, base=base: import_class(path, key, base)  # type: ignore[misc]
-    for section, parts, kind in (
-        ("callbacks", config.callbacks, (Callback, Watcher)),
-        ("logger", config.logger, Logger),
-    ):
+    for section, parts in (("callbacks", config.callbacks), ("logger", config.logger)):
         for name, part in parts.items():
             if part is not None and not part.target_.startswith(("src.", "lightning.")):
                 key, path = f"{section}.{name}._target_", part.target_
-                yield (key, path), lambda key=key, path=path, kind=kind: import_class(path, key, kind)  # type: ignore[misc]
+                yield (key, path), lambda key=key, path=path: _listener(path, key)  # type: ignore[misc]
     for name, part in config.logger.items():  # Lightning's: whether what they need is installed
         if part is not None and part.target_.startswith("lightning.") and part.target_ != TENSORBOARD:
             key, own = f"logger.{name}", part.arguments()
-            yield (key, part.target_), lambda key=key, own=own: build_logger(own, key, opened=False)  # type: ignore[misc]
+            yield (key, part.target_), lambda key=key, own=own: _logger(own, key)  # type: ignore[misc]
+
+
+def _listener(path: str, key: str) -> None:
+    """Import a callback or logger of the user's own; a watcher knows nothing of Lightning, which takes its time."""
+    found, watches = import_class(path, key, object), key.startswith("callbacks.")
+    if watches and isinstance(found, type) and issubclass(found, Watcher):
+        return
+    from lightning.pytorch.callbacks import Callback
+    from lightning.pytorch.loggers import Logger
+
+    import_class(path, key, (Callback, Watcher) if watches else Logger)
+
+
+def _logger(section: Mapping[str, Any], key: str) -> None:
+    from src.run.trainer import build_logger
+
+    build_logger(section, key, opened=False)
 
 
 def _optimizer(config: Config) -> None:
     schedule, optimizer = config.scheduler.arguments() if config.scheduler else None, config.optimizer
     section, tried = with_lowest_loss(optimizer.arguments()), [nn.Parameter(torch.ones(4, 3))]
-    build_optimizer(section, schedule, tried, config.trainer.create_graph, optimizer.rule)
+    build_optimizer(section, schedule, tried, config.trainer.create_graph, optimizer.rule, stepped=False)

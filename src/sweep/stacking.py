@@ -19,7 +19,7 @@ from src.config.schema import Config
 from src.config.section import Section
 from src.data.build import build as build_data
 from src.data.build import takes_seed
-from src.engine.choose_stepper import Choice
+from src.engine.choose_stepper import SHARED, Choice
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.losses.build import build as build_loss
@@ -100,7 +100,8 @@ class Size(NamedTuple):
 
 def size_of(config: Config) -> Size:
     """How large a run is."""
-    parts, knobs = [part for part in config.callbacks.values() if part], config.trainer
+    parts = [part for part in config.callbacks.values() if part and part.target_ not in SHARED]
+    knobs = config.trainer
     number = 4 if config.model.dtype == "float32" else 8
     try:
         inputs, outputs, rows, *_ = _sizes_of(config) if config.data.kind else _measured(config)

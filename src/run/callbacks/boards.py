@@ -4,14 +4,7 @@ import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from src.plots.chart import Picture
-
-TOGETHER = {
-    "theory": {
-        "loss": ["Multiline", ["train/loss", "theory/.*"]],
-        "sharpness": ["Multiline", ["sharpness/.*"]],
-    }
-}
-"""Charts of TensorBoard's page Custom Scalars, which holds curves beside each other."""
+from src.run.tensorboard import TOGETHER
 
 
 def tensorboards(trainer: L.Trainer) -> list[TensorBoardLogger]:

@@ -1,20 +1,19 @@
-"""Checkpoints: the last state, enough to go on from bit for bit, and the best by a chosen metric; a stack's own."""
+"""Checkpoints: the last state, enough to go on from bit for bit, and the best by a chosen metric."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 
-from src.engine.checkpoint import FORMAT, save
+from src.engine.checkpoint import save
+from src.run import parts
 from src.run.callbacks.boards import tensorboards
 
 if TYPE_CHECKING:
-    from src.engine.loop import Loop
     from src.run.module import Descent
 
 
@@ -27,23 +26,14 @@ class Sealed(TorchCheckpointIO):
         save(Path(path), checkpoint)
 
 
-class Checkpoint(LightningCheckpoint):
+class Checkpoint(parts.Checkpoint, LightningCheckpoint):
     """`checkpoints/last.ckpt` at multiples of `every_n_steps` and at the final step; `best.ckpt` at validations.
 
     Lightning's ModelCheckpoint can miss the final step, and saves a step that is also a validation before the
     validation, which going on from there would then skip; this one saves after what is decided at the validation.
-
-    Args:
-        every_n_steps: optimizer steps between two states of `last.ckpt`.
-        monitor: the metric that `best.ckpt` is best by, such as val/loss; None for no `best.ckpt`.
-        mode: whether "min" or "max" of it is best.
     """
 
-    def __init__(
-        self, every_n_steps: int = 1000, monitor: str | None = "val/loss", mode: Literal["min", "max"] = "min"
-    ) -> None:
-        self.every_n_steps, self.monitor, self.mode = every_n_steps, monitor, mode
-        self._saved = -1
+    _saved = -1
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: L.Trainer, pl_module: Descent, outputs: Any, batch: Any, batch_idx: int
@@ -81,35 +71,3 @@ class Checkpoint(LightningCheckpoint):
             self._saved = trainer.global_step
             for board in tensorboards(trainer):  # what the curves there hold must not end before the checkpoint
                 board.experiment.flush()
-
-
-class StackCheckpoint(LightningCheckpoint):
-    """All members in one file, at multiples of `every_n_steps`, to go on from after a kill; deleted at the end.
-
-    Args:
-        path: of the file.
-        every_n_steps: optimizer steps.
-        any_length: the fingerprint of each member without its length, by its id.
-        rungs: steps at which it is written as well, once it is decided who goes on.
-    """
-
-    def __init__(
-        self, path: Path, every_n_steps: int, any_length: Mapping[str, str], rungs: Sequence[int] = ()
-    ) -> None:
-        self.path, self.every_n_steps, self.any_length, self.rungs = path, every_n_steps, any_length, rungs
-
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: L.Trainer, pl_module: Descent, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """After a block and what is decided at its end; at the end of all there is nothing to go on from."""
-        loop = pl_module.loop
-        due = loop.step % self.every_n_steps == 0 or loop.step in self.rungs
-        if due and not (loop.over or loop.step >= loop.intervals.max_steps):
-            save_stack(self.path, loop, self.any_length)
-
-
-def save_stack(path: Path, loop: Loop, any_length: Mapping[str, str]) -> None:
-    """What a stack of these members goes on from; of the fingerprints those of others are left out."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = {name: any_length[name] for name in loop.ids}
-    save(path, {"format": FORMAT, "any_length": kept, **loop.state_dict()})

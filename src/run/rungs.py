@@ -2,19 +2,13 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import lightning as L
-from lightning.pytorch.callbacks import Callback
 
 from src.compare.halving import End, Halving
+from src.engine.loop import Loop
 from src.run_directory import RunDirectory
 
-if TYPE_CHECKING:
-    from src.run.module import Descent
 
-
-class Rungs(Callback):
+class Rungs:
     """Lets members go that are cut at a rung, after what is decided at a validation there.
 
     Who has ended before is known by its result on disk, so that a stack that was killed decides as it did.
@@ -27,11 +21,8 @@ class Rungs(Callback):
     def __init__(self, halving: Halving, sweep: Path) -> None:
         self.halving, self.sweep = halving, sweep
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: L.Trainer, pl_module: "Descent", outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def __call__(self, loop: Loop) -> None:
         """At the end of the block that ends there; at the last step there is nothing to be saved."""
-        loop = pl_module.loop
         if loop.over or loop.step not in self.halving.ahead or loop.step >= loop.intervals.max_steps:
             return
         losses = [loss if math.isfinite(loss) else math.inf for loss in loop.measured().tolist()]
@@ -40,7 +31,6 @@ class Rungs(Callback):
         behind, going, racing = self.halving.behind(loop.step, now, self._ended(others))
         if behind:
             loop.let_go(["cut" if run in behind else None for run in now], [{"on": going, "of": racing}] * len(now))
-        trainer.should_stop |= loop.over
 
     def _ended(self, runs: set[int]) -> dict[int, End]:
         found = {}
