@@ -135,7 +135,7 @@ def with_defaults(path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _defaults(path: str) -> Mapping[str, Any]:
-    taken = parameters_of(optimizer_class(path)) or []
+    taken = parameters_of(optimizer_class(path)) or ()
     return {p.name: p.default for p in taken if p.default is not p.empty}
 
 

@@ -102,7 +102,7 @@ def train(
 class _Training:
     """Runs on their way from configs to results, which are in `outcomes` by their directories.
 
-    A run by itself has Lightning's events, and is written when Lightning has done with it. A stack has none, and
+    A run by itself has Lightning's events, and is written when Lightning has done with it. A stack does without, and
     whoever ends is written at once.
     """
 

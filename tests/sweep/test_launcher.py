@@ -3,8 +3,10 @@
 import csv
 import errno
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -443,9 +445,6 @@ def test_winners_are_confirmed_on_fresh_seeds(
 
 def test_the_plugin_is_found_by_hydra_alone() -> None:
     """The stub is executed at every start, so it must not import torch."""
-    import subprocess
-    import sys
-
     code = (
         "import sys; import src.train as t; sys.path.append(str(t.PLUGINS)); from hydra.core.plugins import Plugins; "
         "names = Plugins.instance().class_name_to_class; assert 'torch' not in sys.modules; "
@@ -455,6 +454,20 @@ def test_the_plugin_is_found_by_hydra_alone() -> None:
     assert done.stdout.split() == [
         "hydra_plugins.descent_lab.GridSweeper", "hydra_plugins.descent_lab.StackLauncher",
     ]  # fmt: skip
+
+
+def test_stacks_import_neither_lightning_nor_torchs_compiler(tmp_path: Path) -> None:
+    """They take as long as all else that a sweep of 1,000 lines does, and torch's own optimizers import the latter."""
+    words = ["-m", "seed=1,2", "optimizer=adam,textbook_momentum", "scheduler=cosine", "trainer.max_steps=3"]
+    code = (
+        f"import sys, src.train; sys.argv = ['train.py', *{[*words, 'logger=none', 'hydra.sweeper.report=false']}]; src.train.main(); "
+        "print(sorted({'lightning', 'torch._dynamo', 'torch'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CONF.parent)}
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "['torch']"
+    assert len(list(tmp_path.glob("outputs/sweeps/*/*/result.json"))) == 4
 
 
 @pytest.mark.parametrize("inside", ["conf", "null"])
