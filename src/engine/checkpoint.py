@@ -29,7 +29,6 @@ from src.engine.loop import Best, Loop
 from src.engine.outcome import Outcome
 from src.engine.seal import damage, sealed
 from src.engine.stepper import State
-from src.engine.torch_stepper import TorchStepper
 from src.errors import LabError, one_line
 from src.losses.build import build as build_loss
 from src.losses.loss import Loss
@@ -222,8 +221,7 @@ def read_member(loop: Loop, kept: Mapping[str, Any], in_place: bool = False) -> 
     Raises:
         LabError: its optimizer cannot go on with the numbers that changed.
     """
-    own, stepper = kept[KEY], loop.stepper
-    assert isinstance(stepper, TorchStepper)
+    own = kept[KEY]
     loop.step = int(kept["global_step"])
     if own["first_loss"] is not None:
         loop.divergence.first = torch.full_like(loop.divergence.first, own["first_loss"])
@@ -234,7 +232,7 @@ def read_member(loop: Loop, kept: Mapping[str, Any], in_place: bool = False) -> 
         loop.best = Best(value, State(torch.tensor([-1]), {}), loop.patience.values() if loop.patience else {})
     member = {name: own[name] for name in ("gradients", "random", "numbers")}
     member |= {"state_dict": weights(kept), "optimizer_states": kept["optimizer_states"]}
-    stepper.go_on({**member, "lr_schedulers": kept["lr_schedulers"]}, loop.step)
+    loop.stepper.go_on({**member, "lr_schedulers": kept["lr_schedulers"]}, loop.step)
     if in_place and own["ended"] is not None:
         loop.ended = [Outcome(**own["ended"])]
 
@@ -250,7 +248,6 @@ def check_fits(
     config: Config,
     about: Mapping[str, Any],
     model: nn.Module,
-    update: BuiltOptimizer,
     path: str,
     in_place: bool,
 ) -> None:
@@ -282,11 +279,10 @@ def check_fits(
     if shown[0] != shown[1]:
         theirs, ours = (", ".join(f"{name} {shape} {dtype}" for name, (shape, dtype) in one.items()) for one in shown)
         raise LabError(f"ckpt_path={path} is from another model: it has {theirs}, this run has {ours}")
-    if kept["optimizer"]["path"] != update.path:
-        raise LabError(
-            f"ckpt_path={path} holds the state of {kept['optimizer']['path']}, which {update.path} cannot go on from"
-        )
-    schedule = _plain(update.schedule) if update.schedule else None
+    optimizer, schedule = about["optimizer"], about["schedule"]
+    if kept["optimizer"]["path"] != optimizer["path"]:
+        gone = kept["optimizer"]["path"]
+        raise LabError(f"ckpt_path={path} holds the state of {gone}, which {optimizer['path']} cannot go on from")
     if kept["schedule"] != schedule:
         old = kept["schedule"] or {}
         keys = [key for key in {**old, **(schedule or {})} if old.get(key) != (schedule or {}).get(key)]
@@ -294,7 +290,7 @@ def check_fits(
             f"ckpt_path={path} was trained with another schedule ({', '.join(keys)}): one that depends on the length, "
             "cut or stretched, is not the schedule of either length; keep trainer.max_steps, or train from the start"
         )
-    if schedule and kept["optimizer"]["arguments"] != dict(update.arguments):
+    if schedule and kept["optimizer"]["arguments"] != optimizer["arguments"]:
         raise LabError(
             f"ckpt_path={path}: the schedule goes on from its own learning rate, so optimizer.* cannot change"
         )

@@ -281,6 +281,24 @@ class RuleStepper(Stepper):
             "numbers": [lone_group(self.update.path, self.update.members[index])],
         }
 
+    def go_on(self, kept: Mapping[str, Any], step: int) -> None:
+        """Go on from the checkpoint of a run by itself, in torch's own layout: see `Stepper.go_on`."""
+        schedule = kept["lr_schedulers"][0] if kept["lr_schedulers"] else None
+        assert isinstance(self.update, StackedRule)
+        leaves = self.update.taken(kept["optimizer_states"][0], schedule)
+        leaves["flat"] = _side_by_side([kept["state_dict"][name] for name in self.shapes])
+        if kept["gradients"] is not None:
+            there = zip(kept["gradients"], self.shapes.values(), strict=True)
+            leaves["gradient"] = _side_by_side([torch.zeros(shape) if g is None else g for g, shape in there])
+        self.load(State(torch.tensor([step]), leaves))
+
+    def share(self, model: nn.Module) -> None:
+        """Make the trained parameters of the one member's own model views of its row."""
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        model.to(self.flat.device)
+        for parameter, piece in zip(trained, self.flat[0].split([p.numel() for p in trained]), strict=True):
+            parameter.data = piece.view_as(parameter)
+
     def _split(self, row: Any) -> dict[str, Tensor]:
         """A row as parameters by name, as a lone run has them."""
         pieces = row.detach().cpu().split([math.prod(shape) for shape in self.shapes.values()])
@@ -288,6 +306,11 @@ class RuleStepper(Stepper):
             name: piece.view(*self.axis, *shape).clone()
             for piece, (name, shape) in zip(pieces, self.shapes.items(), strict=True)
         }
+
+
+def _side_by_side(values: Sequence[Tensor]) -> Tensor:
+    """One member's as a row `[1, N]`."""
+    return torch.cat([value.reshape(1, -1) for value in values], 1)
 
 
 def _no_loss(k: int) -> None:

@@ -267,3 +267,11 @@ class Stepper:
             have added up (None: none do), `random` (None: as at the start).
         """
         raise NotImplementedError
+
+    def go_on(self, kept: Mapping[str, Any], step: int) -> None:
+        """Let a run by itself go on from what `member` gave, of this stepper or another; the config's numbers win.
+
+        Raises:
+            LabError: the optimizer cannot go on with numbers that have changed since.
+        """
+        raise NotImplementedError

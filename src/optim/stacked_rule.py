@@ -364,6 +364,26 @@ class StackedRule:
         groups = [{**group, "params": list(range(len(shapes)))}]
         return {"state": state, "param_groups": groups}, None if schedule is None else schedule.member(kept, index)
 
+    def taken(self, optimizer: Mapping[str, Any], schedule: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Leaves of one member, from the `state_dict()`s of its own optimizer and schedule: `member` backwards.
+
+        What is not there, of a number that was 0 or before the first step, is as at the start.
+        """
+        (group,), state, leaves = optimizer["param_groups"], optimizer["state"], dict[str, Any](self.leaves())
+        leaves = {name: chosen(value, [0]) for name, value in leaves.items() if not name.startswith("kept/bases")}
+        for name in self._names:
+            if each := [one[name].reshape(1, -1) for _, one in sorted(state.items()) if name in one]:
+                leaves[f"slot/{name}"] = torch.cat(each, 1).to(self.flat)
+        for name, start in self._kept.items():
+            value = state[0][name] if state and name in state[0] else group.get(name)
+            value = start[0] if value is None else value
+            leaves[f"kept/{name}"] = torch.as_tensor(value, dtype=start.dtype, device=start.device).reshape(1)
+        if self.switches:
+            leaves["evaluated"] = torch.tensor([bool(group.get("evaluated"))])
+        if self.schedule is not None:
+            leaves |= {f"schedule/{name}": value for name, value in self.schedule.taken(group, schedule or {}).items()}
+        return leaves
+
 
 def _checked_groups(
     path: str, rule: Rule, members: Sequence[Arguments], flat: Tensor, shapes: Sequence[Shape]

@@ -193,6 +193,14 @@ class StackedSchedule:
         counts = {name: _COUNTS[name](leaves[name][index]) for name in self._counts}
         return {**state, **counts, "_last_lr": [self._as_given(leaves["lr"][index], index)]}
 
+    def taken(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Tensor | tuple]:
+        """Leaves of one member, from its own parameter group and its scheduler's `state_dict()`: `member` backwards."""
+        if self._opaque:
+            own = {key: value for key, value in group.items() if key != "params"}
+            return {"own": (copy.deepcopy((dict(state), own)),)}
+        values = {name: number(group, name) for name in self.names} | {name: state[name] for name in self._counts}
+        return {name: torch.tensor([float(value)], dtype=torch.float64) for name, value in values.items()}
+
     def group_entries(self, leaves: Leaves, index: int) -> dict[str, Any]:
         """What the member's own scheduler would have put into its parameter group, or changed there."""
         if self._opaque:
