@@ -52,7 +52,8 @@ class Result:
         seconds: "fit" and "total".
         device: where it ran.
         stack_size: members trained together.
-        stepper: "name" of what took the steps, see `src.engine.choose_stepper.Choice`, and the "reason".
+        stepper: "name" of what took the steps, see `src.engine.choose_stepper.Choice`, and the "reason";
+            and the "chosen" one where that could not be made.
         cause: what ended it: see `src.engine.outcome.Cause`.
         seed: of the run.
         fingerprint: a hash of the config that decides the numbers.

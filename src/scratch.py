@@ -394,7 +394,7 @@ def with_lightning(config: Config, task: Task, every: int) -> Trace:
             member.problem, knobs.max_steps, knobs.val_every_n_steps, knobs.block_size, cuts(config, [keeper]),
             validates=member.problem.val is not None,
         )  # fmt: skip
-        build_trainer(config, Path(folder)).fit(Descent(loop), datamodule=data)
+        build_trainer(config, Path(folder)).fit(Descent(loop, member.model), datamodule=data)
     steps, values = loop.curves.columns()["train/loss"]
     losses = dict(zip(steps, (values[:, 0] / loop.unit[0]).tolist(), strict=True))
     if loop.step not in losses:  # the batch that no step was taken on

@@ -126,7 +126,7 @@ class Trainer(Section):
     devices: PositiveInt
     strategy: Literal["auto", "ddp"]
     threads: PositiveInt
-    stepper: Literal["auto", "compiled"]
+    stepper: Literal["auto", "torch", "rules", "compiled"]
     max_steps: PositiveInt
     val_every_n_steps: PositiveInt
     log_every_n_steps: PositiveInt

@@ -116,6 +116,7 @@ class Loop:
             `finish`.
         seconds: each member's share of the time, `[P]`.
         over: nobody is left.
+        looks: numbers of steps after each of which `look` is told, with the number.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Loop:
         self.final: dict[str, Tensor] = {}
         self.seconds = torch.zeros(len(self.ids), dtype=torch.float64)
         self.over = False
+        self.looks, self.look = frozenset[int](), _nobody
         self._clock = time.perf_counter()
         self._watched_at = dict[int, int]()
         self._evaluated: State | None = None
@@ -189,18 +191,28 @@ class Loop:
         return self._let_diverged_go(before, block, losses, at, fine)
 
     def _steps(self, block: range) -> Tensor:
-        """Take the steps of a block: losses `[K, P]`. The last is taken apart where a watcher looks at it."""
-        stepper, last = self.stepper, block.stop == self.intervals.max_steps
-        if not any(one.of_a_step and (last or block.stop % one.every_n_steps == 0) for one in self.intervals.watchers):
-            return stepper.step(block.start, len(block))
-        before = [stepper.step(block.start, len(block) - 1)] if len(block) > 1 else []
-        if before and stepper.raised is not None:
-            return before[0]
+        """Take the steps of a block: losses `[K, P]`; cut at `looks`, and before a step that a watcher looks at."""
+        last, taken, pieces = block.stop == self.intervals.max_steps, block.start, list[Tensor]()
+        apart = any(one.of_a_step and (last or block.stop % one.every_n_steps == 0) for one in self.intervals.watchers)
+        ends = {block.stop, block.stop - apart, *self.looks.intersection(range(block.start, block.stop))}
+        for end in sorted(ends - {block.start}):
+            looked_at = apart and end == block.stop
+            pieces.append(self._looked_at(end) if looked_at else self.stepper.step(taken, end - taken))
+            if self.stepper.raised is not None:
+                break
+            if end in self.looks:
+                self.look(end)
+            taken = end
+        return torch.cat(pieces)
+
+    def _looked_at(self, end: int) -> Tensor:
+        """Take the last step of a block, and keep what watchers see of it: losses `[1, P]`."""
+        stepper = self.stepper
         weights, gradients = stepper.parameters(), stepper.named_gradients("train")
         slopes = {name: gradients.get(name, torch.zeros_like(value)) for name, value in weights.items()}
-        flat, losses = _side_by_side(weights), torch.cat([*before, stepper.step(block.stop - 1, 1)])
+        flat, losses = _side_by_side(weights), stepper.step(end - 1, 1)
         update = _side_by_side(stepper.parameters()) - flat
-        self.last_step = Step(block.stop, flat, update, _side_by_side(slopes))
+        self.last_step = Step(end, flat, update, _side_by_side(slopes))
         return losses
 
     def _take_in(self, first: int, losses: Tensor, last: bool = False) -> None:
@@ -458,6 +470,10 @@ class Loop:
         if best is not None and best["of"] == self.best_of:
             self.best = Best(best["value"], State(best["step"], best["state"]), best["patience"]).select(rows)
         self.seconds = kept["seconds"][rows]
+
+
+def _nobody(step: int) -> None:
+    """Looks at no step."""
 
 
 def _side_by_side(values: Mapping[str, Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -37,8 +37,6 @@ class TorchStepper(Stepper):
     """
 
     size = 1
-    after_step: Callable[[int], object] | None = None
-    """Told how many steps are taken, after each."""
 
     def __init__(
         self,
@@ -79,8 +77,6 @@ class TorchStepper(Stepper):
                 optimizer.step()
             if schedule is not None:
                 schedule.step()
-            if self.after_step is not None:
-                self.after_step(first + k + 1)
 
     def _step_with_closure(self, k: int) -> None:
         """A step of an optimizer that asks for loss and gradient itself, as often as it likes."""

@@ -20,6 +20,7 @@ from src.data.problem import Problem, check_batch_size
 from src.engine.checkpoint import lineage
 from src.engine.choose_stepper import Choice
 from src.engine.device_data import DeviceData
+from src.engine.devices import device_of
 from src.engine.divergence import Divergence
 from src.engine.each_stepper import EachStepper
 from src.engine.early_stopping import EarlyStopping
@@ -43,7 +44,6 @@ from src.optim.rules import rule_of
 from src.optim.stacked_class import GRAINS, Found, Grain, StackedClass, grain_of
 from src.optim.stacked_rule import StackedRule, lone_group
 from src.optim.stacked_schedule import StackedSchedule
-from src.run.devices import device_of
 from src.run.exact import answer
 from src.run.resume import Resume
 from src.run.trial import try_a_step

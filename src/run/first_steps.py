@@ -12,7 +12,10 @@ from torch import Tensor
 
 from src.data.problem import Rows
 from src.engine.choose_stepper import Choice
+from src.engine.compiled.compiler import NotCompiledError
+from src.engine.compiled_stepper import CompiledStepper
 from src.engine.each_stepper import EachStepper
+from src.engine.rule_stepper import RuleStepper
 from src.errors import LabError, raised
 from src.optim.stacked_class import Grain
 from src.run.build import Member, build_each_stepper, build_rule_stepper, coarsest
@@ -36,7 +39,7 @@ def held(members: Sequence[Member], choice: Choice) -> Choice:
     config = members[0].config
     parts = (config.model.target_, config.loss.target_, config.optimizer.target_, config.optimizer.rule)
     own = [path for path in parts if path and not path.startswith(("src.", "torch.optim."))]
-    if choice.stepper not in ("rules", "class") or not (own or choice.stepper == "class"):
+    if choice.stepper not in ("rules", "compiled", "class") or not (own or choice.stepper == "class"):
         return choice
     grain = None
     if choice.stepper == "class":
@@ -55,6 +58,34 @@ def held(members: Sequence[Member], choice: Choice) -> Choice:
         except Exception as error:  # a user's class can raise anything
             why = f"cannot be tried ({raised(error)})"
     return choice if why == "" else Choice("each", f"{whose} {why or 'takes no step'}")
+
+
+def compiled(stepper: RuleStepper) -> CompiledStepper:
+    """A stepper at its start as C, once its first steps are known to be those of the rules.
+
+    Two members take them with copies, somewhat off their start: where a gradient is 0 but for rounding, an optimizer
+    that goes by signs may go either way.
+
+    Raises:
+        NotCompiledError: it cannot be made, or makes something else.
+    """
+    made, which = CompiledStepper.of(stepper), sorted({0, stepper.size - 1})
+    both, taken = (made.select(which), stepper.select(which)), list[tuple[Tensor, Tensor]]()
+    noise = torch.randn(stepper.flat.shape[1:], generator=torch.Generator().manual_seed(0)).to(stepper.flat)
+    for one in both:
+        start = one.flat.add_(0.1 * noise * (one.flat.abs() + 0.1))[: one.size].clone()
+        taken.append((one.step(0, STEPS + 1), one.flat[: one.size]))  # the first step of all is the rules' own
+        if one.raised is not None:  # by a schedule of one's own, say, which will raise it again
+            return made
+    (losses, here), (expected, there) = taken
+    dtype: Dtype = "float32" if there.dtype == torch.float32 else "float64"
+    moved, rounding = (there - start).norm(dim=1), torch.finfo(there.dtype).eps * start.norm(dim=1)
+    same = (here - there).norm(dim=1) <= CLOSE[dtype] * moved + 16 * rounding
+    same &= ((losses - expected).abs() <= CLOSE[dtype] * expected.abs()).all(0)
+    finite = there.isfinite().all(1) & expected.isfinite().all(0)
+    if bool((same | ~finite).all()):
+        return made
+    raise NotCompiledError("its first steps are not those of the rules")
 
 
 def _apart(members: Sequence[Member], grain: Grain | None, dtype: Dtype) -> str | None:

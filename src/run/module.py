@@ -7,7 +7,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
+from torch import Tensor, nn
 
 from src.data.batch_order import Spans
 from src.data.problem import Problem
@@ -31,6 +31,7 @@ class Descent(L.LightningModule):
 
     Args:
         loop: of the one member.
+        model: the member's own, for callbacks to see and to save.
         about: what a checkpoint keeps of the run.
         file: its `metrics.csv`; None in all but the first of several processes.
         hyperparameters: what loggers show of the config, flat.
@@ -40,6 +41,7 @@ class Descent(L.LightningModule):
     def __init__(
         self,
         loop: Loop,
+        model: nn.Module,
         *,
         about: Mapping[str, Any] | None = None,
         file: MetricsFile | None = None,
@@ -51,7 +53,7 @@ class Descent(L.LightningModule):
         self.strict_loading = False
         self.loop, self.about, self.file = loop, about or {}, file
         self.hyperparameters, self.resume = hyperparameters or {}, resume
-        self.model = loop.stepper.module
+        self.model = model
         if file is not None:
             loop.curves = Curves(self.record)
 
@@ -124,12 +126,6 @@ class Descent(L.LightningModule):
 
     # --- what others see ---
 
-    @property
-    def stepper(self) -> TorchStepper:
-        """That of the loop, with its one member's optimizer."""
-        assert isinstance(self.loop.stepper, TorchStepper)
-        return self.loop.stepper
-
     def forward(self, inputs: Tensor) -> Tensor:
         """Predictions `[P, B, O]` for inputs `[P, B, I]`."""
         return self.model(inputs)
@@ -138,11 +134,10 @@ class Descent(L.LightningModule):
         """What targets `[N, O]` are on average by their predictions for inputs `[N, I]`: see `Loss.expected`."""
         return self.loop.stepper.loss.expected(self.predict_rows(inputs))
 
-    @torch.no_grad()
     def predict_rows(self, inputs: Tensor) -> Tensor:
         """Predictions `[N, O]` for inputs `[N, I]`, both as descent sees them, on the CPU."""
-        with self.stepper.evaluating(), self.stepper.without_noise():
-            return self.model(inputs.to(self.stepper.trained[0])[None])[0].cpu().double()
+        with self.loop.stepper.evaluating():
+            return self.loop.stepper.predictions(inputs[None])[0]
 
     def record(self, step: int, name: str, value: float | list[float]) -> None:
         """Add a value to the curves and loggers, at a true optimizer step; of profiles TensorBoard takes a summary."""
@@ -165,8 +160,10 @@ class Descent(L.LightningModule):
                 logger.hparams.update(self.hyperparameters)
 
     def configure_optimizers(self) -> Any:
-        """The run's own, for callbacks to see: their steps are taken by the stepper."""
-        update = self.stepper.update
+        """The run's own, for callbacks to see: their steps are taken by the stepper. Rules have none."""
+        if not isinstance(self.loop.stepper, TorchStepper):
+            return None
+        update = self.loop.stepper.update
         if update.scheduler is None:
             return update.optimizer
         return {"optimizer": update.optimizer, "lr_scheduler": {"scheduler": update.scheduler, "monitor": "val/loss"}}
@@ -187,7 +184,8 @@ class Descent(L.LightningModule):
         """A run's own file, see `src.engine.checkpoint`, with the state of callbacks that Lightning has put in."""
         pending = self.file.pending if self.file is not None else {}
         whole = member_file(self.loop, 0, self.about, pending={step: dict(row) for step, row in pending.items()})
-        checkpoint[KEY] = whole[KEY]  # the rest Lightning has put in, or a callback that averages weights
+        for key in (KEY, "optimizer_states", "lr_schedulers"):
+            checkpoint[key] = whole[key]  # the rest Lightning has put in, or a callback that averages weights
         del checkpoint["loops"]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 
 from src.engine.choose_stepper import Choice
+from src.engine.devices import device_name
 from src.engine.loop import Loop
 from src.models.member_axis import member
 from src.run.build import Member
-from src.run.devices import device_name
 from src.run.environment import environment
 from src.run.reason import reason
 from src.run_directory import Result, units
@@ -66,7 +66,7 @@ def result(
         seconds=seconds,
         device=device,
         stack_size=stack_size,
-        stepper={"name": choice.stepper, "reason": choice.reason},
+        stepper=choice.as_json(),
         cause=ended.cause,
         seed=config.seed,
         fingerprint=one.about["fingerprint"],

@@ -4,6 +4,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,6 @@ from src.data.batch_order import Spans
 from src.engine.checkpoint import check_fits, not_resumed
 from src.engine.choose_stepper import Choice
 from src.engine.compiled.compiler import NotCompiledError
-from src.engine.compiled_stepper import CompiledStepper
 from src.engine.gradient_check import check_gradients
 from src.engine.loop import Loop
 from src.engine.rule_stepper import RuleStepper
@@ -21,7 +22,7 @@ from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.errors import FULL_ERROR, LabError, raised
 from src.run.build import Member, RunSpec, build_intervals, build_loop, build_members, build_stepper, building
-from src.run.first_steps import held
+from src.run.first_steps import compiled, held
 from src.run.member_directories import write_members
 from src.run.page_files import write_classes, write_fit, write_predictions, write_split, write_theory
 from src.run.parts import Checkpoint, cuts, stack_parts
@@ -99,6 +100,12 @@ def train(
     return ends
 
 
+@cache
+def tell_once(sentence: str) -> None:
+    """Say it on standard error, to stacks that come after not again."""
+    print(sentence, file=sys.stderr)
+
+
 class _Training:
     """Runs on their way from configs to results, which are in `outcomes` by their directories.
 
@@ -110,7 +117,7 @@ class _Training:
         self, specs: Sequence[RunSpec], choice: Choice, kept: Path | None, halving: Halving | None, tell: Tell
     ) -> None:
         self.specs, self.choice, self.kept, self.halving, self.tell = specs, choice, kept, halving, tell
-        self.config, self.alone = specs[0].config, choice.stepper == "torch"
+        self.config, self.alone = specs[0].config, choice.events
         self.began, self.where = time.perf_counter(), RunDirectory(specs[0].directory)
         self.outcomes: dict[Path, Result | LabError] = {}
         self.members: dict[str, Member] = {}
@@ -130,24 +137,15 @@ class _Training:
         members = list(self.members.values())
         if not members:
             return
-        if (choice := held(members, self.choice)) != self.choice:
-            self.choice = choice
-            print(f"{len(members):,} runs take their steps one after another: {choice.reason}", file=sys.stderr)
-        stepper = self._compiled(build_stepper(members, self.choice))
-        if isinstance(stepper, TorchStepper):
+        stepper = self._built(members)
+        if self.alone:
             if resume := self.resume:
                 with own_checkpoint() if resume.in_place else nullcontext():
-                    check_fits(
-                        resume.checkpoint,
-                        config,
-                        members[0].about,
-                        stepper.module,
-                        stepper.update,
-                        resume.path,
-                        resume.in_place,
-                    )
+                    about, model = members[0].about, members[0].model
+                    check_fits(resume.checkpoint, config, about, model, resume.path, resume.in_place)
             check_shared(members[0])
-            if (warning := not_resumed(stepper.update)) and first_process():
+            warning = not_resumed(stepper.update) if isinstance(stepper, TorchStepper) else ""
+            if warning and first_process():
                 print(f"warning: {warning}", file=sys.stderr)
             if knobs.strategy == "ddp" and not launched():
                 launch(knobs.devices, self.specs[0])
@@ -155,23 +153,33 @@ class _Training:
                 return
             if config.check_gradients and first_process():
                 rows, seed = members[0].problem.train, config.model.seed
-                print(check_gradients(stepper.module, stepper.loss, rows, seed).sentence())
+                print(check_gradients(members[0].model, stepper.loss, rows, seed).sentence())
         if self.alone:
             self._with_events(stepper, members[0])
         else:
             self._without_events(stepper, members)
 
-    def _compiled(self, stepper: Stepper) -> Stepper:
-        """It as C, where that is asked for, and can be made."""
-        if not isinstance(stepper, RuleStepper) or self.config.trainer.stepper != "compiled":
-            return stepper
-        try:
-            made = CompiledStepper.of(stepper)
-        except NotCompiledError as why:
-            print(f"{stepper.size:,} runs are stepped by rules, not by compiled code: {why}", file=sys.stderr)
-            return stepper
-        self.choice = Choice("compiled")
-        return made
+    def _built(self, members: Sequence[Member]) -> Stepper:
+        """The stepper that was chosen, or the one that can serve where it cannot."""
+        asked = f"trainer.stepper={self.config.trainer.stepper}"
+        if (choice := held(members, self.choice)) != self.choice:
+            if self.alone and self.kept is None:
+                raise LabError(f"{asked}: {choice.reason}; leave it out, and torch's own class takes the steps")
+            self.choice = Choice("torch", choice.reason) if self.alone else choice
+            if not self.alone:
+                print(f"{len(members):,} runs take their steps one after another: {choice.reason}", file=sys.stderr)
+        stepper = build_stepper(members, self.choice)
+        if self.choice.stepper == "compiled" and isinstance(stepper, RuleStepper):
+            try:
+                stepper = compiled(stepper)
+            except NotCompiledError as why:
+                tell_once(
+                    f"{'the run is' if self.alone else 'stacks are'} stepped by rules, not by compiled code: {why}"
+                )
+                self.choice = replace(self.choice, stepper="rules", reason=str(why), chosen="compiled")
+        if self.alone and isinstance(stepper, RuleStepper):
+            stepper.share(members[0].model)
+        return stepper
 
     def failed(self, error: Exception) -> LabError:
         """What a user's class, or a bug, has raised, as the reason of the runs; Python shows where it comes from."""
@@ -263,7 +271,8 @@ class _Training:
             callbacks.append(Way(rows, config.trainer.max_steps))
             if warning := member.answer.warning():
                 print(f"warning: {warning}", file=sys.stderr)
-        module = Descent(loop, about=member.about, file=file, hyperparameters=hyperparameters(config), resume=resume)
+        shown, about = hyperparameters(config), member.about
+        module = Descent(loop, member.model, about=about, file=file, hyperparameters=shown, resume=resume)
         trainer = build_trainer(config, where.path, callbacks, loggers)
         data = LabDataModule(
             member.problem, knobs.max_steps, knobs.val_every_n_steps, 1 if slow else knobs.block_size,

@@ -14,11 +14,11 @@ from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.loggers import Logger
 
 from src.config.schema import TENSORBOARD, Config
+from src.engine.devices import on_gpu
 from src.engine.early_stopping import EarlyStopping
 from src.engine.watchers import Watcher
 from src.errors import LabError, one_line
 from src.run.callbacks.checkpoint import Sealed
-from src.run.devices import on_gpu
 from src.run.parts import build_part
 from src.seeds import seeded
 

@@ -46,11 +46,19 @@ class Share:
 
     @property
     def cells(self) -> list[str]:
-        """Runs, stacks and their members, memory, disk and time, as they are shown."""
+        """Runs, stacks and their members, the stepper, memory, disk and time, as they are shown."""
         members = sorted({len(stack.runs) for stack in self.stacks})
         each = f"{members[0]:,}" if len(members) == 1 else f"{members[0]:,}-{members[-1]:,}"
         seconds = "?" if self.seconds is None else duration(self.seconds)
-        return [f"{self.runs:,}", f"{len(self.stacks):,} of {each}", size(self.memory), size(self.disk), seconds]
+        stepper = self.stacks[0].choice.stepper
+        return [
+            f"{self.runs:,}",
+            f"{len(self.stacks):,} of {each}",
+            stepper,
+            size(self.memory),
+            size(self.disk),
+            seconds,
+        ]
 
 
 def show(plan: Plan, confirm_seeds: int, most_seeds: int = 0) -> None:
@@ -112,7 +120,7 @@ def _seconds(plan: Plan, stacks: Sequence[StackPlan]) -> float | None:
     from src.run.step_time import rehearse
 
     first, members = stacks[0], sum(len(stack.runs) for stack in stacks)
-    if first.choice.stepper == "torch":
+    if first.choice.events:
         return None
     configs = [plan.jobs[index].config for index in first.runs]
     step = rehearse(
@@ -131,7 +139,7 @@ def _table(shares: Sequence[Share], title: str) -> Table:
     for part, differs in zip(PARTS, several, strict=True):
         if differs:
             table.add_column(part, overflow="fold", no_wrap=part == "optimizer")
-    for name in ("runs", "stacks", "memory", "disk", "training"):
+    for name in ("runs", "stacks", "stepper", "memory", "disk", "training"):
         table.add_column(name, justify="right", no_wrap=True)
     for share in shares:
         parts = [part for part, differs in zip(share.parts, several, strict=True) if differs]
@@ -141,7 +149,7 @@ def _table(shares: Sequence[Share], title: str) -> Table:
         table.add_section()
         table.add_row(
             *("all", *[""] * (sum(several) - 1), f"{sum(share.runs for share in shares):,}"),
-            f"{sum(len(share.stacks) for share in shares):,}",
+            *(f"{sum(len(share.stacks) for share in shares):,}", ""),
             *(size(max(share.memory for share in shares)), size(sum(share.disk for share in shares))),
             duration(sum(times)) + ("" if len(times) == len(shares) else " + ?"),
         )

@@ -19,7 +19,7 @@ from src.sweep.call import Call, words_of
 from src.sweep.jobs import Job
 
 NAME, RESULTS, STACKS = "sweep.json", "results.csv", ".stacks"
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Entry:
         swept: the words that tell it apart.
         call: which of the commands asked for it.
         confirms: where it confirms a winner, the number of the winning setting's first job.
-        alone: why torch's own class serves it, by itself; empty: rules do, in a stack; None: it is not decided yet.
+        choice: of its stepper, what `src.engine.choose_stepper.Choice` is made of; None: it is not decided yet.
         outcome: None while it is not finished.
         failure: why it failed, if it did.
         result_fingerprint: the one in its result, where it is another: of a run that goes on from a checkpoint.
@@ -62,7 +62,7 @@ class Entry:
     swept: tuple[str, ...]
     call: int
     confirms: int | None = None
-    alone: str | None = None
+    choice: Mapping[str, Any] | None = None
     outcome: Outcome | None = None
     failure: str | None = None
     result_fingerprint: str | None = None
@@ -290,7 +290,7 @@ class Ledger:
                 f"{self.directory}: what run {entry.number} was trained with has changed since (the table, or an "
                 "option of your own); choose another hydra.sweep.dir"
             )
-        entry.fingerprint, entry.alone = job.fingerprint, None
+        entry.fingerprint, entry.choice = job.fingerprint, None
 
     # --- what is left ---
 

@@ -69,7 +69,7 @@ class Plan:
             if stack.halving:
                 ledger.halvings[stack.number] = stack.halving
             for entry in entries:
-                entry.alone, entry.outcome = stack.choice.reason, None  # it may have been cut
+                entry.choice, entry.outcome = stack.choice.as_kept(), None  # it may have been cut
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def plan(
     of_program: dict[Any, list[int]] = {}
     for run, index in left.items():
         one = programs.of(index)
-        raced = None if one.choice.stepper == "torch" else race.contender(run)
+        raced = None if one.choice.events else race.contender(run)
         of_program.setdefault((one.text, raced), []).append(index)
     for (_, contender), together in of_program.items():
         settings = [] if contender is None else race.settings(together)
@@ -197,28 +197,40 @@ class _Programs:
     def __init__(self, jobs: Sequence[Job], entries: Sequence[Entry], options: Launching) -> None:
         self.jobs, self.entries, self.memory = jobs, entries, options.memory * 2**20
         self._by_text: dict[str, _Program] = {}
+        self._chosen: dict[str, Choice] = {}
         self._of: dict[int, _Program] = {}
 
     def of(self, index: int) -> _Program:
         """That of a job."""
-        from src.engine.choose_stepper import (  # they import torch, which a finished sweep does without
-            Choice,
-            choose_stepper,
-        )
-        from src.sweep.stacking import disk_of, memory_of, most_members, program
+        from src.sweep.stacking import disk_of, memory_of, most_members  # torch, which a finished sweep does without
 
         if index not in self._of:
-            config, entry = self.jobs[index].config, self.entries[index]
-            choice = choose_stepper(config)
-            if entry.alone is not None and (entry.alone == "") != (choice.stepper == "rules"):
-                choice = Choice("torch", entry.alone) if entry.alone else Choice("rules")
-            alone = choice.stepper == "torch"
-            text = f"{choice.reason}/{config.optimizer.target_}" if alone else program(config, choice)
+            config = self.jobs[index].config
+            choice, text = self._choice(index)
             if text not in self._by_text:
-                most = 1 if alone else most_members(config, self.memory)
+                most = 1 if choice.events else most_members(config, self.memory)
                 self._by_text[text] = _Program(choice, text, most, memory_of(config), disk_of(config))
             self._of[index] = self._by_text[text]
         return self._of[index]
+
+    def _choice(self, index: int) -> tuple["Choice", str]:
+        """The stepper of a job, and what all that share a stack with it have in common, as a text.
+
+        Whether the steps are C depends on no number that members have of their own: it is found out once a program.
+        """
+        from src.engine.choose_stepper import Choice, choose_stepper
+        from src.sweep.stacking import program, work_of
+
+        config, kept = self.jobs[index].config, self.entries[index].choice
+        choice = Choice(**kept) if kept else choose_stepper(config)
+        if choice.events:
+            return choice, f"{choice.stepper}: {choice.reason}/{config.optimizer.target_}"
+        text = program(config, choice)
+        if not kept and choice.stepper == "rules":
+            if text not in self._chosen:
+                self._chosen[text] = choose_stepper(config, work=work_of(config))
+            choice = self._chosen[text]
+        return choice, f"{choice.stepper}: {text}"
 
     def cut(self, runs: Sequence[int], pieces: int) -> list[Sequence[int]]:
         """Jobs of one program, a stack each."""
@@ -265,10 +277,12 @@ def without_rule(plan: Plan, raced: bool = False) -> Iterator[str]:
         of_choice[stack.choice] += len(stack.runs)
     for choice, number in of_choice.items():
         runs = f"{number:,} {'run' if number == 1 else 'runs'}"
-        if choice.stepper == "torch":
+        if choice.events:
             whole = " and to the end, for rungs are of stacks" if raced else ""
             yield f"{runs} {'trains' if number == 1 else 'train'} one by one{whole}: {choice.reason}"
         elif choice.stepper == "each":
             yield f"{runs} {'takes its' if number == 1 else 'take their'} steps one after another: {choice.reason}"
         elif choice.stepper == "class":
             yield f"{runs} {'is' if number == 1 else 'are'} stepped by the class itself: {choice.reason}"
+        elif choice.chosen == "compiled":
+            yield f"{runs} {'is' if number == 1 else 'are'} stepped by rules, not by compiled code: {choice.reason}"

@@ -12,11 +12,11 @@ from torch import nn
 
 from src.config.classes import import_class
 from src.config.schema import TENSORBOARD, Config
+from src.engine.devices import check_devices
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.optim.build import build_optimizer, with_lowest_loss
 from src.run.build import build_loss
-from src.run.devices import check_devices
 from src.sweep.tables import check, is_table
 from src.tables.once import identity
 

@@ -19,7 +19,7 @@ from src.config.schema import Config
 from src.config.section import Section
 from src.data.build import build as build_data
 from src.data.build import takes_seed
-from src.engine.choose_stepper import SHARED, Choice
+from src.engine.choose_stepper import SHARED, Choice, Work
 from src.engine.watchers import Watcher
 from src.errors import LabError
 from src.losses.build import build as build_loss
@@ -47,7 +47,7 @@ def _fixed(section: Section) -> dict[str, Any]:
 def program(config: Config, choice: Choice = RULES) -> str:
     """What all members of a stack have in common, as a text; of a run that `choose_stepper` does not leave alone."""
     schedule, optimizer = config.scheduler, config.optimizer
-    rule = rule_of(optimizer.target_, optimizer.rule) if choice.stepper == "rules" else None
+    rule = rule_of(optimizer.target_, optimizer.rule) if choice.stepper in ("rules", "compiled") else None
     served = rule.program(numbers_of(optimizer.arguments())) if rule else choice.reason
     trainer = config.trainer.model_dump(exclude={"divergence_factor", "gradient_clip_val"})
     return json.dumps(
@@ -183,6 +183,13 @@ def disk_of(config: Config) -> int:
     checkpoints = 2 * (9000 + 3 * size.parameters * size.number)
     twice = any(part and part.runs != "best" for part in config.logger.values())  # for a logger as well
     return checkpoints + (90 if twice else 30) * size.curves + 30_000
+
+
+def work_of(config: Config) -> Work:
+    """What one member's step computes with: of rows that are condensed as many as there are inputs, and the bias."""
+    size, batch = size_of(config), config.data.batch_size
+    rows = size.inputs + 1 if size.condensed else size.rows if batch == "full" else int(batch)
+    return Work(size.parameters, rows, size.number)
 
 
 def _touched(config: Config) -> int:

@@ -52,6 +52,15 @@ def library(source: str) -> ctypes.CDLL:
         return _loaded(made)  # the file may go: it stays in memory
 
 
+def missing_compiler() -> str:
+    """Why there is no compiler here, in words; empty: there is one, which may fail all the same."""
+    try:
+        _compiler()
+    except NotCompiledError as why:
+        return str(why)
+    return ""
+
+
 def _compiler() -> list[str]:
     """The command of a compiler: what CC says, or the first that there is."""
     if given := os.environ.get("CC"):

@@ -40,7 +40,7 @@ class Way(Callback):
             return
         if trainer.global_step == 0:
             self._take(pl_module, 0)
-        pl_module.stepper.after_step = lambda step: self._take(pl_module, step) if step in self.steps else None
+        pl_module.loop.looks, pl_module.loop.look = self.steps, lambda step: self._take(pl_module, step)
 
     def _take(self, module: Descent, step: int) -> None:
         values = self.watcher.curves(module.loop)
@@ -58,10 +58,9 @@ class Way(Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
         """The end, in the parameters that are kept."""
-        if pl_module.stepper.after_step is None:
+        if not pl_module.loop.looks:
             return
-        pl_module.stepper.after_step = None
-        with pl_module.stepper.evaluating():
+        with pl_module.loop.stepper.evaluating():
             self._take(pl_module, pl_module.loop.step)
         self._write(pl_module)
 

@@ -10,7 +10,7 @@ import ray
 from loky import cpu_count
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
-from src.run.devices import on_gpu
+from src.engine.devices import on_gpu
 from src.sweep.executors import Workers, reaching
 from src.sweep.options import Launching
 
