@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.engine.choose_stepper import choose_stepper
+from src.engine.choose_stepper import Choice
 from src.engine.compiled import compiler
 from src.engine.compiled.compiler import NotCompiledError
 from src.engine.compiled_stepper import CompiledStepper
 from src.engine.rule_stepper import RuleStepper
-from src.errors import LabError
 from src.run import build
 from src.run.build import Member
+from src.run.train import tell_once
 from tests.run.runs import members as specs
 from tests.run.runs import stacked
 
@@ -135,32 +135,21 @@ def test_what_overflows_is_seen(tmp_path: Path) -> None:
 def test_a_sweep_says_what_stepped_it_and_goes_without_where_there_is_no_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shared = [
-        *CASES["condensed"],
-        "trainer.stepper=compiled",
-        "trainer.max_steps=30",
-        "model.dtype=float64",
-        "logger=none",
-    ]
+    shared = [*CASES["condensed"], "trainer.max_steps=30", "model.dtype=float64", "logger=none"]
     jobs = [["optimizer.lr=0.01"], ["optimizer.lr=0.003"], ["optimizer.lr=30"]]
-    ours = stacked(tmp_path / "compiled", shared, jobs)
+    ours = stacked(tmp_path / "compiled", shared, jobs, choice=Choice("compiled"))
     assert [one.stepper["name"] for one in ours] == ["compiled"] * 3
     assert [one.status for one in ours] == ["completed", "completed", "diverged"]
     assert not capsys.readouterr().err
     compiler.library.cache_clear()
+    tell_once.cache_clear()
     monkeypatch.setenv("CC", "false")
     monkeypatch.setenv("DESCENT_LAB_CACHE", str(tmp_path / "none"))
-    theirs = stacked(tmp_path / "rules", shared, jobs)
+    theirs = stacked(tmp_path / "rules", shared, jobs, choice=Choice("compiled"))
     assert [one.stepper["name"] for one in theirs] == ["rules"] * 3
     assert "stepped by rules, not by compiled code: false failed" in capsys.readouterr().err
     for one, other in zip(ours[:2], theirs, strict=False):
         assert one.metrics["train/loss"] == pytest.approx(other.metrics["train/loss"], rel=1e-9)
-
-
-def test_a_run_by_itself_is_refused(tmp_path: Path) -> None:
-    (spec,) = specs(tmp_path, ["trainer.stepper=compiled"], [[]])
-    with pytest.raises(LabError, match="say -m"):
-        choose_stepper(spec.config, alone=True)
 
 
 def test_what_has_no_c_is_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from src.run.train import quiet, train
 from src.run_directory import Result, RunDirectory, read_profiles, read_rows
 from src.sweep.jobs import Composer
 
+RULES = Choice("rules")
 QUIET = ["callbacks.progress_bar=null"]
 
 
@@ -49,9 +50,11 @@ def alone(root: Path, shared: Sequence[str], job: Sequence[str]) -> Result:
     return train_alone(spec)
 
 
-def train_stack(specs: Sequence[RunSpec], kept: Path, tell: Any = quiet) -> list[Result | LabError]:
+def train_stack(
+    specs: Sequence[RunSpec], kept: Path, tell: Any = quiet, choice: Choice = RULES
+) -> list[Result | LabError]:
     """Runs as one stack."""
-    return train(specs, Choice("rules"), kept=kept, tell=tell)
+    return train(specs, choice, kept=kept, tell=tell)
 
 
 def train_alone(spec: RunSpec) -> Result:

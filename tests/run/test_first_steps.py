@@ -1,5 +1,6 @@
 """What looks as if it could be stepped together, and takes other steps than alone: found out before it trains."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,17 @@ import torch
 from torch import nn
 
 from src.config.domains import POSITIVE
-from src.engine.choose_stepper import choose_stepper
+from src.engine import compiled_stepper
+from src.engine.choose_stepper import Choice, choose_stepper
+from src.engine.compiled_stepper import CompiledStepper
+from src.engine.rule_stepper import RuleStepper
 from src.errors import LabError
 from src.optim.rules import Rule
-from src.run.build import build_members
-from src.run.first_steps import held
+from src.run.build import Member, build_members, build_rule_stepper
+from src.run.first_steps import compiled, held
+from src.run.train import tell_once
 from tests.optim.own import Plain
-from tests.run.runs import members
+from tests.run.runs import members, stacked
 
 NET = ["data=teacher", "data.inputs=3", "data.rows=100", "data.batch_size=30", "model=two_layer", "logger=none"]
 
@@ -93,3 +98,33 @@ def test_what_torch_cannot_compute_for_many_is_said_in_a_sentence(tmp_path: Path
     specs = members(tmp_path, ["model=custom", f"model._target_={__name__}.Branches"], [[], ["seed=1"]])
     built = [one for one in build_members(specs) if not isinstance(one, LabError)]
     assert held(built, choose_stepper(specs[0].config)).reason.endswith("in some data-dependent control flow)")
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_compiled_code_that_is_wrong_takes_no_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = ["optimizer=momentum", "scheduler=step", "trainer.max_steps=30", "model.dtype=float64", "logger=none"]
+    jobs = [["optimizer.lr=0.01"], ["optimizer.lr=0.003"], ["optimizer.lr=0.001"]]
+    right = stacked(tmp_path / "rules", shared, jobs)
+    source = compiled_stepper.rule_source
+
+    def wrong(*given: Any) -> str:
+        text = source(*given)
+        assert "g[i]" in text
+        return text.replace("g[i]", "(g[i] * (real)0.999)")
+
+    assert isinstance(compiled(stepper(tmp_path / "well", shared, jobs)), CompiledStepper)
+    monkeypatch.setattr(compiled_stepper, "rule_source", wrong)
+    tell_once.cache_clear()
+    found = stacked(tmp_path / "wrong", shared, jobs, choice=Choice("compiled"))
+    assert (
+        "stepped by rules, not by compiled code: its first steps are not those of the rules" in capsys.readouterr().err
+    )
+    assert [one.metrics for one in found] == [one.metrics for one in right]
+    told = {"name": "rules", "reason": "its first steps are not those of the rules", "chosen": "compiled"}
+    assert [one.stepper for one in found] == [told] * 3
+
+
+def stepper(root: Path, shared: list[str], jobs: list[list[str]]) -> RuleStepper:
+    return build_rule_stepper([one for one in build_members(members(root, shared, jobs)) if isinstance(one, Member)])

@@ -1,6 +1,7 @@
 import json
 import math
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from src.engine.checkpoint import FORMAT, save
 from src.engine.choose_stepper import Choice, choose_stepper
+from src.engine.compiled import compiler
 from src.errors import LabError
 from src.run import run
 from src.run.build import RunSpec
 from src.run.step_time import rehearse
-from src.run.train import train
+from src.run.train import tell_once, train
 from src.run_directory import Result, RunDirectory, read_rows
 from src.sweep.stacking import program
 from tests.conftest import LONG_TESTS
-from tests.run.runs import alone, members, numbers, stacked, train_alone, train_stack
+from tests.run.runs import RULES, alone, members, numbers, stacked, train_alone, train_stack
 
 # of each optimizer the learning rates that neither stand still nor leave everything at once; textbook_adam and
 # textbook_rmsprop, which forget soon how large gradients were, make rounding grow past 1e-9 at any
@@ -331,7 +333,7 @@ def test_a_checkpoint_that_a_stack_cannot_go_on_from_goes(tmp_path: Path) -> Non
     assert not state.exists()
 
 
-def killed(some: Sequence[RunSpec], state: Path, at: int) -> None:
+def killed(some: Sequence[RunSpec], state: Path, at: int, choice: Choice = RULES) -> None:
     """Train a stack until it is killed in this block, after its first checkpoint."""
     blocks = 0
 
@@ -342,8 +344,29 @@ def killed(some: Sequence[RunSpec], state: Path, at: int) -> None:
             raise Kill
 
     with pytest.raises(Kill):
-        train_stack(some, state, stop)
+        train_stack(some, state, stop, choice)
     assert state.is_file()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_a_stack_that_was_begun_as_c_goes_on_by_rules_where_there_is_no_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared, jobs = [*SHARED, *EVERY_50], [RUNS[0], RUNS[3]]
+    whole = stacked(tmp_path / "whole", shared, jobs)
+    some, state = members(tmp_path / "killed", shared, jobs), tmp_path / "killed" / "stack.ckpt"
+    killed(some, state, 2, Choice("compiled"))
+    compiler.library.cache_clear()
+    tell_once.cache_clear()
+    monkeypatch.setenv("CC", "nonsense")
+    taken = list[int]()
+    found = train_stack(some, state, lambda runs, steps: taken.append(steps), Choice("compiled"))
+    assert sum(taken) < 300 * len(jobs)
+    assert capsys.readouterr().err.count("CC=nonsense is no compiler that there is") == 1
+    for one, expected in zip(found, whole, strict=True):
+        assert isinstance(one, Result)
+        assert (one.stepper["name"], one.stepper["chosen"], one.steps) == ("rules", "compiled", expected.steps)
+        assert one.metrics == pytest.approx(expected.metrics, rel=1e-9)
 
 
 @pytest.mark.parametrize("other", [["data.noise=0.7"], ["trainer.max_steps=40"], ["trainer.log_every_n_steps=7"]])

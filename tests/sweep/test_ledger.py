@@ -111,10 +111,10 @@ def test_a_run_whose_words_say_something_else_by_now(tmp_path: Path) -> None:
     begun(tmp_path, job(0), job(1))
     finish(tmp_path, 0, "of 0")
     ledger = Ledger.read(tmp_path)
-    ledger.entries[1].alone = "a reason"
+    ledger.entries[1].choice = {"stepper": "torch"}
     later = call(**{"what is common": 1})  # as where the file that is swept has other keys
     (entry,) = ledger.enter([job(1, "new")], ledger.begin(replace(later, swept=["experiment"])))
-    assert (entry.number, entry.fingerprint, entry.alone, len(ledger.entries)) == (1, "new", None, 2)
+    assert (entry.number, entry.fingerprint, entry.choice, len(ledger.entries)) == (1, "new", None, 2)
     with pytest.raises(
         LabError, match=r"what run 0 was trained with has changed since \(the table, or an option of your"
     ):

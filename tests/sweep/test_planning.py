@@ -20,7 +20,7 @@ from src.sweep.failures import FAILED
 from src.sweep.jobs import Composer, Job
 from src.sweep.ledger import STACKS, Ledger, Outcome
 from src.sweep.options import Launching
-from src.sweep.planning import plan
+from src.sweep.planning import plan, without_rule
 from src.sweep.training import Training
 from src.sweep.worker import StackTask
 
@@ -177,6 +177,26 @@ class SweepMachine(RuleBasedStateMachine):
                 rows = [(int(row["seed"]), row["status"]) for row in csv.DictReader(file)]
             assert sorted(rows) == [(seed, "completed") for seed in sorted(self.asked)]
         shutil.rmtree(self.directory)
+
+
+def test_a_stepper_that_was_chosen_is_kept(tmp_path: Path) -> None:
+    """Where a compiler has come or gone since, say: a job's numbers are those of the stepper that it began with."""
+    jobs, ledger = [job(seed) for seed in range(4)], Ledger(tmp_path)
+    entries = ledger.enter(jobs, ledger.begin(Call([], ["seed"], ["seed"], {}, [], {})))
+    entries[0].choice = {"stepper": "compiled"}
+    entries[1].choice = {"stepper": "torch", "reason": "a reason"}
+    for _ in range(2):
+        planned = plan(jobs, entries, ledger, Launching.model_validate(OPTIONS), pieces=1)
+        assert [(stack.choice.stepper, stack.runs) for stack in planned.stacks] == [
+            ("compiled", (0,)),
+            ("torch", (1,)),
+            ("rules", (2, 3)),
+        ]
+        planned.enter(ledger)
+        ledger.save()
+        ledger = Ledger.read(tmp_path)
+        entries = ledger.enter(jobs, 0)
+    assert list(without_rule(planned)) == ["1 run trains one by one: a reason"]
 
 
 TestSweep = SweepMachine.TestCase
