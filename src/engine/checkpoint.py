@@ -27,7 +27,6 @@ from src.config.models import AnyModel
 from src.config.schema import Config, digest
 from src.engine.loop import Best, Loop
 from src.engine.outcome import Outcome
-from src.engine.seal import damage, sealed
 from src.engine.stepper import State
 from src.errors import LabError, one_line
 from src.losses.build import build as build_loss
@@ -36,6 +35,7 @@ from src.models.build import build
 from src.models.member_axis import without_member_axis
 from src.models.model import Model
 from src.optim.build import BuiltOptimizer, numbers_of, tuples
+from src.run_directory.seal import damage
 from src.tables.columns import some
 
 if TYPE_CHECKING:
@@ -109,24 +109,6 @@ def _ending(loop: Loop, index: int) -> dict[str, Any] | None:
     return {"cause": ended.cause, "step": ended.step, "values": dict(ended.values)}
 
 
-def save(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint whole: a kill in the middle leaves the one before it.
-
-    Raises:
-        OSError: it cannot be written; `torch.save` itself makes a RuntimeError of a full disk.
-    """
-    half = path.with_suffix(".part")
-    half.write_bytes(written(content))
-    half.replace(path)
-
-
-def written(content: Mapping[str, Any]) -> bytes:
-    """A checkpoint as it stands in its file, sealed."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return sealed(buffer.getvalue())
-
-
 def lineage(config: Config, resumed: Mapping[str, Any] | None) -> dict[str, Any]:
     """The fingerprint of a run, and what its checkpoints keep to tell who goes on from them.
 
@@ -178,7 +160,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def loaded(content: bytes, name: str) -> Any:
-    """What `written` wrote, on the CPU; only tensors and plain values are loaded, never code.
+    """What `src.run_directory.checkpoint_file.written` wrote, on the CPU; only tensors and plain values are loaded, never code.
 
     Raises:
         LabError: it is cut short, damaged, or holds objects of other classes.

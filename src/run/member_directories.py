@@ -1,17 +1,17 @@
-"""The run directories of members that have ended: the same files as a run by itself writes, but many at a time."""
+"""What members that have ended leave: the same files as a run by itself, but many at a time, or all in columns."""
 
 import math
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from src.config.schema import TENSORBOARD
-from src.engine.checkpoint import member_file, save
+from src.engine.checkpoint import member_file
 from src.engine.choose_stepper import Choice
 from src.engine.curves import there
 from src.engine.loop import Loop
@@ -19,24 +19,32 @@ from src.engine.stepper import State
 from src.engine.watchers.watcher import summary_of
 from src.errors import LabError, raised
 from src.run.build import Member
-from src.run.page_files import write_split, write_theory
+from src.run.page_files import split_text
 from src.run.result import result, shown_parameters
 from src.run.tensorboard import TOGETHER, Board, Clock, Curve, hyperparameters, hyperparameters_yaml, write_events
-from src.run_directory import Result, RunDirectory, write_rows
+from src.run_directory import Result
+from src.run_directory.ended import EndedRun, Points
 from src.theory.prediction import Line, lines
 
+if TYPE_CHECKING:
+    from src.run_directory.columns import Gathering
+
+Array = NDArray[Any]
 Columns = Mapping[str, tuple[list[int], Tensor]]
 """Of each curve its steps, and the values `[T, P]`, of profiles `[T, P, n]`."""
 
 
-def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: int) -> dict[Path, Result | LabError]:
-    """Write the directories of members that ended together; the result last, so that it stands for all.
+def write_members(
+    loop: Loop, members: Sequence[Member], choice: Choice, size: int, gathering: "Gathering | None" = None
+) -> dict[Path, Result | LabError]:
+    """Write members that ended together: a directory each, or what would be in it, to be kept in columns.
 
     Args:
         loop: in which they ended.
         members: as they were built.
         choice: of their stepper.
         size: how many were trained together.
+        gathering: takes them in instead; None: each gets its directory.
 
     Returns:
         of each directory its result, or why its loggers have failed.
@@ -47,42 +55,43 @@ def write_members(loop: Loop, members: Sequence[Member], choice: Choice, size: i
     columns = loop.curves.columns()
     foreseen = [lines(one.answer, one.config.trainer.max_steps) for one in members]
     points = {name: there(name, values) for name, (_, values) in columns.items()}
+    _write_boards(loop, members, columns, points, foreseen)
+    arrays = {name: (np.array(steps), values.numpy(), points[name].numpy()) for name, (steps, values) in columns.items()}
+    keeps_states = members[0].config.callbacks.get("checkpoint") is not None
+    state = loop.stepper.state(loop.step) if keeps_states else None
+    parameters = shown_parameters(loop)
     outcomes = dict[Path, Result | LabError]()
     for index, (one, found) in enumerate(zip(members, foreseen, strict=True)):
-        whole = {
-            name: _own(steps, values[:, index], points[name][:, index]) for name, (steps, values) in columns.items()
-        }
-        own = {name: curve for name, curve in whole.items() if curve[0]}
-        write_rows(RunDirectory(one.spec.directory).curves_path, own)
+        curves = {name: _own(*of_all, index) for name, of_all in arrays.items()}
+        own = {name: curve for name, curve in curves.items() if curve[0]}
+        spent = float(loop.seconds[index])
+        seconds = {"fit": spent, "total": spent + one.seconds}
+        outcomes[one.spec.directory] = ended = result(loop, index, one, choice, seconds, size, parameters)
+        texts = {"result.json": ended.as_text()}
+        if one.split is not None:
+            texts["split.csv"] = split_text(one.split)
         try:
             _log(loop, index, one, own)
         except Exception as error:  # a server that does not answer, and whatever a user's class raises
             outcomes[one.spec.directory] = LabError(f"a logger failed: {raised(error)}")
-        write_theory(one.spec.directory, found)
-        if (account := one.split) is not None:
-            write_split(one.spec.directory, account)
-    _write_boards(loop, members, columns, points, foreseen)
-    if members[0].config.callbacks.get("checkpoint") is not None:
-        state = loop.stepper.state(loop.step)
-        for index, one in enumerate(members):
-            _write_checkpoints(loop, index, one, state)
-    parameters = shown_parameters(loop)
-    for index, one in enumerate(members):
-        if one.spec.directory in outcomes:
-            continue
-        spent = float(loop.seconds[index])
-        seconds = {"fit": spent, "total": spent + one.seconds}
-        outcomes[one.spec.directory] = found_result = result(loop, index, one, choice, seconds, size, parameters)
-        RunDirectory(one.spec.directory).write_result(found_result, durable=False)
+            del texts["result.json"]
+        states = {} if state is None else _checkpoints(loop, index, one, state)
+        whole = EndedRun(texts, own, found, states)
+        if gathering is None:
+            whole.write(one.spec.directory)
+        elif "result.json" in texts:
+            gathering.add(int(one.spec.directory.name), whole)
     return outcomes
 
 
-def _own(steps: Sequence[int], values: Tensor, points: Tensor) -> tuple[list[int], list[Any]]:
+def _own(steps: Array, values: Array, points: Array, index: int) -> Points:
     """One member's points of a curve: the steps and the values, numbers or profiles."""
-    return [step for step, so in zip(steps, points.tolist(), strict=True) if so], values[points].tolist()
+    here = points[:, index]
+    own = values[:, index]
+    return (steps.tolist(), own) if here.all() else (steps[here].tolist(), own[here])
 
 
-def _log(loop: Loop, index: int, one: Member, curves: Mapping[str, tuple[list[int], list[Any]]]) -> None:
+def _log(loop: Loop, index: int, one: Member, curves: Mapping[str, Points]) -> None:
     """Give a member to the loggers besides TensorBoard's."""
     if not any(part and part.target_ != TENSORBOARD for part in one.config.logger.values()):
         return
@@ -90,7 +99,7 @@ def _log(loop: Loop, index: int, one: Member, curves: Mapping[str, tuple[list[in
 
     rows = dict[int, dict[str, float]]()
     for name, (steps, values) in curves.items():
-        for step, value in zip(steps, values, strict=True):
+        for step, value in zip(steps, values.tolist(), strict=True):
             if not isinstance(value, list):
                 rows.setdefault(step, {})[name] = value
     rows.setdefault(loop.step, {}).update(_final(loop, index))
@@ -120,7 +129,7 @@ def _write_boards(
         shown = [
             (step, summary_of(loop, index, name, profile, step))
             for name, (steps, values) in profiles.items()
-            for step, profile in zip(*_own(steps, values[:, index], points[name][:, index]), strict=True)
+            for step, profile in zip(*_own(np.array(steps), values.numpy(), points[name].numpy(), index), strict=True)
         ]
         summaries = [(step, summary) for step, summary in shown if summary is not None]
         numbers = hyperparameters(one.config)
@@ -149,15 +158,10 @@ def _theory(foreseen: Sequence[Mapping[str, Line]]) -> list[Curve]:
     return curves
 
 
-def _write_checkpoints(loop: Loop, index: int, one: Member, state: State) -> None:
-    """`last.ckpt`, and `best.ckpt` where there is a best."""
-    folder, best = RunDirectory(one.spec.directory).checkpoints, loop.best
-    folder.mkdir(exist_ok=True)
-    last = folder / "last.ckpt"
-    save(last, member_file(loop, index, one.about, current=state))
+def _checkpoints(loop: Loop, index: int, one: Member, state: State) -> dict[str, Any]:
+    """The last state as a checkpoint, and the best where there is one."""
+    last, best = member_file(loop, index, one.about, current=state), loop.best
     if best is None or not bool(best.value[index].isfinite()):
-        return
-    if int(best.state.step[index]) == loop.step:
-        shutil.copyfile(last, folder / "best.ckpt")
-    else:
-        save(folder / "best.ckpt", member_file(loop, index, one.about, state=best.state))
+        return {"last": last}
+    at_the_end = int(best.state.step[index]) == loop.step
+    return {"last": last, "best": last if at_the_end else member_file(loop, index, one.about, state=best.state)}

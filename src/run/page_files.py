@@ -1,4 +1,4 @@
-"""What a page needs of a run beyond its curves, as files: what theory foresees, and what is drawn of the data.
+"""What a page needs of a run beyond its curves, as files: what is drawn of the data.
 
 A reader of these files needs neither torch nor the checkpoint, and draws no data.
 """
@@ -16,37 +16,10 @@ from src.data.problem import Problem, Scaling
 from src.engine.scores import decided
 from src.engine.watchers.fitted_line import Drawn, grid_of
 from src.losses.loss import Loss
-from src.run_directory import CLASS_COLUMNS, FORESEEN, MOST_ROWS, PREDICTION_COLUMNS, RunDirectory
+from src.run_directory import CLASS_COLUMNS, MOST_ROWS, PREDICTION_COLUMNS, RunDirectory
 from src.tables.account import Account
-from src.theory.prediction import Line
 
 MOST_CLASSES = 10
-
-
-# --- theory ----------------------------------------------------------------------------------------------------------
-
-
-def write_theory(directory: Path, found: Mapping[str, Line]) -> None:
-    """Write `theory.csv`: a row a step, a cell empty where a line has no value there; no file of no line.
-
-    Args:
-        directory: of the run.
-        found: see `src.theory.prediction.lines`.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    if not found:
-        return
-    body = {step: f"{value!r},," for step, value in found.get(FORESEEN[0], ())}
-    for step in {step for name in FORESEEN[1:] for step, _ in found.get(name, ())}:
-        cells = (dict(found.get(name, ())).get(step) for name in FORESEEN)
-        body[step] = ",".join("" if value is None else repr(value) for value in cells)
-    rows = [f"{step},{body[step]}" for step in sorted(body)]
-    _write(RunDirectory(directory).theory_path, ["step," + ",".join(FORESEEN), *rows])
-
-
-# --- data ------------------------------------------------------------------------------------------------------------
 
 
 def write_fit(directory: Path, problem: Problem, predict: Callable[[Tensor], Tensor]) -> None:
@@ -196,22 +169,18 @@ def _cell(value: float) -> str:
     return repr(value) if math.isfinite(value) else ""
 
 
-def write_split(directory: Path, account: Account) -> None:
-    """Write `split.csv`: a row `row,part` for every row of a table that was used, in the order of the file.
-
-    Args:
-        directory: of the run.
-        account: of the table.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+def split_text(account: Account) -> str:
+    """The text of `split.csv`: a row `row,part` for every row of a table that was used, in the order of the file."""
     rows = np.concatenate(list(account.split.values()))
     parts = np.repeat(list(account.split), [len(of_one) for of_one in account.split.values()])
     order = np.argsort(rows)
     lines = map("{},{}".format, rows[order].tolist(), parts[order].tolist())
-    _write(RunDirectory(directory).split_path, ["row,part", *lines])
+    return _text(["row,part", *lines])
 
 
 def _write(path: Path, rows: Sequence[str]) -> None:
-    path.write_bytes(("\r\n".join(rows) + "\r\n").encode())
+    path.write_bytes(_text(rows).encode())
+
+
+def _text(rows: Sequence[str]) -> str:
+    return "\r\n".join(rows) + "\r\n"

@@ -1,6 +1,7 @@
 """The rungs of a sweep: settings that are behind leave their stack there."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from src.compare.halving import End, Halving
@@ -16,15 +17,17 @@ class Rungs:
     Args:
         halving: which settings there are; members are called by the numbers of their runs.
         sweep: where the runs' directories are.
+        before: is called before these are looked at.
     """
 
-    def __init__(self, halving: Halving, sweep: Path) -> None:
-        self.halving, self.sweep = halving, sweep
+    def __init__(self, halving: Halving, sweep: Path, before: Callable[[], None]) -> None:
+        self.halving, self.sweep, self.before = halving, sweep, before
 
     def __call__(self, loop: Loop) -> None:
         """At the end of the block that ends there; at the last step there is nothing to be saved."""
         if loop.over or loop.step not in self.halving.ahead or loop.step >= loop.intervals.max_steps:
             return
+        self.before()
         losses = [loss if math.isfinite(loss) else math.inf for loss in loop.measured().tolist()]
         now = dict(zip(map(int, loop.ids), losses, strict=True))
         others = {run for runs in self.halving.everyone for run in runs} - now.keys()

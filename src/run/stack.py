@@ -4,8 +4,9 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from src.engine.checkpoint import FORMAT, save
+from src.engine.checkpoint import FORMAT
 from src.engine.loop import Loop
+from src.run_directory.checkpoint_file import save
 from src.seeds import seeded
 
 
@@ -43,17 +44,25 @@ class StackCheckpoint:
         every_n_steps: optimizer steps.
         any_length: the fingerprint of each member without its length, by its id.
         rungs: steps at which it is written as well, once it is decided who goes on.
+        before: is called before it is written: who is not in it any more has to be on disk.
     """
 
     def __init__(
-        self, path: Path, every_n_steps: int, any_length: Mapping[str, str], rungs: Sequence[int] = ()
+        self,
+        path: Path,
+        every_n_steps: int,
+        any_length: Mapping[str, str],
+        rungs: Sequence[int],
+        before: Callable[[], None],
     ) -> None:
         self.path, self.every_n_steps, self.any_length, self.rungs = path, every_n_steps, any_length, rungs
+        self.before = before
 
     def __call__(self, loop: Loop) -> None:
         """At the end of all there is nothing to go on from."""
         due = loop.step % self.every_n_steps == 0 or loop.step in self.rungs
         if due and not (loop.over or loop.step >= loop.intervals.max_steps):
+            self.before()
             save_stack(self.path, loop, self.any_length)
 
 

@@ -24,7 +24,7 @@ from src.errors import FULL_ERROR, LabError, raised
 from src.run.build import Member, RunSpec, build_intervals, build_loop, build_members, build_stepper, building
 from src.run.first_steps import compiled, held
 from src.run.member_directories import write_members
-from src.run.page_files import write_classes, write_fit, write_predictions, write_split, write_theory
+from src.run.page_files import split_text, write_classes, write_fit, write_predictions
 from src.run.parts import Checkpoint, cuts, stack_parts
 from src.run.processes import check_shared, first_process, launch, launched
 from src.run.result import result
@@ -32,7 +32,7 @@ from src.run.resume import Resume, load_stack, own_checkpoint
 from src.run.rungs import Rungs
 from src.run.stack import StackCheckpoint, descend, save_stack
 from src.run.tensorboard import hyperparameters
-from src.run_directory import MetricsFile, Result, RunDirectory
+from src.run_directory import MetricsFile, Result, RunDirectory, write_theory
 from src.tables.account import unlearned
 from src.theory.prediction import lines
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import lightning as L
 
     from src.run.module import Descent
+    from src.run_directory.columns import Gathering
 
 Tell = Callable[[int, int], None]
 """Takes how many runs have ended and how many run-steps were taken since it was last called."""
@@ -55,6 +56,7 @@ def train(
     *,
     kept: Path | None = None,
     halving: Halving | None = None,
+    few: bool = False,
     tell: Tell = quiet,
 ) -> list[Result | LabError]:
     """Train runs of one program together, and write their directories.
@@ -64,6 +66,7 @@ def train(
         choice: of the stepper.
         kept: where a stack keeps its checkpoint, to go on from after a kill or failure; deleted once all have a result.
         halving: at which rungs members leave a stack; their state is kept beside its checkpoint, to go on from.
+        few: keep what a stack leaves in columns of its sweep instead, see `src.run_directory.columns`; needs `kept`.
         tell: of progress.
 
     Returns:
@@ -74,10 +77,13 @@ def train(
         KeyboardInterrupt: it was interrupted; it says how to go on.
         Exception: what was raised in a run or stack, under HYDRA_FULL_ERROR=1.
     """
-    training = _Training(specs, choice, kept, halving, tell)
+    training = _Training(specs, choice, kept, halving, few, tell)
     try:
         with building(specs[0].config):
-            training.train()
+            try:
+                training.train()
+            finally:
+                training.write_gathered()
     except OSError:
         raise
     except KeyboardInterrupt as interrupt:
@@ -114,7 +120,13 @@ class _Training:
     """
 
     def __init__(
-        self, specs: Sequence[RunSpec], choice: Choice, kept: Path | None, halving: Halving | None, tell: Tell
+        self,
+        specs: Sequence[RunSpec],
+        choice: Choice,
+        kept: Path | None,
+        halving: Halving | None,
+        few: bool,
+        tell: Tell,
     ) -> None:
         self.specs, self.choice, self.kept, self.halving, self.tell = specs, choice, kept, halving, tell
         self.config, self.alone = specs[0].config, choice.events
@@ -122,6 +134,11 @@ class _Training:
         self.outcomes: dict[Path, Result | LabError] = {}
         self.members: dict[str, Member] = {}
         self.resume: Resume | None = None
+        self._gathering: Gathering | None = None
+        if few and kept and not self.alone:
+            from src.run_directory.columns import Gathering  # it imports polars, which others do without
+
+            self._gathering = Gathering(self.where.path.parent, int(kept.stem))
 
     def train(self) -> None:
         """Build, fit, write."""
@@ -207,9 +224,10 @@ class _Training:
             load_stack(loop, self.kept, self.any_length)
             every = [one.every_n_steps for one in parts if isinstance(one, Checkpoint)]
             if self.halving:
-                after.append(Rungs(self.halving, self.where.path.parent))
+                after.append(Rungs(self.halving, self.where.path.parent, self.write_gathered))
                 every = every or [knobs.max_steps]
-            after += [StackCheckpoint(self.kept, steps, self.any_length, self.rungs) for steps in every]
+            before = self.write_gathered
+            after += [StackCheckpoint(self.kept, steps, self.any_length, self.rungs, before) for steps in every]
         blocks = Spans(
             lambda: loop.step, knobs.max_steps, knobs.max_steps, knobs.block_size, cuts(config, parts), self.rungs
         )
@@ -233,8 +251,13 @@ class _Training:
             loop.decide()
         loop.finish()
         members = [self.members[name] for name in loop.ids]
-        self.outcomes |= write_members(loop, members, self.choice, len(self.members))
+        self.outcomes |= write_members(loop, members, self.choice, len(self.members), self._gathering)
         self.tell(len(members), 0)
+
+    def write_gathered(self) -> None:
+        """Write the members that have ended until now, where they are kept in columns."""
+        if self._gathering is not None:
+            self._gathering.write()
 
     # --- one: callbacks and loggers listen, and it is written at the end ---
 
@@ -299,12 +322,12 @@ class _Training:
         if first_process():
             if self.config.trainer.profiler:
                 print(trainer.profiler.summary())  # type: ignore[attr-defined]
-            write_theory(self.where.path, lines(member.answer, self.config.trainer.max_steps))
+            write_theory(self.where.theory_path, lines(member.answer, self.config.trainer.max_steps))
             write_fit(self.where.path, member.problem, module.expected_rows)
             if member.answer.surface is None:  # which has a height, and no rows to predict
                 write_predictions(self.where.path, member.problem, module.predict_rows, member.loss)
             if (account := member.split) is not None:
-                write_split(self.where.path, account)
+                self.where.split_path.write_bytes(split_text(account).encode())
             write_classes(self.where.path, member.problem, module.predict_rows, member.loss, found.exact)
             self.where.write_result(found)
             close(trainer.loggers)

@@ -54,28 +54,32 @@ class HydraFiles:
         self._sections: dict[tuple[str, str], str] = {}
 
     def write(self, words: Sequence[str], raw: Mapping[str, Any], number: int, directory: Path) -> None:
-        """Write the three files into `.hydra/`.
-
-        Args:
-            words: of the job; those that belong to Hydra's own node of the sweep are left out.
-            raw: its config, interpolations as they stand.
-            number: of the job in its sweep.
-            directory: of the run; made when it is not there.
+        """Write the three files into `.hydra/` of a directory, which is made when it is not there; see `texts`.
 
         Raises:
             OSError: it cannot be written.
         """
         where = os.path.join(directory, ".hydra")
         os.makedirs(where, exist_ok=True)
+        for name, text in self.texts(words, raw, number, directory).items():
+            with open(os.path.join(where, name), "w", encoding="utf-8") as file:
+                file.write(text)
+
+    def texts(self, words: Sequence[str], raw: Mapping[str, Any], number: int, directory: Path) -> dict[str, str]:
+        """The texts of the three files in `.hydra/`, by name.
+
+        Args:
+            words: of the job; those that belong to Hydra's own node of the sweep are left out.
+            raw: its config, interpolations as they stand.
+            number: of the job in its sweep.
+            directory: of the run.
+        """
         task = [word for word in words if not _of_hydra(word)]
-        texts = {
+        return {
             "config.yaml": self._config(raw),
             "hydra.yaml": self._hydra(words, task, number, directory),
             "overrides.yaml": "".join(_item(word) for word in task) or "[]\n",
         }
-        for name, text in texts.items():
-            with open(os.path.join(where, name), "w", encoding="utf-8") as file:
-                file.write(text)
 
     def _config(self, raw: Mapping[str, Any]) -> str:
         """A section at a time: the jobs of a sweep share most of them."""

@@ -15,6 +15,7 @@ from src.compare.halving import Halving
 from src.compare.rows import Row, without_plus
 from src.errors import LabError
 from src.run_directory import RunDirectory
+from src.run_directory.place import COLUMNS
 from src.sweep.call import Call, words_of
 from src.sweep.jobs import Job
 
@@ -243,7 +244,7 @@ class Ledger:
             LabError: a table, or an option of the user's own, has changed since a run was trained with it.
         """
         found = self._there(jobs)
-        free = self._next_number(int(path.name) for path in numbered(self.directory))
+        free = self._next_number(numbers(self.directory))
         for index, (job, winner) in enumerate(zip(jobs, confirms or [None] * len(jobs), strict=True)):
             if index not in found:
                 found[index], free = Entry(free, job.fingerprint, job.swept, call), free + 1
@@ -408,20 +409,31 @@ def numbered(directory: Path) -> list[Path]:
     return [path for path in directory.iterdir() if path.name.isdecimal()] if directory.is_dir() else []
 
 
+def numbers(directory: Path) -> set[int]:
+    """The numbers of runs that have a directory, or are kept in columns."""
+    held = {int(path.name) for path in numbered(directory)}
+    if (directory / COLUMNS).is_dir():
+        from src.run_directory.columns import columns  # it imports polars, which others do without
+
+        held |= columns(directory).runs.keys()
+    return held
+
+
 def _finished(directory: Path) -> dict[int, Outcome]:
     """How every finished run ended, by number.
 
     Raises:
-        LabError: a `result.json` is broken.
+        LabError: a result is broken.
     """
     found = {}
-    for path in numbered(directory):
-        where = RunDirectory(path)
+    for number in sorted(numbers(directory)):
+        where = RunDirectory(directory / str(number))
         if where.finished:
             try:
-                found[int(path.name)] = outcome_of(where)
+                found[number] = outcome_of(where)
             except LabError as error:
-                raise LabError(f"{error}; take {where.result_path} away to have that run trained again") from None
+                again = where.result_path if where.kept is None else where.kept.where
+                raise LabError(f"{error}; take {again} away to have what is in it trained again") from None
     return found
 
 
@@ -435,4 +447,4 @@ def outcome_of(where: RunDirectory) -> Outcome:
     try:
         return Outcome(**{name: result[name] for name in Outcome.__dataclass_fields__})
     except KeyError as error:
-        raise LabError(f"{where.result_path} is broken ({error} is missing)") from None
+        raise LabError(f"{where.path / 'result.json'} is broken ({error} is missing)") from None

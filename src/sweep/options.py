@@ -91,6 +91,7 @@ class Launching(Section):
     max_runs: PositiveInt
     dry_run: bool
     retry_failed: bool
+    files: Literal["all", "few"]
     submitit: dict[str, Any]
 
 

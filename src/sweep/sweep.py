@@ -28,7 +28,7 @@ from src.sweep.lock import check_place, claim
 from src.sweep.options import Launching
 from src.sweep.planning import Plan, plan, without_rule
 from src.sweep.tensorboard import folder_of
-from src.sweep.training import Training
+from src.sweep.training import Training, with_directories
 from src.tables.once import reading_once
 
 SUBDIR = ("${hydra.job.num}", "${hydra:job.num}")
@@ -246,6 +246,8 @@ class Sweep:
         if self.baseline is not None and not (self.directory / BASELINE).is_file():
             shutil.copyfile(self.baseline, self.directory / BASELINE)
         for sentence in without_rule(planned, self.halving is not None):
+            self._tell(sentence)
+        for sentence in with_directories(planned) if self.options.files == "few" else ():
             self._tell(sentence)
         for remark in dict.fromkeys(stack.remark for stack in planned.stacks if stack.remark):
             self._tell(remark)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from pathlib import Path
 
 from src.config.schema import Config
 from src.errors import LabError, unwritable
-from src.run_directory import RunDirectory
+from src.run_directory.place import COLUMNS
 from src.sweep import tensorboard
 from src.sweep.failures import FAILED, failures
 from src.sweep.hydra_files import HydraFiles
-from src.sweep.ledger import STACKS, Ledger, Outcome, outcome_of
+from src.sweep.jobs import DIRECTORY
+from src.sweep.ledger import STACKS, Entry, Ledger, Outcome, outcome_of
 from src.sweep.options import Launching
 from src.sweep.planning import Plan, StackPlan
 from src.sweep.worker import End, StackTask
@@ -97,20 +99,35 @@ class Training:
         from src.run.build import RunSpec
 
         for stack in self.plan.stacks:
-            specs = list[RunSpec]()
+            few = self.options.files == "few" and not why_directories(self.plan, stack)
+            specs, texts = list[RunSpec](), dict[int, dict[str, str]]()
+            self._reopen([self.plan.entries[index] for index in stack.runs])
             for index in stack.runs:
                 job, entry = self.plan.jobs[index], self.plan.entries[index]
                 directory = self.ledger.run(entry).path.absolute()
-                directory.mkdir(parents=True, exist_ok=True)
-                if RunDirectory(directory).finished:  # it was cut, and goes on: events are written at its end again
-                    for path in (RunDirectory(directory).result_path, *directory.glob("events.out.tfevents.*")):
-                        path.unlink()
-                self.files.write(job.words, job.raw, entry.number, directory)
+                if few:
+                    texts[entry.number] = self.files.texts(job.words, job.raw, entry.number, directory)
+                else:
+                    self.files.write(job.words, job.raw, entry.number, directory)
                 specs.append(RunSpec(_of_a_sweep(job.config_in(directory)), directory, self.command))
+            if few:
+                from src.run_directory.columns import write_hydra  # it imports polars, which others do without
+
+                write_hydra(self.ledger.directory, stack.number, texts)
             kept = str(self.ledger.checkpoint(stack.number).absolute())
             paths = tuple(os.path.abspath(path) for path in sys.path)
             begin(stack.number)
-            yield StackTask(stack.number, tuple(specs), stack.choice, kept, os.getcwd(), paths, stack.halving)
+            yield StackTask(stack.number, tuple(specs), stack.choice, kept, os.getcwd(), paths, stack.halving, few)
+
+    def _reopen(self, entries: Sequence[Entry]) -> None:
+        """Let go of the results of runs that were cut, and go on: events are written at their end again."""
+        if (self.ledger.directory / COLUMNS).is_dir():
+            from src.run_directory.columns import drop
+
+            drop(self.ledger.directory, [entry.number for entry in entries])
+        for run in filter(lambda run: run.finished, map(self.ledger.run, entries)):
+            for path in (run.result_path, *run.path.glob("events.out.tfevents.*")):
+                path.unlink()
 
     def _end(self, stack: StackPlan, ends: Sequence[End]) -> None:
         """Take in how the members of a stack ended."""
@@ -160,3 +177,26 @@ def _of_a_sweep(config: Config) -> Config:
     boards = [name for name, part in config.logger.items() if part and part.runs == "best"]
     callbacks, logger = config.callbacks | dict.fromkeys(bars), config.logger | dict.fromkeys(boards)
     return config.model_copy(update={"callbacks": callbacks, "logger": logger})
+
+
+def why_directories(plan: Plan, stack: StackPlan) -> str:
+    """Why runs of a stack get a directory each, whatever `hydra.launcher.files` says; empty: they need none."""
+    if stack.choice.stepper == "torch":
+        return "they train one by one"
+    for index in stack.runs:
+        config = _of_a_sweep(plan.jobs[index].config)
+        for section, parts in (("logger", config.logger), ("callbacks", config.callbacks)):
+            for name, part in parts.items():
+                if part is not None and DIRECTORY in str(part.model_extra):
+                    return f"{section}.{name} writes into it"
+    return ""
+
+
+def with_directories(plan: Plan) -> Iterator[str]:
+    """How many runs get a directory each all the same, and why, a sentence a reason."""
+    of_reason = Counter[str]()
+    for stack in plan.stacks:
+        of_reason[why_directories(plan, stack)] += len(stack.runs)
+    for reason, number in of_reason.items():
+        if reason:
+            yield f"{number:,} {'run gets' if number == 1 else 'runs get'} a directory each all the same: {reason}"

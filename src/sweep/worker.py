@@ -49,6 +49,7 @@ class StackTask:
         cwd: where the command was typed, which relative paths in configs start from.
         sys_path: where Python looks for modules there, such as a user's own optimizer; absolute.
         halving: at which rungs settings leave; None: all are trained to the end.
+        few: its runs are kept in columns, without a directory each.
     """
 
     number: int
@@ -58,6 +59,7 @@ class StackTask:
     cwd: str
     sys_path: tuple[str, ...]
     halving: Halving | None = None
+    few: bool = False
 
 
 class Stopped(BaseException):
@@ -165,7 +167,7 @@ def _train(task: StackTask, heartbeat: Tell) -> dict[Path, str]:
         kept.unlink(missing_ok=True)
         return {}
     alone = RunDirectory(specs[0].directory)
-    found = train(specs, task.choice, kept=kept, halving=task.halving, tell=heartbeat)
+    found = train(specs, task.choice, kept=kept, halving=task.halving, few=task.few, tell=heartbeat)
     if isinstance(found[0], OwnCheckpointError):  # of a run by itself, which begins anew
         for path in set(alone.path.iterdir()) - {alone.path / ".hydra"}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

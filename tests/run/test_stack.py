@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src.engine.checkpoint import FORMAT, save
+from src.engine.checkpoint import FORMAT
 from src.engine.choose_stepper import Choice, choose_stepper
 from src.engine.compiled import compiler
 from src.errors import LabError

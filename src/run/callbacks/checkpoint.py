@@ -9,16 +9,16 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 
-from src.engine.checkpoint import save
 from src.run import parts
 from src.run.callbacks.boards import tensorboards
+from src.run_directory.checkpoint_file import save
 
 if TYPE_CHECKING:
     from src.run.module import Descent
 
 
 class Sealed(TorchCheckpointIO):
-    """Writes every checkpoint that Lightning is asked for as `src.engine.checkpoint` does: whole, and sealed."""
+    """Writes every checkpoint that Lightning is asked for as `src.run_directory.checkpoint_file` does: whole, and sealed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """A kill in the middle leaves the last good one."""

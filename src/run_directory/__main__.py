@@ -1,0 +1,94 @@
+"""Make directories of runs that a sweep keeps in columns: `python -m src.run_directory SWEEP NUMBER...`."""
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.errors import LabError, exit_on_error, unwritable
+from src.run_directory.directory import RunDirectory, typed
+from src.run_directory.place import COLUMNS
+
+SWEEP = "sweep.json"
+
+
+def make(sweep: Path, numbers: Sequence[str]) -> list[Path]:
+    """Write the directories of runs, to the bytes that `hydra.launcher.files=all` writes.
+
+    Args:
+        sweep: the directory of a sweep.
+        numbers: of its runs: `7`, or `0-9`, both ends included.
+
+    Returns:
+        The directories.
+
+    Raises:
+        LabError: no such sweep or run, one that has not ended, or one whose directory is there.
+    """
+    if not (sweep / SWEEP).is_file():
+        what = "is no directory of a sweep" if sweep.is_dir() else "is not there"
+        raise LabError(f"{sweep} {what}: give one, such as outputs/sweeps/2026-11-21_09-00-00")
+    asked = [RunDirectory(sweep / str(run)) for run in _asked(numbers)]
+    for run in asked:
+        _check(run)
+    try:
+        for run in asked:
+            run.make()
+    except OSError as error:
+        raise LabError(unwritable(error)) from None
+    return [run.path for run in asked]
+
+
+def _asked(words: Sequence[str]) -> list[int]:
+    """The runs that are asked for, each once."""
+    found = list[int]()
+    for word in words:
+        ends = re.fullmatch(r"(\d+)(?:-(\d+))?", word)
+        if ends is None:
+            raise LabError(f"{word}: give numbers of runs, such as 7 or 0-9")
+        found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+    return list(dict.fromkeys(found))
+
+
+def _check(run: RunDirectory) -> None:
+    """Refuse what cannot be made."""
+    if run.result_path.is_file():
+        raise LabError(f"{run.path} is there already")
+    if run.kept is not None:
+        return
+    sweep, number = run.path.parent, int(run.path.name)
+    try:
+        held = json.loads((sweep / SWEEP).read_text(encoding="utf-8"))
+        there = {job["number"] for job in held["jobs"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabError(f"{sweep / SWEEP} cannot be read as a sweep ({error})") from None
+    if number in there:
+        raise LabError(f"run {number} of {sweep} has not ended: type the command of the sweep again to go on with it")
+    raise LabError(f"run {number}: {sweep} has none of this number (it has {len(there):,}, {_range(there)})")
+
+
+def _range(there: set[int]) -> str:
+    return f"from {min(there)} to {max(there)}" if there else "so far"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m src.run_directory",
+        description=f"Write the directories of runs of a sweep that was trained with hydra.launcher.files=few, which "
+        f"keeps its runs in the columns of a few files ({COLUMNS}/): the same bytes as files=all writes.",
+        epilog=f"Without it: SWEEP/{COLUMNS}/*.results.parquet has a row a run, *.curves.parquet a row a step of a run, "
+        "for polars, duckdb or pandas; reports, exports, src.predict and ckpt_path= find what they need by themselves.",
+    )
+    parser.add_argument("sweep", help="the directory of a sweep, such as outputs/sweeps/2026-11-21_09-00-00")
+    parser.add_argument("number", nargs="+", help="of a run, such as 7, or of several, such as 0-9")
+    arguments = parser.parse_args(words)
+    with exit_on_error():
+        made = make(Path(arguments.sweep), arguments.number)
+        first = typed(made[0])
+        print(first if len(made) == 1 else f"{first} to {made[-1].name}: {len(made):,} directories")
+
+
+if __name__ == "__main__":
+    main()
