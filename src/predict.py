@@ -103,7 +103,7 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
     """Predict with a run's model for every row of a table, in the table's own units.
 
     Args:
-        run: a run directory.
+        run: a run directory; of a run that its sweep keeps in columns it is made.
         overrides: `key=value` words, see `KEYS`.
 
     Raises:
@@ -111,6 +111,7 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
     """
     asked = _asked(overrides)
     directory, path = RunDirectory(Path(run)), asked["data.path"]
+    directory.make()
     source = directory.checkpoints / f"{asked['checkpoint']}.ckpt"
     if not directory.path.is_dir():
         raise LabError(f"{run}: there is no such run directory")

@@ -19,7 +19,8 @@ from src.compare.rows import Row, number, read_results
 from src.compare.run_facts import Gathered, optimizer_of
 from src.compare.selection import contenders
 from src.errors import LabError, one_line, unwritable
-from src.run_directory import check_once
+from src.run_directory import RunDirectory, check_once
+from src.run_directory.columns import columns
 
 GONE = -(2**62)
 """The number of a run that is not among these: below any, also where these are numbered behind others."""
@@ -101,7 +102,7 @@ class Frames:
         kept = [] if self.kept is None else [self.kept]
         held = set(self.kept["run"]) if self.kept is not None else set()
         there = self.runs.select("run", "directory").drop_nulls().iter_rows()
-        read = _curves({run: Path(directory) / "metrics.csv" for run, directory in there if run not in held})
+        read = _curves({run: Path(directory) for run, directory in there if run not in held})
         frames = [frame for frame in (read, *kept) if len(frame)]
         empty = pl.DataFrame(schema={"run": pl.String, "step": pl.Int64})
         return pl.concat(frames, how="diagonal") if frames else empty
@@ -361,16 +362,24 @@ def _column(name: str, words: Sequence[str | None]) -> pl.Series:
     return pl.Series(name, numbers, pl.Float64)
 
 
-def _curves(paths: Mapping[str, Path]) -> pl.DataFrame:
+def _curves(directories: Mapping[str, Path]) -> pl.DataFrame:
     """The tables of several runs beneath each other; those with the same columns are read together."""
     alike: dict[tuple[str, ...], dict[str, str]] = {}
-    for run, path in paths.items():
+    in_columns: dict[Path, dict[int, str]] = {}
+    for run, directory in directories.items():
+        if RunDirectory(directory).kept is not None:
+            in_columns.setdefault(directory.parent, {})[int(directory.name)] = run
+            continue
+        path = directory / "metrics.csv"
         try:
             with path.open(encoding="utf-8") as file:
                 alike.setdefault(tuple(file.readline().strip().split(",")), {})[str(path)] = run
         except (OSError, ValueError):
             continue
-    found = [_together(columns, runs) for columns, runs in alike.items() if columns[0] == "step"]
+    found = [_together(names, runs) for names, runs in alike.items() if names[0] == "step"]
+    for sweep, names in in_columns.items():
+        points = columns(sweep).points.filter(pl.col("run").is_in(list(names)))
+        found.append(points.with_columns(pl.col("run").replace_strict(names, return_dtype=pl.String)))
     return pl.concat(found, how="diagonal") if found else pl.DataFrame()
 
 

@@ -40,7 +40,7 @@ def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def optimizer_of(directory: Path) -> str | None:
     """What a run that was not told its optimizer has: the class that was typed, else the option of the group."""
-    words, hydra = (parsed(text_of(directory / ".hydra" / f"{name}.yaml")) for name in ("overrides", "hydra"))
+    words, hydra = (parsed(RunDirectory(directory).hydra(f"{name}.yaml")) for name in ("overrides", "hydra"))
     typed = dict(str(word).split("=", 1) for word in words or () if "=" in str(word))
     chosen: str | None = below(hydra, "hydra", "runtime", "choices", "optimizer")
     return typed.get("optimizer._target_") or typed.get("optimizer") or chosen
@@ -105,7 +105,7 @@ class Gathered:
             return 0
 
     def _take_config(self, directory: Path) -> None:
-        config, typed = (text_of(directory / ".hydra" / name) for name in ("config.yaml", "overrides.yaml"))
+        config, typed = (RunDirectory(directory).hydra(name) for name in ("config.yaml", "overrides.yaml"))
         for section in re.split(r"^(?=[A-Za-z_])", config, flags=re.MULTILINE):
             if section in self._seen:  # runs share most
                 continue

@@ -14,6 +14,7 @@ from src.config.overrides import parsed, quoted
 from src.config.schema import Config, check, flat
 from src.config.section import shown
 from src.errors import LabError, one_line
+from src.run_directory import RunDirectory
 
 
 def with_checkpoint(overrides: Sequence[str]) -> list[str]:
@@ -31,6 +32,7 @@ def with_checkpoint(overrides: Sequence[str]) -> list[str]:
     if path.is_sweep_override():
         raise LabError(f"{path.input_line}: one checkpoint at a time")
     checkpoint = Path(str(path.value()))
+    RunDirectory(checkpoint.parent.parent).make()
     if not checkpoint.is_file():
         raise LabError(f"ckpt_path={checkpoint}: there is no such file")
     run = checkpoint.resolve().parent.parent

@@ -160,7 +160,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def loaded(content: bytes, name: str) -> Any:
-    """What `src.run_directory.checkpoint_file.written` wrote, on the CPU; only tensors and plain values are loaded, never code.
+    """What a file of `src.run_directory.checkpoint_file` holds, on the CPU; tensors and plain values alone, never code.
 
     Raises:
         LabError: it is cut short, damaged, or holds objects of other classes.

@@ -7,14 +7,21 @@ from src.config.overrides import python_command
 from src.plots.chart import Chart, Parallel, Picture
 from src.report.reading import Sweep
 from src.report.run_files import Run
-from src.run_directory import typed
+from src.run_directory import RunDirectory, typed
 
 
 def runs(sweep: Sweep, pictures: Iterable[Picture]) -> dict[str, tuple[str, str]]:
     """Directory and command of every run that pictures name, by the name of its row."""
     named = dict.fromkeys(name for picture in pictures for name in _named(picture) if name)
     by_name: Mapping[str, Run] = {row.name: sweep.runs[row.job] for row in sweep.rows}
-    return {name: (typed(run.directory), trains(run)) for name in named if (run := by_name.get(name)) is not None}
+    return {name: (_where(run), trains(run)) for name in named if (run := by_name.get(name)) is not None}
+
+
+def _where(run: Run) -> str:
+    """Its directory, and where that is not there how it is made."""
+    where = RunDirectory(run.directory)
+    made = "" if where.kept is None else f" (python -m src.run_directory {typed(run.directory.parent)} {run.name})"
+    return f"{typed(run.directory)}{made}"
 
 
 def _named(picture: Picture) -> Iterator[str]:

@@ -17,6 +17,7 @@ from src.config.schema import WATCHING
 from src.errors import LabError
 from src.report.recorded import recorded
 from src.report.run_files import Run, noted
+from src.run_directory import RunDirectory
 from src.sweep.report_rows import ended_runs, is_sweep, looks_of
 
 
@@ -54,11 +55,12 @@ class Sweep:
 
 
 def read(path: Path) -> Run | Sweep:
-    """What lies in a directory.
+    """What lies in a directory; of a run that its sweep keeps in columns it is made.
 
     Raises:
         LabError: neither a finished run nor a sweep, or it is broken.
     """
+    RunDirectory(path).make()
     if not path.is_dir():
         what = "is a file" if path.exists() else "is not there"
         raise LabError(f"{path} {what}: give a run directory or a sweep directory, such as outputs/runs/...")

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +13,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from src.compare.run_facts import below, parsed, text_of
+from src.compare.run_facts import below, parsed
 from src.config.schema import flat
 from src.config.section import as_typed
 from src.errors import LabError, one_line
 from src.plots.one_run import Histogram
 from src.run_directory import CLASS_COLUMNS, PREDICTION_COLUMNS, PROFILE_COLUMNS, RunDirectory
+from src.run_directory.ended import Points
 
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values, or x and y, `[N]` each."""
@@ -82,7 +83,10 @@ class Run:
         Raises:
             LabError: it is not there, or not such a file.
         """
-        lines, way = _lines(RunDirectory(self.directory).curves_path, "the curves of a run"), self.way
+        where = RunDirectory(self.directory)
+        if (kept := where.kept) is not None:
+            return _as_lines(kept.curves)
+        lines, way = _lines(where.curves_path, "the curves of a run"), self.way
         more = {name: line for name, line in way.items() if name not in lines or len(lines[name][0]) < len(line[0])}
         return lines | more
 
@@ -103,7 +107,10 @@ class Run:
         Raises:
             LabError: it is not such a file.
         """
-        path = RunDirectory(self.directory).theory_path
+        where = RunDirectory(self.directory)
+        if (kept := where.kept) is not None:
+            return _as_lines(kept.foreseen)
+        path = where.theory_path
         lines = _lines(path, "what theory foresees of a run") if path.is_file() else {}
         return {name: line for name, line in lines.items() if len(line[0])}
 
@@ -215,7 +222,7 @@ class Run:
 
     def hydra(self, name: str) -> str:
         """A file of `.hydra` as it is, for it is only shown; empty where there is none."""
-        return text_of(self.directory / ".hydra" / name)
+        return RunDirectory(self.directory).hydra(name)
 
     @cached_property
     def config_text(self) -> str:
@@ -275,6 +282,11 @@ def _reading(path: Path, what: str) -> Iterator[None]:
         # without the values that polars lists, and its advice to programmers behind them
         brief = one_line(error).partition(": [")[0][:160]
         raise LabError(f"{path}: it cannot be read as {what} ({brief})") from None
+
+
+def _as_lines(curves: Mapping[str, Points]) -> dict[str, Line]:
+    """Curves that are kept in columns, without profiles, which are no lines."""
+    return {name: (np.array(at, dtype=float), values) for name, (at, values) in curves.items() if values.ndim == 1}
 
 
 def _lines(path: Path, what: str) -> dict[str, Line]:

@@ -56,7 +56,9 @@ def write_members(
     foreseen = [lines(one.answer, one.config.trainer.max_steps) for one in members]
     points = {name: there(name, values) for name, (_, values) in columns.items()}
     _write_boards(loop, members, columns, points, foreseen)
-    arrays = {name: (np.array(steps), values.numpy(), points[name].numpy()) for name, (steps, values) in columns.items()}
+    arrays = {
+        name: (np.array(steps), values.numpy(), points[name].numpy()) for name, (steps, values) in columns.items()
+    }
     keeps_states = members[0].config.callbacks.get("checkpoint") is not None
     state = loop.stepper.state(loop.step) if keeps_states else None
     parameters = shown_parameters(loop)

@@ -136,9 +136,9 @@ class _Training:
         self.resume: Resume | None = None
         self._gathering: Gathering | None = None
         if few and kept and not self.alone:
-            from src.run_directory.columns import Gathering  # it imports polars, which others do without
+            from src.run_directory import columns  # it imports polars, which others do without
 
-            self._gathering = Gathering(self.where.path.parent, int(kept.stem))
+            self._gathering = columns.Gathering(self.where.path.parent, int(kept.stem))
 
     def train(self) -> None:
         """Build, fit, write."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.errors import LabError, exit_on_error, unwritable
+from src.errors import LabError, exit_on_error
 from src.run_directory.directory import RunDirectory, typed
 from src.run_directory.place import COLUMNS
 
@@ -32,11 +32,8 @@ def make(sweep: Path, numbers: Sequence[str]) -> list[Path]:
     asked = [RunDirectory(sweep / str(run)) for run in _asked(numbers)]
     for run in asked:
         _check(run)
-    try:
-        for run in asked:
-            run.make()
-    except OSError as error:
-        raise LabError(unwritable(error)) from None
+    for run in asked:
+        run.make()
     return [run.path for run in asked]
 
 
@@ -45,9 +42,10 @@ def _asked(words: Sequence[str]) -> list[int]:
     found = list[int]()
     for word in words:
         ends = re.fullmatch(r"(\d+)(?:-(\d+))?", word)
-        if ends is None:
+        some = range(int(ends[1]), int(ends[2] or ends[1]) + 1) if ends else ()
+        if not some:
             raise LabError(f"{word}: give numbers of runs, such as 7 or 0-9")
-        found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+        found += some
     return list(dict.fromkeys(found))
 
 
@@ -78,8 +76,8 @@ def main(words: Sequence[str] | None = None) -> None:
         prog="python -m src.run_directory",
         description=f"Write the directories of runs of a sweep that was trained with hydra.launcher.files=few, which "
         f"keeps its runs in the columns of a few files ({COLUMNS}/): the same bytes as files=all writes.",
-        epilog=f"Without it: SWEEP/{COLUMNS}/*.results.parquet has a row a run, *.curves.parquet a row a step of a run, "
-        "for polars, duckdb or pandas; reports, exports, src.predict and ckpt_path= find what they need by themselves.",
+        epilog=f"As tables, for polars, duckdb or pandas: SWEEP/{COLUMNS}/*.results.parquet, a row a run, and "
+        "*.curves.parquet, a row a step of a run. Reports, exports, src.predict and ckpt_path= need no directories.",
     )
     parser.add_argument("sweep", help="the directory of a sweep, such as outputs/sweeps/2026-11-21_09-00-00")
     parser.add_argument("number", nargs="+", help="of a run, such as 7, or of several, such as 0-9")

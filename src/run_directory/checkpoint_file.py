@@ -14,8 +14,8 @@ from src.run_directory.place import place
 from src.run_directory.seal import sealed
 
 Node = tuple[str, Any]
-"""What trees have at a place: `"="` one value that all share, `"rows"` a tensor `[P, ...]` with a row for each, `"each"`
-a list of `P`; or `"dict"`, `"list"`, `"tuple"` of nodes, where all have as many, by the same keys."""
+"""What trees have at a place: `"="` one value that all share, `"rows"` a tensor `[P, ...]` a row for each, `"each"` a
+list of `P`; or `"dict"`, `"list"`, `"tuple"` of nodes, where all have as many, by the same keys."""
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.errors import LabError, one_line
-from src.run_directory.ended import Curve, EndedRun
+from src.run_directory.ended import EndedRun, Points
 from src.run_directory.place import COLUMNS, place
 
 RESULTS = ".results.parquet"
@@ -110,7 +110,7 @@ def _points(ended: Mapping[int, EndedRun]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _all_curves(one: EndedRun) -> dict[str, Curve]:
+def _all_curves(one: EndedRun) -> dict[str, Points]:
     """Those that were measured, and behind them what theory foresees."""
     foreseen = {f"{THEORY}{name}": line for name, line in one.foreseen.items()}
     return {**one.curves, **{name: ([at for at, _ in line], np.array(line)[:, 1]) for name, line in foreseen.items()}}
@@ -171,6 +171,17 @@ def drop(sweep: Path, runs: Iterable[int]) -> None:
             _take_away(part.stem)
 
 
+def tidy(sweep: Path) -> None:
+    """Take away what stands for nobody, once no stack is under way: what was begun and never whole."""
+    folder = sweep / COLUMNS
+    whole = {path.name.removesuffix(RESULTS) for path in folder.glob(f"*{RESULTS}")}
+    stacks = {stem.split(".")[0] for stem in whole}
+    for path in folder.iterdir():
+        stack, part, *_ = path.name.split(".")
+        if f"{stack}.{part}" not in whole and not (part == "hydra" and stack in stacks):
+            path.unlink()
+
+
 def _take_away(stem: Path) -> None:
     """The files of a part, the results first."""
     for ending in (RESULTS, ".curves.parquet", ".ckpt"):
@@ -225,21 +236,19 @@ class Part:
             for one in self.points.iter_columns()
         }
 
-    def curve(self, run: int, name: str) -> Curve:
+    def curve(self, run: int, name: str) -> Points:
         """One of a run, by its number."""
         begin, length = self.slices[run]
         own, (there, values) = slice(begin, begin + length), self._numbers[name]
         steps, values = self._numbers["step"][1][own], values[own]
-        if isinstance(values, pl.Series):
-            values = np.array(values.drop_nulls().to_list())
-        else:
-            values = values[there[own]]
-        return steps[there[own]].tolist(), values
+        profiles = isinstance(values, pl.Series)
+        return steps[there[own]].tolist(), np.array(values.drop_nulls().to_list()) if profiles else values[there[own]]
 
     @cached_property
     def hydra(self) -> dict[int, tuple[str, ...]]:
         """The texts of the files in `.hydra/`, in the order of HYDRA, by run."""
-        frame = _read(self.stem.with_name(f"{self.stem.name.split('.')[0]}.hydra.parquet"))
+        path = self.stem.with_name(f"{self.stem.name.split('.')[0]}.hydra.parquet")
+        frame = _read(path) if path.is_file() else pl.DataFrame(schema=["run", *HYDRA])
         return {run: tuple(texts) for run, *texts in frame.select("run", *HYDRA).iter_rows()}
 
     @cached_property
@@ -282,17 +291,17 @@ class KeptRun:
         return dict(zip(HYDRA, self.part.hydra.get(self.number, ()), strict=False)).get(name, "")
 
     @property
-    def curves(self) -> dict[str, Curve]:
+    def curves(self) -> dict[str, Points]:
         """Those that were measured, by name."""
         return {name: curve for name, curve in self._curves.items() if not name.startswith(THEORY)}
 
     @property
-    def foreseen(self) -> dict[str, Curve]:
+    def foreseen(self) -> dict[str, Points]:
         """Those that theory foresees, as the columns of `theory.csv` are called."""
         return {name.removeprefix(THEORY): c for name, c in self._curves.items() if name.startswith(THEORY)}
 
     @property
-    def _curves(self) -> dict[str, Curve]:
+    def _curves(self) -> dict[str, Points]:
         return {name: self.part.curve(self.number, name) for name in self._row["curves"]}
 
     def whole(self) -> EndedRun:
@@ -304,7 +313,9 @@ class KeptRun:
         from src.run_directory.checkpoint_file import unpacked
 
         row, states = self._row, self.part.checkpoints
-        texts = {file: row[name] for name, file in TEXTS.items()} | {f".hydra/{name}": self.hydra(name) or None for name in HYDRA}
+        texts = {file: row[name] for name, file in TEXTS.items()} | {
+            f".hydra/{name}": self.hydra(name) or None for name in HYDRA
+        }
         foreseen = {name: list(zip(at, one.tolist(), strict=True)) for name, (at, one) in self.foreseen.items()}
         own = unpacked(states, states["runs"].index(self.number)) if self.number in states["runs"] else {}
         return EndedRun({name: one for name, one in texts.items() if one is not None}, self.curves, foreseen, own)
@@ -327,9 +338,10 @@ class Columns:
 
     @cached_property
     def points(self) -> pl.DataFrame:
-        """The measured curves of all runs, a row a step: `run`, `step` and a column a curve."""
-        frames = [part.points.select(~pl.selectors.starts_with(THEORY)) for part in self.parts]
-        return pl.concat(frames, how="diagonal") if frames else pl.DataFrame(schema={"run": pl.Int64})
+        """What `metrics.csv` of all runs would hold, a row a step: `run`, `step` and a column a curve."""
+        left_out = pl.selectors.starts_with(THEORY) | pl.selectors.by_dtype(pl.List(pl.Float64))
+        points = pl.concat([part.points.select(~left_out) for part in self.parts], how="diagonal")
+        return points.filter(pl.any_horizontal(pl.exclude("run", "step").is_not_null()))
 
 
 def columns(sweep: Path) -> Columns:
@@ -361,4 +373,6 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise LabError(f"{path} cannot be read ({one_line(error)[:160]}): take it away to have its runs trained again") from None
+        raise LabError(
+            f"{path} cannot be read ({one_line(error)[:160]}): take it away to have its runs trained again"
+        ) from None

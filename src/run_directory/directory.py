@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config.overrides import quoted
-from src.errors import LabError
+from src.errors import LabError, unwritable
 from src.run_directory.place import COLUMNS, place
 from src.run_directory.result import Result
 
@@ -154,12 +154,14 @@ class RunDirectory:
             Whether there was anything to write.
 
         Raises:
-            LabError: what is kept cannot be read.
-            OSError: it cannot be written.
+            LabError: what is kept cannot be read, or the directory cannot be written.
         """
         run = self.kept
-        if run is not None:
-            run.whole().write(self.path)
+        try:
+            if run is not None:
+                run.whole().write(self.path)
+        except OSError as error:
+            raise LabError(unwritable(error)) from None
         return run is not None
 
     def result(self) -> Result:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from src.run_directory.curves import Line, write_rows, write_theory
 from src.run_directory.place import place
 
-Curve = tuple[Sequence[int], NDArray[np.float64]]
+Points = tuple[Sequence[int], NDArray[np.float64]]
 """Ascending steps, and the values there, `[T]`, of profiles `[T, n]`."""
 
 
@@ -27,7 +27,7 @@ class EndedRun:
     """
 
     texts: Mapping[str, str]
-    curves: Mapping[str, Curve]
+    curves: Mapping[str, Points]
     foreseen: Mapping[str, Line]
     checkpoints: Mapping[str, Any] = field(default_factory=dict)
 
@@ -49,7 +49,8 @@ class EndedRun:
         write_theory(directory / "theory.csv", self.foreseen)
         if self.checkpoints:
             (directory / "checkpoints").mkdir(exist_ok=True)
-            files = {id(tree): written(tree) for tree in self.checkpoints.values()}
+            trees = {id(tree): tree for tree in self.checkpoints.values()}  # the last state is the best one, mostly
+            files = {key: written(tree) for key, tree in trees.items()}
             for name, tree in self.checkpoints.items():
                 place(directory / "checkpoints" / f"{name}.ckpt", files[id(tree)])
         if result is not None:

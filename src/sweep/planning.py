@@ -196,6 +196,7 @@ class _Programs:
 
     def __init__(self, jobs: Sequence[Job], entries: Sequence[Entry], options: Launching) -> None:
         self.jobs, self.entries, self.memory = jobs, entries, options.memory * 2**20
+        self.few = options.files == "few"
         self._by_text: dict[str, _Program] = {}
         self._chosen: dict[str, Choice] = {}
         self._of: dict[int, _Program] = {}
@@ -208,8 +209,9 @@ class _Programs:
             config = self.jobs[index].config
             choice, text = self._choice(index)
             if text not in self._by_text:
+                disk = disk_of(config, self.few and not choice.events)
                 most = 1 if choice.events else most_members(config, self.memory)
-                self._by_text[text] = _Program(choice, text, most, memory_of(config), disk_of(config))
+                self._by_text[text] = _Program(choice, text, most, memory_of(config), disk)
             self._of[index] = self._by_text[text]
         return self._of[index]
 

@@ -177,9 +177,12 @@ def memory_of(config: Config) -> int:
     return 8 * size.parameters * size.number + 4 * drawn + seen + 3 * 8 * size.curves + 4096
 
 
-def disk_of(config: Config) -> int:
-    """Bytes that a run directory takes, roughly: checkpoints with their state, curves, the config."""
+def disk_of(config: Config, few: bool = False) -> int:
+    """Bytes that a run directory takes, roughly: checkpoints with their state, curves, the config; or, in few files,
+    what is its share of them."""
     size = size_of(config)
+    if few:
+        return 2 * 3 * size.parameters * size.number + 10 * size.curves + 2000
     checkpoints = 2 * (9000 + 3 * size.parameters * size.number)
     twice = any(part and part.runs != "best" for part in config.logger.values())  # for a logger as well
     return checkpoints + (90 if twice else 30) * size.curves + 30_000

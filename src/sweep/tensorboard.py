@@ -106,7 +106,7 @@ def _curves(ledger: Ledger, best: Sequence[Contender]) -> Iterator[tuple[Path, C
         for row, seed in zip(shown, _apart([(_seeded(row), row.job) for row in shown]), strict=True):
             run = RunDirectory(ledger.directory / str(row.job))
             with suppress(OSError):  # without curves: it has failed, or they were taken away
-                written = run.curves_path.stat().st_mtime_ns
+                written = kept.part.written if (kept := run.kept) else run.curves_path.stat().st_mtime_ns
                 file = f"{PREFIX}{written // 10**9:010}.{row.job}.{written % 10**9}"
                 yield Path(name, seed, file), partial(_curves_of, run, written / 1e9)
 
@@ -115,13 +115,17 @@ def _curves_of(run: RunDirectory, ended: float) -> bytes:
     """An event file with what a run's curves hold, and what theory foresees of them; empty where they are broken."""
     from src.run.tensorboard import Clock, Curve, event_file
 
-    columns: dict[str, dict[int, float]] = {}
-    for path, prefix in ((run.theory_path, "theory/"), (run.curves_path, "")):
-        with suppress(LabError):  # not every run has a theory
-            for step, values in read_rows(path):
-                for name, value in values.items():
-                    columns.setdefault(prefix + name, {})[step] = value
-    curves = [Curve(name, list(line), np.array(list(line.values()))[:, None]) for name, line in columns.items()]
+    if (kept := run.kept) is not None:
+        lines = {f"theory/{name}": line for name, line in kept.foreseen.items()} | kept.curves
+        curves = [Curve(name, at, values[:, None]) for name, (at, values) in lines.items() if values.ndim == 1]
+    else:
+        columns: dict[str, dict[int, float]] = {}
+        for path, prefix in ((run.theory_path, "theory/"), (run.curves_path, "")):
+            with suppress(LabError):  # not every run has a theory
+                for step, values in read_rows(path):
+                    for name, value in values.items():
+                        columns.setdefault(prefix + name, {})[step] = value
+        curves = [Curve(name, list(line), np.array(list(line.values()))[:, None]) for name, line in columns.items()]
     seconds, steps = _time_of(run)
     return event_file(curves, [], Clock(ended - seconds, seconds / max(1, steps)))
 
@@ -177,7 +181,7 @@ def _numeric(settings: Iterable[Words]) -> set[str]:
 def _ended(ledger: Ledger, rows: Sequence[Row]) -> float:
     """When the first of these runs ended, in seconds since the epoch; 0 where it left no result."""
     try:
-        return (ledger.directory / str(rows[0].job) / "result.json").stat().st_mtime
+        return RunDirectory(ledger.directory / str(rows[0].job)).ended_at / 1e9
     except OSError:
         return 0.0
 

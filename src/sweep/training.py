@@ -69,6 +69,10 @@ class Training:
             why = unwritable(error) if isinstance(error, OSError) else str(error)
             raise LabError(f"{why}; {how}") from None
         self._close()
+        if (self.ledger.directory / COLUMNS).is_dir():
+            from src.run_directory.columns import tidy
+
+            tidy(self.ledger.directory)
         if message := failures(self.ledger):
             FAILED[:] = [LabError(message)]
 

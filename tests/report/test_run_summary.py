@@ -8,7 +8,7 @@ from rich.console import Console
 
 from src.report.run_summary import by_heart, headline, in_theory, summary
 from src.run_directory import Result
-from tests.test_run_directory import a_result
+from tests.run_directory.test_run_directory import a_result
 
 
 def rendered(result: Result) -> list[list[str]]:

@@ -15,7 +15,7 @@ from src.report.run_files import Run
 from src.report.run_summary import status
 from src.report.single import PATIENCE, best_step, confusions
 from src.run_directory import RunDirectory
-from tests.test_run_directory import a_result
+from tests.run_directory.test_run_directory import a_result
 
 
 def ended_by(losses: np.ndarray, patience: int) -> int | None:

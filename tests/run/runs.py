@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,12 @@ def train_alone(spec: RunSpec) -> Result:
 
 
 def numbers(directory: Path) -> dict[str, Any]:
-    """All numbers that a run has left, but for the time they took."""
+    """All numbers that a run has left, but for the time they took; of one that is kept in columns, what it would."""
     run = RunDirectory(directory)
+    if (kept := run.kept) is not None:
+        with TemporaryDirectory() as place:
+            kept.whole().write(Path(place))
+            return numbers(Path(place))
     result = json.loads(run.result_path.read_text())
     for name in ("seconds", "environment", "stack_size", "stepper"):
         del result[name]

@@ -26,7 +26,7 @@ from src.sweep.worker import StackTask
 
 OPTIONS = {
     **{"backend": "inline", "workers": None, "address": None, "memory": 1024, "max_runs": 10_000},
-    **{"dry_run": False, "retry_failed": False, "submitit": {}},
+    **{"dry_run": False, "retry_failed": False, "files": "all", "submitit": {}},
 }
 CONFIG = Composer().job(["logger=none", "trainer.max_steps=7"]).config
 BROKEN = {3, 11}

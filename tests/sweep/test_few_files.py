@@ -1,0 +1,180 @@
+"""`hydra.launcher.files=few`: the runs of a sweep in columns, held against the directories of `files=all`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from polars.testing import assert_frame_equal
+
+from src.compare import load
+from src.config.resumed_words import with_checkpoint
+from src.report.reading import Run, read
+from src.run_directory import RunDirectory, columns
+from src.run_directory.__main__ import main
+from src.run_directory.ended import EndedRun
+from src.run_directory.place import place
+from src.sweep.hydra_files import HydraFiles
+from tests.sweep.conftest import Multirun, snapshot
+from tests.sweep.waiting import everything
+
+KINDS = (
+    *("data=table", "data.target=y", "data.write_split=true", "optimizer=sgd,adam,lbfgs", "optimizer.lr=0.1,3"),
+    *(
+        "callbacks=[histograms,early_stopping]",
+        "callbacks.early_stopping.patience=1",
+        "callbacks.histograms.every_n_steps=10",
+    ),
+    *("callbacks.checkpoint.every_n_steps=10", "logger=tensorboard", "trainer.log_every_n_steps=1"),
+)
+"""Stacks by a rule and one member after another, runs that diverge and that stop early, profiles, a table's split."""
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    rows = "".join(f"{x},{x * x % 7},{2 * x + x % 3}\n" for x in range(40))
+    (tmp_path / "points.csv").write_text(f"x,z,y\n{rows}")
+    return f"data.path={tmp_path / 'points.csv'}"
+
+
+def directories(sweep: Path) -> list[str]:
+    return sorted(path.name for path in sweep.iterdir() if path.name.isdecimal())
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_directory_that_is_made_has_the_bytes_of_one_that_was_written(
+    multirun: Multirun, table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    would, add, texts = tmp_path / "would", columns.Gathering.add, HydraFiles.texts
+
+    def added(gathering: Any, run: int, ended: EndedRun) -> None:
+        ended.write(would / str(run))
+        add(gathering, run, ended)
+
+    def written(own: HydraFiles, words: Any, raw: Any, number: int, directory: Path) -> dict[str, str]:
+        found = texts(own, words, raw, number, directory)
+        (would / str(number) / ".hydra").mkdir(parents=True)
+        for name, text in found.items():
+            (would / str(number) / ".hydra" / name).write_text(text, encoding="utf-8")
+        return found
+
+    monkeypatch.setattr(columns.Gathering, "add", added)
+    monkeypatch.setattr(HydraFiles, "texts", written)
+    assert multirun("few", *KINDS, table, "hydra.launcher.files=few") == 0
+    monkeypatch.undo()
+    few, every = tmp_path / "few", tmp_path / "all"
+    assert directories(few) == []
+    assert len(list((few / "columns").iterdir())) <= 3 * 2 * 4  # of each stack those of .hydra, and a part or two
+    assert multirun("all", *KINDS, table) == 0
+    # who compares them needs no directories
+    exported = [load(sweep) for sweep in (few, every)]
+    assert_frame_equal(*(one.runs.drop("sweep", "directory", "seconds") for one in exported))
+    assert_frame_equal(*(one.curves.sort("run", "step") for one in exported))
+    assert len(exported[0].curves) > 50
+    foreseen = [[run.foreseen for run in read(sweep).runs.values()] for sweep in (few, every)]  # type: ignore[union-attr]
+    assert repr(foreseen[0]) == repr(foreseen[1])
+    boards = [sorted(path.parent.name for path in sweep.glob("tensorboard/*/*/*")) for sweep in (few, every)]
+    assert boards[0] == boards[1] != []
+    # and whoever wants one
+    before = snapshot(few / "columns")
+    main([str(few), "0-5"])
+    for run in range(6):
+        assert files(few / str(run)) == files(would / str(run))
+    assert {"split.csv", "histograms.csv", "checkpoints/best.ckpt", ".hydra/hydra.yaml"} <= files(few / "0").keys()
+    assert everything(few) == everything(every)
+    assert snapshot(few / "columns") == before
+
+
+def test_one_way_and_the_other_in_one_sweep(multirun: Multirun, tmp_path: Path) -> None:
+    """What is finished stays as it is; those who train alone have directories, and a single run is gone on from."""
+    sweep = tmp_path / "sweep"
+    assert multirun("sweep", "seed=0,1", "hydra.launcher.files=few") == 0
+    assert multirun("sweep", "seed=0,1,2", "hydra.launcher.files=all") == 0
+    assert multirun("sweep", "seed=0,1,2,3", "hydra.launcher.files=few") == 0
+    assert directories(sweep) == ["2"]
+    kept, there = snapshot(sweep / "columns"), snapshot(sweep / "2")
+    assert multirun("whole", "seed=0,1,2,3") == 0
+    words = with_checkpoint([f"ckpt_path={sweep / '3/checkpoints/last.ckpt'}", "trainer.max_steps=40"])
+    assert "seed=3" in words
+    assert isinstance(read(sweep / "1"), Run)
+    assert directories(sweep) == ["1", "2", "3"]
+    assert (kept, there) == (snapshot(sweep / "columns"), snapshot(sweep / "2"))
+    assert everything(sweep) == everything(tmp_path / "whole")
+
+
+def test_runs_that_get_a_directory_all_the_same(multirun: Multirun, tmp_path: Path, capfd: Any) -> None:
+    assert multirun("sweep", "seed=0,1", "hydra.launcher.files=few", "logger=csv") == 0
+    said = "2 runs get a directory each all the same: logger.csv writes into it"
+    assert said in capfd.readouterr().out.splitlines()
+    assert directories(tmp_path / "sweep") == ["0", "1"]
+
+
+def test_a_sweep_that_is_killed_while_it_writes_ends_in_the_same_bits(
+    multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each file of a part: the states, the curves, the results; the last command comes through."""
+    words = ["seed=0,1,2", "optimizer.lr=0.01,1e9", "hydra.launcher.files=few"]
+    for ending in (".ckpt", ".curves.parquet", ".results.parquet"):
+
+        def killed(path: Path, content: bytes, ending: str = ending) -> None:
+            if path.name.partition(".")[2] == f"0{ending}":  # of whatever stack
+                path.with_suffix(".part").write_bytes(content[:10])
+                raise KeyboardInterrupt
+            place(path, content)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(columns, "place", killed)
+            patch.setattr("src.run_directory.checkpoint_file.place", killed)
+            assert multirun("sweep", *words) == 130
+        assert columns.columns(tmp_path / "sweep").runs == {}
+    assert multirun("sweep", *words) == 0
+    assert multirun("whole", *words[:2]) == 0
+    assert everything(tmp_path / "sweep") == everything(tmp_path / "whole")
+    names = sorted(path.name.partition(".")[2] for path in (tmp_path / "sweep/columns").iterdir())
+    assert names == ["0.ckpt", "0.curves.parquet", "0.results.parquet", "hydra.parquet"]
+
+
+# --- the command ---
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs in columns, and a ledger that knows of a third."""
+    sweep = tmp_path_factory.mktemp("kept")
+    (sweep / "sweep.json").write_text('{"jobs": [{"number": 0}, {"number": 1}, {"number": 2}]}')
+    gathering = columns.Gathering(sweep, 0)
+    told = dict.fromkeys(columns.TOLD) | {"metrics": {"train/loss": 1.0}, "seconds": {"fit": 1.0}}
+    for run in (0, 1):
+        text = str(told).replace("'", '"').replace("None", "null")
+        gathering.add(run, EndedRun({"result.json": text}, {}, {"exact_loss": [(0, 0.5), (9, 0.5)]}))
+    gathering.write()
+    RunDirectory(sweep / "1").make()
+    return sweep
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["gone", "0"], "gone is not there: give one, such as outputs/sweeps/"),
+        (["columns", "0"], "columns is no directory of a sweep"),
+        ([".", "0", "2"], "run 2 of . has not ended: type the command of the sweep again to go on with it"),
+        ([".", "3"], "run 3: . has none of this number (it has 3, from 0 to 2)"),
+        ([".", "0-1"], "1 is there already"),
+        ([".", "adam"], "adam: give numbers of runs, such as 7 or 0-9"),
+        ([".", "1-0"], "1-0: give numbers of runs, such as 7 or 0-9"),
+    ],
+)
+def test_what_cannot_be_made_is_told(
+    kept: Path, words: Sequence[str], sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(kept)
+    with pytest.raises(SystemExit):
+        main(words)
+    assert capsys.readouterr().err.startswith(f"error: {sentence}")
+    assert directories(kept) == ["1"]
+    assert (
+        kept / "1/theory.csv"
+    ).read_bytes() == b"step,predicted_loss,exact_loss,noise_floor\r\n0,,0.5,\r\n9,,0.5,\r\n"
