@@ -52,7 +52,7 @@ def _asked(words: Sequence[str]) -> list[int]:
 def _check(run: RunDirectory) -> None:
     """Refuse what cannot be made."""
     if run.result_path.is_file():
-        raise LabError(f"{run.path} is there already")
+        raise LabError(f"{run.path} is there already: take it away to have it made anew")
     if run.kept is not None:
         return
     sweep, number = run.path.parent, int(run.path.name)
