@@ -11,7 +11,7 @@ from torch import Tensor
 
 from src.errors import LabError, one_line
 from src.run_directory.place import place
-from src.run_directory.seal import sealed
+from src.run_directory.seal import damage, sealed
 
 Node = tuple[str, Any]
 """What trees have at a place: `"="` one value that all share, `"rows"` a tensor `[P, ...]` a row for each, `"each"` a
@@ -38,11 +38,14 @@ def read(path: Path) -> Any:
     """What `save` wrote, on the CPU; only tensors and plain values are loaded, never code.
 
     Raises:
-        LabError: it cannot be read.
+        LabError: it cannot be read, or is damaged.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a file cut short raises whatever the unpickler stumbles over
+        content = path.read_bytes()
+        if wrong := damage(content):
+            raise LabError(wrong)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever the unpickler stumbles over
         raise LabError(f"{path} cannot be read as checkpoints ({one_line(error)[:160]})") from None
 
 

@@ -21,6 +21,7 @@ from src.run.build import RunSpec
 from src.run.step_time import rehearse
 from src.run.train import tell_once, train
 from src.run_directory import Result, RunDirectory, read_rows
+from src.run_directory.checkpoint_file import save
 from src.sweep.stacking import program
 from tests.conftest import LONG_TESTS
 from tests.run.runs import RULES, alone, members, numbers, stacked, train_alone, train_stack
