@@ -10,6 +10,7 @@ import torch
 from src.engine import checkpoint as checkpoints
 from src.errors import LabError
 from src.run_directory import Result, RunDirectory, read_rows
+from src.run_directory.checkpoint_file import save
 
 Train = Callable[..., Result]
 
@@ -148,7 +149,7 @@ def test_a_checkpoint_cut_short(train: Train, finished: Path, keep: float) -> No
 
 
 def test_a_checkpoint_of_something_else(tmp_path: Path) -> None:
-    checkpoints.save(tmp_path / "other.ckpt", {"state_dict": {}})
+    save(tmp_path / "other.ckpt", {"state_dict": {}})
     with pytest.raises(LabError, match="not a checkpoint of Descent Lab"):
         checkpoints.read(tmp_path / "other.ckpt")
 

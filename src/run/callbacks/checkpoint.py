@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Sealed(TorchCheckpointIO):
-    """Writes every checkpoint that Lightning is asked for as `src.run_directory.checkpoint_file` does: whole, and sealed."""
+    """Writes every checkpoint that Lightning is asked for as `checkpoint_file` does: whole, and sealed."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """A kill in the middle leaves the last good one."""
