@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,7 +212,7 @@ class _Training:
         """Steps at which members may be cut."""
         return self.halving.ahead if self.halving else ()
 
-    @property
+    @cached_property
     def any_length(self) -> dict[str, str]:
         """The fingerprint of each member and of its curves, without its length, by its id."""
         return {name: one.config.fingerprint(length=False, curves=True) for name, one in self.members.items()}
