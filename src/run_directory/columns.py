@@ -97,7 +97,8 @@ class Gathering:
 def _points(ended: Mapping[int, EndedRun]) -> pl.DataFrame:
     """The curves of runs beneath each other, a row a step; a cell is null where a curve has no point."""
     of_runs = [_all_curves(one) for one in ended.values()]
-    steps = [np.unique(np.concatenate([at for at, _ in own.values()])) for own in of_runs]
+    none = np.empty(0, dtype=np.int64)
+    steps = [np.unique(np.concatenate([none, *(at for at, _ in own.values())])) for own in of_runs]
     starts = np.cumsum([0, *map(len, steps)])
     columns = {
         "run": pl.Series(np.repeat(list(ended), np.diff(starts)), dtype=pl.Int64),
