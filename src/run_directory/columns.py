@@ -29,7 +29,7 @@ from src.errors import LabError, one_line
 from src.run_directory.ended import EndedRun, Points
 from src.run_directory.place import COLUMNS, place
 
-RESULTS = ".results.parquet"
+RESULTS, TYPED = ".results.parquet", ".hydra.parquet"
 THEORY = "theory/"
 HYDRA = ("config.yaml", "hydra.yaml", "overrides.yaml")
 TOLD = ("status", "reason", "steps", "cause", "seed", "fingerprint")
@@ -42,14 +42,34 @@ TEXTS = {"result": "result.json", "split": "split.csv"}
 
 
 def write_hydra(sweep: Path, stack: int, runs: Mapping[int, Mapping[str, str]]) -> None:
-    """Keep the texts of the files in `.hydra/` of a stack's runs, by their numbers.
+    """Keep the texts of the files in `.hydra/` of a stack's runs, by their numbers; those of its others stay.
 
     Raises:
         OSError: they cannot be written.
     """
     (sweep / COLUMNS).mkdir(exist_ok=True)
-    texts = {name: [runs[run][name] for run in runs] for name in HYDRA}
-    _write(sweep / COLUMNS / f"{stack}.hydra.parquet", pl.DataFrame({"run": list(runs), **texts}))
+    path = sweep / COLUMNS / f"{stack}{TYPED}"
+    kept = {**_hydra(path), **{run: tuple(texts[name] for name in HYDRA) for run, texts in runs.items()}}
+    columns = zip(HYDRA, zip(*kept.values(), strict=True), strict=True)
+    _write(path, pl.DataFrame({"run": list(kept), **{name: list(texts) for name, texts in columns}}))
+
+
+def put_hydra(sweep: Path, stack: int, directory: Path) -> None:
+    """Write `.hydra/` of a run that gets its directory all the same.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    (directory / ".hydra").mkdir(parents=True, exist_ok=True)
+    texts = _hydra(sweep / COLUMNS / f"{stack}{TYPED}")[int(directory.name)]
+    for name, text in zip(HYDRA, texts, strict=True):
+        (directory / ".hydra" / name).write_text(text, encoding="utf-8")
+
+
+def _hydra(path: Path) -> dict[int, tuple[str, ...]]:
+    """The texts that are kept there, in the order of HYDRA, by run."""
+    frame = _read(path) if path.is_file() else pl.DataFrame(schema=["run", *HYDRA])
+    return {run: tuple(texts) for run, *texts in frame.select("run", *HYDRA).iter_rows()}
 
 
 class Gathering:
@@ -248,9 +268,7 @@ class Part:
     @cached_property
     def hydra(self) -> dict[int, tuple[str, ...]]:
         """The texts of the files in `.hydra/`, in the order of HYDRA, by run."""
-        path = self.stem.with_name(f"{self.stem.name.split('.')[0]}.hydra.parquet")
-        frame = _read(path) if path.is_file() else pl.DataFrame(schema=["run", *HYDRA])
-        return {run: tuple(texts) for run, *texts in frame.select("run", *HYDRA).iter_rows()}
+        return _hydra(self.stem.with_name(f"{self.stem.name.partition('.')[0]}{TYPED}"))
 
     @cached_property
     def checkpoints(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from polars.testing import assert_frame_equal
 
 from src.compare import load
@@ -28,6 +29,18 @@ KINDS = (
     *("callbacks.checkpoint.every_n_steps=10", "logger=tensorboard", "trainer.log_every_n_steps=1"),
 )
 """Stacks by a rule and one member after another, runs that diverge and that stop early, profiles, a table's split."""
+
+
+class FailsInAStack(torch.optim.SGD):
+    """It steps one tensor `[1, ...]`, as it has it in a run by itself, or its trial."""
+
+    def step(self, closure: Any = None) -> Any:
+        if self.steps > 5 and any(len(p) > 1 for group in self.param_groups for p in group["params"]):
+            raise ValueError("it knows no stacks")
+        self.steps += 1
+        return super().step(closure)
+
+    steps = 0
 
 
 @pytest.fixture
@@ -115,12 +128,12 @@ def test_runs_that_get_a_directory_all_the_same(multirun: Multirun, tmp_path: Pa
 def test_a_sweep_that_is_killed_while_it_writes_ends_in_the_same_bits(
     multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At each file of a part: the states, the curves, the results; the last command comes through."""
-    words = ["seed=0,1,2", "optimizer.lr=0.01,1e9", "hydra.launcher.files=few"]
+    """At each file of a part, the states, the curves, the results, while those that have diverged have one already."""
+    words = ["seed=0,1,2", "optimizer.lr=0.01,1e9", "callbacks.checkpoint.every_n_steps=10"]
     for ending in (".ckpt", ".curves.parquet", ".results.parquet"):
 
         def killed(path: Path, content: bytes, ending: str = ending) -> None:
-            if path.name.partition(".")[2] == f"0{ending}":  # of whatever stack
+            if path.name == f"0.1{ending}":
                 path.with_suffix(".part").write_bytes(content[:10])
                 raise KeyboardInterrupt
             place(path, content)
@@ -128,13 +141,33 @@ def test_a_sweep_that_is_killed_while_it_writes_ends_in_the_same_bits(
         with monkeypatch.context() as patch:
             patch.setattr(columns, "place", killed)
             patch.setattr("src.run_directory.checkpoint_file.place", killed)
-            assert multirun("sweep", *words) == 130
-        assert columns.columns(tmp_path / "sweep").runs == {}
-    assert multirun("sweep", *words) == 0
-    assert multirun("whole", *words[:2]) == 0
+            assert multirun("sweep", *words, "hydra.launcher.files=few") == 130
+        kept = columns.columns(tmp_path / "sweep").runs
+        assert sorted(kept) == [1, 3, 5]
+    assert multirun("sweep", *words, "hydra.launcher.files=few") == 0
+    assert multirun("whole", *words) == 0
     assert everything(tmp_path / "sweep") == everything(tmp_path / "whole")
-    names = sorted(path.name.partition(".")[2] for path in (tmp_path / "sweep/columns").iterdir())
-    assert names == ["0.ckpt", "0.curves.parquet", "0.results.parquet", "hydra.parquet"]
+    assert "optimizer.lr=1000000000.0" in RunDirectory(tmp_path / "sweep/1").hydra("overrides.yaml")
+    files = (".ckpt", ".curves.parquet", ".results.parquet")
+    names = {f"0.{part}{ending}" for part in (0, 1) for ending in files} | {"0.hydra.parquet"}
+    assert {path.name for path in (tmp_path / "sweep/columns").iterdir()} == names
+
+
+def test_a_stack_that_comes_apart_leaves_whole_directories(
+    multirun: Multirun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Members that are stepped by a class which fails train one by one instead."""
+    put, apart = columns.put_hydra, list[str]()
+
+    def noted(sweep: Path, stack: int, directory: Path) -> None:
+        apart.append(directory.name)
+        put(sweep, stack, directory)
+
+    monkeypatch.setattr(columns, "put_hydra", noted)
+    own = "optimizer._target_=tests.sweep.test_few_files.FailsInAStack"
+    assert multirun("sweep", own, "seed=0,1", "hydra.launcher.files=few") == 0
+    assert apart == directories(tmp_path / "sweep") == ["0", "1"]
+    assert {path.name for path in (tmp_path / "sweep/1/.hydra").iterdir()} == set(columns.HYDRA)
 
 
 # --- the command ---
