@@ -185,7 +185,7 @@ def _of_a_sweep(config: Config) -> Config:
 
 def why_directories(plan: Plan, stack: StackPlan) -> str:
     """Why runs of a stack get a directory each, whatever `hydra.launcher.files` says; empty: they need none."""
-    if stack.choice.stepper == "torch":
+    if stack.choice.events:
         return "they train one by one"
     for index in stack.runs:
         config = _of_a_sweep(plan.jobs[index].config)
