@@ -25,17 +25,21 @@ class BatchOrder:
 
     def steps(self, first: int, number: int) -> tuple[Tensor, list[int]]:
         """Row numbers `[P, sum of sizes]` of `number` steps from step `first` on, and the size of each step's batch."""
-        pieces, sizes = [], []
+        pieces = []
         step, end = first, first + number
         while step < end:
             epoch, within = divmod(step, self.steps_per_epoch)
             taken = min(end - step, self.steps_per_epoch - within)
             start, stop = within * self.batch_size, min((within + taken) * self.batch_size, self.rows)
             pieces.append(self.epoch(epoch)[:, start:stop])
-            full, rest = divmod(stop - start, self.batch_size)
-            sizes += [self.batch_size] * full + ([rest] if rest else [])
             step += taken
-        return torch.cat(pieces, dim=1), sizes
+        return torch.cat(pieces, dim=1), self.sizes(first, number)
+
+    def sizes(self, first: int, number: int) -> list[int]:
+        """How many rows each of these steps sees: the last of an epoch what is left."""
+        last = self.rows - (self.steps_per_epoch - 1) * self.batch_size
+        ends = ((step + 1) % self.steps_per_epoch == 0 for step in range(first, first + number))
+        return [last if end else self.batch_size for end in ends]
 
 
 def shard(size: int, rank: int, world: int) -> slice:

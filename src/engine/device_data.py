@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 
 import torch
@@ -72,6 +73,7 @@ class DeviceData:
                 )
                 self._distinct[part] = Rows(_stacked(inputs), _stacked(targets))
         self._batch_size, self._order = batch_size, None
+        self._read: tuple[int, Tensor] | None = None
         self._look_up()
 
     def _look_up(self) -> None:
@@ -115,6 +117,24 @@ class DeviceData:
             return None
         order, sizes = self._order.steps(first, count)
         return order, self._orders, torch.tensor([0, *accumulate(sizes)])
+
+    def sizes(self, first: int, count: int) -> list[int]:
+        """How many rows each of these steps sees."""
+        return [self.number] * count if self._order is None else self._order.sizes(first, count)
+
+    @property
+    def period(self) -> int:
+        """After how many steps their sizes repeat."""
+        return 1 if self._order is None or self.number % self._batch_size == 0 else self._order.steps_per_epoch
+
+    @contextmanager
+    def reading(self, first: int, order: Tensor | None) -> Iterator[None]:
+        """Inside, the batches of the steps from `first` on are of these rows, `[S, numbers]` as in `order`."""
+        self._read = None if order is None else (first, order)
+        try:
+            yield
+        finally:
+            self._read = None
 
     @property
     def problems(self) -> list[Problem]:
@@ -161,7 +181,12 @@ class DeviceData:
             return [(rows.inputs[:, mine], rows.targets[:, mine], self.number)] * most
         inputs, targets = self._distinct["train"].inputs, self._distinct["train"].targets
         width = (inputs.shape[-1] + targets.shape[-1]) * self._order.batch_size * len(self._which)
-        order, sizes = self._order.steps(first, max(1, min(most, LARGEST_GATHERED // width)))
+        count = max(1, min(most, LARGEST_GATHERED // width))
+        if self._read is None:
+            order, sizes = self._order.steps(first, count)
+        else:
+            start, sizes = sum(self.sizes(self._read[0], first - self._read[0])), self.sizes(first, count)
+            order = self._read[1][:, start : start + sum(sizes)]
         taken, members = order.to(self.device)[self._orders], self._data[:, None]
         pieces = list(zip(inputs[members, taken].split(sizes, 1), targets[members, taken].split(sizes, 1), strict=True))
         if self.world == 1:

@@ -80,15 +80,20 @@ class RuleStepper(Stepper):
 
     @torch.no_grad()
     def _take(self, first: int, ready: int) -> None:
-        update, gradient, out, plain, taken = self.update, self.gradient, self._out, self.treatment.nothing, 0
-        loss = gradient.loss_of if update.needs_loss else _no_loss
+        taken = 0
         while taken < ready:
-            some = update.start(first + taken, ready - taken)
-            for k in range(some):
-                gradient(taken + k)
-                treated = out if plain else self._treated(first + taken + k)
-                update(k, treated, loss(taken + k))
+            some = self.update.start(first + taken, ready - taken)
+            self._go(first + taken, some, taken, 0)
             taken += some
+
+    def _go(self, first: int, count: int, g: int, u: int) -> None:
+        """Take steps that are ready: the first is number `g` of the gradient's, `u` of the update's."""
+        update, gradient, out, plain = self.update, self.gradient, self._out, self.treatment.nothing
+        loss = gradient.loss_of if update.needs_loss else _no_loss
+        for k in range(count):
+            gradient(g + k)
+            treated = out if plain else self._treated(first + k)
+            update(u + k, treated, loss(g + k))
 
     def _receive(self, gradients: Gradients, step: int) -> None:
         """Gradients of parameters side by side, as their rows are."""

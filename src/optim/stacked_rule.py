@@ -1,6 +1,7 @@
 """The update of a stack: one optimizer class, many members with numbers of their own, stepped at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from math import prod
 from typing import Any, Literal
@@ -15,8 +16,10 @@ from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, of_sched
 
 Arguments = Mapping[str, Any]
 
-LONGEST_AHEAD, MOST_AHEAD = 64, 2**16
-"""For how many steps, and for how many members and steps, scalars are computed ahead."""
+LONGEST_AHEAD = 64
+"""For how many steps scalars are computed ahead."""
+MOST_AHEAD = {"cpu": 2**16, "cuda": 2**23}
+"""For how many members times steps: on the CPU they should still be in the cache when they are used."""
 
 
 def lone_group(path: str, arguments: Arguments, shapes: Sequence[Shape] = ()) -> dict[str, Any]:
@@ -141,8 +144,8 @@ class StackedRule:
         # without a schedule scalars can be computed for more steps than are asked for
         alone = not self._kept and not self._cycles and (schedule is None or schedule.plateau)
         self._offset = 0 if self._steady else first - self._first
-        if not alone or not 0 <= self._offset < len(self._rows):
-            most = max(1, min(LONGEST_AHEAD, MOST_AHEAD // len(self.flat)))
+        most = self.longest
+        if not alone or not 0 <= self._offset <= len(self._rows) - min(count, most):
             self._first, self._offset = first, 0
             self._rows = self._look_ahead(first, most if alone else min(most, count))
         if alone and self._steady and len(self._rows) < count:
@@ -151,6 +154,12 @@ class StackedRule:
         if self._window is not None:
             self._powers = self._window[self._offset + ready]
         return ready
+
+    @property
+    def longest(self) -> int:
+        """For how many steps it makes itself ready at once, where as many are asked for."""
+        most = MOST_AHEAD.get(self.flat.device.type, MOST_AHEAD["cpu"])
+        return max(1, min(LONGEST_AHEAD, most // len(self.flat)))
 
     def __call__(self, k: int, gradient: Tensor, loss: Tensor | None = None) -> None:
         """Take step `first + k` with this gradient `[P, N]`, and with the loss `[P]` where the rule `needs_loss`."""
@@ -173,6 +182,30 @@ class StackedRule:
         some = slice(self._offset, self._offset + count)
         whole = self._constants | self._ahead
         return {name: value.mT if value.dim() == 2 else value[some, :, 0] for name, value in whole.items()}
+
+    @contextmanager
+    def reading(self, scalars: Mapping[str, Tensor], count: int) -> Iterator[None]:
+        """Inside, `count` steps take these scalars, by name `[count, P]` or `[1, P]`, instead of what is ready."""
+        kept = self._rows, self._offset
+        columns = {name: value[..., None].expand(count, -1, -1).unbind(0) for name, value in scalars.items()}
+        self._rows, self._offset = [{name: column[k] for name, column in columns.items()} for k in range(count)], 0
+        try:
+            yield
+        finally:
+            self._rows, self._offset = kept
+
+    @property
+    def places(self) -> list[State]:
+        """The tensors that hold the state now, of all parameters or of each."""
+        return [dict(state) for state in self._slots]
+
+    def move(self, places: Sequence[State]) -> None:
+        """Hold the state in these tensors: its values are copied there, where it is elsewhere."""
+        for state, there in zip(self._slots, places, strict=True):
+            for name, tensor in there.items():
+                if state[name] is not tensor:
+                    tensor.copy_(state[name])
+                    state[name] = tensor
 
     @property
     def scalar_names(self) -> list[str]:

@@ -4,10 +4,12 @@ import json
 import math
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,7 @@ from torch import Tensor
 from src.config.schema import MONITORING, Config
 from src.data.kept import problem_of
 from src.data.problem import Problem, check_batch_size
+from src.engine.captured_stepper import CapturedStepper, graphs_of
 from src.engine.checkpoint import lineage
 from src.engine.choose_stepper import Choice
 from src.engine.device_data import DeviceData
@@ -373,7 +376,14 @@ def build_rule_stepper(members: Sequence[Member], grain: Grain | None = None) ->
     clip = None if limits[0] is None else torch.tensor(limits, dtype=torch.float64).to(device, flat.dtype)
     treatment = Treatment(knobs.zero_grad_every_n_steps, clip, knobs.gradient_clip_algorithm == "norm")
     axis = (1,) if models[0].member_axis and takes_member_axis(optimizer.target_, optimizer.rule) else ()
-    return RuleStepper(size, model, flat, update, loss, data, treatment, axis)
+    stepper = RuleStepper(size, model, flat, update, loss, data, treatment, axis)
+    graphs = graphs_of(device) if isinstance(update, StackedRule) else None
+    return stepper if graphs is None else CapturedStepper.of(stepper, graphs, _tell_once)
+
+
+@cache
+def _tell_once(why: str) -> None:
+    print(f"steps on the GPU are taken kernel by kernel, not as a graph of them: {why}", file=sys.stderr)
 
 
 def _data(
