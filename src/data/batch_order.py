@@ -14,26 +14,27 @@ class BatchOrder:
     def __init__(self, rows: int, batch_size: int, seeds: Sequence[int]) -> None:
         self.rows, self.batch_size, self.seeds = rows, batch_size, seeds
         self.steps_per_epoch = -(-rows // batch_size)
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+        self._epoch, self._order = -1, torch.empty(len(seeds), rows, dtype=torch.long)
 
     def epoch(self, number: int) -> Tensor:
-        """The order of epoch `number`, counted from 0: row numbers `[P, N]`."""
+        """The order of epoch `number`, counted from 0: row numbers `[P, N]`, until another epoch is asked for."""
         if number != self._epoch:
-            orders = [torch.randperm(self.rows, generator=stream(s, f"order.{number}")) for s in self.seeds]
-            self._epoch, self._order = number, torch.stack(orders)
+            # in the memory of the epoch before: new pages cost as much as the permutations
+            for seed, order in zip(self.seeds, self._order.unbind(), strict=True):
+                torch.randperm(self.rows, generator=stream(seed, f"order.{number}"), out=order)
+            self._epoch = number
         return self._order
 
     def steps(self, first: int, number: int) -> tuple[Tensor, list[int]]:
         """Row numbers `[P, sum of sizes]` of `number` steps from step `first` on, and the size of each step's batch."""
-        pieces = []
-        step, end = first, first + number
-        while step < end:
-            epoch, within = divmod(step, self.steps_per_epoch)
-            taken = min(end - step, self.steps_per_epoch - within)
-            start, stop = within * self.batch_size, min((within + taken) * self.batch_size, self.rows)
-            pieces.append(self.epoch(epoch)[:, start:stop])
-            step += taken
-        return torch.cat(pieces, dim=1), self.sizes(first, number)
+        sizes = self.sizes(first, number)
+        found, place = torch.empty(len(self.seeds), sum(sizes), dtype=torch.long), 0
+        while place < found.shape[1]:
+            epoch, within = divmod(first, self.steps_per_epoch)
+            some = self.epoch(epoch)[:, within * self.batch_size :][:, : found.shape[1] - place]
+            found[:, place : place + some.shape[1]] = some
+            place, first = place + some.shape[1], (epoch + 1) * self.steps_per_epoch
+        return found, sizes
 
     def sizes(self, first: int, number: int) -> list[int]:
         """How many rows each of these steps sees: the last of an epoch what is left."""

@@ -97,7 +97,8 @@ class RuleStepper(Stepper):
 
     def _receive(self, gradients: Gradients, step: int) -> None:
         """Gradients of parameters side by side, as their rows are."""
-        torch.cat([g.reshape(len(self.flat), -1) for g in gradients if g is not None], 1, out=self._out)
+        rows = len(self.flat)  # a tensor's length is slow to ask for
+        torch.cat([g.reshape(rows, -1) for g in gradients if g is not None], 1, out=self._out)
 
     def _treated(self, step: int) -> Tensor:
         """The gradient `[P, N]` of this step as the rule sees it."""
