@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from src.engine.rule_stepper import RuleStepper
+from src.engine.stepper import Leaf
 from src.errors import one_line
 from src.optim.rules.rule import State
 from src.optim.stacked_rule import StackedRule
@@ -19,7 +20,9 @@ from src.optim.stacked_rule import StackedRule
 LARGEST_ORDER = 2**24
 """Numbers of rows that steps to come see, which are on the device at once."""
 MOST_GRAPHS = 8
-"""Chunks of steps that are kept as graphs."""
+"""Kinds of chunks that are kept as graphs."""
+ORDER = "order of rows"
+"""What is beside a rule's scalars, whose names are those of arguments."""
 
 
 class Graphs(Protocol):
@@ -72,14 +75,14 @@ class _Chunk:
     """Captured steps: they read, change and fill the same tensors whenever they are replayed.
 
     Attributes:
-        reads: the rule's scalars `[K, P]`, and in what order rows are seen.
+        reads: the rule's scalars `[K, P]` by name, and in what `ORDER` rows are seen.
         state: of the rule.
         before: the gradient of the step before, where they add up.
         replay: takes the steps.
         losses: before each of them, `[K, P]`.
     """
 
-    reads: Sequence[Tensor]
+    reads: Mapping[str, Tensor]
     state: Sequence[State]
     before: Tensor | None
     replay: Callable[[], object]
@@ -90,11 +93,11 @@ class CapturedStepper(RuleStepper):
     """A `RuleStepper` with a rule, whose steps a GPU takes without waiting for Python: to the same bits.
 
     Steps of a kind (how many, how many rows each sees, when gradients are zeroed) are taken as there when they come
-    for the first time, captured when they come again, and replayed from then on.
+    for the first time, captured when they come again and held against those taken step by step, then replayed.
 
     Attributes:
-        graphs: capture them; None: each step is taken as there, since one could not be captured.
-        tell: takes why.
+        graphs: capture them; None: each step is taken as there.
+        tell: takes why steps are no longer captured.
     """
 
     update: StackedRule
@@ -142,41 +145,59 @@ class CapturedStepper(RuleStepper):
                 self._chunks[kind] = None
             with self.graphs.warm():
                 return super().step(first, count)
-        known, kept = self._chunks[kind], None if self._chunks[kind] else self.state(first)
+        chunk = self._chunks[kind]
+        if chunk is None:
+            return self._taken_twice(kind, first, count)
         try:
-            self.update.start(first, count)
+            reads = self._ready(first, count)
         except Exception as error:  # a schedule of a user's own can raise anything
             self.raised = error
             return self.flat.new_empty(0, self.size)
-        scalars, order = self.update.scalars(count), self.data.order(first, count)
-        reads = [*scalars.values(), *(() if order is None else (order[0],))]
-        if known is None:
-            try:
-                known = self._chunks[kind] = self._captured(first, count, list(scalars), reads)
-            except Exception as error:  # memory may be short, and a module of a user's own can ask for a number
-                self.graphs = None
-                self.tell(one_line(error))
-                assert kept is not None
-                self.load(kept)
-                return super().step(first, count)
-        for place, values in zip(known.reads, reads, strict=True):
+        for place, values in zip(chunk.reads.values(), reads.values(), strict=True):
             place.copy_(values)
-        self.update.move(known.state)
-        if known.before is not None and self._before is not known.before:
-            assert self._before is not None
-            self._before = known.before.copy_(self._before)
-        known.replay()
-        return known.losses[:, : self.size].clone()
+        return self._replayed(chunk)
 
-    def _captured(self, first: int, count: int, names: Sequence[str], reads: Sequence[Tensor]) -> _Chunk:
+    def _taken_twice(self, kind: tuple[int, ...], first: int, count: int) -> Tensor:
+        """The same, step by step and captured: the graph is kept if it has the bits of the steps."""
         assert self.graphs is not None
-        reads = [values.to(self.flat.device, copy=True) for values in reads]
+        before = self.state(first)
+        with self.graphs.warm():
+            losses = super().step(first, count)
+        if self.raised is not None:
+            return losses
+        after = self.state(first + count)
+        self.load(before)
+        try:
+            chunk = self._captured(first, count, self._ready(first, count))
+            pairs: list[tuple[Leaf, Leaf]] = [(self._replayed(chunk), losses)]
+            pairs += [(leaf, after.leaves[name]) for name, leaf in self.state(first + count).leaves.items()]
+            why = "" if all(_same(*pair) for pair in pairs) else "its replay differs from them"
+        except Exception as error:  # memory may be short, and a module of a user's own can ask for a number
+            why = one_line(error)
+        if why:
+            self.graphs = None
+            self.tell(why)
+            self.load(after)
+        else:
+            self._chunks[kind] = chunk
+        return losses
+
+    def _ready(self, first: int, count: int) -> dict[str, Tensor]:
+        """What these steps read, and nothing else that is not the same in all chunks: scalars, the order of rows."""
+        self.update.start(first, count)
+        order = self.data.order(first, count)
+        return self.update.scalars(count) | ({} if order is None else {ORDER: order[0]})
+
+    def _captured(self, first: int, count: int, reads: Mapping[str, Tensor]) -> _Chunk:
+        """Steps that are ready, as a graph; they are not taken."""
+        assert self.graphs is not None
+        reads = {name: values.to(self.flat.device, copy=True) for name, values in reads.items()}
+        scalars = {name: values for name, values in reads.items() if name != ORDER}
         state, before = self.update.places, None if self._before is None else self._before.clone()
-        scalars, order = dict(zip(names, reads, strict=False)), None if self.data.full_batch else reads[-1]
         self._before = before
 
         def work() -> Tensor:
-            with self.update.reading(scalars, count), self.data.reading(first, order):
+            with self.update.reading(scalars, count), self.data.reading(first, reads.get(ORDER)):
                 losses = self._all(first, count)
             self.update.move(state)  # a rule may have made it anew
             if before is not None:
@@ -187,6 +208,15 @@ class CapturedStepper(RuleStepper):
         replay, losses = self.graphs.capture(work)
         self._before = before
         return _Chunk(reads, state, before, replay, losses)
+
+    def _replayed(self, chunk: _Chunk) -> Tensor:
+        """Its losses, after what it reads is where it looks."""
+        self.update.move(chunk.state)
+        if chunk.before is not None and self._before is not chunk.before:
+            assert self._before is not None
+            self._before = chunk.before.copy_(self._before)
+        chunk.replay()
+        return chunk.losses[:, : self.size].clone()
 
     def _all(self, first: int, count: int) -> Tensor:
         """Losses `[K, P]` before each of steps for which the update is ready, which are taken."""
@@ -204,3 +234,10 @@ class CapturedStepper(RuleStepper):
         assert isinstance(some, CapturedStepper)
         some._begin(self.graphs, self.tell)
         return some
+
+
+def _same(ours: Leaf, theirs: Leaf) -> bool:
+    """Whether all numbers are, and those that are none alike; what is no tensor is not of a graph."""
+    if not isinstance(ours, Tensor) or not isinstance(theirs, Tensor):
+        return True
+    return bool(((ours == theirs) | (ours.isnan() & theirs.isnan())).all())

@@ -187,8 +187,8 @@ class DeviceData:
         else:
             start, sizes = sum(self.sizes(self._read[0], first - self._read[0])), self.sizes(first, count)
             order = self._read[1][:, start : start + sum(sizes)]
-        rows = order.to(self.device).index_select(0, self._orders).add_(self._data[:, None] * self.number)
-        both = (_gathered(part, rows).split(sizes, 1) for part in (inputs, targets))
+        places = order.to(self.device).index_select(0, self._orders).add_(self._data[:, None] * self.number)
+        both = (_gathered(part, places).split(sizes, 1) for part in (inputs, targets))
         pieces = list(zip(*both, strict=True))
         if self.world == 1:
             return [(x, y, None) for x, y in pieces]
@@ -196,11 +196,11 @@ class DeviceData:
         return [(x[:, one], y[:, one], size) for (x, y), one, size in zip(pieces, shards, sizes, strict=True)]
 
 
-def _gathered(distinct: Tensor, rows: Tensor) -> Tensor:
+def _gathered(distinct: Tensor, places: Tensor) -> Tensor:
     """Rows `[P, B, columns]` of data sets `[D, N, columns]`, each by its place among the D N, `[P, B]`."""
     # torch takes numbers from a vector four times as fast as from a matrix of one column, and both faster than by `[]`
     table = distinct.flatten() if distinct.shape[2] == 1 else distinct.flatten(0, 1)
-    return table.index_select(0, rows.view(-1)).view(*rows.shape, distinct.shape[2])
+    return table.index_select(0, places.view(-1)).view(*places.shape, distinct.shape[2])
 
 
 def _stacked(tensors: Sequence[Tensor]) -> Tensor:

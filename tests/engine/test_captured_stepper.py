@@ -72,11 +72,10 @@ class Tapes:
     """A stand-in for `CudaGraphs` that counts."""
 
     def __init__(self) -> None:
-        self.warmed, self.captured, self.replayed = 0, 0, 0
+        self.replayed = 0
 
     @contextmanager
     def warm(self) -> Iterator[None]:
-        self.warmed += 1
         yield
 
     def capture(self, work: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:
@@ -86,7 +85,7 @@ class Tapes:
                 made = work()
         finally:
             tape.undo()
-        self.captured += 1
+        self.last = tape
         made.fill_(torch.nan)
 
         def replay() -> None:
@@ -121,13 +120,13 @@ CASES = {
     "surface": ["model=surface", "model.function=ravine", "optimizer=radam"],
 }
 RATES = [0.003, 0.01, 0.001]
-STEPS = 150
-ENDS = [30, 60, 120, 135, *range(136, STEPS + 1)]
+STEPS = 77
+ENDS = [15, 30, 60, 70, *range(71, STEPS + 1)]
 
 
 @pytest.fixture(autouse=True)
-def chunks_of_16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("src.optim.stacked_rule.LONGEST_AHEAD", 16)
+def chunks_of_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.optim.stacked_rule.LONGEST_AHEAD", 8)
 
 
 def rules(root: Path, words: Sequence[str], rates: Sequence[float] = RATES, device: str = "cpu") -> RuleStepper:
@@ -180,25 +179,25 @@ def test_steps_that_are_replayed_have_the_bits_of_steps_taken_one_by_one(tmp_pat
     assert bits(walk(ours, ENDS)) == bits(walk(eager, ENDS))
     assert bits(dict(ours.state(STEPS).leaves)) == bits(dict(eager.state(STEPS).leaves))
     assert isinstance(ours.graphs, Tapes), told
-    assert ours.graphs.replayed >= 2
+    assert ours.graphs.replayed > 2
 
 
-@pytest.mark.parametrize("name", ["batches", "kept", "added up", "own"])
+@pytest.mark.parametrize("name", ["kept", "added up", "own"])
 def test_members_that_leave_and_states_that_are_loaded_change_no_bit(tmp_path: Path, name: str) -> None:
     told = list[str]()
     eager, ours = rules(tmp_path, CASES[name]), captured(rules(tmp_path, CASES[name]), told)
-    expected = walk(eager, [120, STEPS])
-    walk(ours, [40, 80])
-    kept = ours.state(80)
-    assert torch.equal(walk(ours, [120], 80), expected[80:120])
+    expected = walk(eager, [60, STEPS])
+    walk(ours, [20, 40])
+    kept = ours.state(40)
+    assert torch.equal(walk(ours, [60], 40), expected[40:60])
     ours.load(kept)  # as after a block in which a member has diverged
     some = ours.select([2, 0])
-    assert torch.equal(walk(ours, [120, STEPS], 80), expected[80:])
-    assert torch.equal(walk(some, [120, STEPS], 80), expected[80:, [2, 0]])
+    assert torch.equal(walk(ours, [60, STEPS], 40), expected[40:])
+    assert torch.equal(walk(some, [60, STEPS], 40), expected[40:, [2, 0]])
     assert torch.equal(some.flat, eager.flat[[2, 0]])
     again = captured(rules(tmp_path, CASES[name], RATES[:1]), told)
     again.load(kept.select([0]))
-    assert torch.equal(walk(again, [120, STEPS], 80), expected[80:, :1])
+    assert torch.equal(walk(again, [60, STEPS], 40), expected[40:, :1])
     for one in (ours, some, again):
         assert isinstance(one.graphs, Tapes), told
         assert one.graphs.replayed >= 2
@@ -207,20 +206,37 @@ def test_members_that_leave_and_states_that_are_loaded_change_no_bit(tmp_path: P
 def test_what_cannot_be_captured_goes_step_by_step_and_is_told_once(tmp_path: Path) -> None:
     words, told = [*CASES["own"], f"optimizer._target_={__name__}.Asking"], list[str]()
     eager, ours = rules(tmp_path, words), captured(rules(tmp_path, words), told)
-    assert torch.equal(walk(ours, [30, 60, 90, STEPS]), walk(eager, [30, 60, 90, STEPS]))
+    assert torch.equal(walk(ours, ENDS), walk(eager, ENDS))
     assert torch.equal(ours.select([1, 0]).step(STEPS, 40), eager.step(STEPS, 40)[:, [1, 0]])
     assert len(told) == 1
     assert "_local_scalar_dense" in told[0]
+
+
+class Forgetful(Tapes):
+    """Its replays leave out what is done last."""
+
+    def capture(self, work: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:
+        replay, made = super().capture(work)
+        self.last.calls.pop()
+        return replay, made
+
+
+def test_a_replay_of_other_bits_is_found_out(tmp_path: Path) -> None:
+    words, told = CASES["added up"], list[str]()
+    eager, ours = rules(tmp_path, words), CapturedStepper.of(rules(tmp_path, words), Forgetful(), told.append)
+    assert torch.equal(walk(ours, ENDS), walk(eager, ENDS))
+    assert bits(dict(ours.state(STEPS).leaves)) == bits(dict(eager.state(STEPS).leaves))
+    assert told == ["its replay differs from them"]
 
 
 def test_a_schedule_that_ends_ends_alike(tmp_path: Path) -> None:
     words = ["optimizer=adam", "scheduler=one_cycle"]
     eager, ours = rules(tmp_path, words), captured(rules(tmp_path, words), told := list[str]())
     for one in (eager, ours):
-        walk(one, [60, 120])
-    assert torch.equal(ours.step(120, 60), eager.step(120, 60))
+        walk(one, [30, 60])
+    assert torch.equal(ours.step(60, 60), eager.step(60, 60))
     assert str(ours.raised) == str(eager.raised)
-    assert "150" in str(ours.raised)
+    assert str(STEPS) in str(ours.raised)
     assert not told
 
 
@@ -232,7 +248,7 @@ def test_a_sweep_is_captured_where_its_device_can(
     expected, tapes = stacked(tmp_path / "eager", words, jobs), Tapes()
     monkeypatch.setattr(build, "graphs_of", lambda device: tapes)
     found = stacked(tmp_path / "captured", words, jobs)
-    assert tapes.replayed > 2
+    assert tapes.replayed > 2 * 2
     assert not capsys.readouterr().err
     assert [one.metrics for one in found] == [one.metrics for one in expected]
     asking = [*CASES["own"], f"optimizer._target_={__name__}.Asking", "trainer.max_steps=200", "logger=none"]
@@ -249,14 +265,14 @@ def test_on_a_gpu_a_graph_of_cuda_has_the_bits_of_its_kernels_one_by_one(tmp_pat
     eager.graphs, told = None, list[str]()
     ours.tell = told.append
     expected = walk(eager, ENDS)
-    losses = [walk(ours, [60])]
-    kept = ours.state(60)
-    losses.append(walk(ours, [end for end in ENDS if end > 60], 60))
+    losses = [walk(ours, [30])]
+    kept = ours.state(30)
+    losses.append(walk(ours, [end for end in ENDS if end > 30], 30))
     assert isinstance(ours.graphs, CudaGraphs), told
     assert any(chunk is not None for chunk in ours._chunks.values())
     assert torch.equal(torch.cat(losses), expected)
     assert torch.equal(ours.flat, eager.flat)
     ours.load(kept)
     some = ours.select([2, 0])
-    assert torch.equal(walk(some, [end for end in ENDS if end > 60], 60), expected[60:, [2, 0]])
+    assert torch.equal(walk(some, [end for end in ENDS if end > 30], 30), expected[30:, [2, 0]])
     assert torch.equal(some.flat, eager.flat[[2, 0]])
