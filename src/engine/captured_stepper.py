@@ -17,6 +17,8 @@ from src.errors import one_line
 from src.optim.rules.rule import State
 from src.optim.stacked_rule import StackedRule
 
+MOST_AHEAD = 2**23
+"""For how many members and steps scalars are computed ahead."""
 LARGEST_ORDER = 2**24
 """Numbers of rows that steps to come see, which are on the device at once."""
 MOST_GRAPHS = 8
@@ -113,7 +115,7 @@ class CapturedStepper(RuleStepper):
         return made
 
     def _begin(self, graphs: Graphs | None, tell: Callable[[str], object]) -> None:
-        self.graphs, self.tell = graphs, tell
+        self.graphs, self.tell, self.update.most_ahead = graphs, tell, MOST_AHEAD
         self._chunks: dict[tuple[int, ...], _Chunk | None] = {}
 
     @torch.no_grad()

@@ -16,10 +16,8 @@ from src.optim.stacked_schedule import Leaves, StackedSchedule, chosen, of_sched
 
 Arguments = Mapping[str, Any]
 
-LONGEST_AHEAD = 64
-"""For how many steps scalars are computed ahead."""
-MOST_AHEAD = {"cpu": 2**16, "cuda": 2**23}
-"""For how many members times steps: on the CPU they should still be in the cache when they are used."""
+LONGEST_AHEAD, MOST_AHEAD = 64, 2**16
+"""For how many steps, and for how many members and steps, scalars are computed ahead."""
 
 
 def lone_group(path: str, arguments: Arguments, shapes: Sequence[Shape] = ()) -> dict[str, Any]:
@@ -64,6 +62,10 @@ class StackedRule:
         rule: of the class; None: the one of this project.
         shapes: of a member's parameters, in the order in which a row holds them; an element-wise rule needs none.
 
+    Attributes:
+        most_ahead: for how many members and steps scalars are computed ahead: as many as should still be in the cache
+            when each step looks at its own; more where many steps are taken at once.
+
     Raises:
         ValueError: no rule for the class or an argument, options that differ, what the class refuses.
     """
@@ -77,6 +79,7 @@ class StackedRule:
         rule: Rule | None = None,
         shapes: Sequence[Shape] = (),
     ) -> None:
+        self.most_ahead = MOST_AHEAD
         self.path, self.members, self.schedule = path, [numbers_of(member) for member in members], schedule
         self.flat = flat.detach()
         rule = rule or rule_of(path)
@@ -158,8 +161,7 @@ class StackedRule:
     @property
     def longest(self) -> int:
         """For how many steps it makes itself ready at once, where as many are asked for."""
-        most = MOST_AHEAD.get(self.flat.device.type, MOST_AHEAD["cpu"])
-        return max(1, min(LONGEST_AHEAD, most // len(self.flat)))
+        return max(1, min(LONGEST_AHEAD, self.most_ahead // len(self.flat)))
 
     def __call__(self, k: int, gradient: Tensor, loss: Tensor | None = None) -> None:
         """Take step `first + k` with this gradient `[P, N]`, and with the loss `[P]` where the rule `needs_loss`."""
@@ -352,7 +354,7 @@ class StackedRule:
         """
         schedule = None if self.schedule is None else self.schedule.select(keep)
         some = StackedRule(flat, self.path, [self.members[index] for index in keep], schedule, self.rule, self.shapes)
-        some.acting = self.acting
+        some.acting, some.most_ahead = self.acting, self.most_ahead
         some.load({name: chosen(values, keep) for name, values in self.leaves().items()})
         return some
 
