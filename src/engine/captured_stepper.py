@@ -185,7 +185,7 @@ class CapturedStepper(RuleStepper):
         return losses
 
     def _ready(self, first: int, count: int) -> dict[str, Tensor]:
-        """What these steps read, and nothing else that is not the same in all chunks: scalars, the order of rows."""
+        """Make ready all that differs between chunks of a kind: the rule's scalars and the order of rows, by name."""
         self.update.start(first, count)
         order = self.data.order(first, count)
         return self.update.scalars(count) | ({} if order is None else {ORDER: order[0]})
