@@ -96,11 +96,12 @@ def train(
             raise
         if training.choice.stepper in ("class", "each") and len(specs) > 1:
             rest = Choice("torch", training.choice.reason)  # whose it is shows where each trains by itself
-            for spec in specs if few and kept else ():
-                if spec.directory not in training.outcomes:
-                    from src.run_directory.columns import put_hydra
+            if few and kept:
+                from src.run_directory.columns import put_hydra
 
-                    put_hydra(spec.directory.parent, int(kept.stem), spec.directory)
+                for spec in specs:
+                    if spec.directory not in training.outcomes:
+                        put_hydra(spec.directory.parent, int(kept.stem), spec.directory)
             return [training.outcomes.get(s.directory) or train([s], rest, kept=kept, tell=tell)[0] for s in specs]
         reason = error if isinstance(error, LabError) else training.failed(error)
     else:
