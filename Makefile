@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train browser test test-long check format tensorboard bench bench-sweep bench-own pictures clean
+.PHONY: help train browser test test-long check format tensorboard bench pictures clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Descent Lab needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -46,15 +46,9 @@ format: .venv/installed  ## format the code and fix what the linter can
 tensorboard: .venv/installed  ## open the curves of outputs/ in TensorBoard
 	$(BIN)/tensorboard --logdir outputs
 
-bench: .venv/installed  ## measure against a bare PyTorch loop and an ordinary LightningModule
-	$(BIN)/python -m tests.bench.single
-
-bench-sweep: .venv/installed  ## measure a sweep of 1,000 runs against Hydra's own way, bare PyTorch loops and JAX
+bench: .venv/installed  ## measure what it costs beside other ways: make bench, or make bench BENCH="lines networks --quick"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	$(BIN)/python -m tests.bench.sweep
-
-bench-own: .venv/installed  ## measure what is one's own, 200 runs of it as a stack against run by run
-	$(BIN)/python -m tests.bench.own
+	$(BIN)/python -m tests.bench $(BENCH)
 
 pictures: .venv/installed  ## make the README's pictures anew
 	$(BIN)/python .github/pictures.py

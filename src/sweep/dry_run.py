@@ -11,7 +11,7 @@ from src.sweep.planning import Plan, StackPlan, without_rule
 from src.sweep.summary import duration, runs, wide
 
 WRITING = 0.005
-"""Seconds a run, of what is no training; measured by tests/bench/sweep.py."""
+"""Seconds a run, of what is no training; measured by tests/bench/lines.py."""
 PARTS = ("optimizer", "model", "data", "steps")
 
 

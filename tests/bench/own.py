@@ -1,23 +1,17 @@
-"""What is one's own, 200 runs of it as a stack against run by run: `python -m tests.bench.own [--rounds 3]`.
+"""What is one's own, 200 runs of it as a stack against run by run.
 
 An element-wise optimizer (25 rates x 8 seeds on the two-layer teacher, batches of 50), one that looks at a tensor as a
 whole, and a module 10-32-32-1. Whole trainings are timed, from checked configs to written run directories, in seconds
 of the CPU, as all are in this one process; the runs by themselves are a sample of the same ones, scaled.
 """
 
-import argparse
-import logging
-import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import nn
 from torch.optim import Optimizer
 
@@ -27,7 +21,10 @@ from src.run.train import train
 from src.run_directory import Result
 from src.sweep.grid import Interval
 from src.sweep.jobs import Composer
+from tests.bench.measure import Figure, in_turn, ratio
 
+TITLE = "200 runs of one's own, CPU seconds"
+QUICK = {"steps": 100, "sample": 1}
 RATES, SEEDS = 25, 8
 
 
@@ -108,35 +105,25 @@ def seconds(of: Sequence[RunSpec], choice: Choice) -> tuple[float, dict[str, Any
     return taken, dict(first.stepper)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is timed")
-    parser.add_argument("--steps", type=int, default=2000, help="optimizer steps of a run")
-    parser.add_argument("--sample", type=int, default=4, help="runs that are trained by themselves, scaled up")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    table = Table(title=f"{RATES * SEEDS} runs of {arguments.steps:,} steps, median of {arguments.rounds} rounds")
-    for column in ("one's own", "times faster", "lowest", "highest", "s, a stack", "s, run by run*", "stepped by"):
-        table.add_column(column, justify="left" if column in ("one's own", "stepped by") else "right")
+def figures(rounds: int, steps: int = 2000, sample: int = 3) -> list[Figure]:
+    """Run by run, of which a sample is trained, over as a stack."""
+    found = []
     for name, words in CASES.items():
-        stacked, alone, served = list[float](), list[float](), ""
-        for _ in range(arguments.rounds):
+        served = ""
+
+        def trained(stacked: bool, words: Sequence[str] = words) -> float:
+            nonlocal served
             with tempfile.TemporaryDirectory() as temporary:
-                runs = specs(Path(temporary), words, arguments.steps)
-                sample = [runs[int((k + 0.5) * len(runs) / arguments.sample)] for k in range(arguments.sample)]
-                seconds(sample[:1], Choice("torch"))  # what is imported and built once is not a cost of a run
-                each = sum(seconds([RunSpec(one.config, one.directory)], Choice("torch"))[0] for one in sample[1:])
-                alone.append(each / (len(sample) - 1) * len(runs))
-                taken, stepper = seconds([one for one in runs if one not in sample], choose_stepper(runs[0].config))
-                stacked.append(taken * len(runs) / (len(runs) - len(sample)))
-                served = str(stepper["name"])
-        ratios = [slow / fast for slow, fast in zip(alone, stacked, strict=True)]
-        figures = [statistics.median(ratios), min(ratios), max(ratios)]
-        times = [f"{statistics.median(each):.3g}" for each in (stacked, alone)]
-        table.add_row(name, *(f"{figure:.1f}" for figure in figures), *times, served)
-    Console(width=140).print(table, f"* {arguments.sample - 1} runs, scaled")
+                runs = specs(Path(temporary), words, steps)
+                if stacked:
+                    taken, stepper = seconds(runs, choose_stepper(runs[0].config))
+                    served = str(stepper["name"])
+                    return taken
+                some = [runs[int((k + 0.5) * len(runs) / sample)] for k in range(sample)]
+                return sum(seconds([one], Choice("torch"))[0] for one in some) / sample * len(runs)
 
-
-if __name__ == "__main__":
-    main()
+        trained(False)  # what is imported and built once is not a cost of a run
+        taken = in_turn({"run by run": lambda: trained(False), "a stack": lambda: trained(True)}, rounds)
+        what = f"{name}: run by run / a stack"
+        found.append(ratio(what, taken, "run by run", "a stack", about=f"{steps:,} steps by {served}", sampled=True))
+    return found
