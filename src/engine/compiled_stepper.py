@@ -10,15 +10,17 @@ from torch.nn import functional
 
 from src.data.problem import Rows
 from src.engine.compiled.compiler import NotCompiledError
-from src.engine.compiled.kernel import Kernel, Steps, source, width
+from src.engine.compiled.kernel import HERE, VECTOR, Kernel, source, width
 from src.engine.compiled.rule_source import rule_source
 from src.engine.rule_stepper import RuleStepper
 from src.models.linear import linear_in_c
-from src.models.model import Model
+from src.models.model import InC, Model
 from src.optim.stacked_rule import StackedRule
 
 LARGEST = 2**20
 """Bytes of a member's parameters, gradients and state: with more, products of matrices serve better than a cache."""
+LARGEST_TOGETHER = 2**18
+"""The same of condensed members that are stepped side by side, and of what they see: with more, one by one."""
 
 
 class CompiledStepper(RuleStepper):
@@ -53,38 +55,43 @@ class CompiledStepper(RuleStepper):
             raise NotCompiledError(f"it is on {self.flat.device.type}, and compiled code is of the CPU")
         if loss.in_c is None:
             raise NotCompiledError(f"there is no C of the loss {loss.name}")
-        condensed = data.distinct_condensed
-        # |R t - z|² is the sum of squares of a linear model without a bias, whose rows are R and whose targets are z
-        rows = Rows(condensed.factor, -condensed.offset) if condensed else data.distinct
-        outputs = rows.targets.shape[2]
-        if condensed:
-            model = linear_in_c(rows.inputs.shape[2], outputs, bias=False)
-        else:
-            template = self.module.in_c() if isinstance(self.module, Model) else None
-            if template is None:
-                raise NotCompiledError(f"there is no C of {type(self.module).__name__}")
-            model = template
-        self._scalars, slots = update.scalar_names, list(update.slots)
-        if self.flat.shape[1] * (len(slots) + 5) * dtype.itemsize > LARGEST:
-            raise NotCompiledError(f"{self.flat.shape[1]:,} parameters are more than stay in a cache")
-        rule = rule_source(update.rule, update.acting, slots, self._scalars)
+        rows, model, together = self._template(len(update.slots))
+        numbers, slots = self.flat.shape[1], list(update.slots)
+        if numbers * (len(slots) + 5) * dtype.itemsize > LARGEST:
+            raise NotCompiledError(f"{numbers:,} parameters are more than stay in a cache")
+        rule, self._scalars = rule_source(update.rule, update.acting, slots, update.scalar_names)
         text = source(
             model,
             loss,
             rule,
             dtype,
-            N=self.flat.shape[1],
+            N=numbers,
             SLOTS=len(slots),
             SCALARS=len(self._scalars),
             ROWS=rows.inputs.shape[1] if data.full_batch else 0,
-            MEAN=int(loss.reduction == "mean" and not condensed),
-            NUMBERS=1 if loss.targets == "one_hot" else outputs,
+            MEAN=int(loss.reduction == "mean" and data.distinct_condensed is None),
+            NUMBERS=1 if loss.targets == "one_hot" else rows.targets.shape[2],
             BY_NORM=int(treatment.by_norm),
         )
-        self._kernel = Kernel(text)
-        missing = -rows.inputs.shape[2] % width(model, dtype) if model.padded else 0
+        self._kernel = Kernel(text, together)
+        missing = -rows.inputs.shape[2] % width(model.side, dtype) if model.padded else 0
         self._inputs = functional.pad(rows.inputs, (0, missing)).contiguous()
         self._targets = rows.targets.contiguous()
+
+    def _template(self, slots: int) -> tuple[Rows, InC, int]:
+        """What members see, how steps are taken of it, and how many members side by side."""
+        condensed, bytes_ = self.data.distinct_condensed, self.flat.element_size()
+        if condensed is None:
+            model = self.module.in_c() if isinstance(self.module, Model) else None
+            if model is None:
+                raise NotCompiledError(f"there is no C of {type(self.module).__name__}")
+            return self.data.distinct, model, 1
+        # |R t - z|² is the sum of squares of a linear model without a bias, whose rows are R and whose targets are z
+        rows, lanes = Rows(condensed.factor, -condensed.offset), 2 * VECTOR // bytes_
+        (side, inputs), outputs = rows.inputs.shape[1:], rows.targets.shape[2]
+        if inputs * (inputs + outputs * (slots + 5)) * lanes * bytes_ > LARGEST_TOGETHER:
+            return rows, linear_in_c(inputs, outputs, bias=False), 1
+        return rows, InC(HERE / "condensed.h", {"I": inputs, "O": outputs, "WIDTH": lanes}, lanes), lanes
 
     @torch.no_grad()
     def step(self, first: int, count: int) -> Tensor:
@@ -108,24 +115,28 @@ class CompiledStepper(RuleStepper):
         if treatment.zero_every != 1 and self._before is None:
             self._before = torch.zeros_like(self.flat)
         ahead, losses = update.scalars(count), self.flat.new_empty(count, len(self.flat))
+        order, orders, begins = data.order(first, count) or (None, None, None)
         self._kernel(
-            Steps(
-                first=first,
-                flat=self.flat,
-                slots=[slot for slot in update.slots.values() if slot is not None],
-                before=None if treatment.zero_every == 1 else self._before,
-                scalars=[ahead[name] for name in self._scalars],
-                inputs=self._inputs,
-                targets=self._targets,
-                which=data.which,
-                batches=data.order(first, count),
-                limits=treatment.clip if isinstance(treatment.clip, Tensor) else None,
-                zero_every=treatment.zero_every,
-                losses=losses,
-            )
+            first=first,
+            steps=count,
+            members=len(self.flat),
+            rows=self._inputs.shape[1],
+            zero_every=treatment.zero_every,
+            flat=self.flat,
+            slots=[slot for slot in update.slots.values() if slot is not None],
+            before=None if treatment.zero_every == 1 else self._before,
+            scalars=[ahead[name] for name in self._scalars],
+            inputs=self._inputs,
+            targets=self._targets,
+            which=data.which,
+            order=order,
+            orders=orders,
+            begins=begins,
+            limits=treatment.clip if isinstance(treatment.clip, Tensor) else None,
+            losses=losses,
         )
         condensed = data.distinct_condensed
-        return losses if condensed is None else losses + condensed.rest[data.which]
+        return losses if condensed is None else losses.add_(condensed.rest[data.which])
 
     def select(self, keep: Sequence[int]) -> CompiledStepper:
         """A stepper of some members, in this order, that goes on from here with copies."""

@@ -1,16 +1,13 @@
-/* Of one row with O outputs: its part of the loss before it is averaged, and the slope of that by each prediction.
+/* Losses of several rows, or several members, side by side in the lanes of vectors, with O outputs: of each lane its
+   part before it is averaged, and the slope of that by each prediction. The formulas are those of the classes. */
 
-   The formulas are those of the classes of the same names. */
+#define OUTPUTS for (int o = 0; o < O; o++)
 
-IN real exp1(real x) { return SINGLE ? expf(x) : exp(x); }
-IN real log1(real x) { return SINGLE ? logf(x) : log(x); }
-IN real log1p1(real x) { return SINGLE ? log1pf(x) : log1p(x); }
-
-IN real squares(const real *p, const real *y, real *slope)
+IN vec squares(const vec *p, const vec *y, vec *slope)
 {
-    real total = 0;
-    for (int o = 0; o < O; o++) {
-        real error = p[o] - y[o];
+    vec total = all(0);
+    OUTPUTS {
+        vec error = p[o] - y[o];
         total += error * error;
         slope[o] = 2 * error;
     }
@@ -18,49 +15,63 @@ IN real squares(const real *p, const real *y, real *slope)
 }
 
 #ifdef DELTA
-IN real huber(const real *p, const real *y, real *slope)
+IN vec huber(const vec *p, const vec *y, vec *slope)
 {
-    const real delta = DELTA;
-    real total = 0;
-    for (int o = 0; o < O; o++) {
-        real error = p[o] - y[o];
-        slope[o] = error > delta ? delta : error < -delta ? -delta : error;
+    vec total = all(0);
+    OUTPUTS {
+        vec error = p[o] - y[o];
+        slope[o] = choose(error > DELTA, all(DELTA), choose(error < -DELTA, all(-DELTA), error));
         total += slope[o] * (error - slope[o] / 2);
     }
     return total;
 }
 #endif
 
-IN real logistic(const real *p, const real *y, real *slope)
+IN vec logistic(const vec *p, const vec *y, vec *slope)
 {
-    real total = 0;
-    for (int o = 0; o < O; o++) {
-        real sign = 2 * y[o] - 1, margin = sign * p[o];
-        real odds = exp1(margin < 0 ? margin : -margin); /* of the less probable one */
-        total += (margin < 0 ? -margin : 0) + log1p1(odds);
-        slope[o] = -sign * (margin < 0 ? 1 : odds) / (1 + odds);
+    vec total = all(0);
+    OUTPUTS {
+        vec sign = 2 * y[o] - 1, margin = sign * p[o];
+        vec odds = exponential(choose(margin < 0, margin, -margin)); /* of the less probable one */
+        vec whole = 1 + odds; /* rounded: what it is short of 1 + odds is added below */
+        total += choose(margin < 0, -margin, all(0)) + logarithm(whole) - ((whole - 1) - odds) / whole;
+        slope[o] = -sign * choose(margin < 0, all(1), odds) / whole;
     }
     return total;
 }
 
-IN real cross_entropy(const real *p, const real *y, real *slope)
+IN vec cross_entropy(const vec *p, const vec *y, vec *slope)
 {
-    real highest = p[0], whole = 0, total = 0;
-    for (int o = 1; o < O; o++) highest = p[o] > highest || p[o] != p[o] ? p[o] : highest;
-    for (int o = 0; o < O; o++) whole += slope[o] = exp1(p[o] - highest);
-    for (int o = 0; o < O; o++) {
-        total += y[o] * (log1(whole) - (p[o] - highest));
+    vec highest = p[0], whole = all(0), total = all(0);
+    OUTPUTS highest = choose((p[o] > highest) | (p[o] != p[o]), p[o], highest);
+    OUTPUTS whole += slope[o] = exponential(p[o] - highest);
+    OUTPUTS {
+        total += y[o] * (logarithm(whole) - (p[o] - highest));
         slope[o] = slope[o] / whole - y[o];
     }
     return total;
 }
 
-IN real poisson(const real *p, const real *y, real *slope)
+IN vec poisson(const vec *p, const vec *y, vec *slope)
 {
-    real total = 0;
-    for (int o = 0; o < O; o++) {
-        slope[o] = exp1(p[o]) - y[o];
-        total += slope[o] + y[o] * (log1(y[o] < 1 ? 1 : y[o]) - p[o]);
+    vec total = all(0);
+    OUTPUTS {
+        slope[o] = exponential(p[o]) - y[o];
+        total += slope[o] + y[o] * (logarithm(choose(y[o] < 1, all(1), y[o])) - p[o]);
     }
+    return total;
+}
+
+/* Of R rows together, in the first lanes: targets are where they point. */
+IN real rows_loss(const int R, const vec *p, const real *const *targets, vec *slope)
+{
+    vec y[O];
+    real total = 0;
+    OUTPUTS {
+        y[o] = all(0);
+        for (int r = 0; r < R; r++) y[o][r] = targets[r][o];
+    }
+    vec each = LOSS(p, y, slope);
+    for (int r = 0; r < R; r++) total += each[r];
     return total;
 }

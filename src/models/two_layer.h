@@ -5,19 +5,15 @@
 
 #define HV VECTORS(H)
 #define INPUT I /* numbers from one row of inputs to the next */
-enum { W1 = 0, B1 = W1 + I * HV * WIDTH, W2 = B1 + BIASES * HV * WIDTH, B2 = W2 + O * HV * WIDTH,
-       SIZE = B2 + BIASES * PADDED(O), HOLES = H % WIDTH || (BIASES && O % WIDTH) };
+enum { W1 = 0, B1 = W1 + I * PADDED(H), W2 = B1 + BIASES * PADDED(H), B2 = W2 + O * PADDED(H), SIZE = B2 + BIASES * O };
 
-/* From torch's order [N] to the padded one [SIZE] (to: 1), or back. */
-IN void move(real *flat, real *own, int to)
+/* Where number n of torch's order [N] lies. */
+IN int place(int n)
 {
-    int k = 0;
-    for (int i = 0; i < I; i++)
-        for (int h = 0; h < H; h++) NUMBER(W1 + i * HV * WIDTH + h);
-    for (int h = 0; h < BIASES * H; h++) NUMBER(B1 + h);
-    for (int h = 0; h < H; h++)
-        for (int o = 0; o < O; o++) NUMBER(W2 + o * HV * WIDTH + h);
-    for (int o = 0; o < BIASES * O; o++) NUMBER(B2 + o);
+    if (n < I * H) return W1 + n / H * PADDED(H) + n % H;
+    if ((n -= I * H) < BIASES * H) return B1 + n;
+    if ((n -= BIASES * H) < H * O) return W2 + n % O * PADDED(H) + n / O;
+    return B2 + n - H * O;
 }
 
 IN vec activate_relu(vec z) { return choose(z < 0, all(0), z); }
@@ -32,42 +28,39 @@ IN real some_rows(const int R, const real *w, real *g, const real *const *x, con
 {
     const vec *w1 = (const vec *)(w + W1), *b1 = (const vec *)(w + B1), *w2 = (const vec *)(w + W2);
     vec *g1 = (vec *)(g + W1), *gb = (vec *)(g + B1), *g2 = (vec *)(g + W2);
-    vec a[R][HV], z[R][HV];
-    real q[R][O], total = 0;
+    vec a[R][HV], z[R][HV], p[O], q[O];
 
-    for (int r = 0; r < R; r++)
-        for (int k = 0; k < HV; k++) z[r][k] = BIASES ? b1[k] : all(0);
-    for (int i = 0; i < I; i++)
-        for (int k = 0; k < HV; k++)
+    for (int k = 0; k < HV; k++) {
+        for (int r = 0; r < R; r++) z[r][k] = BIASES ? b1[k] : all(0);
+        for (int i = 0; i < I; i++)
             for (int r = 0; r < R; r++) z[r][k] += x[r][i] * w1[i * HV + k];
-    for (int r = 0; r < R; r++) {
-        real p[O];
-        for (int k = 0; k < HV; k++) a[r][k] = ACTIVATE(z[r][k]);
-        for (int o = 0; o < O; o++) {
+        for (int r = 0; r < R; r++) a[r][k] = ACTIVATE(z[r][k]);
+    }
+    for (int o = 0; o < O; o++) {
+        p[o] = all(0);
+        for (int r = 0; r < R; r++) {
             vec each = all(0);
             for (int k = 0; k < HV; k++) each += a[r][k] * w2[o * HV + k];
-            p[o] = sum(each) + (BIASES ? w[B2 + o] : 0);
+            p[o][r] = sum(each) + (BIASES ? w[B2 + o] : 0);
         }
-        total += LOSS(p, y[r], q[r]);
-        for (int o = 0; o < O; o++) q[r][o] *= scale;
     }
-    for (int r = 0; r < R; r++) {
-        for (int o = 0; BIASES && o < O; o++) g[B2 + o] += q[r][o];
-        for (int k = 0; k < HV; k++) {
+    const real total = rows_loss(R, p, y, q);
+    for (int o = 0; o < O; o++) {
+        q[o] *= scale;
+        for (int r = 0; BIASES && r < R; r++) g[B2 + o] += q[o][r];
+    }
+    for (int k = 0; k < HV; k++) {
+        for (int r = 0; r < R; r++) {
             vec back = all(0);
             for (int o = 0; o < O; o++) {
-                g2[o * HV + k] += q[r][o] * a[r][k];
-                back += q[r][o] * w2[o * HV + k];
+                g2[o * HV + k] += q[o][r] * a[r][k];
+                back += q[o][r] * w2[o * HV + k];
             }
             z[r][k] = SLOPE(z[r][k], a[r][k], back);
             if (BIASES) gb[k] += z[r][k];
         }
+        for (int i = 0; i < I; i++)
+            for (int r = 0; r < R; r++) g1[i * HV + k] += x[r][i] * z[r][k];
     }
-    for (int i = 0; i < I; i++)
-        for (int k = 0; k < HV; k++) {
-            vec each = g1[i * HV + k];
-            for (int r = 0; r < R; r++) each += x[r][i] * z[r][k];
-            g1[i * HV + k] = each;
-        }
     return total;
 }

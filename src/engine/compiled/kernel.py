@@ -1,9 +1,10 @@
 """The source of a stack's steps, and its call: numbers of the stack in, the same numbers some steps later."""
 
 import ctypes
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,58 +18,41 @@ from src.models.model import InC
 HERE = Path(__file__).parent
 VECTOR = 64
 """Bytes of the widest vector."""
+WORK = 2**15
+"""Run-steps times parameters that a thread has to have before it is worth its start."""
+
+JOB = {
+    "first": ("int64_t", "number of the first step"),
+    "steps": ("int64_t", "K"),
+    "members": ("int64_t", "P"),
+    "rows": ("int64_t", "of a data set"),
+    "zero_every": ("int64_t", "steps gradients are zeroed; 0: never"),
+    "flat": ("real *", "parameters [P, N], changed"),
+    "slots": ("real **", "of the rule's state, [P, N] each, changed"),
+    "before": ("real *", "the gradient of the step before [P, N], where they add up, changed"),
+    "scalars": ("const real **", "of the rule, [K or 1, P or 1] each"),
+    "down": ("const int64_t *", "of each scalar: numbers to the next step; 0: it stays the same"),
+    "across": ("const int64_t *", "of each scalar: numbers to the next member; 0: it is that of all"),
+    "inputs": ("const real *", "[D, rows, ...], as the template has them"),
+    "targets": ("const real *", "[D, rows, O]"),
+    "which": ("const int64_t *", "of D each member sees, [P]"),
+    "order": ("const int64_t *", "rows in the order of the steps [S, numbers]; NULL: every step sees all (ROWS)"),
+    "orders": ("const int64_t *", "which of S is each member's, [P]"),
+    "begins": ("const int64_t *", "where the rows of each step begin in an order, and its length, [K + 1]"),
+    "limits": ("const real *", "of gradients, [P]; NULL: none"),
+    "losses": ("real *", "filled, [K, P]"),
+}
+"""`struct job`, what a call works on: every field's type in C, and what it is."""
 
 
 class _Job(ctypes.Structure):
-    """`struct job` of steps.c."""
-
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("first", "steps", "members", "rows", "zero_every")),
-        *((name, ctypes.c_void_p) for name in (
-            "flat", "slots", "before", "scalars", "strides", "inputs", "targets", "which", "order", "orders", "begins",
-            "limits", "losses",
-        )),
-    ]  # fmt: skip
+    _fields_ = [(name, ctypes.c_void_p if "*" in kind else ctypes.c_int64) for name, (kind, _) in JOB.items()]
 
 
-@dataclass(frozen=True)
-class Steps:
-    """What a call works on. All tensors are contiguous but for `scalars`; integers are int64.
-
-    Attributes:
-        first: number of the first step.
-        flat: parameters `[P, N]`, changed.
-        slots: of the rule's state, `[P, N]` each, changed.
-        before: the gradient of the step before `[P, N]`, where they add up; changed.
-        scalars: of the rule, `[K, P]` each, or `[1, P]` where they stay the same.
-        inputs: `[D, rows, ...]`, as the template has them.
-        targets: `[D, rows, O]`.
-        which: of D each member sees, `[P]`.
-        batches: rows in the order of the steps `[S, numbers]`, which of S is each member's `[P]`, and where the batch
-            of each step begins `[K + 1]`; None: every step sees all rows.
-        limits: of gradients, `[P]`; None: none.
-        zero_every: steps.
-        losses: filled, `[K, P]`.
-    """
-
-    first: int
-    flat: Tensor
-    slots: Sequence[Tensor]
-    before: Tensor | None
-    scalars: Sequence[Tensor]
-    inputs: Tensor
-    targets: Tensor
-    which: Tensor
-    batches: tuple[Tensor, Tensor, Tensor] | None
-    limits: Tensor | None
-    zero_every: int
-    losses: Tensor
-
-
-def width(model: InC, dtype: torch.dtype) -> int:
-    """How many numbers a vector holds: a power of 2, no more than are needed."""
-    lanes = 1
-    while lanes < model.side and 2 * lanes * dtype.itemsize <= VECTOR:
+def width(side: int, dtype: torch.dtype) -> int:
+    """How many numbers a vector holds: a power of 2, at least 4, no more than are needed."""
+    lanes = 4
+    while lanes < side and 2 * lanes * dtype.itemsize <= VECTOR:
         lanes *= 2
     return lanes
 
@@ -81,23 +65,27 @@ def source(model: InC, loss: Loss, rule: str, dtype: torch.dtype, **defined: int
         loss: a function of losses.h has its name.
         rule: see `rule_source`.
         dtype: of all numbers.
-        defined: what else is: `N`, `SLOTS`, `SCALARS`, `ROWS`, `MEAN`, `NUMBERS`, `BY_NORM`; see steps.c.
+        defined: what else is: `N`, `SLOTS`, `SCALARS`, `ROWS` (0: batches), `MEAN` (is it one), `NUMBERS` of a row in
+            it, `BY_NORM` (of clipping).
     """
     single = dtype == torch.float32
     numbers = {
         "REAL": "float" if single else "double",
         "INTEGER": "int32_t" if single else "int64_t",
         "SINGLE": int(single),
-        "WIDTH": width(model, dtype),
+        "WIDTH": width(model.side, dtype),
         "LOSS": loss.name,
-        **{name.upper(): getattr(loss, name) for name in loss.in_c or ()},
+        **{name.upper(): f"(real){getattr(loss, name)}" for name in loss.in_c or ()},
         **model.sizes,
         **defined,
     }
-    losses = model.file.parent.parent / "losses" / "losses.h"
-    files = [HERE / "vector.h", losses, model.file, HERE / "operations.h"]
     defines = "".join(f"#define {name} {value}\n" for name, value in numbers.items())
-    return "\n".join([defines, *(file.read_text() for file in files), rule, (HERE / "steps.c").read_text()])
+    fields = "".join(f"    {kind} {name}; /* {about} */\n" for name, (kind, about) in JOB.items())
+    job = f"struct job {{\n{fields}}};\n"
+    templates = [model.file] if model.file.parent == HERE else [model.file.parents[1] / "losses" / "losses.h", model.file, HERE / "rows.h"]
+    parts = [HERE / "vector.h", *templates, HERE / "operations.h"]
+    vector, *rest = (part.read_text() for part in parts)
+    return "\n".join([defines, vector, job, *rest, rule, (HERE / "steps.c").read_text()])
 
 
 class Kernel:
@@ -105,39 +93,54 @@ class Kernel:
 
     Args:
         text: see `source`.
+        together: members that are stepped side by side.
 
     Raises:
         NotCompiledError: it could not be.
     """
 
-    def __init__(self, text: str) -> None:
-        self._take = library(text).take
+    def __init__(self, text: str, together: int) -> None:
+        self._take, self._together = library(text).take, together
         self._take.argtypes, self._take.restype = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64], None
 
-    def __call__(self, one: Steps) -> None:
-        """Take steps, with as many threads as torch has."""
-        steps, members = one.losses.shape
-        columns = [column if column.stride(1) == 1 else column.contiguous() for column in one.scalars]
-        strides = torch.tensor([0 if len(c) == 1 else c.stride(0) for c in columns] or [0], dtype=torch.int64)
-        slots, scalars = _pointers(one.slots), _pointers(columns)
-        order, orders, begins = one.batches or (None, None, None)
-        job = _Job(
-            one.first, steps, members, one.inputs.shape[1], one.zero_every, _at(one.flat), ctypes.addressof(slots),
-            _at(one.before), ctypes.addressof(scalars), _at(strides), _at(one.inputs), _at(one.targets),
-            _at(one.which), _at(order), _at(orders), _at(begins), _at(one.limits), _at(one.losses),
-        )  # fmt: skip
-        where, threads = ctypes.addressof(job), min(torch.get_num_threads(), members)
-        cuts = [members * k // threads for k in range(threads + 1)]
+    def __call__(self, **given: int | Tensor | Sequence[Tensor] | None) -> None:
+        """Take steps, with at most as many threads as torch has.
+
+        Args:
+            given: all of `JOB` but for `down` and `across`; tensors are contiguous, integers in them int64, of scalars
+                those of a step have to lie side by side.
+        """
+        scalars, flat, losses = given["scalars"], given["flat"], given["losses"]
+        assert isinstance(scalars, Sequence) and isinstance(flat, Tensor) and isinstance(losses, Tensor)
+        given["down"] = torch.tensor([0 if len(one) == 1 else one.stride(0) for one in scalars], dtype=torch.int64)
+        given["across"] = torch.tensor([int(one.shape[1] > 1) for one in scalars], dtype=torch.int64)
+        words = {name: _word(value) for name, value in given.items()}
+        job = _Job(**words)
+        job.kept = given, words  # as long as a thread works on them, even if nobody waits for it any more
+
+        def part(first: int, end: int) -> None:
+            self._take(ctypes.addressof(job), first, end)
+
+        groups = -(-len(flat) // self._together)
+        threads = max(1, min(torch.get_num_threads(), groups, losses.numel() * flat.shape[1] // WORK))
+        cuts = [min(groups * k // threads * self._together, len(flat)) for k in range(threads + 1)]
         if threads == 1:
-            self._take(where, 0, members)
-            return
-        with ThreadPoolExecutor(threads) as pool:  # ctypes lets go of the interpreter's lock
-            list(pool.map(self._take, [where] * threads, cuts[:-1], cuts[1:]))
+            part(*cuts)
+        else:  # ctypes lets go of the interpreter's lock
+            list(_pool(threads).map(part, cuts[:-1], cuts[1:]))
 
 
-def _at(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
 
 
-def _pointers(tensors: Sequence[Tensor]) -> Any:
-    return (ctypes.c_void_p * max(1, len(tensors)))(*map(_at, tensors))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # where its threads are not
+
+
+def _word(value: int | Tensor | Sequence[Tensor] | None) -> Any:
+    """What C is told: a number, where numbers lie, or where it is said where they lie."""
+    if isinstance(value, Sequence):
+        return ctypes.cast((ctypes.c_void_p * len(value))(*(one.data_ptr() for one in value)), ctypes.c_void_p)
+    return value.data_ptr() if isinstance(value, Tensor) else value

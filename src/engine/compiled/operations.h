@@ -15,3 +15,4 @@ IN real addcdiv(real a, real b, real c, real value) { return a + value * b / c; 
 IN real maximum(real a, real b) { return a > b || a != a ? a : b; } /* NaN, where one of them is */
 IN real minimum(real a, real b) { return a < b || a != a ? a : b; }
 IN real where(integer take, real a, real b) { return take ? a : b; }
+#define EACH for (int i = 0; i < SIZE; i += LANES) for (int l = 0; l < LANES; l++) /* numbers of members side by side */

@@ -59,8 +59,8 @@ INDIFFERENT = frozenset({"dtype", "layout", "device", "pin_memory", "memory_form
 """Keywords of theirs that say what a tensor of numbers is."""
 
 
-def rule_source(rule: Rule, acting: Acting, slots: Sequence[str], scalars: Sequence[str]) -> str:
-    """The function `update` of one member's parameters, gradient and state.
+def rule_source(rule: Rule, acting: Acting, slots: Sequence[str], scalars: Sequence[str]) -> tuple[str, list[str]]:
+    """The function `update` of parameters, gradients and state, and which of the scalars it takes, in this order.
 
     Args:
         rule: it.
@@ -85,26 +85,27 @@ def rule_source(rule: Rule, acting: Acting, slots: Sequence[str], scalars: Seque
         graph = make_fx(functionalize(step))(w, g, state, [torch.ones(2, 1) for _ in scalars]).graph
     except Exception as error:  # a user's rule can raise anything
         raise NotCompiledError(f"{type(rule).__name__} cannot be traced: {one_line(error)}") from None
-    places = ["w[i]", "g[i]", *(f"state[{k}][i]" for k in range(len(slots)))]
-    taken = [f"c[{k}]" for k in range(len(scalars))]
-    names, lines = dict[Any, str](), list[str]()
-    for node in graph.nodes:
-        if node.op == "placeholder":
-            names[node] = f"v{len(lines)}"
-            lines.append(f"const real {names[node]} = {[*places, *taken][len(lines)]};")
-        elif node.op == "output":
-            made = [names[one] for one in node.args[0]]
-            stores = [f"{place} = {value};" for place, value in zip([places[0], *places[2:]], made, strict=True)]
+    places = ["w", "g", *(f"state[{k}]" for k in range(len(slots)))]
+    names, lines, taken = dict[Any, str](), list[str](), list[str]()
+    for index, node in enumerate(graph.nodes):
+        if node.op == "output":
+            made = zip([places[0], *places[2:]], node.args[0], strict=True)
+            lines += [f"{place}[i + l] = {names[value]};" for place, value in made]
+        elif node.op == "placeholder" and index >= len(places):
+            if node.users:
+                names[node] = f"c[{len(taken)}][l]"
+                taken.append(scalars[index - len(places)])
         elif node.target is not torch.ops.aten.copy_.default:  # what is given back is stored
-            kind, call = "integer" if node.meta["val"].dtype == torch.bool else "real", _call(node, names)
-            names[node] = f"v{len(lines)}"
-            lines.append(f"const {kind} {names[node]} = {call};")
-    body = "\n".join(f"        {line}" for line in [*lines, *stores])
+            kind = "integer" if node.op == "call_function" and node.meta["val"].dtype == torch.bool else "real"
+            value = f"{places[index]}[i + l]" if node.op == "placeholder" else _call(node, names)
+            names[node] = f"v{len(names)}"
+            lines.append(f"const {kind} {names[node]} = {value};")
+    body = "\n".join(f"        {line}" for line in lines)
     return (
         f"/* {type(rule).__name__} */\n"
-        "IN void update(real *w, const real *g, real state[][SIZE], const real *c)\n"
-        f"{{\n    for (int i = 0; i < SIZE; i++) {{\n{body}\n    }}\n}}\n"
-    )
+        "IN void update(real *w, const real *g, real state[][PADDED(SIZE)], const real c[][LANES])\n"
+        f"{{\n    EACH {{\n{body}\n    }}\n}}\n"
+    ), taken
 
 
 def _call(node: Any, names: dict[Any, str]) -> str:

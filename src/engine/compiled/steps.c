@@ -1,96 +1,76 @@
-/* Steps of many members, one member after another: all that it changes stays in the first-level cache.
+/* Steps of many members, LANES of them at a time: all that their steps change stays in the first-level cache.
 
-   Before this stand: what is compiled (numbers and names), vector.h, losses.h, a model, operations.h, and the rule:
-   `update`, an operation a line, as it was traced. */
+   Before this stand: what is compiled (numbers and names), vector.h, losses.h, a model (`place`, `look`, `gradient`),
+   operations.h, and the rule: `update`, an operation a line, as it was traced. */
 
-#define TOGETHER 4 /* rows */
 #define ALIGNED __attribute__((aligned(64)))
 
-struct job {
-    int64_t first, steps, members, rows, zero_every;
-    real *flat;                /* [P, N] */
-    real **slots;              /* [SLOTS] of [P, N] */
-    real *before;              /* [P, N]: the gradient of the step before, where they add up */
-    const real *const *scalars; /* [SCALARS] of [steps, P] */
-    const int64_t *strides;    /* [SCALARS]: numbers from one step to the next; 0: it stays the same */
-    const real *inputs, *targets; /* [D, rows, INPUT] and [D, rows, O] */
-    const int64_t *which;      /* [P]: which of D a member sees */
-    const int64_t *order;      /* [S, ...]: rows in the order of the steps; NULL: all of them (ROWS), as they stand */
-    const int64_t *orders;     /* [P]: which of S is a member's */
-    const int64_t *begins;     /* [steps + 1]: where a step's rows begin in an order; the last is its length */
-    const real *limits;        /* [P]: of the gradient; NULL: none */
-    real *losses;              /* [steps, P] */
-};
-
-/* The loss of a step's rows, and its gradient, which is written. */
-IN real gradient(const struct job *job, long p, long k, const real *w, real *g)
-{
-    const int64_t *rows = job->order ? job->order + job->orders[p] * job->begins[job->steps] + job->begins[k] : 0;
-    long count = ROWS ? ROWS : job->begins[k + 1] - job->begins[k], b = 0;
-    const real *inputs = job->inputs + job->which[p] * job->rows * INPUT;
-    const real *targets = job->targets + job->which[p] * job->rows * O;
-    const real *x[TOGETHER], *y[TOGETHER], mean = MEAN ? 1 / (real)(count * NUMBERS) : 1;
-    real total = 0;
-
-    memset(g, 0, SIZE * sizeof(real));
-    for (; b + TOGETHER <= count; b += TOGETHER) {
-        for (int r = 0; r < TOGETHER; r++) {
-            long row = rows ? rows[b + r] : b + r;
-            x[r] = inputs + row * INPUT;
-            y[r] = targets + row * O;
-        }
-        total += some_rows(TOGETHER, w, g, x, y, mean);
-    }
-    for (; b < count; b++) {
-        long row = rows ? rows[b] : b;
-        x[0] = inputs + row * INPUT;
-        y[0] = targets + row * O;
-        total += some_rows(1, w, g, x, y, mean);
-    }
-    return total * mean;
-}
-
-IN void clip(real *g, real limit)
+IN void clip(real *g, const real *limit)
 {
     if (BY_NORM) {
         vec squares = all(0);
-        for (int k = 0; k < SIZE / WIDTH; k++) squares += ((vec *)g)[k] * ((vec *)g)[k];
-        real factor = limit / (square_root(sum(squares)) + (real)1e-6);
-        for (int i = 0; factor < 1 && i < SIZE; i++) g[i] *= factor;
+        for (int k = 0; k < VECTORS(SIZE); k++) squares += ((vec *)g)[k] * ((vec *)g)[k];
+        real factor[LANES];
+        for (int l = 0; l < LANES; l++)
+            factor[l] = limit[l] / (square_root(LANES > 1 ? squares[l] : sum(squares)) + (real)1e-6);
+        EACH g[i + l] *= factor[l] < 1 ? factor[l] : 1;
     } else {
-        for (int i = 0; i < SIZE; i++) g[i] = g[i] > limit ? limit : g[i] < -limit ? -limit : g[i];
+        EACH g[i + l] = g[i + l] > limit[l] ? limit[l] : g[i + l] < -limit[l] ? -limit[l] : g[i + l];
     }
 }
 
-/* Members `from` to `to`: no member's numbers depend on which others there are. */
+/* Numbers of these members from a row of all of them; `wide` 0: one number is that of all. */
+IN void pick(real *own, const real *row, const long *members, int wide)
+{
+    if (wide && members[LANES - 1] - members[0] == LANES - 1)
+        memcpy(own, row + members[0], LANES * sizeof(real));
+    else
+        for (int l = 0; l < LANES; l++) own[l] = row[wide * members[l]];
+}
+
+/* Members `from` to `to`. A last group that is not full has its last member several times, to the same bits. */
 void take(const struct job *job, int64_t from, int64_t to)
 {
-    ALIGNED real w[SIZE], g[SIZE], before[SIZE], state[SLOTS + 1][SIZE], there[SIZE], ones[N], scalars[SCALARS + 1];
-    for (int i = 0; i < N; i++) ones[i] = 1;
-    memset(there, 0, sizeof there);
-    move(ones, there, 1);
-    for (long p = from; p < to; p++) {
+    ALIGNED real w[PADDED(SIZE)], g[PADDED(SIZE)], before[PADDED(SIZE)], state[SLOTS + 1][PADDED(SIZE)];
+    ALIGNED real scalars[SCALARS + 1][LANES], limits[LANES], losses[LANES];
+    struct seen seen;
+    long members[LANES];
+    int places[N], used[SIZE] = {0}, hole[SIZE], holes = 0;
+    for (int n = 0; n < N; n++)
+        for (int l = 0; l < LANES; l++) used[(places[n] = place(n)) + l] = 1;
+    for (int i = 0; i < SIZE; i++)
+        if (!used[i]) hole[holes++] = i;
+#define MOVE(own, all, to_own) \
+    for (int l = 0; l < LANES; l++) \
+        for (int n = 0; n < N; n++) \
+            if (to_own) (own)[places[n] + l] = (all)[members[l] * N + n]; \
+            else (all)[members[l] * N + n] = (own)[places[n] + l]
+    for (long p = from; p < to; p += LANES) {
+        for (int l = 0; l < LANES; l++) members[l] = p + l < to ? p + l : to - 1;
         memset(w, 0, sizeof w);
+        memset(g, 0, sizeof g);
         memset(state, 0, sizeof state);
         memset(before, 0, sizeof before);
-        move(job->flat + p * N, w, 1);
-        for (int s = 0; s < SLOTS; s++) move(job->slots[s] + p * N, state[s], 1);
-        if (job->before) move(job->before + p * N, before, 1);
+        MOVE(w, job->flat, 1);
+        for (int s = 0; s < SLOTS; s++) MOVE(state[s], job->slots[s], 1);
+        if (job->before) MOVE(before, job->before, 1);
+        if (job->limits) pick(limits, job->limits, members, 1);
+        look(job, members, &seen);
         for (long k = 0; k < job->steps; k++) {
-            job->losses[k * job->members + p] = gradient(job, p, k, w, g);
+            gradient(job, &seen, k, w, g, losses);
+            for (int l = 0; l < LANES && l < to - p; l++) job->losses[k * job->members + p + l] = losses[l];
             if (job->zero_every != 1 && !(job->zero_every && (job->first + k) % job->zero_every == 0))
-                for (int i = 0; i < SIZE; i++) g[i] += before[i];
-            if (HOLES)
-                for (int i = 0; i < SIZE; i++) g[i] = there[i] > 0 ? g[i] : 0;
-            if (job->limits) clip(g, job->limits[p]);
+                EACH g[i + l] += before[i + l];
+            for (int h = 0; h < holes; h++) g[hole[h]] = 0;
+            if (job->limits) clip(g, limits);
             if (job->before) memcpy(before, g, sizeof before);
-            for (int s = 0; s < SCALARS; s++) scalars[s] = job->scalars[s][k * job->strides[s] + p];
+            for (int s = 0; s < SCALARS; s++)
+                if (!k || job->down[s]) pick(scalars[s], job->scalars[s] + k * job->down[s], members, job->across[s]);
             update(w, g, state, scalars);
-            if (HOLES)
-                for (int i = 0; i < SIZE; i++) w[i] = there[i] > 0 ? w[i] : 0;
+            for (int h = 0; h < holes; h++) w[hole[h]] = 0;
         }
-        move(job->flat + p * N, w, 0);
-        for (int s = 0; s < SLOTS; s++) move(job->slots[s] + p * N, state[s], 0);
-        if (job->before) move(job->before + p * N, before, 0);
+        MOVE(w, job->flat, 0);
+        for (int s = 0; s < SLOTS; s++) MOVE(state[s], job->slots[s], 0);
+        if (job->before) MOVE(before, job->before, 0);
     }
 }

@@ -12,10 +12,11 @@ typedef integer mask __attribute__((vector_size(WIDTH * sizeof(real))));
 #define EXPONENT (SINGLE ? 127 : 1023) /* of 1, as it is stored */
 #define LOWEST (real)(SINGLE ? -104 : -746) /* e^x is 0 below */
 #define HIGHEST (real)(SINGLE ? 89 : 710) /* and infinite above */
+#define SQUARE_ROOT_HALF (SINGLE ? 0x3f3504f3 : 0x3fe6a09e667f3bcd) /* its bits */
+#define LOG2_HIGH (real)(SINGLE ? 6.9313812256e-01 : 6.93147180369123816490e-01)
+#define LOG2_LOW (real)(SINGLE ? 9.0580006145e-06 : 1.90821492927058770002e-10)
 #define VECTORS(n) (((n) + WIDTH - 1) / WIDTH)
 #define PADDED(n) (VECTORS(n) * WIDTH)
-/* in a model's `move`: one number from `flat[k]` to its place in `own`, or back, and on to the next */
-#define NUMBER(place) do { if (to) own[place] = flat[k++]; else flat[k++] = own[place]; } while (0)
 #define IN static inline __attribute__((always_inline))
 
 IN vec all(real x) { return x - (vec){0}; }
@@ -63,6 +64,25 @@ IN vec exponential(vec x)
     vec half = (n * (real)0.5 + round) - round; /* in two steps, so that numbers below the normal ones are reached */
     p = p * power_of_two(half) * power_of_two(n - half);
     return choose(x != x, x, p);
+}
+
+/* log x of positive normal numbers within 1 unit in the last place, as fdlibm has it (Sun 1993, e_log.c) */
+IN vec logarithm(vec x)
+{
+    mask bits;
+    memcpy(&bits, &x, sizeof bits);
+    mask exponent = (bits - SQUARE_ROOT_HALF) >> MANTISSA; /* x = m 2^n with m from √½ to √2 */
+    bits -= exponent << MANTISSA;
+    vec n = __builtin_convertvector(exponent, vec), m;
+    memcpy(&m, &bits, sizeof m);
+    vec f = m - 1, s = f / (2 + f), t = s * s, half = f * f * (real)0.5, r = all(1.479819860511658591e-01);
+    r = r * t + (real)1.531383769920937332e-01;
+    r = r * t + (real)1.818357216161805012e-01;
+    r = r * t + (real)2.222219843214978396e-01;
+    r = r * t + (real)2.857142874366239149e-01;
+    r = r * t + (real)3.999999999940941908e-01;
+    r = r * t + (real)6.666666666666735130e-01;
+    return choose(x != x, x, n * LOG2_HIGH - ((half - (s * (half + r * t) + n * LOG2_LOW)) - f));
 }
 
 /* tanh x: near 0 by the rational functions of Cephes, else by e^2x */

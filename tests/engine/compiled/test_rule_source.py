@@ -27,10 +27,11 @@ def test_every_rule_that_looks_at_one_number_is_said_in_c(path: str) -> None:
             with pytest.raises(NotCompiledError, match="looks at more"):
                 rule_source(rule, acting, slots, [])
         else:
-            source = rule_source(rule, acting, slots, numbers(rule))
-            assert "w[i] = v" in source
+            source, taken = rule_source(rule, acting, slots, numbers(rule))
+            assert "w[i + l] = v" in source
             for index, name in enumerate(slots):  # what it keeps is kept
-                assert f"state[{index}][i] = " in source, name
+                assert f"state[{index}][i + l] = " in source, name
+            assert [f"c[{index}][l]" in source for index in range(len(taken) + 1)] == [True] * len(taken) + [False]
 
 
 class Branching(Rule):
