@@ -61,17 +61,3 @@ IN vec poisson(const vec *p, const vec *y, vec *slope)
     }
     return total;
 }
-
-/* Of R rows together, in the first lanes: targets are where they point. */
-IN real rows_loss(const int R, const vec *p, const real *const *targets, vec *slope)
-{
-    vec y[O];
-    real total = 0;
-    OUTPUTS {
-        y[o] = all(0);
-        for (int r = 0; r < R; r++) y[o][r] = targets[r][o];
-    }
-    vec each = LOSS(p, y, slope);
-    for (int r = 0; r < R; r++) total += each[r];
-    return total;
-}

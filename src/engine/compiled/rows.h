@@ -1,7 +1,7 @@
-/* The gradient of one member on the rows of a step, some of them taken together by `some_rows` of the model. */
+/* The gradient of one member on the rows of a step: WIDTH of them make a vector of the loss, and the model takes as
+   many at a time as serve each number of its parameters that is read. */
 
 #define LANES 1
-#define TOGETHER 4 /* rows */
 
 struct seen { const real *inputs, *targets; const int64_t *order; };
 
@@ -20,15 +20,24 @@ IN void gradient(const struct job *job, const struct seen *seen, long k, const r
     real total = 0;
 
     memset(g, 0, PADDED(SIZE) * sizeof(real));
-    for (long b = 0; b < count;) {
-        const real *x[TOGETHER], *y[TOGETHER];
-        const int some = count - b < TOGETHER ? 1 : TOGETHER;
-        for (int r = 0; r < some; r++, b++) {
-            const long row = order ? order[b] : b;
+    for (long b = 0; b < count; b += WIDTH) {
+        const int some = count - b < WIDTH ? count - b : WIDTH;
+        const real *x[WIDTH];
+        vec kept[WIDTH][KEPT], p[O] = {0}, y[O] = {0}, slope[O], each;
+        for (int r = 0; r < some; r++) {
+            const long row = order ? order[b + r] : b + r;
             x[r] = seen->inputs + row * INPUT;
-            y[r] = seen->targets + row * O;
+            for (int o = 0; o < O; o++) y[o][r] = seen->targets[row * O + o];
         }
-        total += some == 1 ? some_rows(1, w, g, x, y, mean) : some_rows(TOGETHER, w, g, x, y, mean);
+        for (int r = 0; r < some; r += r + TOGETHER <= some ? TOGETHER : 1)
+            if (r + TOGETHER <= some) forward(TOGETHER, r, w, x, kept, p);
+            else forward(1, r, w, x, kept, p);
+        each = LOSS(p, y, slope);
+        for (int r = 0; r < some; r++) total += each[r];
+        for (int o = 0; o < O; o++) slope[o] *= mean;
+        for (int r = 0; r < some; r += r + TOGETHER <= some ? TOGETHER : 1)
+            if (r + TOGETHER <= some) backward(TOGETHER, r, w, g, x, kept, slope);
+            else backward(1, r, w, g, x, kept, slope);
     }
     *losses = total * mean;
 }

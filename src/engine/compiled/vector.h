@@ -15,6 +15,7 @@ typedef integer mask __attribute__((vector_size(WIDTH * sizeof(real))));
 #define SQUARE_ROOT_HALF (SINGLE ? 0x3f3504f3 : 0x3fe6a09e667f3bcd) /* its bits */
 #define LOG2_HIGH (real)(SINGLE ? 6.9313812256e-01 : 6.93147180369123816490e-01)
 #define LOG2_LOW (real)(SINGLE ? 9.0580006145e-06 : 1.90821492927058770002e-10)
+#define TOGETHER 4 /* rows of a batch; no more than WIDTH */
 #define VECTORS(n) (((n) + WIDTH - 1) / WIDTH)
 #define PADDED(n) (VECTORS(n) * WIDTH)
 #define IN static inline __attribute__((always_inline))
@@ -23,9 +24,11 @@ IN vec all(real x) { return x - (vec){0}; }
 
 IN real sum(vec x)
 {
-    for (int half = WIDTH / 2; half; half /= 2)
-        for (int k = 0; k < half; k++) x[k] += x[k + half];
-    return x[0];
+    typedef real quarter __attribute__((vector_size(4 * sizeof(real))));
+    quarter part[WIDTH / 4];
+    memcpy(part, &x, sizeof x);
+    for (int k = 1; k < WIDTH / 4; k++) part[0] += part[k];
+    return (part[0][0] + part[0][2]) + (part[0][1] + part[0][3]);
 }
 
 IN vec choose(mask take, vec a, vec b) { return (vec)(((mask)a & take) | ((mask)b & ~take)); }
