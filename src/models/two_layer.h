@@ -24,21 +24,21 @@ IN vec slope_sigmoid(vec a, vec back) { return back * (a * (1 - a)); }
 IN vec activate_identity(vec z) { return z; }
 IN vec slope_identity(vec a, vec back) { return back; }
 
-/* Rows `r` to `r + R`: the hidden layer, which is kept, and the predictions `p`. */
-IN void forward(const int R, int r, const real *w, const real *const *x, vec (*kept)[HV], vec *p)
+/* TOGETHER rows from `r` on: the hidden layer, which is kept, and the predictions `p`. */
+IN void forward(int r, const real *w, const real *const *x, vec (*kept)[HV], vec *p)
 {
     const vec *w1 = (const vec *)(w + W1), *b1 = (const vec *)(w + B1), *w2 = (const vec *)(w + W2);
     vec z[TOGETHER][HV];
 
-    for (int n = 0; n < R; n++)
+    for (int n = 0; n < TOGETHER; n++)
         for (int k = 0; k < HV; k++) z[n][k] = BIASES ? b1[k] : all(0);
     for (int i = 0; i < I; i++)
         for (int k = 0; k < HV; k++)
-            for (int n = 0; n < R; n++) z[n][k] += x[r + n][i] * w1[i * HV + k];
-    for (int n = 0; n < R; n++)
+            for (int n = 0; n < TOGETHER; n++) z[n][k] += x[r + n][i] * w1[i * HV + k];
+    for (int n = 0; n < TOGETHER; n++)
         for (int k = 0; k < HV; k++) kept[r + n][k] = z[n][k] = ACTIVATE(z[n][k]);
     for (int o = 0; o < O; o++)
-        for (int n = 0; n < R; n++) {
+        for (int n = 0; n < TOGETHER; n++) {
             vec each = all(0);
             for (int k = 0; k < HV; k++) each += z[n][k] * w2[o * HV + k];
             p[o][r + n] = sum(each) + (BIASES ? w[B2 + o] : 0);
@@ -46,12 +46,12 @@ IN void forward(const int R, int r, const real *w, const real *const *x, vec (*k
 }
 
 /* Adds their part to the gradient `g`, by the slopes `q` of the loss by their predictions. */
-IN void backward(const int R, int r, const real *w, real *g, const real *const *x, vec (*kept)[HV], const vec *q)
+IN void backward(int r, const real *w, real *g, const real *const *x, vec (*kept)[HV], const vec *q)
 {
     const vec *w2 = (const vec *)(w + W2);
     vec *g1 = (vec *)(g + W1), *gb = (vec *)(g + B1), *g2 = (vec *)(g + W2), z[TOGETHER][HV];
 
-    for (int n = 0; n < R; n++)
+    for (int n = 0; n < TOGETHER; n++)
         for (int k = 0; k < HV; k++) {
             vec back = all(0), a = kept[r + n][k];
             for (int o = 0; o < O; o++) {
@@ -62,8 +62,8 @@ IN void backward(const int R, int r, const real *w, real *g, const real *const *
             if (BIASES) gb[k] += z[n][k];
         }
     for (int o = 0; BIASES && o < O; o++)
-        for (int n = 0; n < R; n++) g[B2 + o] += q[o][r + n];
+        for (int n = 0; n < TOGETHER; n++) g[B2 + o] += q[o][r + n];
     for (int i = 0; i < I; i++)
         for (int k = 0; k < HV; k++)
-            for (int n = 0; n < R; n++) g1[i * HV + k] += x[r + n][i] * z[n][k];
+            for (int n = 0; n < TOGETHER; n++) g1[i * HV + k] += x[r + n][i] * z[n][k];
 }

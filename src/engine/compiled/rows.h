@@ -23,21 +23,21 @@ IN void gradient(const struct job *job, const struct seen *seen, long k, const r
     for (long b = 0; b < count; b += WIDTH) {
         const int some = count - b < WIDTH ? count - b : WIDTH;
         const real *x[WIDTH];
-        vec kept[WIDTH][KEPT], p[O] = {0}, y[O] = {0}, slope[O], each;
+        vec kept[WIDTH][KEPT], p[O] = {0}, y[O] = {0}, slope[O];
         for (int r = 0; r < some; r++) {
             const long row = order ? order[b + r] : b + r;
             x[r] = seen->inputs + row * INPUT;
             for (int o = 0; o < O; o++) y[o][r] = seen->targets[row * O + o];
         }
-        for (int r = 0; r < some; r += r + TOGETHER <= some ? TOGETHER : 1)
-            if (r + TOGETHER <= some) forward(TOGETHER, r, w, x, kept, p);
-            else forward(1, r, w, x, kept, p);
-        each = LOSS(p, y, slope);
+        for (int r = some; r % TOGETHER; r++) x[r] = x[0]; /* of no slope */
+        for (int r = 0; r < some; r += TOGETHER) forward(r, w, x, kept, p);
+        vec each = LOSS(p, y, slope);
         for (int r = 0; r < some; r++) total += each[r];
-        for (int o = 0; o < O; o++) slope[o] *= mean;
-        for (int r = 0; r < some; r += r + TOGETHER <= some ? TOGETHER : 1)
-            if (r + TOGETHER <= some) backward(TOGETHER, r, w, g, x, kept, slope);
-            else backward(1, r, w, g, x, kept, slope);
+        for (int o = 0; o < O; o++) {
+            slope[o] *= mean;
+            for (int r = some; r % TOGETHER; r++) slope[o][r] = 0;
+        }
+        for (int r = 0; r < some; r += TOGETHER) backward(r, w, g, x, kept, slope);
     }
     *losses = total * mean;
 }
