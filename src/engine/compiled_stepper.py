@@ -102,7 +102,7 @@ class CompiledStepper(RuleStepper):
             first += 1
         try:
             while first < end and self.raised is None:
-                ready = self.update.start(first, end - first)
+                ready = self.update.start(first, end - first, whole=True)
                 pieces.append(self._taken(first, ready)[:, : self.size])
                 first += ready
         except Exception as error:  # a schedule of a user's own can raise anything

@@ -18,6 +18,8 @@ Arguments = Mapping[str, Any]
 
 LONGEST_AHEAD, MOST_AHEAD = 64, 2**16
 """For how many steps, and for how many members and steps, scalars are computed ahead."""
+LONGEST_WHOLE, MOST_WHOLE = 1024, 2**18
+"""The same where all of these steps are one call."""
 
 
 def lone_group(path: str, arguments: Arguments, shapes: Sequence[Shape] = ()) -> dict[str, Any]:
@@ -96,6 +98,8 @@ class StackedRule:
             for name in numbers[0]
         }
         overwritten = {name.partition(".")[0] for name in (schedule.names if schedule else ())}
+        same = {name for name, value in self._given.items() if bool((value == value[0]).all())}
+        self._same = {name for name in same if name.partition(".")[0] not in overwritten}
         given = {*overwritten, *(name for member in self.members for name in member)}
         self.acting = rule.acting(groups[0], given)
         self._cycles = bool(overwritten - {"lr"})
@@ -129,8 +133,13 @@ class StackedRule:
 
     # --- steps ---
 
-    def start(self, first: int, count: int) -> int:
+    def start(self, first: int, count: int, whole: bool = False) -> int:
         """Make ready what the steps from `first` on need, of which at most `count` are taken next.
+
+        Args:
+            first: the number of the first step.
+            count: how many.
+            whole: they are not taken one by one, but by who asks for `scalars`.
 
         Returns:
             For how many steps, from 1 to `count`: all of them are taken before anything else is asked.
@@ -147,15 +156,16 @@ class StackedRule:
         # without a schedule scalars can be computed for more steps than are asked for
         alone = not self._kept and not self._cycles and (schedule is None or schedule.plateau)
         self._offset = 0 if self._steady else first - self._first
-        most = self.longest
-        if not alone or not 0 <= self._offset <= len(self._rows) - min(count, most):
+        most = max(1, min(LONGEST_WHOLE, MOST_WHOLE // len(self.flat))) if whole else self.longest
+        there = 0 <= self._offset <= len(self._rows) - min(count, most) and (whole or bool(self._rows[self._offset]))
+        if not alone or not there:
             self._first, self._offset = first, 0
-            self._rows = self._look_ahead(first, most if alone else min(most, count))
+            self._rows = self._look_ahead(first, most if alone else min(most, count), whole)
         if alone and self._steady and len(self._rows) < count:
             self._rows = self._rows[:1] * count
         ready = min(count, len(self._rows) - self._offset)
         if self._window is not None:
-            self._powers = self._window[self._offset + ready]
+            self._powers = self._window[self._offset + ready].expand_as(self._powers)
         return ready
 
     @property
@@ -180,10 +190,14 @@ class StackedRule:
         return [piece.view(-1, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
     def scalars(self, count: int) -> dict[str, Tensor]:
-        """What the rule takes in the next `count` steps that are ready, by name: `[count, P]`, or `[1, P]` for all."""
+        """What the rule takes in the next `count` steps that are ready, by name.
+
+        Returns:
+            `[count, P]`, where all steps have the same `[1, P]`, where all members have `[count, 1]` or `[1, 1]`.
+        """
         some = slice(self._offset, self._offset + count)
-        whole = self._constants | self._ahead
-        return {name: value.mT if value.dim() == 2 else value[some, :, 0] for name, value in whole.items()}
+        columns = {name: value[..., 0] for name, value in (self._constants | self._ahead).items()}
+        return {name: one[None] if one.dim() == 1 else one[some] for name, one in columns.items()}
 
     @contextmanager
     def reading(self, scalars: Mapping[str, Tensor], count: int) -> Iterator[None]:
@@ -235,24 +249,28 @@ class StackedRule:
         """The learning rate of the step to come, float64 `[P]` on the CPU."""
         return self._given["lr"].cpu().clone() if self.schedule is None else torch.from_numpy(self.schedule.now()["lr"])
 
-    def _look_ahead(self, first: int, count: int) -> list[Scalars]:
-        """The rule's scalars of each of these steps, `[P, 1]`."""
+    def _look_ahead(self, first: int, count: int, whole: bool) -> list[Scalars]:
+        """The rule's scalars of each of these steps, `[P, 1]`; of `whole` ones only `_ahead` has them."""
         n, rule = self._numbers(count), self.rule
         if self._kept or (self._cycles and rule.bases(self._given)):
             each = [self._scalars(n, k, first + k + 1) for k in range(count)]
             scalars = {name: torch.stack([one[name] for one in each]) for name in each[0]}
         else:
+            if whole:  # what is the same in all members is computed once
+                n = {name: value[:1] if name in self._same else value for name, value in n.items()}
             powers, steps = {}, torch.arange(first + 1, first + count + 1, dtype=torch.float64, device=self.flat.device)
             if self._bases is not None:
-                factors = self._bases.expand(count, -1, -1)
-                self._window = torch.cat([self._powers_at(first)[None], factors]).cumprod(0)
+                columns = slice(1 if whole and bool((self._bases == self._bases[:, :1]).all()) else None)
+                factors = self._bases[:, columns].expand(count, -1, -1)
+                self._window = torch.cat([self._powers_at(first)[None, :, columns], factors]).cumprod(0)
                 powers = {"powers": self._window[1:].transpose(0, 1)}
             scalars = {**(rule.constants(n) if self._cycles else {}), **rule.rates(n, steps[:, None], powers)}
         self._steady = all(value.dim() == 1 for value in scalars.values())
-        if self._steady:
-            self._ahead = self._cast(scalars)
-            return [{**self._constants, **self._ahead}] * count
-        self._ahead = self._cast({name: value.expand(count, -1) for name, value in scalars.items()})
+        if not (self._steady or whole):
+            scalars = {name: value.expand(count, -1) for name, value in scalars.items()}
+        self._ahead = self._cast(scalars)
+        if whole or self._steady:
+            return [{} if whole else {**self._constants, **self._ahead}] * count
         rows = zip(*(value.unbind(0) for value in self._ahead.values()), strict=True)
         return [{**self._constants, **dict(zip(self._ahead, row, strict=True))} for row in rows]
 

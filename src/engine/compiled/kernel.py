@@ -107,13 +107,12 @@ class Kernel:
         """Take steps, with at most as many threads as torch has.
 
         Args:
-            given: all of `JOB` but for `down` and `across`; tensors are contiguous, integers in them int64, of scalars
-                those of a step have to lie side by side.
+            given: all of `JOB` but for `down` and `across`; tensors but for scalars are contiguous, integers in them int64.
         """
         scalars, flat, losses = given["scalars"], given["flat"], given["losses"]
         assert isinstance(scalars, Sequence) and isinstance(flat, Tensor) and isinstance(losses, Tensor)
-        given["down"] = torch.tensor([0 if len(one) == 1 else one.stride(0) for one in scalars], dtype=torch.int64)
-        given["across"] = torch.tensor([int(one.shape[1] > 1) for one in scalars], dtype=torch.int64)
+        given["down"] = _strides(scalars, 0)
+        given["across"] = _strides(scalars, 1)
         words = {name: _word(value) for name, value in given.items()}
         job = _Job(**words)
         job.kept = given, words  # as long as a thread works on them, even if nobody waits for it any more
@@ -137,6 +136,10 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # where its threads are not
+
+
+def _strides(scalars: Sequence[Tensor], axis: int) -> Tensor:
+    return torch.tensor([one.stride(axis) if one.shape[axis] > 1 else 0 for one in scalars], dtype=torch.int64)
 
 
 def _word(value: int | Tensor | Sequence[Tensor] | None) -> Any:

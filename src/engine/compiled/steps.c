@@ -19,13 +19,13 @@ IN void clip(real *g, const real *limit)
     }
 }
 
-/* Numbers of these members from a row of all of them; `wide` 0: one number is that of all. */
-IN void pick(real *own, const real *row, const long *members, int wide)
+/* Numbers of these members from a row of all of them, `across` from one to the next. */
+IN void pick(real *own, const real *row, const long *members, long across)
 {
-    if (wide && members[LANES - 1] - members[0] == LANES - 1)
+    if (across == 1 && members[LANES - 1] - members[0] == LANES - 1)
         memcpy(own, row + members[0], LANES * sizeof(real));
     else
-        for (int l = 0; l < LANES; l++) own[l] = row[wide * members[l]];
+        for (int l = 0; l < LANES; l++) own[l] = row[across * members[l]];
 }
 
 /* Members `from` to `to`. A last group that is not full has its last member several times, to the same bits. */
