@@ -39,10 +39,15 @@ class Divergence:
             return torch.zeros(losses.shape[1], dtype=torch.long)
         if bool(self.first.isnan().all()):
             self.first = losses[0].double()
-        scale = self.scale.to(losses)
-        fine = losses.isfinite() & ((losses <= self.factor.to(losses) * scale) | (scale == 0))
-        index = torch.arange(len(losses), device=losses.device)[:, None]
-        return torch.where(fine, len(losses), index).amin(0)
+        scale, count = self.scale.to(losses), len(losses)
+        limit = torch.where(scale == 0, torch.inf, self.factor.to(losses) * scale)
+        highest, lowest = losses.amax(0), losses.amin(0)  # NaN where one is: one look at each loss, if all is well
+        first = torch.full_like(highest, count, dtype=torch.long)
+        where = (~((highest <= limit) & highest.isfinite() & lowest.isfinite())).nonzero()[:, 0]
+        some = losses[:, where]
+        fine = some.isfinite() & (some <= limit[where])
+        first[where] = torch.where(fine, count, torch.arange(count, device=losses.device)[:, None]).amin(0)
+        return first
 
     def select(self, keep: Sequence[int]) -> Divergence:
         """The measures of some members, in this order; copies."""

@@ -179,16 +179,15 @@ class Loop:
         bad = self.divergence.first_in(losses)
         if self.stepper.raised is not None and not bool((bad < len(losses)).all()):
             raise self.stepper.raised  # the tail of a block that has diverged may overflow in any way
-        at = bad.tolist()
-        self.tell(sum(min(one, len(block)) for one in at))
+        self.tell(int(bad.sum()))
         self.share_time()
-        fine = [index for index, one in enumerate(at) if one == len(block)]
-        if len(fine) == len(at):
+        if bool((bad == len(block)).all()):
             self._take_in(block.start, losses)
             self.step = block.stop
             self.watch()
             return len(block)
-        return self._let_diverged_go(before, block, losses, at, fine)
+        fine = (bad == len(block)).nonzero()[:, 0].tolist()
+        return self._let_diverged_go(before, block, losses, bad.tolist(), fine)
 
     def _steps(self, block: range) -> Tensor:
         """Take the steps of a block: losses `[K, P]`; cut at `looks`, and before a step that a watcher looks at."""
@@ -218,11 +217,11 @@ class Loop:
     def _take_in(self, first: int, losses: Tensor, last: bool = False) -> None:
         """Record those losses `[K, P]` of consecutive steps that are logged, and the last one if it is asked for."""
         self.last_loss = losses[-1]
-        indices = list(range(-first % self.intervals.log_every, len(losses), self.intervals.log_every))
-        if last and (not indices or indices[-1] != len(losses) - 1):
-            indices.append(len(losses) - 1)
-        steps = [first + index for index in indices]
-        self.curves.record("train/loss", steps, losses[indices].double() * self.unit)
+        every, start = self.intervals.log_every, -first % self.intervals.log_every
+        steps, logged = list(range(first + start, first + len(losses), every)), losses[start::every]
+        if last and (not steps or steps[-1] != first + len(losses) - 1):
+            steps, logged = [*steps, first + len(losses) - 1], torch.cat([logged, losses[-1:]])
+        self.curves.record("train/loss", steps, logged.double() * self.unit)
 
     def _let_diverged_go(self, before: State, block: range, losses: Tensor, at: list[int], fine: list[int]) -> int:
         """End diverged members in the parameters whose loss it was: from the block's start, as loops of their own.
