@@ -96,7 +96,7 @@ class CompiledStepper(RuleStepper):
     @torch.no_grad()
     def step(self, first: int, count: int) -> Tensor:
         """Take steps, see `Stepper.step`."""
-        pieces, end, self.raised = [self.flat.new_empty(0, self.size)], first + count, None
+        pieces, end, self.raised = list[Tensor](), first + count, None
         if not first:
             pieces.append(super().step(0, 1))
             first += 1
@@ -107,7 +107,7 @@ class CompiledStepper(RuleStepper):
                 first += ready
         except Exception as error:  # a schedule of a user's own can raise anything
             self.raised = error
-        return torch.cat(pieces)
+        return pieces[0] if len(pieces) == 1 else torch.cat([self.flat.new_empty(0, self.size), *pieces])
 
     def _taken(self, first: int, count: int) -> Tensor:
         """Losses `[count, P]` before each of steps that are ready, which are taken."""

@@ -40,15 +40,20 @@ def library(source: str) -> ctypes.CDLL:
     """
     command = _compiler()
     about = "\0".join([source, *command, *FLAGS, _version(tuple(command)), _processor()])
-    name = f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.so"
+    key = hashlib.sha256(about.encode()).hexdigest()[:32]
     with suppress(OSError, RuntimeError):  # there is no home, say
-        kept = folder() / "compiled" / name
-        if _whole(kept):
-            return _loaded(kept)
+        for kept in (folder() / "compiled").glob(f"{key}.*.so"):
+            if kept.name == _name(key, kept.read_bytes()):  # to load a damaged one may end the process
+                return _loaded(kept)
     with tempfile.TemporaryDirectory() as scratch:
         made = _compile(source, command, Path(scratch))
         with suppress(OSError, RuntimeError):  # a cache that is full, or cannot be written, is not missed
-            _keep(made, folder() / "compiled" / name)
+            content = made.read_bytes()
+            kept = folder() / "compiled" / _name(key, content)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            whole = kept.with_suffix(f".{os.getpid()}")
+            whole.write_bytes(content)
+            whole.replace(kept)
         return _loaded(made)  # the file may go: it stays in memory
 
 
@@ -59,6 +64,11 @@ def missing_compiler() -> str:
     except NotCompiledError as why:
         return str(why)
     return ""
+
+
+def _name(key: str, content: bytes) -> str:
+    """Of a file: what it is made of, and what its bytes add up to."""
+    return f"{key}.{hashlib.sha256(content).hexdigest()[:32]}.so"
 
 
 def _compiler() -> list[str]:
@@ -108,32 +118,6 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next((line for line in lines if line.startswith(("flags", "Features"))), "")
     return f"{platform.machine()} {platform.processor()} {platform.node()}"
-
-
-def _keep(made: Path, kept: Path) -> None:
-    """Put a library into the cache, and beside it what its bytes add up to, each at once."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    content = made.read_bytes()
-    for path, text in ((kept, content), (_sum_path(kept), _sum(content))):
-        whole = path.with_name(f"{path.name}.{os.getpid()}")
-        whole.write_bytes(text)
-        whole.replace(path)
-
-
-def _whole(kept: Path) -> bool:
-    """Whether a library is there as it was made: to load a damaged one may end the process."""
-    try:
-        return _sum_path(kept).read_bytes() == _sum(kept.read_bytes())
-    except FileNotFoundError:
-        return False
-
-
-def _sum_path(kept: Path) -> Path:
-    return kept.with_suffix(".sha256")
-
-
-def _sum(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _loaded(path: Path) -> ctypes.CDLL:

@@ -1,6 +1,9 @@
 """A rule as C: its trace, an operation of torch a line."""
 
+import re
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,50 +16,9 @@ from src.errors import one_line
 from src.optim.rules import Rule
 from src.optim.rules.rule import Acting
 
-CALLS = {
-    "abs": "absolute({0})",
-    "add": "add({0}, {1}, {alpha})",
-    "addcdiv": "addcdiv({0}, {1}, {2}, {value})",
-    "addcmul": "addcmul({0}, {1}, {2}, {value})",
-    "bitwise_and": "({0} & {1})",
-    "bitwise_or": "({0} | {1})",
-    "bitwise_not": "!{0}",
-    "clamp": "minimum(maximum({0}, {1}), {2})",
-    "clamp_max": "minimum({0}, {1})",
-    "clamp_min": "maximum({0}, {1})",
-    "clone": "{0}",
-    "copy": "{1}",
-    "div": "divide({0}, {1})",
-    "eq": "({0} == {1})",
-    "full_like": "{1}",
-    "ge": "({0} >= {1})",
-    "gt": "({0} > {1})",
-    "le": "({0} <= {1})",
-    "lerp": "lerp({0}, {1}, {2})",
-    "logical_and": "({0} & {1})",
-    "logical_not": "!{0}",
-    "lt": "({0} < {1})",
-    "masked_fill": "where({1}, {2}, {0})",
-    "maximum": "maximum({0}, {1})",
-    "minimum": "minimum({0}, {1})",
-    "mul": "mul({0}, {1})",
-    "ne": "({0} != {1})",
-    "neg": "neg({0})",
-    "ones_like": "1",
-    "reciprocal": "reciprocal({0})",
-    "rsub": "sub({1}, {0}, {alpha})",
-    "scalar_tensor": "{0}",
-    "sign": "sign({0})",
-    "sqrt": "square_root({0})",
-    "sub": "sub({0}, {1}, {alpha})",
-    "where": "where({0}, {1}, {2})",
-    "zeros_like": "0",
-}
-"""Element-wise operations of ATen; those with a name are functions of operations.h."""
-
-
-INDIFFERENT = frozenset({"dtype", "layout", "device", "pin_memory", "memory_format"})
-"""Keywords of theirs that say what a tensor of numbers is."""
+OPERATIONS = Path(__file__).with_name("operations.h")
+INDIFFERENT = frozenset({"dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking"})
+"""Arguments of ATen's operations that say what a tensor of numbers is, or how it comes about."""
 
 
 def rule_source(rule: Rule, acting: Acting, slots: Sequence[str], scalars: Sequence[str]) -> tuple[str, list[str]]:
@@ -109,16 +71,23 @@ def rule_source(rule: Rule, acting: Acting, slots: Sequence[str], scalars: Seque
 
 
 def _call(node: Any, names: dict[Any, str]) -> str:
-    name = str(node.target).removeprefix("aten.").partition(".")[0]
-    arguments = [names[one] if one in names else _number(node, one) for one in node.args]
-    given = {key: _number(node, one) for key, one in node.kwargs.items() if key not in INDIFFERENT}
-    if name == "div" and arguments[1].startswith("c"):  # one for all of a member's numbers
-        name, arguments[1] = "mul", f"reciprocal({arguments[1]})"
-    if name == "pow" and node.args[1] == 2:
-        name, arguments = "mul", [arguments[0]] * 2
-    if name not in CALLS or given.keys() - {"alpha", "value"}:
+    name, schema = str(node.target).removeprefix("aten.").partition(".")[0], node.target._schema
+    given = {one.name: one.default_value for one in schema.arguments if one.has_default_value()}
+    given |= {one.name: value for one, value in zip(schema.arguments, node.args, strict=False)} | node.kwargs
+    taken = [given[one.name] for one in schema.arguments if one.name not in INDIFFERENT]
+    arguments = [names[one] if one in names else _number(node, one) for one in taken]
+    if name == "div" and arguments[1].startswith("c["):  # one for all of a member's numbers
+        name, arguments[1] = "mul", f"aten_reciprocal({arguments[1]})"
+    if name == "pow" and taken[1] == 2:
+        name, arguments = "square", arguments[:1]
+    if name not in _operations():
         raise NotCompiledError(f"{node.target} has no C")
-    return CALLS[name].format(*arguments, **({"alpha": "1", "value": "1"} | given))
+    return f"aten_{name}({', '.join(arguments)})"
+
+
+@cache
+def _operations() -> frozenset[str]:
+    return frozenset(re.findall(r"^(?:OF|IF)\((\w+)\)", OPERATIONS.read_text(), re.MULTILINE))
 
 
 def _number(node: Any, value: Any) -> str:

@@ -12,7 +12,7 @@ IN void clip(real *g, const real *limit)
         for (int k = 0; k < VECTORS(SIZE); k++) squares += ((vec *)g)[k] * ((vec *)g)[k];
         real factor[LANES];
         for (int l = 0; l < LANES; l++)
-            factor[l] = limit[l] / (square_root(LANES > 1 ? squares[l] : sum(squares)) + (real)1e-6);
+            factor[l] = limit[l] / (aten_sqrt(LANES > 1 ? squares[l] : sum(squares)) + (real)1e-6);
         EACH g[i + l] *= factor[l] < 1 ? factor[l] : 1;
     } else {
         EACH g[i + l] = g[i + l] > limit[l] ? limit[l] : g[i + l] < -limit[l] ? -limit[l] : g[i + l];

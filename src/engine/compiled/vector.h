@@ -18,6 +18,7 @@ typedef integer mask __attribute__((vector_size(WIDTH * sizeof(real))));
 #define TOGETHER 4 /* rows of a batch; no more than WIDTH */
 #define VECTORS(n) (((n) + WIDTH - 1) / WIDTH)
 #define PADDED(n) (VECTORS(n) * WIDTH)
+#define EACH for (int i = 0; i < SIZE; i += LANES) for (int l = 0; l < LANES; l++) /* number of each member */
 #define IN static inline __attribute__((always_inline))
 
 IN vec all(real x) { return x - (vec){0}; }

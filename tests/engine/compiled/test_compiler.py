@@ -30,7 +30,7 @@ def again(source: str) -> ctypes.CDLL:
 
 def test_what_is_kept_is_not_compiled_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert library(SOURCE % 42).answer() == 42
-    assert sorted(path.suffix for path in cache.iterdir()) == [".sha256", ".so"]
+    assert [path.suffix for path in cache.iterdir()] == [".so"]
 
     def never(*words: object) -> Path:
         raise AssertionError
@@ -48,23 +48,20 @@ def test_what_was_kept_for_another_processor_is_not_used(cache: Path, monkeypatc
     assert len([*cache.glob("*.so")]) == 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "no sum", "another's"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "another's"])
 def test_what_is_damaged_is_made_anew(cache: Path, damage: str) -> None:
     other = again(SOURCE % 6)
     assert other.answer() == 6
-    (theirs,) = cache.glob("*.so")
+    (theirs,) = cache.iterdir()
     again(SOURCE % 7)
-    (kept,) = set(cache.glob("*.so")) - {theirs}
+    (kept,) = set(cache.iterdir()) - {theirs}
     content = kept.read_bytes()
     kept.unlink()  # it is in memory
-    if damage == "no sum":
-        kept.write_bytes(content)
-        kept.with_suffix(".sha256").unlink()
-    else:
-        flipped = content[:500] + bytes([content[500] ^ 1]) + content[501:]
-        kept.write_bytes({"cut": content[:200], "flipped": flipped, "another's": theirs.read_bytes()}[damage])
+    flipped = content[:500] + bytes([content[500] ^ 1]) + content[501:]
+    kept.write_bytes({"cut": content[:200], "flipped": flipped, "another's": theirs.read_bytes()}[damage])
     assert again(SOURCE % 7).answer() == 7
-    assert kept.read_bytes() == content or kept.stat().st_size == len(content)
+    key = kept.name.partition(".")[0]
+    assert [one.name for one in cache.glob(f"{key}.*") if compiler._name(key, one.read_bytes()) == one.name]
 
 
 def test_a_cache_that_cannot_be_written_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
