@@ -88,7 +88,7 @@ class CompiledStepper(RuleStepper):
             return self.data.distinct, model, 1
         # |R t - z|² is the sum of squares of a linear model without a bias, whose rows are R and whose targets are z
         rows, lanes = Rows(condensed.factor, -condensed.offset), 2 * VECTOR // bytes_
-        (side, inputs), outputs = rows.inputs.shape[1:], rows.targets.shape[2]
+        inputs, outputs = condensed.offset.shape[1:]
         if inputs * (inputs + outputs * (slots + 5)) * lanes * bytes_ > LARGEST_TOGETHER:
             return rows, linear_in_c(inputs, outputs, bias=False), 1
         return rows, InC(HERE / "condensed.h", {"I": inputs, "O": outputs, "WIDTH": lanes}, lanes), lanes

@@ -164,8 +164,8 @@ class StackedRule:
         if alone and self._steady and len(self._rows) < count:
             self._rows = self._rows[:1] * count
         ready = min(count, len(self._rows) - self._offset)
-        if self._window is not None:
-            self._powers = self._window[self._offset + ready].expand_as(self._powers)
+        if self._window is not None and self._bases is not None:
+            self._powers = self._window[self._offset + ready].expand_as(self._bases)
         return ready
 
     @property
