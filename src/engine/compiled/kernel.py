@@ -16,6 +16,7 @@ from src.losses.loss import Loss
 from src.models.model import InC
 
 HERE = Path(__file__).parent
+LOSSES = HERE.parents[1] / "losses" / "losses.h"
 VECTOR = 64
 """Bytes of the widest vector."""
 WORK = 2**18
@@ -82,13 +83,8 @@ def source(model: InC, loss: Loss, rule: str, dtype: torch.dtype, **defined: int
     defines = "".join(f"#define {name} {value}\n" for name, value in numbers.items())
     fields = "".join(f"    {kind} {name}; /* {about} */\n" for name, (kind, about) in JOB.items())
     job = f"struct job {{\n{fields}}};\n"
-    templates = (
-        [model.file]
-        if model.file.parent == HERE
-        else [model.file.parents[1] / "losses" / "losses.h", model.file, HERE / "rows.h"]
-    )
-    parts = [HERE / "vector.h", *templates, HERE / "operations.h"]
-    vector, *rest = (part.read_text() for part in parts)
+    files = [HERE / "vector.h", LOSSES, model.file, HERE / "rows.h", HERE / "operations.h"]
+    vector, *rest = (file.read_text() for file in files)
     return "\n".join([defines, vector, job, *rest, rule, (HERE / "steps.c").read_text()])
 
 

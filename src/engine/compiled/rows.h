@@ -1,6 +1,7 @@
 /* The gradient of one member on the rows of a step: WIDTH of them make a vector of the loss, and the model takes as
    many at a time as serve each number of its parameters that is read. */
 
+#ifndef LANES
 #define LANES 1
 
 struct seen { const real *inputs, *targets; const int64_t *order; };
@@ -41,3 +42,4 @@ IN void gradient(const struct job *job, const struct seen *seen, long k, const r
     }
     *losses = total * mean;
 }
+#endif

@@ -32,8 +32,7 @@ def functions(single: bool) -> ctypes.CDLL:
         f"{{ vec x = *(vec *)(xs + k); *(vec *)(xs + k) = {call}; }} }}\n"
         for k, call in enumerate(IN_MORE)
     )
-    files = (kernel.HERE / "vector.h", kernel.HERE.parents[1] / "losses" / "losses.h")
-    return library(head + "".join(file.read_text() for file in files) + each)
+    return library(head + (kernel.HERE / "vector.h").read_text() + kernel.LOSSES.read_text() + each)
 
 
 @pytest.mark.parametrize("single", [True, False])
