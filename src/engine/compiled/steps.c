@@ -28,6 +28,17 @@ IN void pick(real *own, const real *row, const long *members, long across)
         for (int l = 0; l < LANES; l++) own[l] = row[across * members[l]];
 }
 
+/* From rows [P, N] in torch's order to these members' own numbers, or back. */
+IN void move(real *rows, real *own, const long *members, const int *places, int back)
+{
+    for (int l = 0; l < LANES; l++)
+        for (int n = 0; n < N; n++) {
+            real *row = rows + members[l] * N + n, *here = own + places[n] + l;
+            if (back) *row = *here;
+            else *here = *row;
+        }
+}
+
 /* Members `from` to `to`. A last group that is not full has its last member several times, to the same bits. */
 void take(const struct job *job, int64_t from, int64_t to)
 {
@@ -40,20 +51,15 @@ void take(const struct job *job, int64_t from, int64_t to)
         for (int l = 0; l < LANES; l++) used[(places[n] = place(n)) + l] = 1;
     for (int i = 0; i < SIZE; i++)
         if (!used[i]) hole[holes++] = i;
-#define MOVE(own, all, to_own) \
-    for (int l = 0; l < LANES; l++) \
-        for (int n = 0; n < N; n++) \
-            if (to_own) (own)[places[n] + l] = (all)[members[l] * N + n]; \
-            else (all)[members[l] * N + n] = (own)[places[n] + l]
     for (long p = from; p < to; p += LANES) {
         for (int l = 0; l < LANES; l++) members[l] = p + l < to ? p + l : to - 1;
         memset(w, 0, sizeof w);
         memset(g, 0, sizeof g);
         memset(state, 0, sizeof state);
         memset(before, 0, sizeof before);
-        MOVE(w, job->flat, 1);
-        for (int s = 0; s < SLOTS; s++) MOVE(state[s], job->slots[s], 1);
-        if (job->before) MOVE(before, job->before, 1);
+        move(job->flat, w, members, places, 0);
+        for (int s = 0; s < SLOTS; s++) move(job->slots[s], state[s], members, places, 0);
+        if (job->before) move(job->before, before, members, places, 0);
         if (job->limits) pick(limits, job->limits, members, 1);
         look(job, members, &seen);
         for (long k = 0; k < job->steps; k++) {
@@ -69,8 +75,8 @@ void take(const struct job *job, int64_t from, int64_t to)
             update(w, g, state, scalars);
             for (int h = 0; h < holes; h++) w[hole[h]] = 0;
         }
-        MOVE(w, job->flat, 0);
-        for (int s = 0; s < SLOTS; s++) MOVE(state[s], job->slots[s], 0);
-        if (job->before) MOVE(before, job->before, 0);
+        move(job->flat, w, members, places, 1);
+        for (int s = 0; s < SLOTS; s++) move(job->slots[s], state[s], members, places, 1);
+        if (job->before) move(job->before, before, members, places, 1);
     }
 }
