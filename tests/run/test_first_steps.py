@@ -109,10 +109,10 @@ def test_compiled_code_that_is_wrong_takes_no_step(
     right = stacked(tmp_path / "rules", shared, jobs)
     source = compiled_stepper.rule_source
 
-    def wrong(*given: Any) -> str:
-        text = source(*given)
-        assert "g[i]" in text
-        return text.replace("g[i]", "(g[i] * (real)0.999)")
+    def wrong(*given: Any) -> tuple[str, list[str]]:
+        text, taken = source(*given)
+        assert "g[i + l]" in text
+        return text.replace("g[i + l]", "(g[i + l] * (real)0.999)"), taken
 
     assert isinstance(compiled(stepper(tmp_path / "well", shared, jobs)), CompiledStepper)
     monkeypatch.setattr(compiled_stepper, "rule_source", wrong)
