@@ -112,6 +112,7 @@ class Training:
                 if few:
                     texts[entry.number] = self.files.texts(job.words, job.raw, entry.number, directory)
                 else:
+                    directory.mkdir(parents=True, exist_ok=True)
                     self.files.write(job.words, job.raw, entry.number, directory)
                 specs.append(RunSpec(_of_a_sweep(job.config_in(directory)), directory, self.command))
             if few:
