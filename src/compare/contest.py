@@ -14,7 +14,7 @@ from src.compare.pairs import EQUAL_WITHIN, Pair, corrected, differences, letter
 from src.compare.roles import OPTIMIZER
 from src.compare.rows import Row, Seed, Words, number, short
 from src.compare.selection import RATE, Contender, contenders
-from src.compare.statistics import Estimate, Numbers, above, over_seeds, stratified
+from src.compare.statistics import Estimate, Numbers, above, over_seeds, rounding, stratified
 
 TRAIN = "train/loss"
 Exact = Callable[[Row], float | None]
@@ -151,8 +151,7 @@ def _without_section(words: Words) -> str:
 
 def _pairs(problem: Problem, margin: float, drawn: bool, exact: Exact, looks: Sequence[int]) -> list[Pair]:
     """Of every two that came through, both confirmed or neither, and that share a seed."""
-    finite = [setting.losses[np.isfinite(setting.losses)] for one in problem.contenders for setting in one.settings]
-    largest = float(max((np.abs(one).max() for one in finite if len(one)), default=0.0))
+    floor = rounding(np.concatenate([setting.losses for one in problem.contenders for setting in one.settings]))
     there = [one for one in problem.contenders if one.came_through]
     known = {one.label: _known(one, exact) for one in there}
     found = []
@@ -163,7 +162,7 @@ def _pairs(problem: Problem, margin: float, drawn: bool, exact: Exact, looks: Se
             one, other = (np.array([of_one[seed] for seed in seeds]) for of_one in (ours, theirs))
             # a penalty moves the answer: both are held against the lower one
             lower = np.array([np.fmin(known[first.label][seed], known[second.label][seed]) for seed in seeds])
-            apart, number = differences(one, other, lower, largest), look(len(seeds), looks) if first.confirmed else 0
+            apart, number = differences(one, other, lower, floor), look(len(seeds), looks) if first.confirmed else 0
             found.append(ordered(first.label, second.label, apart, margin, drawn, number))
     return found
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.compare.contest import Problem
-from src.compare.pairs import EQUAL_WITHIN, ROUNDING
+from src.compare.pairs import EQUAL_WITHIN
 from src.compare.rows import Seed
 from src.compare.selection import Setting
-from src.compare.statistics import FEWEST, Numbers, ranks_of_best
+from src.compare.statistics import FEWEST, Numbers, ranks_of_best, rounding
 from src.compare.student import quantile
 
 DRAWS, TAILS = 2000, (0.025, 0.975)
@@ -67,17 +67,17 @@ class Tried:
         return np.where(np.isnan(self.exact), 0.0, self.exact - np.abs(self.exact) / 10)
 
     @cached_property
-    def _largest(self) -> float:
-        return float(max(np.abs(one[np.isfinite(one)]).max(initial=0.0) for one in self.losses.values()))
+    def _floor(self) -> float:
+        return rounding(np.concatenate([one.ravel() for one in self.losses.values()]))
 
     @cached_property
     def log(self) -> bool:
         """Whether means are geometric: where no loss is below what it is counted above."""
-        return self._largest > 0 and all(bool((one >= self.base).all()) for one in self.losses.values())
+        return self._floor > 0 and all(bool((one >= self.base).all()) for one in self.losses.values())
 
     def scaled(self, losses: Numbers, base: Numbers | float) -> Numbers:
         """As they are averaged over seeds."""
-        return np.log(np.maximum(losses - base, ROUNDING * self._largest)) if self.log else losses
+        return np.log(np.maximum(losses - base, self._floor)) if self.log else losses
 
     def unscaled(self, means: Numbers) -> Numbers:
         """The other way round."""

@@ -28,8 +28,6 @@ FEWEST_APART = 5
 """Seeds that tell two apart: with fewer, two that fall into the same few minima are too often taken for different."""
 LEVEL, MEANINGFUL, POWER = 0.05, 0.75, 0.8
 MOST = 10_000
-ROUNDING = 1e-16
-"""Of the largest loss: what is below is rounding."""
 
 Relation = Literal["better", "equal", "unknown"]
 
@@ -192,7 +190,7 @@ class Pair:
         return max(low, self.seeds + 1)
 
 
-def differences(first: Numbers, second: Numbers, exact: Numbers, largest: float) -> Numbers:
+def differences(first: Numbers, second: Numbers, exact: Numbers, floor: float) -> Numbers:
     """Of each seed the logarithm of the first's loss over the second's, where the exact loss is known above that.
 
     What counts is then the loss above the exact one and a tenth of it: of two that are both within a hundredth of the
@@ -202,7 +200,7 @@ def differences(first: Numbers, second: Numbers, exact: Numbers, largest: float)
         first: losses, `[n]`, infinite where it came to nothing.
         second: of the other on the same seeds.
         exact: the exact loss of each seed; NaN where it is not known.
-        largest: loss of any run of the problem, below whose rounding all are the same.
+        floor: below which all are the same, as `src.compare.statistics.rounding` says.
 
     Returns:
         `[n]`; 0 where both came to nothing. Where a loss is not above 0 the difference over the larger of the two.
@@ -210,7 +208,6 @@ def differences(first: Numbers, second: Numbers, exact: Numbers, largest: float)
     base = np.where(np.isnan(exact), 0.0, exact - np.abs(exact) / 10)
     ours, theirs = first - base, second - base
     with np.errstate(divide="ignore", invalid="ignore"):
-        floor = ROUNDING * largest if largest > 0 else 0.0
         logs = np.log(np.maximum(ours, floor)) - np.log(np.maximum(theirs, floor))
         linear = (ours - theirs) / np.maximum(np.abs(ours), np.abs(theirs))
         found: Numbers = np.where((np.minimum(ours, theirs) >= 0) & (floor > 0), logs, linear)

@@ -13,11 +13,10 @@ from src.compare.pairs import EQUAL_WITHIN
 from src.compare.roles import NOUNS, noun
 from src.compare.rows import Seed, number, without_plus
 from src.compare.selection import RATE, Setting
-from src.compare.statistics import over_seeds
+from src.compare.statistics import over_seeds, rounding
 from src.errors import LabError
 from src.plots import chart
 from src.report.all_curves import start_of
-from src.report.curves import FLOOR
 from src.report.opened_runs import Shown, losses_of
 from src.report.reading import Sweep
 from src.report.target import target_of
@@ -203,7 +202,7 @@ def _losses(grid: _Grid, problem: Problem, known: Mapping[Seed, float], start: f
         # a hundredth of what lies above nine tenths of the exact loss, as where two are told apart
         base, label = float(np.mean(list(known.values()))), "the exact one"
         what, margin = label, EQUAL_WITHIN * abs(base) / 10
-    floor = max(margin, FLOOR * float(np.abs(finite).max()))
+    floor = max(margin, rounding(finite))
 
     def above(setting: Setting) -> float:
         if not known:

@@ -117,8 +117,8 @@ def _losses(label: str, losses: Numbers) -> tuple[chart.Axis, float | None]:
     if low < 0 or high <= 0:
         top = high if len(finite) == len(losses) else high + 0.1 * (high - low or 1.0)
         return chart.Axis(label, limits=(low, top)), top if top > high else None
-    low = max(low, FLOOR * high)
     cap = min(FAR * float(np.quantile(finite, 0.75)), high if len(finite) == len(losses) else 1.5 * high)
+    low = max(low, FLOOR * cap)
     cap = max(cap, 1.01 * low)
     return chart.Axis(label, log=True, limits=(low, cap)), cap if losses.max() > cap else None
 

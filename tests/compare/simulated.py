@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from src.compare.looks import FIRST, following, look
 from src.compare.pairs import EQUAL_WITHIN, Pair, corrected, differences, ordered
+from src.compare.statistics import rounding
 
 Numbers = NDArray[np.float64]
 LOSSES: Mapping[str, Callable[[np.random.Generator, tuple[int, ...]], Numbers]] = {
@@ -52,7 +53,7 @@ def _pairs(losses: Numbers, seeds: Sequence[int], looks: Sequence[int]) -> list[
     margin, found = float(np.log1p(EQUAL_WITHIN)), []
     for i, j in itertools.combinations(range(len(losses)), 2):
         shared = min(seeds[i], seeds[j])
-        apart = differences(losses[i, :shared], losses[j, :shared], np.full(shared, np.nan), losses.max())
+        apart = differences(losses[i, :shared], losses[j, :shared], np.full(shared, np.nan), rounding(losses))
         found.append(ordered(str(i), str(j), apart, margin, True, look(shared, looks)))
     return corrected(found)
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.compare.contest import contest, standings
+from src.compare.draws import final, outcomes, shares
 from src.compare.remarks import remarks
 from src.compare.rows import Row
 from src.compare.selection import contenders
@@ -43,6 +44,26 @@ def said(rows: list[Row]) -> Any:
 @settings(max_examples=15, deadline=None)
 def test_the_order_of_rows_changes_nothing(rows: list[Row]) -> None:
     assert said(rows) == said(ROWS)
+
+
+def test_a_run_that_flew_off_with_its_last_step_hides_nothing() -> None:
+    """It counts as completed, with a loss of 2e21 beside which all others would be rounding."""
+    rates = {0.1: [1.0, 1.1, 0.9, 1.0, 1.2], 0.2: [2.0, 1.9, 2.2, 2.1, 2.0]}
+    losses = {
+        f"optimizer={name} optimizer.lr={rate}": of_one
+        for name, rate, of_one in (
+            ("adam", 0.1, rates[0.1]),
+            ("adam", 0.2, rates[0.2]),
+            ("sgd", 0.1, rates[0.2]),
+            ("sgd", 1.0, [2.0, 2e21, 1.9, 2.0, 2.1]),
+        )
+    }
+    (problem,) = contest(grid(losses))
+    (pair,) = problem.pairs
+    assert (pair.first, pair.relation, round(pair.ratio, 1)) == ("adam", "better", 2.0)
+    tried = final(problem, drawn=True)
+    assert tried is not None
+    assert [share.label for share in shares(tried, outcomes(tried, [2]), -1, 0) if share.near > 0.9] == ["adam"]
 
 
 def test_it_imports_nothing_of_training() -> None:

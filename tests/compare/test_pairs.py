@@ -24,8 +24,8 @@ def pair(*found: float, first: str = "a", second: str = "b", drawn: bool = True)
 # --- differences -----------------------------------------------------------------------------------------------------
 
 
-def between(first: float, second: float, exact: float = math.nan, largest: float = 1.0) -> float:
-    (found,) = differences(np.array([first]), np.array([second]), np.array([exact]), largest)
+def between(first: float, second: float, exact: float = math.nan, floor: float = 1e-16) -> float:
+    (found,) = differences(np.array([first]), np.array([second]), np.array([exact]), floor)
     return float(found)
 
 
