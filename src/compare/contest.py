@@ -114,7 +114,7 @@ def contest(
     problems: dict[tuple[tuple[str, str], ...], list[Contender]] = {}
     for one in contenders(rows):
         problems.setdefault(tuple(one.problem.items()), []).append(one)
-    labels = _labels([dict(words) for words in problems])
+    labels = problem_labels([dict(words) for words in problems])
     several = len(problems) > 1
     found = [
         Problem(label, dict(words), tuple(sorted(of_one, key=lambda one: one.rank)), number if several else 0)
@@ -128,7 +128,7 @@ def contest(
     ]
 
 
-def _labels(problems: Sequence[Words]) -> list[str]:
+def problem_labels(problems: Sequence[Words]) -> list[str]:
     """What tells them apart: the words that not all have; nothing for one alone."""
     if len(problems) < 2:
         return [""]

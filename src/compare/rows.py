@@ -84,11 +84,11 @@ def short(words: str | Words) -> str:
 
 
 def by_setting(rows: Iterable[Row]) -> list[list[Row]]:
-    """The runs of each setting, in the order in which they come; those that confirm a winner are left out."""
-    settings: dict[frozenset[tuple[str, str]], list[Row]] = {}
+    """The runs of each setting of a sweep, as they come; those that confirm a winner are left out."""
+    settings: dict[tuple[frozenset[tuple[str, str]], str], list[Row]] = {}
     for row in rows:
         if row.confirms is None:
-            settings.setdefault(frozenset(row.setting.items()), []).append(row)
+            settings.setdefault((frozenset(row.setting.items()), row.origin), []).append(row)
     return list(settings.values())
 
 

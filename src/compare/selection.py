@@ -241,32 +241,29 @@ def contenders(rows: Sequence[Row]) -> list[Contender]:
         rows: the runs of a sweep, in any order, those that confirm a winner included.
     """
     rows = sorted(rows, key=lambda row: row.job)
-    searched, confirming = [row for row in rows if row.confirms is None], dict[int, list[Row]]()
+    settings, confirming = by_setting(rows), dict[int, list[Row]]()
     for row in rows:
         if row.confirms is not None:
             confirming.setdefault(row.confirms, []).append(row)
-    roles = roles_of(searched)
-    problems: dict[frozenset[tuple[str, str]], dict[Kind, list[Row]]] = {}
-    for row in searched:
-        words = frozenset(roles.problem(row).items())
-        problems.setdefault(words, {}).setdefault(roles.kind(row), []).append(row)
-    labels = labels_of(roles.compared, {kind for of_one in problems.values() for kind in of_one})
+    roles = roles_of(of_one[0] for of_one in settings)  # seeds have none
+    problems: dict[frozenset[tuple[str, str]], dict[Kind, list[list[Row]]]] = {}
+    for of_one in settings:
+        words = frozenset(roles.problem(of_one[0]).items())
+        problems.setdefault(words, {}).setdefault(roles.kind(of_one[0]), []).append(of_one)
+    labels = labels_of(roles.compared, {kind for of_problem in problems.values() for kind in of_problem})
     found = []
-    for of_one in problems.values():
-        everyone = [row for of_kind in of_one.values() for row in of_kind]
+    for of_problem in problems.values():
+        everyone = [row for of_kind in of_problem.values() for of_one in of_kind for row in of_one]
         metric, problem = _metric(everyone, SELECTED_BY), roles.problem(everyone[0])
-        for kind, of_kind in of_one.items():
-            settings = _settings(of_kind, roles, metric)
-            best = _best(settings)
+        for kind, of_kind in of_problem.items():
+            judged = _settings(of_kind, roles, metric)
+            best = _best(judged)
             fresh = confirming.get(best.rows[0].job, ()) if math.isfinite(best.loss) else ()
-            found.append(
-                Contender(kind[0], labels[kind], roles.compared, problem, metric, settings, best, tuple(fresh))
-            )
+            found.append(Contender(kind[0], labels[kind], roles.compared, problem, metric, judged, best, tuple(fresh)))
     return sorted(found, key=lambda one: one.first_job)
 
 
-def _settings(rows: Sequence[Row], roles: Roles, metric: str) -> tuple[Setting, ...]:
-    found = by_setting(rows)
+def _settings(found: Sequence[Sequence[Row]], roles: Roles, metric: str) -> tuple[Setting, ...]:
     losses = [np.array([row.loss(metric) for row in of_one]) for of_one in found]
     means = over_seeds(losses)[0].tolist()
     return tuple(

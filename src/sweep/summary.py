@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from src.compare.contest import Exact, above_exact, exact_by_seed
+from src.compare.contest import Exact, above_exact, exact_by_seed, problem_labels
 from src.compare.roles import noun
 from src.compare.rows import Row, short, without_plus
 from src.compare.selection import Contender, Figure
@@ -50,7 +50,8 @@ def table(
 
 def _drawn(winners: Sequence[Contender], rows: Sequence[Row], between: str, exact: Exact) -> Table:
     metrics = list(dict.fromkeys(winner.figure.metric for winner in winners))
-    problems = list(dict.fromkeys(short(winner.problem) for winner in winners))
+    problems = list(dict.fromkeys(tuple(winner.problem.items()) for winner in winners))
+    of_problem = [[one for one in winners if tuple(one.problem.items()) == words] for words in problems]
     compared = noun(winners[0].compared) if any(winner.name for winner in winners) else ""
     confirming = sum(row.confirms is not None for row in rows)
     of_each = f"best setting of each {compared}" if compared else "best setting"
@@ -63,15 +64,16 @@ def _drawn(winners: Sequence[Contender], rows: Sequence[Row], between: str, exac
     scores = [
         name for name in found if name.endswith(("/accuracy", "/rmse", "/r2"))
     ]  # the page has those of several targets
-    known = {label: exact_by_seed([one for one in winners if short(one.problem) == label], exact) for label in problems}
-    above = ["train above exact"] if any(known.values()) else []
+    known = [exact_by_seed(of_one, exact) for of_one in of_problem]
+    above = ["train above exact"] if any(known) else []
     for name in (metrics[0] if len(metrics) == 1 else "loss", *above, *scores, "seeds", "steps", "diverged"):
         drawn.add_column(name, justify="right", no_wrap=True)
-    for one in sorted(winners, key=lambda one: (problems.index(short(one.problem)), one.rank)):
-        cells = [*([short(one.problem)] if several else []), *([one.label] if compared else [])]
-        own = [above_exact(one, known[short(one.problem)])] * len(above)
-        own += [one.scores.get(name, math.nan) for name in scores]
-        drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, own, between)]))
+    for label, of_one, exact_losses in zip(problem_labels(list(map(dict, problems))), of_problem, known, strict=True):
+        for one in sorted(of_one, key=lambda one: one.rank):
+            cells = [*([label] if several else []), *([one.label] if compared else [])]
+            own = [above_exact(one, exact_losses)] * len(above)
+            own += [one.scores.get(name, math.nan) for name in scores]
+            drawn.add_row(*map(Text, [*cells, *_cells(one, len(metrics) > 1, own, between)]))
     return drawn
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from src.config.schema import Config
 from src.errors import LabError, unwritable
@@ -21,8 +22,8 @@ from src.sweep.options import Launching
 from src.sweep.planning import Plan, StackPlan
 from src.sweep.worker import End, StackTask
 
-REFRESH = 1.1
-"""So many times the runs have to be done before TensorBoard is shown them: with each it would take the time of all."""
+REFRESH = 20
+"""TensorBoard is shown what has ended once so many times as long has passed as that takes: of all time a twentieth."""
 PROGRESS = "ProgressBar"
 
 
@@ -80,7 +81,7 @@ class Training:
         from src.sweep.executors import spread
         from src.sweep.progress import SweepBar, steps
 
-        plan, shown = self.plan, 0
+        plan, shown, took = self.plan, monotonic(), 0.0
         stacks = {stack.number: stack for stack in plan.stacks}
         left = {stack.number: steps(plan, stack) for stack in plan.stacks}
         with SweepBar(self.phase, plan) as bar:
@@ -94,9 +95,9 @@ class Training:
                     self._end(stacks[task.number], ends)
                     del left[task.number]
                     bar.settle(task.number, plan.finished, sum(left.values()))
-                    if plan.finished > shown * REFRESH:
-                        shown = plan.finished
+                    if left and (now := monotonic()) - shown > REFRESH * took:
                         self._show()
+                        shown, took = monotonic(), monotonic() - now
 
     def _tasks(self, begin: Callable[[int], None]) -> Iterator[StackTask]:
         """The stacks, each as it is taken, with what Hydra writes for its runs; `begin` is told of each."""

@@ -148,8 +148,8 @@ def test_several_problems() -> None:
         [("line", 1), ("line", 2), ("teacher", 1), ("teacher", 2)])]  # fmt: skip
     assert [row[:2] for row in rendered(rows)[1:]] == [
         ["problem", "best setting"],
-        ["data=line", "lr=1"],
-        ["data=teacher", "lr=1"],
+        ["line", "lr=1"],
+        ["teacher", "lr=1"],
     ]
     told = remarks(contenders(rows))[-1]
     assert told.startswith("the best optimizer.lr is the smallest that was tried: on data=line (1; try optimizer.lr=")
