@@ -1,6 +1,8 @@
 """Pictures as files, drawn from their specs by vl-convert, which needs neither a browser nor a network."""
 
 import io
+import json
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ WIDTH = 820
 def save(picture: Picture, folder: Path, looks: Looks | None = None) -> list[Path]:
     """Write a picture into a folder as `NAME.png` and `NAME.svg`, an animation also as `NAME.gif`.
 
+    The SVG, which is written last, ends in a hash of what it was drawn from: what has not changed is not drawn again.
+
     Args:
         picture: its name is that of the files; an animation's PNG and SVG show its end.
         folder: made where it is not there.
@@ -30,13 +34,16 @@ def save(picture: Picture, folder: Path, looks: Looks | None = None) -> list[Pat
     """
     folder.mkdir(parents=True, exist_ok=True)
     looks = assign_looks(series([picture])) if looks is None else looks
-    drawn = svg(picture, looks)
-    files = [folder / f"{picture.name}.png", folder / f"{picture.name}.svg"]
+    spec, moves = alone(picture, looks), isinstance(picture, Contours) and bool(picture.frames)
+    files = [folder / f"{picture.name}.{kind}" for kind in ("png", "svg", *(["gif"] if moves else []))]
+    of = f"\n<!-- {blake2b(f'{vl_convert.__version__} {json.dumps(spec)}'.encode(), digest_size=8).hexdigest()} -->\n"
+    if all(path.is_file() for path in files) and files[1].read_text(encoding="utf-8", errors="ignore").endswith(of):
+        return files
+    drawn: str = vl_convert.vegalite_to_svg(spec)
     files[0].write_bytes(vl_convert.svg_to_png(drawn, scale=2))
-    files[1].write_text(drawn, encoding="utf-8")
     if isinstance(picture, Contours) and picture.frames:
-        files.append(folder / f"{picture.name}.gif")
-        save_animation(picture, alone(picture, looks), files[2], looks)
+        save_animation(picture, spec, files[2], looks)
+    files[1].write_text(drawn + of, encoding="utf-8")
     return files
 
 

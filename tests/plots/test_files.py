@@ -26,6 +26,11 @@ def test_files_are_pictures_and_the_same_each_time(tmp_path: Path) -> None:
     assert min(Image.open(files[0]).size) > 200
     assert files[0].read_bytes() == save(HEAT, tmp_path / "two")[0].read_bytes()
     assert ElementTree.parse(files[1]).getroot().tag.endswith("svg")
+    files[0].write_bytes(b"as it was")
+    save(HEAT, tmp_path / "one")
+    assert files[0].read_bytes() == b"as it was"  # for nothing has changed
+    save(replace(HEAT, title="Another"), tmp_path / "one")
+    assert min(Image.open(files[0]).size) > 200
 
 
 def _pixels(data: bytes) -> NDArray[np.int64]:
