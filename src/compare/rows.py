@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from src.errors import LabError, one_line
@@ -55,7 +56,7 @@ class Row:
         """The words that are not seeds."""
         return {key: value for key, value in self.words.items() if without_plus(key) not in SEED_KEYS}
 
-    @property
+    @cached_property
     def seed(self) -> Seed:
         """The values of `SEED_KEYS`."""
         return tuple(self.words.get(key) for key in SEED_KEYS)

@@ -71,7 +71,8 @@ class Shown:
     @property
     def whole(self) -> Mapping[Seed, float]:
         """The exact losses that curves of training are shown above; those of mini-batches may be below that of all."""
-        full = all(run.run.config.get(BATCH, "full") == "full" for runs in self.runs.values() for run in runs)
+        first = [runs[0].run.config for runs in self.runs.values() if runs]  # a setting's runs have it in common
+        full = all(config.get(BATCH, "full") == "full" for config in first)
         return self.exact if full else {}
 
     @property

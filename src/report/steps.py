@@ -80,7 +80,9 @@ def _foreseen(shown: Shown, target: Target, rates: Sequence[float], most: float)
     fine = np.geomspace(min(rates), max(rates), FINE)
     drawn = set[float]()
     for label, runs in shown.runs.items():
-        known = [each for run in runs if (each := _known(run, target)) is not None]
+        # a setting's runs have it in common
+        damped = not runs or runs[0].run.config.get("optimizer.dampening", "0") not in ("0", "0.0")
+        known = [] if damped else [each for run in runs if (each := _known(run, target)) is not None]
         # critical is 2 (1 + β)/λmax
         betas = {round(float(run.exact["critical_lr"]) * max(eigenvalues) / 2 - 1, 6) for run, eigenvalues, _ in known}
         if not known or len(known) < len(runs) or len(betas) > 1 or (beta := betas.pop()) < 0 or beta in drawn:
@@ -97,7 +99,7 @@ def _known(run: OpenRun, target: Target) -> tuple[OpenRun, list[float], float] |
     """The eigenvalues above 0, and the share of the loss above the exact one that is left at the target."""
     eigenvalues, exact = run.exact.get("hessian_eigenvalues"), run.exact.get(TRAIN)
     _, losses = run.curves.get(TRAIN, NO_LINE)
-    plain = is_number(run.exact.get("critical_lr")) and run.run.config.get("optimizer.dampening", "0") in ("0", "0.0")
+    plain = is_number(run.exact.get("critical_lr"))
     if not (plain and isinstance(eigenvalues, list) and eigenvalues and is_number(exact) and len(losses)):
         return None
     share = (target.training(run.row.seed) - exact) / (losses[0] - exact)
