@@ -30,7 +30,7 @@ def jobs(name: str) -> list[dict[str, str]]:
 
 
 def test_they_are_there() -> None:
-    assert FILES == ["batch_sizes", "compare", "optimizers", "race"]
+    assert FILES == ["batch_sizes", "compare", "crowded_valley", "optimizers", "race"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -42,10 +42,12 @@ def test_the_first_line_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_choice_is_a_run(name: str, tmp_path: Path) -> None:
-    """One seed and every rate at the ends of its range."""
+    """One seed, and a rate of every optimizer on the first problem, of the first optimizer on every one."""
     composer = Composer([f"sweep={name}", "logger=none"])
-    first = [job for job in jobs(name) if job.get("seed", "0") == "0"]
-    for job in first:
+    there = [job for job in jobs(name) if job.get("seed", "0") == "0"]
+    one_rate = {(job.get("experiment"), job.get("optimizer"), job.get("data.batch_size")): job for job in there}
+    first = [there[0].get(key) for key in ("experiment", "optimizer")]
+    for job in (job for (*of, _), job in one_rate.items() if of[0] == first[0] or of[1] == first[1]):
         config = composer.job([f"{key}={value}" for key, value in job.items()]).config
         assert config.optimizer.lr == float(job["optimizer.lr"])
         assert config.data.validates() == (name != "race")  # on a surface there is nothing to generalize to
@@ -60,6 +62,13 @@ def test_optimizers_are_all_there_are() -> None:
     assert len(found) == 2 * len(trained) * 10 * 8
     searched = {choice.removeprefix("optimizer=") for choice in sweeper("optimizers")["search"]}
     assert searched == OPTIMIZERS
+
+
+def test_the_crowded_valley_is_as_many_runs_as_it_says() -> None:
+    found, text = jobs("crowded_valley"), (ROOT / "conf/sweep/crowded_valley.yaml").read_text(encoding="utf-8")
+    assert len(found) == 3 * 14 * 40 * 30 < yaml.safe_load(text)["hydra"]["launcher"]["max_runs"]
+    assert f"{len(found):,} runs" in text
+    assert {(job["seed"], job["data.seed"]) for job in found} == {(str(seed), str(seed)) for seed in range(30)}
 
 
 def test_every_batch_size_sees_20_epochs(tmp_path: Path) -> None:
