@@ -44,12 +44,13 @@ def test_the_first_line_says_what_it_is(name: str) -> None:
 def test_every_choice_is_a_run(name: str, tmp_path: Path) -> None:
     """One seed, and a rate of every optimizer on the first problem, of the first optimizer on every one."""
     composer = Composer([f"sweep={name}", "logger=none"])
-    there = [job for job in jobs(name) if job.get("seed", "0") == "0"]
+    there = [job for job in jobs(name) if job.get("seed", "3") == "3"]
     one_rate = {(job.get("experiment"), job.get("optimizer"), job.get("data.batch_size")): job for job in there}
     first = [there[0].get(key) for key in ("experiment", "optimizer")]
     for job in (job for (*of, _), job in one_rate.items() if of[0] == first[0] or of[1] == first[1]):
         config = composer.job([f"{key}={value}" for key, value in job.items()]).config
         assert config.optimizer.lr == float(job["optimizer.lr"])
+        assert config.data.seed == config.seed  # noisy_line fixes it
         assert config.data.validates() == (name != "race")  # on a surface there is nothing to generalize to
 
 
@@ -58,7 +59,7 @@ def test_optimizers_are_all_there_are() -> None:
     trained = OPTIMIZERS - {"polyak"}  # nobody knows the lowest loss of a noisy teacher
     assert {job["optimizer"] for job in found} == trained
     assert set(Counter((job["experiment"], job["optimizer"], job["seed"]) for job in found).values()) == {10}
-    assert {(job["seed"], job["data.seed"]) for job in found} == {(str(seed), str(seed)) for seed in range(8)}
+    assert {job["seed"] for job in found} == {str(seed) for seed in range(8)}
     assert len(found) == 2 * len(trained) * 10 * 8
     searched = {choice.removeprefix("optimizer=") for choice in sweeper("optimizers")["search"]}
     assert searched == OPTIMIZERS
@@ -68,7 +69,6 @@ def test_the_crowded_valley_is_as_many_runs_as_it_says() -> None:
     found, text = jobs("crowded_valley"), (ROOT / "conf/sweep/crowded_valley.yaml").read_text(encoding="utf-8")
     assert len(found) == 3 * 14 * 40 * 30 < yaml.safe_load(text)["hydra"]["launcher"]["max_runs"]
     assert f"{len(found):,} runs" in text
-    assert {(job["seed"], job["data.seed"]) for job in found} == {(str(seed), str(seed)) for seed in range(30)}
 
 
 def test_every_batch_size_sees_20_epochs(tmp_path: Path) -> None:
