@@ -3,6 +3,7 @@
 import io
 import json
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ def save(picture: Picture, folder: Path, looks: Looks | None = None) -> list[Pat
     looks = assign_looks(series([picture])) if looks is None else looks
     spec, moves = alone(picture, looks), isinstance(picture, Contours) and bool(picture.frames)
     files = [folder / f"{picture.name}.{kind}" for kind in ("png", "svg", *(["gif"] if moves else []))]
-    of = f"\n<!-- {blake2b(f'{vl_convert.__version__} {json.dumps(spec)}'.encode(), digest_size=8).hexdigest()} -->\n"
+    drawn_from = f"{version('vl-convert-python')} {json.dumps(spec)}"
+    of = f"\n<!-- {blake2b(drawn_from.encode(), digest_size=8).hexdigest()} -->\n"
     if all(path.is_file() for path in files) and files[1].read_text(encoding="utf-8", errors="ignore").endswith(of):
         return files
     drawn: str = vl_convert.vegalite_to_svg(spec)
