@@ -48,6 +48,7 @@ UNSTACKABLE = ("lbfgs",)
 """A step evaluates gradients as often as it likes, so runs take their steps one after another in a sweep."""
 
 EXPERIMENTS = {
+    "ill_conditioned": ("trainer.max_steps=200",),
     "line": ("trainer.max_steps=300",),
     "line_long": ("trainer.max_steps=2500", "callbacks.checkpoint.every_n_steps=1000"),
     "line_short": ("trainer.max_steps=300",),
