@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help train browser test test-long check format tensorboard bench pictures clean
+.PHONY: help train browser test test-long check format tensorboard bench faults pictures clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Descent Lab needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -49,6 +49,9 @@ tensorboard: .venv/installed  ## open the curves of outputs/ in TensorBoard
 bench: .venv/installed  ## measure what it costs beside other ways: make bench, or make bench BENCH="lines networks --quick"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.bench $(BENCH)
+
+faults: .venv/installed  ## kill runs and sweeps, make their files fail, and hold what they end in against the straight ones
+	$(BIN)/python -m tests.faults
 
 pictures: .venv/installed  ## make the README's pictures anew
 	$(BIN)/python .github/pictures.py

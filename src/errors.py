@@ -4,11 +4,14 @@ import difflib
 import errno
 import os
 import select
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from src.interrupts import asked, heard
 
 # read before a command sets it for itself, to get Hydra's errors as exceptions
 FULL_ERROR = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -66,7 +69,8 @@ def raised(error: BaseException | None, hides: Callable[[str], bool] = _not_the_
 
 def unwritable(error: OSError) -> str:
     """The sentence for a file or directory that cannot be written."""
-    return f"{error.filename or 'the run directory'} cannot be written ({error.strerror or error})"
+    where = os.fsdecode(error.filename) if error.filename else "the run directory"
+    return f"{where} cannot be written ({error.strerror or error})"
 
 
 @contextmanager
@@ -74,24 +78,25 @@ def exit_on_error() -> Iterator[None]:
     """End a command with the sentence of a `LabError` on standard error and exit status 1, without a traceback.
 
     HYDRA_FULL_ERROR=1 keeps the traceback, as in any Hydra application. Where nobody reads on, as `| head` does after
-    its lines, it ends without a word.
+    its lines, it ends without a word. Ctrl-C ends it with a line, see `src.interrupts`.
     """
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        if not _nobody_reads():
-            raise
-        raise SystemExit(1) from None
-    except LabError as error:
-        if FULL_ERROR:
-            error.__suppress_context__ = False
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt as interrupt:
-        print(str(interrupt) or "interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    with heard():
+        try:
+            yield
+            sys.stdout.flush()
+        except BrokenPipeError:
+            if not _nobody_reads():
+                raise
+            raise SystemExit(1) from None
+        except LabError as error:
+            if FULL_ERROR:
+                error.__suppress_context__ = False
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+        except KeyboardInterrupt as interrupt:
+            print(str(interrupt) or "interrupted", file=sys.stderr)
+            raise SystemExit(128 + (asked() or signal.SIGINT)) from None
 
 
 def _nobody_reads() -> bool:
@@ -122,9 +127,12 @@ def _of_the_run(error: OSError) -> bool:
     """Whether a full disk or the run directory is to blame, not a file of the user's own code."""
     from hydra.core.hydra_config import HydraConfig  # commands without Hydra do not wait for it
 
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     if not error.filename or not HydraConfig.initialized():
         return False
-    directory, failed = Path(HydraConfig.get().runtime.output_dir).absolute(), Path(str(error.filename)).absolute()
+    directory, failed = (
+        Path(HydraConfig.get().runtime.output_dir).absolute(),
+        Path(os.fsdecode(error.filename)).absolute(),
+    )
     return failed.is_relative_to(directory) or directory.is_relative_to(failed)

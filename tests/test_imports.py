@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"errors", "cache", "seeds", "config", "run_directory", "plots", "autograd"},
+    {"interrupts", "errors", "cache", "seeds", "config", "run_directory", "plots", "autograd"},
     {"tables"},
     {"data", "models", "losses", "optim", "compare"},
     {"theory"},

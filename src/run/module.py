@@ -17,6 +17,7 @@ from src.engine.loop import Loop
 from src.engine.outcome import Cause, Outcome
 from src.engine.torch_stepper import TorchStepper
 from src.engine.watchers.watcher import summary_of
+from src.interrupts import listen_again, stop_if_asked
 from src.run.callbacks.boards import show_together, tensorboards
 from src.run.lightning_private import count, go_on_from
 from src.run.resume import Resume
@@ -69,6 +70,10 @@ class Descent(L.LightningModule):
         if self.loop.over:
             self.trainer.should_stop = True
 
+    def on_train_batch_start(self, block: range, batch_idx: int) -> None:
+        """Between two blocks a run can be interrupted: what the last one has led to is decided, and saved."""
+        stop_if_asked()
+
     def validation_step(self, batch: int, batch_idx: int) -> None:
         """The loss over all validation rows, and the accuracy where there is one."""
         for name, value in self.loop.validate().items():
@@ -92,6 +97,7 @@ class Descent(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Go on from a checkpoint, after what Lightning does to gradients and state; the first point of every curve."""
+        listen_again()
         self.begin()
         if any(watcher.together for watcher in self.loop.intervals.watchers):
             show_together(self.trainer)

@@ -69,9 +69,8 @@ class Resume:
     def file(self, path: Path) -> MetricsFile:
         """The curves so far, to go on in this file: what was written then, and what the checkpoint kept."""
         file = self.rows(path)
-        for step, profile in read_profiles(self._directory):
-            if step <= self.step:
-                file.record(step, profile)
+        for step, profile in read_profiles(self._directory, self.step):
+            file.record(step, profile)
         for step, values in self.checkpoint[KEY]["pending"].items():
             file.record(step, values)
         return file

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from src.engine.checkpoint import FORMAT
 from src.engine.loop import Loop
+from src.interrupts import asked, held, stop_if_asked
 from src.run_directory.checkpoint_file import save
 from src.seeds import seeded
 
@@ -18,13 +19,17 @@ def descend(loop: Loop, blocks: Iterable[range], after: Sequence[Callable[[Loop]
         blocks: from the loop's step to the last one.
         after: what is called after a block, and after what is decided at its end.
         seed: of the global random numbers meanwhile.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; what the last block has led to is decided, and saved.
     """
     intervals = loop.intervals
-    with warnings.catch_warnings(), seeded(seed):
+    with warnings.catch_warnings(), seeded(seed), held():
         warnings.filterwarnings("ignore", category=FutureWarning)
         loop.stepper.train()
         loop.start()
         for block in blocks:
+            stop_if_asked()
             loop.advance(block)
             if not loop.over and (loop.step % intervals.val_every == 0 or loop.step >= intervals.max_steps):
                 loop.validate()
@@ -37,7 +42,8 @@ def descend(loop: Loop, blocks: Iterable[range], after: Sequence[Callable[[Loop]
 
 
 class StackCheckpoint:
-    """All members in one file, at multiples of `every_n_steps`, to go on from after a kill; deleted at the end.
+    """All members in one file, at multiples of `every_n_steps` and where it is interrupted, to go on from after that or
+    a kill; deleted at the end.
 
     Args:
         path: of the file.
@@ -60,7 +66,7 @@ class StackCheckpoint:
 
     def __call__(self, loop: Loop) -> None:
         """At the end of all there is nothing to go on from."""
-        due = loop.step % self.every_n_steps == 0 or loop.step in self.rungs
+        due = loop.step % self.every_n_steps == 0 or loop.step in self.rungs or asked()
         if due and not (loop.over or loop.step >= loop.intervals.max_steps):
             self.before()
             save_stack(self.path, loop, self.any_length)

@@ -18,6 +18,7 @@ from src.engine.devices import on_gpu
 from src.engine.early_stopping import EarlyStopping
 from src.engine.watchers import Watcher
 from src.errors import LabError, one_line
+from src.interrupts import held
 from src.run.callbacks.checkpoint import Sealed
 from src.run.parts import build_part
 from src.seeds import seeded
@@ -117,7 +118,7 @@ def fit(
         KeyboardInterrupt: it was interrupted; it says after how many steps.
     """
     handler = signal.getsignal(signal.SIGINT)  # Lightning ignores it once it was pressed
-    with warnings.catch_warnings(), seeded(seed):
+    with warnings.catch_warnings(), seeded(seed), held():
         # what Lightning warns of is about epochs, workers and samplers, which blocks do not have
         warnings.filterwarnings("ignore", module="lightning.*")
         warnings.filterwarnings("ignore", category=FutureWarning)

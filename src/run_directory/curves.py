@@ -38,9 +38,8 @@ class MetricsFile:
         self._rows: dict[int, dict[str, Value]] = {}
         self._begun, self._until, self._profiles = False, -1, set[Path]()
         if carried is not None and carried.is_file():
-            for step, values in read_rows(carried):
-                if step <= until:
-                    self.record(step, values)
+            for step, values in read_rows(carried, until):
+                self.record(step, values)
         self._until = until
 
     def record(self, step: int, values: Row) -> Row:
@@ -66,22 +65,24 @@ class MetricsFile:
         Rows are appended; a new column needs the whole file anew, which takes the place of the old one at once.
         """
         steps = sorted(step for step in self._rows if before is None or step < before)
-        whole_rows = [(step, self._rows.pop(step)) for step in steps]
+        whole_rows = [(step, self._rows[step]) for step in steps]
         write_profiles(self.path.parent, whole_rows, self._profiles)
         rows = [(step, numbers_of(row)) for step, row in whole_rows]
         fresh = [name for name in dict.fromkeys(key for _, row in rows for key in row) if name not in self.columns]
         whole = bool(fresh) or not self._begun
         if whole and self._begun:
             rows = [*read_rows(self.path), *rows]
-        self.columns += fresh
-        cells = ((str(step), *(repr(row[n]) if n in row else "" for n in self.columns[1:])) for step, row in rows)
+        columns = [*self.columns, *fresh]
+        cells = ((str(step), *(repr(row[n]) if n in row else "" for n in columns[1:])) for step, row in rows)
         target = self.path.with_suffix(".part") if whole else self.path
         with target.open("w" if whole else "a", newline="", encoding="utf-8") as file:
             if whole:
-                csv.writer(file).writerow(self.columns)
+                csv.writer(file).writerow(columns)
             file.write("".join(f"{','.join(line)}\r\n" for line in cells))
         target.replace(self.path)
-        self._begun = True
+        self.columns, self._begun = columns, True
+        for step in steps:  # they are there
+            del self._rows[step]
 
 
 def numbers_of(row: Row) -> dict[str, float]:
@@ -118,8 +119,12 @@ def write_profiles(directory: Path, rows: Iterable[tuple[int, Row]], begun: set[
         begun.add(path)
 
 
-def read_profiles(directory: Path) -> list[tuple[int, dict[str, list[float]]]]:
+def read_profiles(directory: Path, until: int | None = None) -> list[tuple[int, dict[str, list[float]]]]:
     """What `write_profiles` wrote into a run directory, a name at a time.
+
+    Args:
+        directory: of the run.
+        until: the last step that is read; what follows may have been cut short when it was written.
 
     Raises:
         LabError: a file cannot be read as that.
@@ -130,9 +135,13 @@ def read_profiles(directory: Path) -> list[tuple[int, dict[str, list[float]]]]:
             with path.open(newline="", encoding="utf-8") as file:
                 lines = csv.reader(file)
                 if tuple(next(lines, ())) == PROFILE_COLUMNS:
-                    for step, name, *numbers in lines:
+                    last = 0
+                    for step, *cells in lines:
+                        if until is not None and not last <= int(step) <= until:
+                            break
+                        name, *numbers = cells
                         profile = [float(number) for number in " ".join(numbers).split()]
-                        found.append((int(step), {f"{path.stem}/{name}": profile}))
+                        found.append((last := int(step), {f"{path.stem}/{name}": profile}))
         except (OSError, ValueError, csv.Error) as error:
             raise LabError(f"{path}: it cannot be read as profiles of a run ({error})") from None
     return found
@@ -163,18 +172,25 @@ def write_rows(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[Va
         file.write("".join(f"{line}\r\n" for line in lines))
 
 
-def read_rows(path: Path) -> list[tuple[int, dict[str, float]]]:
+def read_rows(path: Path, until: int | None = None) -> list[tuple[int, dict[str, float]]]:
     """The rows of a `metrics.csv`, without empty cells.
+
+    Args:
+        path: of the file.
+        until: the last step that is read; what follows may have been cut short when it was written.
 
     Raises:
         LabError: it is not such a file.
     """
+    found = list[tuple[int, dict[str, float]]]()
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [
-                (int(row.pop("step")), {name: float(value) for name, value in row.items() if value})
-                for row in csv.DictReader(file)
-            ]
+            for row in csv.DictReader(file):
+                step = int(row.pop("step"))
+                if until is not None and (step > until or (found and step <= found[-1][0])):
+                    break
+                found.append((step, {name: float(value) for name, value in row.items() if value}))
+        return found
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise LabError(f"{path}: it cannot be read as the curves of a run ({error})") from None
 

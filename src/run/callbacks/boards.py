@@ -1,5 +1,8 @@
 """TensorBoard, as callbacks write to it."""
 
+import threading
+from collections.abc import Callable
+
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -11,6 +14,15 @@ def tensorboards(trainer: L.Trainer) -> list[TensorBoardLogger]:
     """The TensorBoard loggers of the process that logs."""
     boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
     return boards if trainer.is_global_zero else []
+
+
+def _in_a_thread(raised: threading.ExceptHookArgs, otherwise: Callable[..., None] = threading.excepthook) -> None:
+    """What a writer's thread stumbles over it keeps, and whoever writes next is told; it is not to be printed too."""
+    if getattr(raised.thread, "exception", None) is not raised.exc_value:
+        otherwise(raised)
+
+
+threading.excepthook = _in_a_thread
 
 
 def show_together(trainer: L.Trainer) -> None:

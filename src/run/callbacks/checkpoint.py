@@ -9,6 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 
+from src.interrupts import asked
 from src.run import parts
 from src.run.callbacks.boards import tensorboards
 from src.run_directory.checkpoint_file import save
@@ -27,7 +28,8 @@ class Sealed(TorchCheckpointIO):
 
 
 class Checkpoint(parts.Checkpoint, LightningCheckpoint):
-    """`checkpoints/last.ckpt` at multiples of `every_n_steps` and at the final step; `best.ckpt` at validations.
+    """`checkpoints/last.ckpt` at multiples of `every_n_steps`, where it is interrupted, and at the final step;
+    `best.ckpt` at validations.
 
     Lightning's ModelCheckpoint can miss the final step, and saves a step that is also a validation before the
     validation, which going on from there would then skip; this one saves after what is decided at the validation.
@@ -40,7 +42,7 @@ class Checkpoint(parts.Checkpoint, LightningCheckpoint):
     ) -> None:
         """At a multiple inside a pass; at the end of a pass the validation comes first."""
         inside = not trainer.is_last_batch and not trainer.should_stop
-        if inside and trainer.global_step % self.every_n_steps == 0:
+        if inside and (trainer.global_step % self.every_n_steps == 0 or asked()):
             self._save(trainer, pl_module, "last")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
@@ -48,7 +50,7 @@ class Checkpoint(parts.Checkpoint, LightningCheckpoint):
         step, best = trainer.global_step, pl_module.loop.best
         if best is not None and int(best.state.step[0]) == step:
             self._save(trainer, pl_module, "best")
-        if step % self.every_n_steps == 0 or step >= trainer.max_steps or trainer.should_stop:
+        if step % self.every_n_steps == 0 or step >= trainer.max_steps or trainer.should_stop or asked():
             self._save(trainer, pl_module, "last")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Descent) -> None:  # type: ignore[override]
@@ -57,8 +59,8 @@ class Checkpoint(parts.Checkpoint, LightningCheckpoint):
             self._save(trainer, pl_module, "last")
 
     def on_exception(self, trainer: L.Trainer, pl_module: Descent, exception: BaseException) -> None:  # type: ignore[override]
-        """The curve up to here, of a run that was interrupted."""
-        if pl_module.file is not None:
+        """The curve up to here, of a run that was interrupted; not where a file could not be written."""
+        if pl_module.file is not None and not isinstance(exception, OSError):
             pl_module.file.write()
 
     def _save(self, trainer: L.Trainer, module: Descent, name: str) -> None:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from src.errors import FULL_ERROR, LabError, nearest, one_line
+from src.interrupts import stop_if_asked
 from src.sweep.options import Launching
 from src.sweep.worker import EVERY, End, Heartbeat, StackTask, attempt, ends, work
 
@@ -140,6 +141,7 @@ def spread(tasks: Iterable[StackTask], options: Launching, tell: Tell) -> Genera
     if options.backend == INLINE:
         for task in left:
             yield task, work(task, partial(tell, task.number))
+            stop_if_asked()
         return
     with ExitStack() as at_end:
         # what workers inherit: one thread for BLAS, as stacks choose their own number; no switch to tracebacks but the
