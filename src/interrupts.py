@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
+from types import FrameType, TracebackType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 1.0
@@ -31,13 +31,13 @@ class _State:
         asked: the signal that asked it to end; 0: none.
         holding: how many trainings note it only.
         overdue: whether the next signal is this module's own, to interrupt a block.
-        listens: whether signals come here.
+        command: whether this process is a command and nothing else.
     """
 
     asked: int = 0
     holding: int = 0
     overdue: bool = False
-    listens: bool = False
+    command: bool = False
 
 
 _state = _State()
@@ -58,22 +58,34 @@ def stop_if_asked() -> None:
         raise KeyboardInterrupt
 
 
+def listen() -> None:
+    """Be a command's process from here on, also while it imports, and before it says what it is at."""
+    _state.command, sys.excepthook = True, _told
+    for number in SIGNALS:
+        signal.signal(number, _hear)
+
+
+def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
 @contextmanager
 def heard() -> Iterator[None]:
-    """Listen for a command; where somebody else does already, such as a notebook's kernel for itself, that stays so."""
+    """Listen to the end of a command; where somebody else does, such as one that ignores Ctrl-C, that stays so."""
     here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if not here or signal.getsignal(signal.SIGINT) not in (signal.default_int_handler, _hear):
         yield
         return
     before = {number: signal.signal(number, _hear) for number in SIGNALS}
-    _state.listens = True
     try:
         yield
     finally:
         if not _state.asked:  # else it is on its way out, where a second time is the last
-            _state.listens = False
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for number, handler in before.items():  # Python prints a traceback of an interrupt on its own way out
+                signal.signal(number, signal.SIG_DFL if _state.command else handler)
 
 
 @contextmanager
@@ -89,13 +101,6 @@ def held() -> Iterator[None]:
     finally:
         _state.holding -= 1
     stop_if_asked()
-
-
-def listen_again() -> None:
-    """Have signals come here and nowhere else: Lightning ends a run on SIGTERM before what a validation decides."""
-    if _state.listens:
-        for number in SIGNALS:
-            signal.signal(number, _hear)
 
 
 def _hear(number: int, frame: FrameType | None) -> None:

@@ -30,6 +30,15 @@ def go_on_from(trainer: L.Trainer, step: int, passes: int) -> None:
     trainer.fit_loop.epoch_loop._batches_that_stepped = step  # what LearningRateMonitor calls the step
 
 
+def leave_signals(trainer: L.Trainer) -> None:
+    """Have signals go where they went before `fit`, see `src.interrupts`.
+
+    Lightning ends a run on SIGTERM between a validation and what it decides, and of several processes each waits for
+    the others first.
+    """
+    trainer._signal_connector.teardown()
+
+
 def saves_by_batches(callback: ModelCheckpoint) -> bool:
     """Whether it looks after every batch, and not at validations only; it has no public word for it."""
     return bool(callback._every_n_train_steps) or callback._train_time_interval is not None

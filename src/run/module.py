@@ -17,9 +17,9 @@ from src.engine.loop import Loop
 from src.engine.outcome import Cause, Outcome
 from src.engine.torch_stepper import TorchStepper
 from src.engine.watchers.watcher import summary_of
-from src.interrupts import listen_again, stop_if_asked
+from src.interrupts import stop_if_asked
 from src.run.callbacks.boards import show_together, tensorboards
-from src.run.lightning_private import count, go_on_from
+from src.run.lightning_private import count, go_on_from, leave_signals
 from src.run.resume import Resume
 from src.run_directory import MetricsFile
 
@@ -97,7 +97,7 @@ class Descent(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Go on from a checkpoint, after what Lightning does to gradients and state; the first point of every curve."""
-        listen_again()
+        leave_signals(self.trainer)
         self.begin()
         if any(watcher.together for watcher in self.loop.intervals.watchers):
             show_together(self.trainer)

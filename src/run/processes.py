@@ -1,22 +1,27 @@
-"""Several processes for one run (ddp): started by torch's own elastic launcher, on this machine.
+"""Several processes for one run (ddp) on this machine, each a command of its own: `src.run.one_process`.
 
-`torch.multiprocessing.spawn` would do with less, but it imports the main module anew in every process: a script that
-calls `src.run.run` outside `if __name__ == "__main__"` would start itself over and over.
+`torch.multiprocessing.spawn` imports the main module anew in every process: a script that calls `src.run.run` outside
+`if __name__ == "__main__"` would start itself over and over. Torch's elastic launcher takes many seconds to end.
 """
 
-import logging
 import os
 import pickle
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from src.errors import FULL_ERROR, LabError
 from src.run.build import Member, RunSpec
+from src.run_directory import RunDirectory
+
+EVERY = 0.05
+"""Seconds between two looks at the processes."""
 
 
 def launched() -> bool:
@@ -50,53 +55,56 @@ def check_shared(one: Member) -> None:
 
 
 def launch(processes: int, spec: RunSpec) -> None:
-    """Train a run in so many processes and wait for them.
+    """Train a run in so many processes and wait for them; when one of them ends otherwise, the others are killed.
 
     Raises:
         LabError: one of them failed.
-        KeyboardInterrupt: they were interrupted.
+        KeyboardInterrupt: this one was interrupted.
     """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    settings = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id=spec.directory.name,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-    )
-    with _as_it_was(), tempfile.TemporaryDirectory() as folder:
+    environment = {**os.environ, "MASTER_ADDR": "localhost", "MASTER_PORT": str(_free_port())}
+    environment |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes), "GROUP_RANK": "0"}
+    environment["TORCHELASTIC_RUN_ID"] = spec.directory.name  # by which Lightning knows that all of this is set
+    if not FULL_ERROR:  # a command sets it for itself; here the processes are to tell a mistake in a sentence
+        environment.pop("HYDRA_FULL_ERROR", None)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as at_end:
         path = Path(folder, "run.pickle")  # ten thousand listed points are too long for an argument
         path.write_bytes(pickle.dumps(spec))
-        if not FULL_ERROR:  # a command sets it for itself; here the processes are to tell a mistake in a sentence
-            os.environ.pop("HYDRA_FULL_ERROR", None)
-        try:
-            elastic_launch(settings, sys.executable)("-m", "src.run.one_process", str(path))
-        except ChildFailedError as error:
-            rank, failure = error.get_first_failure()
-            raise LabError(
-                f"process {rank} of {processes} failed with exit code {failure.exitcode}; see above"
-            ) from None
-        except SignalException:
-            raise KeyboardInterrupt from None
+        command, started = [sys.executable, "-m", "src.run.one_process", str(path)], list[subprocess.Popen[bytes]]()
+        for rank in map(str, range(processes)):
+            started.append(subprocess.Popen(command, env=environment | {"RANK": rank, "LOCAL_RANK": rank}))
+            at_end.callback(_end, started[-1])
+        while None in (codes := [process.poll() for process in started]) or any(codes):
+            for rank, code in enumerate(codes):
+                if code:
+                    raise LabError(_why(rank, processes, code, spec))
+            time.sleep(EVERY)
 
 
-@contextmanager
-def _as_it_was() -> Iterator[None]:
-    """Put back the environment and the signal handlers, which the launcher keeps for itself."""
-    environment = dict(os.environ)
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-    main = threading.current_thread() is threading.main_thread()
-    handlers = {name: signal.getsignal(name) for name in names} if main else {}
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(environment)
-        for name, handler in handlers.items():
-            signal.signal(name, handler)
+def _why(rank: int, processes: int, code: int, spec: RunSpec) -> str:
+    """How a process has failed: in words of its own, unless it was killed."""
+    if code > 0:
+        return f"process {rank} of {processes} failed with exit code {code}; see above"
+    how = RunDirectory(spec.directory).how_to_go_on(spec.command)
+    return f"process {rank} of {processes} was killed ({signal.Signals(-code).name}){how}"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return int(found.getsockname()[1])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def end_with(parent: int) -> None:
+    """End this process, whatever it is at, once that one is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

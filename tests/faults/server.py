@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-import src
+from src.interrupts import listen
 
 SOURCE = Path(__file__).with_name("shim.c")
 HOW = ("once", "for good", "short", "kill")
@@ -231,13 +231,13 @@ def _collect(under_way: dict[int, tuple[Path, float]]) -> None:
 def _become(shim: ctypes.CDLL, where: Path, asked: dict[str, Any]) -> None:
     """Be the process of a command; it ends as that does, on the way out of this module."""
     os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     files = [os.open(where / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND) for name in ("stdout", "stderr")]
     for file, number in ((os.open(os.devnull, os.O_RDONLY), 0), (files[0], 1), (files[1], 2)):
         os.dup2(file, number)
         os.close(file)
     module = asked["words"][0]
-    sys.argv, sys.excepthook = asked["words"], src._told  # as with `python -m`
+    sys.argv = asked["words"]
+    listen()
     if asked["fault"]:
         one = Fault(**asked["fault"])
         texts = (os.fsencode(str(text)) for text in (asked["under"], where / "calls"))

@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import threading
-import time
 from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +11,7 @@ import torch
 from loky import ProcessPoolExecutor, cpu_count
 from loky.process_executor import BrokenProcessPool
 
+from src.run.processes import end_with
 from src.sweep.executors import Workers
 from src.sweep.options import Launching
 
@@ -29,7 +28,7 @@ def start(options: Launching, scratch: Path, at_end: ExitStack) -> Workers:
     def submit(*call: Any) -> Future[Any]:
         slot = next(slot for slot in itertools.count() if slot not in calls or calls[slot].done())
         if slot not in calls or isinstance(calls[slot].exception(), BrokenProcessPool):
-            end = {"initializer": _end_with, "initargs": (os.getpid(),)}
+            end = {"initializer": end_with, "initargs": (os.getpid(),)}
             pools[slot] = ProcessPoolExecutor(1, env=card(slot), timeout=None, **end)
             at_end.callback(pools[slot].shutdown, kill_workers=True)  # what they have finished is on disk
         calls[slot] = pools[slot].submit(*call)
@@ -46,14 +45,3 @@ def card(slot: int) -> dict[str, str]:
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = [name for name in seen.split(",") if name] or [str(card) for card in range(cards)]
     return {"CUDA_VISIBLE_DEVICES": names[slot % cards]}
-
-
-def _end_with(parent: int) -> None:
-    """End this process when the command is killed, in the middle of a stack too."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
