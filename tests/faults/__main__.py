@@ -16,6 +16,8 @@ from tests.faults.kills import KINDS, killed
 from tests.faults.server import Server, serving
 from tests.faults.subjects import FAILING, KILLED, Subject, Tried
 
+FILES = "a file operation"
+
 Row = tuple[str, str, str, list[str]]
 """The command, the fault, how often, and what was wrong."""
 
@@ -28,6 +30,7 @@ def main() -> None:
     parser.add_argument("--in-a-row", type=int, default=10, metavar="N", help="kills, before it comes through (10)")
     parser.add_argument("--seed", type=int, default=0, help="of when it is killed")
     parser.add_argument("--only", metavar="NAME", help="one of the commands, such as 'lone run'")
+    parser.add_argument("--fault", choices=[FILES, *KINDS], metavar="NAME", help=f"one of: {FILES}, {', '.join(KINDS)}")
     chosen = parser.parse_args()
     console, began, wrong = Console(width=max(Console().width, 120)), time.monotonic(), 0
     table = Table("command", "fault", "tried", "wrong", title="what was tried, and what was lost")
@@ -47,18 +50,18 @@ def rows(server: Server, chosen: argparse.Namespace) -> Iterator[Row]:
     def asked(subjects: tuple[Subject, ...]) -> list[Subject]:
         return [one for one in subjects if chosen.only in (None, one.name)]
 
-    for subject in asked(FAILING) if chosen.calls else []:
+    for subject in asked(FAILING) if chosen.fault in (None, FILES) else []:
         tried, found, how_often = Tried(server, subject), list[str](), Counter[str]()
         for fault in faults(tried, chosen.calls):
             how, sentences = tried_with(tried, fault)
             how_often[how] += 1
             found += sentences
         told = ", ".join(f"{number} {how}" for how, number in how_often.items())
-        yield subject.name, "a file operation", f"{told} of {len(tried.straight.calls)} calls", found
-    for subject in asked(KILLED) if chosen.kills else []:
+        yield subject.name, FILES, f"{told} of {len(tried.straight.calls)} calls", found
+    for subject in asked(KILLED) if chosen.fault != FILES else []:
         tried = Tried(server, subject)
         for kind in KINDS:
-            if kind == "a worker" and "loky" not in subject.name:
+            if chosen.fault not in (None, kind) or (kind == "a worker" and "loky" not in subject.name):
                 continue
             one = killed(tried, kind, chosen.kills, chosen.in_a_row, chosen.seed)
             slowest = f", gone after {one.slowest:.1f} s at most" if one.slowest else ""
