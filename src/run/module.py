@@ -107,6 +107,8 @@ class Descent(L.LightningModule):
         """Take up what is gone on from."""
         if self.resume is not None:
             read_member(self.loop, self.resume.checkpoint, self.resume.in_place)
+            if self.resume.changed:
+                self.loop.best = None
         self.loop.stepper.train()
 
     def on_train_end(self) -> None:

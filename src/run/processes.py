@@ -70,8 +70,8 @@ def launch(processes: int, spec: RunSpec) -> None:
         path = Path(folder, "run.pickle")  # ten thousand listed points are too long for an argument
         path.write_bytes(pickle.dumps(spec))
         command, started = [sys.executable, "-m", "src.run.one_process", str(path)], list[subprocess.Popen[bytes]]()
-        for rank in map(str, range(processes)):
-            started.append(subprocess.Popen(command, env=environment | {"RANK": rank, "LOCAL_RANK": rank}))
+        for own in map(str, range(processes)):
+            started.append(subprocess.Popen(command, env=environment | {"RANK": own, "LOCAL_RANK": own}))
             at_end.callback(_end, started[-1])
         while None in (codes := [process.poll() for process in started]) or any(codes):
             for rank, code in enumerate(codes):

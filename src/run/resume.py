@@ -28,12 +28,14 @@ class Resume:
         checkpoint: what it holds.
         in_place: an unfinished run whose command was typed again goes on in its own directory.
         start: the checkpoint in which its descent started, for theory; None: the initial weights.
+        changed: whether it was written under another config, whose best state is no state of this run's.
     """
 
     path: str
     checkpoint: Mapping[str, Any]
     in_place: bool
     start: Mapping[str, Any] | None
+    changed: bool = False
 
     @classmethod
     def of(cls, config: Config, directory: Path) -> Resume | None:
@@ -46,7 +48,10 @@ class Resume:
         own, named = RunDirectory(directory).last_checkpoint, config.ckpt_path
         before = read(named) if named else None
         if not own.is_file():
-            return None if before is None else cls(str(named), before, False, before)
+            if before is None:
+                return None
+            changed = before[KEY]["any_length"] != config.fingerprint(length=False)
+            return cls(str(named), before, False, before, changed)
         with own_checkpoint():
             checkpoint = read(own)
         if checkpoint[KEY]["any_length"] != config.fingerprint(length=False):
@@ -90,7 +95,7 @@ class Resume:
                 if not (self.in_place and isinstance(logger, TensorBoardLogger)):  # its old file is still there
                     logger.log_metrics(numbers_of(values), step=step)
         best = self.checkpoint[KEY]["best"]
-        same = best is not None and best["of"] == list(best_of)
+        same = best is not None and best["of"] == list(best_of) and not self.changed
         old, new = Path(self.path).resolve().parent / "best.ckpt", where.checkpoints / "best.ckpt"
         if self.in_place and new.is_file() and not (same and read(new)["global_step"] <= self.step):
             new.unlink()  # of another metric, or of a step that comes again

@@ -49,7 +49,6 @@ def killed(tried: Tried, kind: str, kills: int, most: int, seed: int = 0) -> Kil
         seed: of when.
     """
     drawn, found = random.Random(f"{seed}/{tried.subject.name}/{kind}"), Killed()
-    before = set(Path("/dev/shm").iterdir())
     while found.kills < kills:
         tried.renew()
         found.histories += 1
@@ -58,8 +57,6 @@ def killed(tried: Tried, kind: str, kills: int, most: int, seed: int = 0) -> Kil
             found.wrong.append(f"history {found.histories}: {sentence}")
         if ended is None and len(found.wrong) > 3:
             break  # it hangs every time
-    if left := set(Path("/dev/shm").iterdir()) - before:
-        found.wrong.append(f"shared memory is left: {', '.join(map(str, left))}")
     return found
 
 
@@ -82,6 +79,8 @@ def _history(tried: Tried, kind: str, kills: int, drawn: random.Random, found: K
                 ended = command.wait(asked - command.began + PATIENCE)
                 if not gone(command.number):
                     found.wrong.append("processes are left")
+                if left := [path.name for path in Path("/dev/shm").glob(f"*-{command.number}-*")]:
+                    found.wrong.append(f"shared memory is left: {', '.join(left)}")
             except TimeoutError as hangs:
                 found.wrong.append(str(hangs))
                 return None

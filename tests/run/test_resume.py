@@ -177,6 +177,18 @@ def test_the_best_is_by_the_metric_that_is_watched_now(train: Train, tmp_path: P
     assert kept(tmp_path / "second", "best")["global_step"] == 90
 
 
+def test_the_best_of_another_config_is_not_that_of_a_run_that_goes_on_with_changes(
+    train: Train, tmp_path: Path
+) -> None:
+    words = ["data.rows=20", "optimizer.lr=0.02", "trainer.val_every_n_steps=10"]
+    first = train("first", *words, "trainer.max_steps=30")
+    last = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    second = train("second", f"ckpt_path={last}", "optimizer.lr=1000", "trainer.max_steps=31")
+    assert second.metrics["val/loss"] > first.metrics["val/loss"]
+    own, best = (kept(tmp_path / "second", name)["descent_lab"] for name in ("last", "best"))
+    assert best["fingerprint"] == own["fingerprint"] == second.fingerprint
+
+
 # --- a table that is no longer what it was ---
 
 

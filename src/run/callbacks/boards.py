@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -16,7 +17,7 @@ def tensorboards(trainer: L.Trainer) -> list[TensorBoardLogger]:
     return boards if trainer.is_global_zero else []
 
 
-def _in_a_thread(raised: threading.ExceptHookArgs, otherwise: Callable[..., None] = threading.excepthook) -> None:
+def _in_a_thread(raised: threading.ExceptHookArgs, otherwise: Callable[[Any], Any] = threading.excepthook) -> None:
     """What a writer's thread stumbles over it keeps, and whoever writes next is told; it is not to be printed too."""
     if getattr(raised.thread, "exception", None) is not raised.exc_value:
         otherwise(raised)

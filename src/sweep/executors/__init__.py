@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from itertools import chain
+from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -147,6 +148,7 @@ def spread(tasks: Iterable[StackTask], options: Launching, tell: Tell) -> Genera
         # what workers inherit: one thread for BLAS, as stacks choose their own number; no switch to tracebacks but the
         # user's, as the command has set one for itself; and no ear for Ctrl-C, which is for the command
         at_end.callback(os.environ.update, dict(os.environ))
+        resource_tracker.ensure_running()  # else the first worker has Python start it, which unblocks Ctrl-C for all
         at_end.callback(signal.pthread_sigmask, *UNBLOCK)
         signal.pthread_sigmask(*BLOCK)
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
