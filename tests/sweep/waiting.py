@@ -14,9 +14,9 @@ from tests.run.runs import numbers
 
 LONG = (
     *("data=teacher", "model=two_layer", "optimizer=sgd,adam", "seed=0,1", "trainer.max_steps=6000"),
-    *("trainer.val_every_n_steps=1000", "callbacks.checkpoint.every_n_steps=250"),
+    *("trainer.val_every_n_steps=1000", "callbacks.checkpoint.every_n_steps=250", "trainer.stepper=rules"),
 )
-"""Two stacks of about a second, with checkpoints from the first moment on."""
+"""Two stacks of about a second (as C they would be over before), with checkpoints from the first moment on."""
 
 PATIENCE = 60
 """Seconds after which a test gives up waiting."""
