@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,15 @@ LARGEST_TOGETHER = 2**18
 """The same of condensed members that are stepped side by side, and of what they see: with more, one by one."""
 
 
+class Program(NamedTuple):
+    """Steps as C, the scalars that they take, and what members see as the template has it."""
+
+    kernel: Kernel
+    scalars: Sequence[str]
+    inputs: Tensor
+    targets: Tensor
+
+
 class CompiledStepper(RuleStepper):
     """A `RuleStepper` whose steps are C; what it holds, keeps and tells is the same.
 
@@ -30,10 +40,7 @@ class CompiledStepper(RuleStepper):
     """
 
     update: StackedRule
-    _kernel: Kernel
-    _scalars: Sequence[str]
-    _inputs: Tensor
-    _targets: Tensor
+    _program: Program
 
     @classmethod
     def of(cls, stepper: RuleStepper) -> CompiledStepper:
@@ -44,22 +51,21 @@ class CompiledStepper(RuleStepper):
         """
         parts = (stepper.module, stepper.flat, stepper.update, stepper.loss, stepper.data, stepper.treatment)
         made = cls(stepper.size, *parts, stepper.axis)
-        made._compile()
+        made._program = made._compiled()
         return made
 
-    def _compile(self) -> None:
-        update, data, treatment, loss, dtype = self.update, self.data, self.treatment, self.loss, self.flat.dtype
-        if not isinstance(update, StackedRule):
-            raise NotCompiledError(f"{update.path} has no rule")
-        if self.flat.device.type != "cpu":
-            raise NotCompiledError(f"it is on {self.flat.device.type}, and compiled code is of the CPU")
+    def _compiled(self) -> Program:
+        update, data, loss, dtype = self.update, self.data, self.loss, self.flat.dtype
+        assert isinstance(update, StackedRule)
+        assert self.flat.device.type == "cpu"
         if loss.in_c is None:
             raise NotCompiledError(f"there is no C of the loss {loss.name}")
         rows, model, together = self._template(len(update.slots))
         numbers, slots = self.flat.shape[1], list(update.slots)
         if numbers * (len(slots) + 5) * dtype.itemsize > LARGEST:
             raise NotCompiledError(f"{numbers:,} parameters are more than stay in a cache")
-        rule, self._scalars = rule_source(update.rule, update.acting, slots, update.scalar_names)
+        rule, scalars = rule_source(update.rule, update.acting, slots, update.scalar_names)
+        averaged = loss.reduction == "mean" and data.distinct_condensed is None
         text = source(
             model,
             loss,
@@ -67,16 +73,14 @@ class CompiledStepper(RuleStepper):
             dtype,
             N=numbers,
             SLOTS=len(slots),
-            SCALARS=len(self._scalars),
+            SCALARS=len(scalars),
             ROWS=rows.inputs.shape[1] if data.full_batch else 0,
-            MEAN=int(loss.reduction == "mean" and data.distinct_condensed is None),
-            NUMBERS=1 if loss.targets == "one_hot" else rows.targets.shape[2],
-            BY_NORM=int(treatment.by_norm),
+            MEAN_OF=averaged * (1 if loss.targets == "one_hot" else rows.targets.shape[2]),
+            BY_NORM=int(self.treatment.by_norm),
         )
-        self._kernel = Kernel(text, together)
         missing = -rows.inputs.shape[2] % width(model.side, dtype) if model.padded else 0
-        self._inputs = functional.pad(rows.inputs, (0, missing)).contiguous()
-        self._targets = rows.targets.contiguous()
+        inputs = functional.pad(rows.inputs, (0, missing)).contiguous()
+        return Program(Kernel(text, together), scalars, inputs, rows.targets.contiguous())
 
     def _template(self, slots: int) -> tuple[Rows, InC, int]:
         """What members see, how steps are taken of it, and how many members side by side."""
@@ -111,23 +115,23 @@ class CompiledStepper(RuleStepper):
 
     def _taken(self, first: int, count: int) -> Tensor:
         """Losses `[count, P]` before each of steps that are ready, which are taken."""
-        update, treatment, data = self.update, self.treatment, self.data
+        update, treatment, data, program = self.update, self.treatment, self.data, self._program
         if treatment.zero_every != 1 and self._before is None:
             self._before = torch.zeros_like(self.flat)
         ahead, losses = update.scalars(count), self.flat.new_empty(count, len(self.flat))
         order, orders, begins = data.order(first, count) or (None, None, None)
-        self._kernel(
+        program.kernel(
             first=first,
             steps=count,
             members=len(self.flat),
-            rows=self._inputs.shape[1],
+            rows=program.inputs.shape[1],
             zero_every=treatment.zero_every,
             flat=self.flat,
             slots=[slot for slot in update.slots.values() if slot is not None],
             before=None if treatment.zero_every == 1 else self._before,
-            scalars=[ahead[name] for name in self._scalars],
-            inputs=self._inputs,
-            targets=self._targets,
+            scalars=[ahead[name] for name in program.scalars],
+            inputs=program.inputs,
+            targets=program.targets,
             which=data.which,
             order=order,
             orders=orders,
@@ -142,6 +146,5 @@ class CompiledStepper(RuleStepper):
         """A stepper of some members, in this order, that goes on from here with copies."""
         some = super().select(keep)
         assert isinstance(some, CompiledStepper)
-        some._kernel, some._scalars = self._kernel, self._scalars
-        some._inputs, some._targets = self._inputs, self._targets
+        some._program = self._program
         return some

@@ -66,8 +66,8 @@ def source(model: InC, loss: Loss, rule: str, dtype: torch.dtype, **defined: int
         loss: a function of losses.h has its name.
         rule: see `rule_source`.
         dtype: of all numbers.
-        defined: what else is: `N`, `SLOTS`, `SCALARS`, `ROWS` (0: batches), `MEAN` (is it one), `NUMBERS` of a row in
-            it, `BY_NORM` (of clipping).
+        defined: what else is: `N`, `SLOTS`, `SCALARS`, `ROWS` (0: batches), `MEAN_OF` (numbers of a row in the mean;
+            0: a sum), `BY_NORM` (of clipping).
     """
     single = dtype == torch.float32
     numbers = {

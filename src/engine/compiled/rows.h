@@ -17,7 +17,7 @@ IN void gradient(const struct job *job, const struct seen *seen, long k, const r
 {
     const int64_t *order = seen->order ? seen->order + job->begins[k] : 0;
     const long count = ROWS ? ROWS : job->begins[k + 1] - job->begins[k];
-    const real mean = MEAN ? 1 / (real)(count * NUMBERS) : 1;
+    const real mean = MEAN_OF ? 1 / (real)(count * MEAN_OF) : 1;
     real total = 0;
 
     memset(g, 0, PADDED(SIZE) * sizeof(real));
