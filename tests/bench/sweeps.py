@@ -144,7 +144,7 @@ def compared(
     forms: Mapping[str, tuple[Sequence[str], float]],
     others: Mapping[str, Way] | None = None,
 ) -> tuple[dict[str, list[float]], list[Figure]]:
-    """What the ways take in every round, "here" training and "whole" the command of it; and figures of JAX.
+    """What the ways take in every round, "here" training and "whole" the command of it; and figures of rules and JAX.
 
     Args:
         grid: of the runs.
@@ -170,10 +170,21 @@ def compared(
         for peer in peers.values():
             peer.close()
     taken["here"] = [one.training for one in here]
+    found.append(rules_beside_c(grid, rounds, word))
     for name, peer in peers.items():
         told = f"{peer.about}; here: {here[-1].stepper}, {word}"
         found.append(ratio(f"training: {name} / here", taken, name, "here", at_least=forms[name][1], about=told))
     return taken, found
+
+
+def rules_beside_c(grid: Grid, rounds: int, word: str) -> Figure:
+    """Training by rules beside that by what is compiled of them, whichever serves by itself."""
+
+    def way(stepper: str) -> Way:
+        return lambda: swept(grid, word, f"trainer.stepper={stepper}").training
+
+    ways = {stepper: way(stepper) for stepper in ("rules", "compiled")}
+    return ratio("training: rules / compiled", in_turn(ways, rounds), "rules", "compiled")
 
 
 def on_cuda(grid: Grid, what: str, here: Sequence[float], times: int = 1) -> Figure:
