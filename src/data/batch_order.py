@@ -1,4 +1,4 @@
-"""The order of batches, and blocks: consecutive optimizer steps that Lightning sees as one batch, as ranges."""
+"""The order of batches, and blocks: consecutive optimizer steps that are taken in one go, as ranges."""
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""A run, or a thousand, from a checked config to its results: what is built, what hosts it, what is written."""
+"""A run, or a thousand, from a checked config to its results: what is built, what steps it, what is written."""
 
 from __future__ import annotations
 

@@ -378,12 +378,16 @@ def build_rule_stepper(members: Sequence[Member], grain: Grain | None = None) ->
     axis = (1,) if models[0].member_axis and takes_member_axis(optimizer.target_, optimizer.rule) else ()
     stepper = RuleStepper(size, model, flat, update, loss, data, treatment, axis)
     graphs = graphs_of(device) if isinstance(update, StackedRule) else None
-    return stepper if graphs is None else CapturedStepper.of(stepper, graphs, _tell_once)
+    if graphs is None:
+        return stepper
+    slow = "steps on the GPU are taken kernel by kernel, not as a graph of them"
+    return CapturedStepper.of(stepper, graphs, lambda why: tell_once(f"{slow}: {why}"))
 
 
 @cache
-def _tell_once(why: str) -> None:
-    print(f"steps on the GPU are taken kernel by kernel, not as a graph of them: {why}", file=sys.stderr)
+def tell_once(sentence: str) -> None:
+    """Say it on standard error, to stacks that come after not again."""
+    print(sentence, file=sys.stderr)
 
 
 def _data(

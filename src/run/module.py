@@ -207,7 +207,7 @@ class LabDataModule(L.LightningDataModule):
     """A problem as blocks: ranges of optimizer steps. The stepper takes their rows itself, on its device.
 
     Args:
-        problem: the rows; of a stack the first one's.
+        problem: its rows, for callbacks to see.
         max_steps: the last step.
         pass_length: steps at whose multiples a pass of the loader ends, and Lightning validates.
         block_size: the most steps of a block.

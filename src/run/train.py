@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,16 @@ from src.engine.rule_stepper import RuleStepper
 from src.engine.stepper import Stepper
 from src.engine.torch_stepper import TorchStepper
 from src.errors import FULL_ERROR, LabError, raised
-from src.run.build import Member, RunSpec, build_intervals, build_loop, build_members, build_stepper, building
+from src.run.build import (
+    Member,
+    RunSpec,
+    build_intervals,
+    build_loop,
+    build_members,
+    build_stepper,
+    building,
+    tell_once,
+)
 from src.run.first_steps import compiled, held
 from src.run.member_directories import write_members
 from src.run.page_files import split_text, write_classes, write_fit, write_predictions
@@ -110,12 +119,6 @@ def train(
     if kept is not None and not any(isinstance(end, LabError) for end in ends):
         kept.unlink(missing_ok=True)
     return ends
-
-
-@cache
-def tell_once(sentence: str) -> None:
-    """Say it on standard error, to stacks that come after not again."""
-    print(sentence, file=sys.stderr)
 
 
 class _Training:

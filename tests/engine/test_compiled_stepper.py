@@ -16,8 +16,7 @@ from src.engine.compiled.compiler import NotCompiledError
 from src.engine.compiled_stepper import CompiledStepper
 from src.engine.rule_stepper import RuleStepper
 from src.run import build
-from src.run.build import Member
-from src.run.train import tell_once
+from src.run.build import Member, tell_once
 from tests.run.runs import members as specs
 from tests.run.runs import stacked
 
