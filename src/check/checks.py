@@ -12,13 +12,12 @@ from torch import Tensor
 
 from src.check.candidate import CPU, SHAPES, Candidate, DoesNotApply, Steps, apart, gradients, same, starts
 from src.check.convergence import BOWL, NOISY, RAVINE, Finding, converges
-from src.engine.checkpoint import loaded
 from src.errors import LabError, one_line, raised
 from src.optim.build import numbers_of, with_lowest_loss
 from src.optim.rules import rule_of
 from src.optim.stacked_class import grain_of
 from src.optim.stacked_rule import StackedRule
-from src.run_directory.checkpoint_file import written
+from src.run_directory.checkpoint_file import loaded, written
 from src.seeds import stream
 
 # --- can it be trusted? ----------------------------------------------------------------------------------------------

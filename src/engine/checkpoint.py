@@ -13,7 +13,6 @@ Nothing of Lightning's loops is kept: what they need follows from the step.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,14 +27,14 @@ from src.config.schema import Config, digest
 from src.engine.loop import Best, Loop
 from src.engine.outcome import Outcome
 from src.engine.stepper import State
-from src.errors import LabError, one_line
+from src.errors import LabError
 from src.losses.build import build as build_loss
 from src.losses.loss import Loss
 from src.models.build import build
 from src.models.member_axis import without_member_axis
 from src.models.model import Model
 from src.optim.build import BuiltOptimizer, numbers_of, tuples
-from src.run_directory.seal import damage
+from src.run_directory.checkpoint_file import loaded
 from src.tables.columns import some
 
 if TYPE_CHECKING:
@@ -157,27 +156,6 @@ def read(path: str | Path) -> dict[str, Any]:
             f"not {FORMAT}): train again"
         )
     return checkpoint
-
-
-def loaded(content: bytes, name: str) -> Any:
-    """What a file of `src.run_directory.checkpoint_file` holds, on the CPU; tensors and plain values alone, never code.
-
-    Raises:
-        LabError: it is cut short, damaged, or holds objects of other classes.
-    """
-    if wrong := damage(content):
-        raise LabError(f"{name}: {wrong}")
-    try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the unpickler stumbles over
-        reason = one_line(error)
-    try:
-        classes = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content)))
-    except Exception:
-        classes = []
-    if classes:
-        raise LabError(f"{name}: it holds objects ({', '.join(classes)}), and only tensors and plain values are read")
-    raise LabError(f"{name}: it is cut short or no checkpoint ({reason})")
 
 
 def not_resumed(update: BuiltOptimizer) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config.schema import Config
-from src.engine.checkpoint import FORMAT, KEY, loaded, read
+from src.engine.checkpoint import FORMAT, KEY, read
 from src.engine.loop import Loop
 from src.errors import LabError, OwnCheckpointError
 from src.run_directory import MetricsFile, RunDirectory, numbers_of, read_profiles
+from src.run_directory.checkpoint_file import loaded
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger

@@ -35,18 +35,41 @@ def written(content: Mapping[str, Any]) -> bytes:
 
 
 def read(path: Path) -> Any:
-    """What `save` wrote, on the CPU; only tensors and plain values are loaded, never code.
+    """What `save` wrote.
 
     Raises:
-        LabError: it cannot be read, or is damaged.
+        LabError: it cannot be read, see `loaded`.
     """
     try:
         content = path.read_bytes()
-        if wrong := damage(content):
-            raise LabError(wrong)
+    except OSError as error:
+        raise LabError(f"{path} cannot be read ({one_line(error)})") from None
+    return loaded(content, str(path))
+
+
+def loaded(content: bytes, name: str) -> Any:
+    """What a checkpoint holds, on the CPU; only tensors and plain values are loaded, never code.
+
+    Args:
+        content: of its file.
+        name: what it is called in a sentence.
+
+    Raises:
+        LabError: it is cut short, damaged, or holds objects of other classes.
+    """
+    if wrong := damage(content):
+        raise LabError(f"{name}: {wrong}")
+    try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever the unpickler stumbles over
-        raise LabError(f"{path} cannot be read as checkpoints ({one_line(error)[:160]})") from None
+        reason = one_line(error)
+    try:
+        classes = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content)))
+    except Exception:
+        classes = []
+    if classes:
+        raise LabError(f"{name}: it holds objects ({', '.join(classes)}), and only tensors and plain values are read")
+    raise LabError(f"{name}: it is cut short or no checkpoint ({reason})")
 
 
 def _plain(tree: Any, seen: set[int]) -> Any:

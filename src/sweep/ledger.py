@@ -1,6 +1,6 @@
 """A sweep directory: which runs it holds, how they were cut into stacks, and which of them failed.
 
-`sweep.json` says what was asked for and how it was cut; that a run is finished is said by its own `result.json` alone.
+`sweep.json` says what was asked for and how it was cut; that a run is finished is said by its own result alone.
 """
 
 import csv

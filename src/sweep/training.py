@@ -160,10 +160,8 @@ class Training:
         self.ledger.save()
         self.ledger.write_results()
         self._show()
-        stacks, unfinished = (
-            self.ledger.directory / STACKS,
-            {e.number for e in self.ledger.entries if e.outcome is None},
-        )
+        stacks = self.ledger.directory / STACKS
+        unfinished = {entry.number for entry in self.ledger.entries if entry.outcome is None}
         parts = self.ledger.parts()
         for number, runs in self.ledger.stacks.items():
             if unfinished.isdisjoint(runs) and number not in parts:
