@@ -20,7 +20,7 @@ from src.optim.stacked_rule import StackedRule
 
 LARGEST = 2**20
 """Bytes of a member's parameters, gradients and state: with more, products of matrices serve better than a cache."""
-LARGEST_TOGETHER = 2**18
+LARGEST_IN_LANES = 2**18
 """The same of condensed members that are stepped side by side, and of what they see: with more, one by one."""
 
 
@@ -60,7 +60,7 @@ class CompiledStepper(RuleStepper):
         assert self.flat.device.type == "cpu"
         if loss.in_c is None:
             raise NotCompiledError(f"there is no C of the loss {loss.name}")
-        rows, model, together = self._template(len(update.slots))
+        rows, model, lanes = self._template(len(update.slots))
         numbers, slots = self.flat.shape[1], list(update.slots)
         if numbers * (len(slots) + 5) * dtype.itemsize > LARGEST:
             raise NotCompiledError(f"{numbers:,} parameters are more than stay in a cache")
@@ -80,7 +80,7 @@ class CompiledStepper(RuleStepper):
         )
         missing = -rows.inputs.shape[2] % width(model.side, dtype) if model.padded else 0
         inputs = functional.pad(rows.inputs, (0, missing)).contiguous()
-        return Program(Kernel(text, together), scalars, inputs, rows.targets.contiguous())
+        return Program(Kernel(text, lanes), scalars, inputs, rows.targets.contiguous())
 
     def _template(self, slots: int) -> tuple[Rows, InC, int]:
         """What members see, how steps are taken of it, and how many members side by side."""
@@ -93,7 +93,7 @@ class CompiledStepper(RuleStepper):
         # |R t - z|² is the sum of squares of a linear model without a bias, whose rows are R and whose targets are z
         rows, lanes = Rows(condensed.factor, -condensed.offset), 2 * VECTOR // bytes_
         inputs, outputs = condensed.offset.shape[1:]
-        if inputs * (inputs + outputs * (slots + 5)) * lanes * bytes_ > LARGEST_TOGETHER:
+        if inputs * (inputs + outputs * (slots + 5)) * lanes * bytes_ > LARGEST_IN_LANES:
             return rows, linear_in_c(inputs, outputs, bias=False), 1
         return rows, InC(HERE / "condensed.h", {"I": inputs, "O": outputs, "WIDTH": lanes}, lanes), lanes
 

@@ -52,10 +52,10 @@ class _Job(ctypes.Structure):
 
 def width(side: int, dtype: torch.dtype) -> int:
     """How many numbers a vector holds: a power of 2, at least 4, no more than are needed."""
-    lanes = 4
-    while lanes < side and 2 * lanes * dtype.itemsize <= VECTOR:
-        lanes *= 2
-    return lanes
+    numbers = 4
+    while numbers < side and 2 * numbers * dtype.itemsize <= VECTOR:
+        numbers *= 2
+    return numbers
 
 
 def source(model: InC, loss: Loss, rule: str, dtype: torch.dtype, **defined: int) -> str:
@@ -93,14 +93,14 @@ class Kernel:
 
     Args:
         text: see `source`.
-        together: members that are stepped side by side.
+        lanes: members that are stepped side by side.
 
     Raises:
         NotCompiledError: it could not be.
     """
 
-    def __init__(self, text: str, together: int) -> None:
-        self._take, self._together = library(text).take, together
+    def __init__(self, text: str, lanes: int) -> None:
+        self._take, self._lanes = library(text).take, lanes
         self._take.argtypes, self._take.restype = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64], None
 
     def __call__(self, **given: int | Tensor | list[Tensor] | None) -> None:
@@ -122,9 +122,9 @@ class Kernel:
         def part(first: int, end: int) -> None:
             self._take(ctypes.addressof(job), first, end)
 
-        groups = -(-len(flat) // self._together)
+        groups = -(-len(flat) // self._lanes)
         threads = max(1, min(torch.get_num_threads(), groups, losses.numel() * flat.shape[1] // WORK))
-        cuts = [min(groups * k // threads * self._together, len(flat)) for k in range(threads + 1)]
+        cuts = [min(groups * k // threads * self._lanes, len(flat)) for k in range(threads + 1)]
         if threads == 1:
             part(*cuts)
         else:  # ctypes lets go of the interpreter's lock
