@@ -34,10 +34,23 @@ def remembered(name: str, facts: Sequence[Any], find: Callable[[], Any]) -> Any:
     with suppress(OSError, ValueError, LookupError, TypeError, RuntimeError):
         return json.loads((folder() / name / f"{digest}.json").read_text(encoding="utf-8"))["answer"]
     answer = find()
-    with suppress(OSError, RuntimeError):
-        path = folder() / name / f"{digest}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole = path.with_name(f"{digest}.{os.getpid()}")
-        whole.write_text(json.dumps({"answer": answer}), encoding="utf-8")
-        whole.replace(path)
+    keep(f"{name}/{digest}.json", json.dumps({"answer": answer}).encode())
     return answer
+
+
+def keep(name: str, content: bytes) -> None:
+    """Put a file there whole; a cache that is full, or cannot be written, is not missed, and has no half of it.
+
+    Args:
+        name: of the file, below the cache's folder.
+        content: of it.
+    """
+    with suppress(OSError, RuntimeError):  # there is no home, say
+        path = folder() / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_suffix(f".{os.getpid()}")
+        try:
+            half.write_bytes(content)
+            half.replace(path)
+        finally:
+            half.unlink(missing_ok=True)

@@ -44,6 +44,16 @@ def test_where_nothing_can_be_kept_it_is_found_out_each_time(asked: list[int]) -
     assert len(asked) == 2
 
 
+def test_a_full_disk_leaves_nothing_behind(asked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(path: Path, content: bytes) -> None:
+        path.touch()
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    assert [ask(asked, "a"), ask(asked, "a")] == [{"facts": ["a"]}] * 2
+    assert not list((folder() / "question").iterdir())
+
+
 def test_it_is_among_the_users_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DESCENT_LAB_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")

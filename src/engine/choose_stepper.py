@@ -142,10 +142,10 @@ def _why_no_c(config: Config) -> str:
     rule = rule_of(config.optimizer.target_, config.optimizer.rule)
     if on_gpu(config):
         return "compiled code is of the CPU, and these are on CUDA: say trainer=cpu"
-    if getattr(loss, "in_c", None) is None:
-        return f"there is no C of the loss {config.loss.target_.rpartition('.')[2]}"
     if getattr(model, "in_c", Model.in_c) is Model.in_c:
         return f"there is no C of the model {config.model.target_.rpartition('.')[2]}"
+    if getattr(loss, "in_c", None) is None:
+        return f"there is no C of the loss {config.loss.target_.rpartition('.')[2]}"
     if rule is None or rule.needs_loss or not rule.element_wise:
         return f"{type(rule).__name__} looks at more than a number and its own state"
     return ""

@@ -3,7 +3,7 @@
 import argparse
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from src.errors import LabError, exit_on_error
@@ -13,47 +13,44 @@ from src.run_directory.place import COLUMNS
 SWEEP = "sweep.json"
 
 
-def make(sweep: Path, numbers: Sequence[str]) -> list[Path]:
+def make(sweep: Path, numbers: Sequence[str]) -> dict[Path, bool]:
     """Write the directories of runs, to the bytes that `hydra.launcher.files=all` writes.
+
+    One that is there is left as it is.
 
     Args:
         sweep: the directory of a sweep.
         numbers: of its runs: `7`, or `0-9`, both ends included.
 
     Returns:
-        The directories.
+        The directories, and whether they were made now.
 
     Raises:
-        LabError: no such sweep or run, one that has not ended, or one whose directory is there.
+        LabError: no such sweep or run, or one that has not ended.
     """
     if not (sweep / SWEEP).is_file():
-        what = "is no directory of a sweep" if sweep.is_dir() else "is not there"
+        what = "is no directory of a sweep" if sweep.exists() else "is not there"
         raise LabError(f"{sweep} {what}: give one, such as outputs/sweeps/2026-11-21_09-00-00")
-    asked = [RunDirectory(sweep / str(run)) for run in _asked(numbers)]
-    for run in asked:
-        _check(run)
-    for run in asked:
-        run.make()
-    return [run.path for run in asked]
+    asked = dict[int, RunDirectory]()
+    for number in _asked(numbers):
+        asked[number] = RunDirectory(sweep / str(number))
+        _check(asked[number])
+    return {run.path: run.make() for run in asked.values()}
 
 
-def _asked(words: Sequence[str]) -> list[int]:
-    """The runs that are asked for, each once."""
-    found = list[int]()
+def _asked(words: Sequence[str]) -> Iterator[int]:
+    """The runs that are asked for."""
     for word in words:
         ends = re.fullmatch(r"(\d+)(?:-(\d+))?", word)
         some = range(int(ends[1]), int(ends[2] or ends[1]) + 1) if ends else ()
         if not some:
             raise LabError(f"{word}: give numbers of runs, such as 7 or 0-9")
-        found += some
-    return list(dict.fromkeys(found))
+        yield from some
 
 
 def _check(run: RunDirectory) -> None:
     """Refuse what cannot be made."""
-    if run.result_path.is_file():
-        raise LabError(f"{run.path} is there already: take it away to have it made anew")
-    if run.kept is not None:
+    if run.finished:
         return
     sweep, number = run.path.parent, int(run.path.name)
     try:
@@ -84,8 +81,12 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     with exit_on_error():
         made = make(Path(arguments.sweep), arguments.number)
-        first = typed(made[0])
-        print(first if len(made) == 1 else f"{first} to {made[-1].name}: {len(made):,} directories")
+        paths, before = list(made), list(made.values()).count(False)
+        if len(paths) == 1:
+            print(f"{typed(paths[0])}{' is there already' if before else ''}")
+        else:
+            already = f", {before:,} of them there already" if before else ""
+            print(f"{typed(paths[0])} to {paths[-1].name}: {len(paths):,} directories{already}")
 
 
 if __name__ == "__main__":

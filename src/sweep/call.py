@@ -76,7 +76,7 @@ class Call:
     def _shown(self, key: str) -> str:
         if key in self.common:
             return shown(self.common[key])
-        return "not the same for all" if key in self.varying else "not there"
+        return "not the same for all" if key in self.varying else "unset"
 
     def join(self, other: "Call") -> list[str]:
         """Take in what the next jobs of the same command vary; the words that are shared no longer."""

@@ -69,7 +69,7 @@ def test_a_run_by_itself_has_torchs_own_class_unless_it_asks_for_another(tmp_pat
     [
         (["optimizer=lbfgs"], "LBFGS has no per-member rule; leave it out, and torch's own class takes the steps"),
         (["trainer=ddp"], "trainer=ddp shares the batches of one run; leave it out"),
-        (["model=surface"], "there is no C of the loss Value; say trainer.stepper=rules, or leave it out"),
+        (["model=surface"], "there is no C of the model Surface; say trainer.stepper=rules, or leave it out"),
         ([*NET, "optimizer=muon"], f"{MUON}; say trainer.stepper=rules, or leave it out"),
         (["loss=custom", "loss._target_=tests.own.FullLoss"], "there is no C of the loss FullLoss"),
     ],

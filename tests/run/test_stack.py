@@ -363,7 +363,7 @@ def test_a_stack_that_was_begun_as_c_goes_on_by_rules_where_there_is_no_compiler
     taken = list[int]()
     found = train_stack(some, state, lambda runs, steps: taken.append(steps), Choice("compiled"))
     assert sum(taken) < 300 * len(jobs)
-    assert capsys.readouterr().err.count("CC=nonsense is no compiler that there is") == 1
+    assert capsys.readouterr().err.count("CC=nonsense is no command here") == 1
     for one, expected in zip(found, whole, strict=True):
         assert isinstance(one, Result)
         assert (one.stepper["name"], one.stepper["chosen"], one.steps) == ("rules", "compiled", expected.steps)

@@ -188,6 +188,13 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sweep
 
 
+def test_a_directory_that_is_there_is_left_as_it_is(kept: Path, capsys: Any) -> None:
+    for numbers, said in (["1"], "1 is there already\n"), (["1", "1-1"], "1 is there already\n"):
+        main([str(kept), *numbers])
+        assert capsys.readouterr().out == f"{kept}/{said}"
+    assert directories(kept) == ["1"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -195,7 +202,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["columns", "0"], "columns is no directory of a sweep"),
         ([".", "0", "2"], "run 2 of . has not ended: type the command of the sweep again to go on with it"),
         ([".", "3"], "run 3: . has none of this number (it has 3, from 0 to 2)"),
-        ([".", "0-1"], "1 is there already"),
+        ([".", "1-999999999999"], "run 2 of . has not ended"),
         ([".", "adam"], "adam: give numbers of runs, such as 7 or 0-9"),
         ([".", "1-0"], "1-0: give numbers of runs, such as 7 or 0-9"),
     ],

@@ -131,7 +131,7 @@ def test_what_is_not_swept_must_be_the_same(tmp_path: Path) -> None:
     again.begin(call(**{"data.rows": 500.0, "data.seed": 2, "model.bias": True}))  # the seed is swept
     with pytest.raises(LabError) as error:
         again.begin(call(**{"data.rows": 100, "data.seed": 1}))
-    assert "in what neither sweeps: data.rows (500 then, 100 now), model.bias (true then, not there now)" in str(
+    assert "in what neither sweeps: data.rows (500 then, 100 now), model.bias (true then, unset now)" in str(
         error.value
     )
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from src.cache import folder
+from src.cache import folder, keep
 from src.errors import one_line
 
 FLAGS = (
@@ -36,7 +36,7 @@ def library(source: str) -> ctypes.CDLL:
     Processes that make it at the same time each write a file of their own and put it in place, the same for all.
 
     Raises:
-        NotCompiledError: there is no compiler, or it failed.
+        NotCompiledError: there is no compiler, no place for what it makes, or it failed.
     """
     command = _compiler()
     about = "\0".join([source, *command, *FLAGS, _version(tuple(command)), _processor()])
@@ -45,16 +45,14 @@ def library(source: str) -> ctypes.CDLL:
         for kept in (folder() / "compiled").glob(f"{key}.*.so"):
             if kept.name == _name(key, kept.read_bytes()):  # to load a damaged one may end the process
                 return _loaded(kept)
-    with tempfile.TemporaryDirectory() as scratch:
-        made = _compile(source, command, Path(scratch))
-        with suppress(OSError, RuntimeError):  # a cache that is full, or cannot be written, is not missed
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            made = _compile(source, command, Path(scratch))
             content = made.read_bytes()
-            kept = folder() / "compiled" / _name(key, content)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            whole = kept.with_suffix(f".{os.getpid()}")
-            whole.write_bytes(content)
-            whole.replace(kept)
-        return _loaded(made)  # the file may go: it stays in memory
+            keep(f"compiled/{_name(key, content)}", content)
+            return _loaded(made)  # the file may go: it stays in memory
+    except OSError as error:
+        raise NotCompiledError(f"there is no place to compile in: {one_line(error)}") from None
 
 
 def missing_compiler() -> str:
@@ -78,7 +76,7 @@ def _compiler() -> list[str]:
         with suppress(ValueError):  # a quotation that does not end
             words = shlex.split(given)
         if not words or shutil.which(words[0]) is None:
-            raise NotCompiledError(f"CC={given} is no compiler that there is")
+            raise NotCompiledError(f"CC={given} is no command here")
         return words
     for name in ("cc", "gcc", "clang"):
         if shutil.which(name):

@@ -17,6 +17,8 @@ from src.optim.rules import Rule
 from src.optim.rules.rule import Acting
 
 OPERATIONS = Path(__file__).with_name("operations.h")
+ASKS = "aten._local_scalar_dense"
+"""The operation that gives Python a number out of a tensor."""
 INDIFFERENT = frozenset({"dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking"})
 """Arguments of ATen's operations that say what a tensor of numbers is, or how it comes about."""
 
@@ -46,7 +48,8 @@ def rule_source(rule: Rule, acting: Acting, slots: Sequence[str], scalars: Seque
     try:
         graph = make_fx(functionalize(step))(w, g, state, [torch.ones(2, 1) for _ in scalars]).graph
     except Exception as error:  # a user's rule can raise anything
-        raise NotCompiledError(f"{type(rule).__name__} cannot be traced: {one_line(error)}") from None
+        why = "it asks what a number is (if, float())" if ASKS in str(error) else one_line(error)
+        raise NotCompiledError(f"{type(rule).__name__} cannot be traced: {why}") from None
     places = ["w", "g", *(f"state[{k}]" for k in range(len(slots)))]
     names, lines, taken = dict[Any, str](), list[str](), list[str]()
     for index, node in enumerate(graph.nodes):
@@ -81,7 +84,7 @@ def _call(node: Any, names: dict[Any, str]) -> str:
     if name == "pow" and taken[1] == 2:
         name, arguments = "square", arguments[:1]
     if name not in _operations():
-        raise NotCompiledError(f"{node.target} has no C")
+        raise NotCompiledError(f"there is no C of {node.target}")
     return f"aten_{name}({', '.join(arguments)})"
 
 
@@ -92,5 +95,5 @@ def _operations() -> frozenset[str]:
 
 def _number(node: Any, value: Any) -> str:
     if not isinstance(value, int | float):
-        raise NotCompiledError(f"{node.target} of {value} has no C")
+        raise NotCompiledError(f"there is no C of {node.target} with {value}")
     return f"(real){float(value).hex()}"

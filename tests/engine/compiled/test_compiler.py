@@ -80,7 +80,7 @@ def test_who_has_no_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [("/no/such/compiler", "CC=/no/such/compiler is no compiler"), ("false", "false failed"), ("'", "CC=' is no")],
+    [("/no/such/compiler", "CC=/no/such/compiler is no command here"), ("false", "false failed"), ("'", "CC=' is no")],
 )
 def test_a_compiler_that_fails_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch, command: str, said: str) -> None:
     monkeypatch.setenv("CC", command)
