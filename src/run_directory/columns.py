@@ -392,6 +392,8 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
+        stack, part, *_ = path.name.split(".")
+        runs = path.with_name(f"{stack}.{part if part.isdecimal() else '*'}{RESULTS}")
         raise LabError(
-            f"{path} cannot be read ({one_line(error)[:160]}): take it away to have its runs trained again"
+            f"{path} cannot be read ({one_line(error)[:160]}): remove {runs} to have its runs trained again"
         ) from None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from src.errors import LabError, exit_on_error
@@ -43,7 +44,7 @@ def table(rows: dict[str, list[Figure]], rounds: int) -> Table:
         made.add_section()
         made.add_row("", "", "", "", "", f"[bold]{title}[/bold]", "")
         for one in figures:
-            made.add_row(*cells(one))
+            made.add_row(*map(escape, cells(one)))
     return made
 
 
