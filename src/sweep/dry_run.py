@@ -62,17 +62,17 @@ class Share:
 
 
 def show(plan: Plan, confirm_seeds: int, most_seeds: int = 0) -> None:
-    """Print a table of the plan, a row a program.
+    """Print a table of the plan, a row a program; of runs that train one by one, a row what they are called alike.
 
     Args:
         plan: of the sweep.
         confirm_seeds: on so many seeds winners are trained again afterwards.
         most_seeds: on so many at most until they are told apart; 0: not until then.
     """
-    programs: dict[str, list[StackPlan]] = {}
+    programs: dict[tuple[str, tuple[str, ...]], list[StackPlan]] = {}
     for stack in plan.stacks:
-        programs.setdefault(stack.program, []).append(stack)
-    shares = [Share(_parts(plan, stacks[0]), stacks, _seconds(plan, stacks)) for stacks in programs.values()]
+        programs.setdefault((stack.program, _parts(plan, stack)), []).append(stack)
+    shares = [Share(parts, stacks, _seconds(plan, stacks)) for (_, parts), stacks in programs.items()]
     console = wide()
     finished = plan.finished - sum(plan.entries[index].cut for stack in plan.stacks for index in stack.runs)
     if not shares:

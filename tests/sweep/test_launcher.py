@@ -111,6 +111,15 @@ def test_a_dry_run_writes_nothing(multirun: Multirun, tmp_path: Path, capfd: pyt
     assert "LBFGS has no per-member rule" in out
 
 
+def test_a_dry_run_tells_apart_what_trains_one_by_one(multirun: Multirun, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["optimizer=sgd,momentum", "model=linear,two_layer", "trainer.stepper=torch", "hydra.launcher.dry_run=true"]
+    assert multirun("sweep", *words) == 0
+    out = capfd.readouterr().out
+    assert "4 runs (Line, 20 steps); nothing is trained" in out
+    rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in out.splitlines() if "? " in line]
+    assert rows[:4] == [[name, model, "1"] for name in ("sgd", "momentum") for model in ("Linear", "TwoLayer")]
+
+
 # --- resuming ---
 
 
