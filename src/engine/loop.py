@@ -335,9 +335,16 @@ class Loop:
         return self.metrics[monitor]
 
     def measured(self) -> Tensor:
-        """`val/loss`, without such rows `train/loss` over all rows, as `validate` gives it; nothing is recorded."""
+        """`val/loss`, without such rows `train/loss` over all rows, as `validate` gives it; nothing is recorded.
+
+        To switch to the parameters that are evaluated, and back, rounds: those that are trained stay what they are.
+        """
+        before = self.stepper.state(self.step) if self.stepper.switches else None
         with self.stepper.evaluating():
-            return self._in_units(self.stepper.losses("val" if "val" in self.stepper.data.parts else "train"))
+            losses = self._in_units(self.stepper.losses("val" if "val" in self.stepper.data.parts else "train"))
+        if before is not None:
+            self.stepper.load(before)
+        return losses
 
     def let_go(self, stops: Sequence[Cause | None], values: Sequence[Mapping[str, float]]) -> None:
         """End those that have a cause to, with what each one's sentence needs; the others go on."""

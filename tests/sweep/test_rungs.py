@@ -91,6 +91,16 @@ def test_those_behind_are_cut_and_the_others_are_as_if_they_were_never_raced(
     assert reason == "cut at step 9: 2 of 3 settings went on"
 
 
+def test_one_that_evaluates_other_parameters_than_it_trains_is_not_moved_by_the_look_at_a_rung(tmp_path: Path) -> None:
+    words = ["optimizer=schedule_free_adamw", "model=two_layer", "model.hidden=200", "trainer.max_steps=12"]
+    for name, asked in (("plain", None), ("raced", halving())):
+        train(tmp_path / name, *words, "data.rows=100", halving=asked)
+    on = [run for run, (status, _) in enumerate(ends(tmp_path / "raced")) if status == "completed"]
+    assert len(on) >= 2
+    for run in on:
+        assert numbers(tmp_path / "raced" / str(run)) == numbers(tmp_path / "plain" / str(run))
+
+
 @pytest.mark.parametrize("rung", [1, 2])
 def test_a_race_that_is_killed_while_it_writes_who_is_cut_ends_in_the_same_bits(
     raced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rung: int
