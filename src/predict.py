@@ -10,6 +10,7 @@ from src.config.overrides import parsed
 from src.config.table_path import TABLES, table_file
 from src.errors import LabError, exit_on_error, nearest
 from src.run_directory import RunDirectory
+from src.run_directory.seal import owner
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,6 +118,8 @@ def predict(run: str | Path, overrides: Sequence[str]) -> Predictions:
         raise LabError(f"{run}: there is no such run directory")
     if not source.is_file():
         raise LabError(f"{run}: it has no checkpoints/{source.name}; is it a run directory?")
+    if directory.finished and owner(source.read_bytes()) != directory.read_result()["fingerprint"]:
+        raise LabError(f"{source} is not this run's, or damaged: see python -m src.report verify {run}")
     output = Path(asked.get("output") or directory.path / f"predictions_{_bare(path)}.csv")
     if output.resolve() == table_file(path).resolve():
         raise LabError(f"output={output} is the table itself; choose another file")

@@ -34,14 +34,12 @@ from src.models.build import build
 from src.models.member_axis import without_member_axis
 from src.models.model import Model
 from src.optim.build import BuiltOptimizer, numbers_of, tuples
-from src.run_directory.checkpoint_file import loaded
+from src.run_directory.checkpoint_file import KEY, loaded
 from src.tables.columns import some
 
 if TYPE_CHECKING:
     from src.run_directory import Row
 
-KEY = "descent_lab"
-"""Where a checkpoint keeps what is not torch's or Lightning's own."""
 FORMAT = 4
 """Of this layout; another is refused."""
 LIGHTNING = "2.6.6"

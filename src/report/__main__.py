@@ -64,11 +64,16 @@ def main(words: Sequence[str] | None = None) -> None:
         from src.report.export import main as export
 
         return export(words[1:])
+    if words[:1] == ["verify"]:
+        from src.report.verify import main as verify
+
+        return verify(words[1:])
     parser = argparse.ArgumentParser(
         prog="python -m src.report",
         description="Make one page, and its pictures as files, of a sweep, of a run, or of several to compare.",
         epilog="The page is one file that needs no network; its pictures are in the folder pictures beside it. "
-        "`python -m src.report export --help`: the runs and their curves as a table instead.",
+        "`python -m src.report export --help`: the runs and their curves as a table instead. "
+        "`python -m src.report verify --help`: whether they are as they were written.",
     )
     parser.add_argument("directory", nargs="+", help="of a sweep or a run, such as outputs/sweeps/2026-11-21_09-00-00")
     parser.add_argument("-o", "--out", metavar="FILE", help=f"the page (default: {NAME} in the first directory)")

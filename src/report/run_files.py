@@ -85,6 +85,7 @@ class Run:
         """
         where = RunDirectory(self.directory)
         if (kept := where.kept) is not None:
+            where.check("metrics.csv")
             return _as_lines(kept.curves)
         lines, way = _lines(where.curves_path, "the curves of a run"), self.way
         more = {name: line for name, line in way.items() if name not in lines or len(lines[name][0]) < len(line[0])}
@@ -275,9 +276,10 @@ def noted(remarks: list[str]) -> Iterator[None]:
 
 @contextmanager
 def _reading(path: Path, what: str) -> Iterator[None]:
-    """Say in a sentence that a file is not what it should be."""
+    """Say in a sentence that a file is not what it should be, nor what the result stands for."""
     try:
         yield
+        RunDirectory(path.parent).check(path.name)
     except (OSError, ValueError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
         # without the values that polars lists, and its advice to programmers behind them
         brief = one_line(error).partition(": [")[0][:160]

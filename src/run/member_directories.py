@@ -23,6 +23,7 @@ from src.run.page_files import split_text
 from src.run.result import result, shown_parameters
 from src.run.tensorboard import TOGETHER, Board, Clock, Curve, hyperparameters, hyperparameters_yaml, write_events
 from src.run_directory import Result
+from src.run_directory.digests import of_run
 from src.run_directory.ended import EndedRun, Points
 from src.theory.prediction import Line, lines
 
@@ -69,9 +70,8 @@ def write_members(
         spent = float(loop.seconds[index])
         seconds = {"fit": spent, "total": spent + one.seconds}
         outcomes[one.spec.directory] = ended = result(loop, index, one, choice, seconds, size, parameters)
-        texts = {"result.json": ended.as_text()}
-        if one.split is not None:
-            texts["split.csv"] = split_text(one.split)
+        texts = {} if one.split is None else {"split.csv": split_text(one.split)}
+        texts["result.json"] = ended.as_text(of_run(own, found, texts))
         try:
             _log(loop, index, one, own)
         except Exception as error:  # a server that does not answer, and whatever a user's class raises

@@ -13,6 +13,8 @@ from src.errors import LabError, one_line
 from src.run_directory.place import place
 from src.run_directory.seal import damage, sealed
 
+KEY = "descent_lab"
+"""Where a run's checkpoint keeps what is not torch's or Lightning's own, its fingerprint among it."""
 Node = tuple[str, Any]
 """What trees have at a place: `"="` one value that all share, `"rows"` a tensor `[P, ...]` a row for each, `"each"` a
 list of `P`; or `"dict"`, `"list"`, `"tuple"` of nodes, where all have as many, by the same keys."""
@@ -31,7 +33,7 @@ def written(content: Mapping[str, Any]) -> bytes:
     """A checkpoint as it stands in its file, sealed; the same bytes for the same values."""
     buffer = io.BytesIO()
     torch.save(_plain(content, set()), buffer)
-    return sealed(buffer.getvalue())
+    return sealed(buffer.getvalue(), content.get(KEY, {}).get("fingerprint", ""))
 
 
 def read(path: Path) -> Any:

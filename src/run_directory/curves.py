@@ -119,18 +119,21 @@ def write_profiles(directory: Path, rows: Iterable[tuple[int, Row]], begun: set[
         begun.add(path)
 
 
-def read_profiles(directory: Path, until: int | None = None) -> list[tuple[int, dict[str, list[float]]]]:
+def read_profiles(
+    directory: Path, until: int | None = None, only: str = "*.csv"
+) -> list[tuple[int, dict[str, list[float]]]]:
     """What `write_profiles` wrote into a run directory, a name at a time.
 
     Args:
         directory: of the run.
         until: the last step that is read; what follows may have been cut short when it was written.
+        only: which files, as a pattern of their names.
 
     Raises:
         LabError: a file cannot be read as that.
     """
     found = list[tuple[int, dict[str, list[float]]]]()
-    for path in sorted(directory.glob("*.csv")):
+    for path in sorted(directory.glob(only)):
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 lines = csv.reader(file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.config.overrides import quoted
 from src.errors import LabError, unwritable
+from src.run_directory.digests import changed, of_directory, of_run
 from src.run_directory.place import COLUMNS, place
 from src.run_directory.result import Result
 
@@ -175,20 +176,51 @@ class RunDirectory:
             result: what it holds.
             durable: wait until it is on the disk, so that even a power cut cannot take it.
         """
-        place(self.result_path, result.as_text().encode(), durable)
+        place(self.result_path, result.as_text(of_directory(self.path)).encode(), durable)
 
     def read_result(self) -> dict[str, Any]:
-        """What `result.json` holds.
+        """What `result.json` holds, without its digests.
 
         Raises:
-            LabError: the run is unfinished, or the file is broken.
+            LabError: the run is unfinished, or the file is broken, or was changed.
         """
+        return {key: value for key, value in self._whole_result().items() if key not in ("files", "digest")}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Those that its result has of its files, by their names; nothing of a result of before there were any.
+
+        Raises:
+            LabError: as of `read_result`.
+        """
+        return dict(self._whole_result().get("files", {}))
+
+    def check(self, name: str) -> None:
+        """Refuse a file of a finished run that is not what its result stands for.
+
+        Raises:
+            LabError: it is not there, or was changed; or as of `read_result`.
+        """
+        if not self.finished or name not in (digests := self.digests):
+            return
+        if (run := self.kept) is not None:
+            now = of_run(run.curves, run.foreseen, {})
+        else:
+            now = of_directory(self.path, [name])
+        if now.get(name) != digests[name]:
+            where = self.path / name if run is None else run.part.path(".curves.parquet")
+            raise LabError(f"{where} is not as it was when {self.path}'s result was written: its digest is another")
+
+    def _whole_result(self) -> dict[str, Any]:
         run = self.kept
         if run is None and not self.result_path.is_file():
             raise LabError(f"{self.path} holds no finished run (there is no result.json)")
         where = self.result_path if run is None else run.where
         try:
-            result = json.loads(where.read_text(encoding="utf-8") if run is None else run.result)
+            text = where.read_text(encoding="utf-8") if run is None else run.result
+            result = json.loads(text)
+            if changed(text):
+                raise ValueError("it is not as it was written: its digest is another")
             return {"status": result["status"], **result}
         except (ValueError, KeyError, TypeError) as error:
             raise LabError(f"{where} is broken ({error})") from None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from src.run_directory.digests import signed
+
 Status = Literal["completed", "diverged", "cut"]
 _JSON = json.JSONEncoder(allow_nan=False).encode
 
@@ -75,14 +77,17 @@ class Result:
         """What `result.json` holds: everything but where it is; what is not finite is null."""
         return _plain({name: getattr(self, name) for name in self.__dataclass_fields__ if name != "directory"})
 
-    def as_text(self) -> str:
-        """The text of `result.json`, a line a key.
+    def as_text(self, files: Mapping[str, str]) -> str:
+        """The text of `result.json`, a line a key, and behind them the digests of the files beside it and of itself.
+
+        Args:
+            files: the digests, by the names of the files, see `src.run_directory.digests`.
 
         Raises:
             TypeError: it holds what JSON has no word for.
         """
-        lines = (f"  {_JSON(name)}: {_JSON(value)}" for name, value in self.as_json().items())
-        return "{\n" + ",\n".join(lines) + "\n}\n"
+        whole = {**self.as_json(), "files": files}
+        return signed([f"  {_JSON(name)}: {_JSON(value)}" for name, value in whole.items()])
 
 
 LOSSES = {
