@@ -8,7 +8,7 @@ from src.errors import LabError, exit_on_error
 from src.run_directory import RunDirectory, check_once
 from src.run_directory.columns import columns
 from src.run_directory.place import COLUMNS
-from src.run_directory.seal import damage, owner
+from src.run_directory.seal import damage
 
 
 def found(directory: Path) -> tuple[int, list[str]]:
@@ -20,7 +20,7 @@ def found(directory: Path) -> tuple[int, list[str]]:
     runs = list(_runs(directory))
     if not runs:
         raise LabError(f"{directory}: there is no finished run in it")
-    return len(runs), [*_kept(directory), *(sentence for run in runs for sentence in _wrong(run))]
+    return len(runs), [*_kept(directory), *(sentence for run in runs for sentence in run.wrong())]
 
 
 def _runs(directory: Path) -> Iterator[RunDirectory]:
@@ -33,27 +33,6 @@ def _runs(directory: Path) -> Iterator[RunDirectory]:
     for path in [*(directory / str(number) for number in sorted(held)), *sorted(others)]:
         if (run := RunDirectory(path)).finished:
             yield run
-
-
-def _wrong(run: RunDirectory) -> Iterator[str]:
-    """What of a run is not as it was written, a sentence each."""
-    try:
-        result, digests = run.read_result(), run.digests
-    except LabError as error:
-        yield str(error)
-        return
-    for name in digests:
-        try:
-            run.check(name)
-        except LabError as error:
-            yield str(error)
-    if run.kept is None:
-        for path in sorted(run.checkpoints.glob("*.ckpt")):
-            content = path.read_bytes()
-            if wrong := damage(content):
-                yield f"{path}: {wrong}"
-            elif owner(content) not in ("", result["fingerprint"]):
-                yield f"{path}: it is of another run"
 
 
 def _kept(directory: Path) -> Iterator[str]:

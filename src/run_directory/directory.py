@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from src.config.overrides import quoted
 from src.errors import LabError, unwritable
 from src.run_directory.digests import changed, of_directory, of_run
-from src.run_directory.place import COLUMNS, place
+from src.run_directory.place import COLUMNS, place, settle_file
 from src.run_directory.result import Result
+from src.run_directory.seal import damage, owner
 
 if TYPE_CHECKING:
     from src.run_directory.columns import KeptRun
@@ -174,8 +175,11 @@ class RunDirectory:
 
         Args:
             result: what it holds.
-            durable: wait until it is on the disk, so that even a power cut cannot take it.
+            durable: wait until it is on the disk, after all that it stands for: even a power cut cannot take it.
         """
+        for path in [*self.path.iterdir(), *self.checkpoints.glob("*")] if durable else ():
+            if path.is_file():
+                settle_file(path)
         place(self.result_path, result.as_text(of_directory(self.path)).encode(), durable)
 
     def read_result(self) -> dict[str, Any]:
@@ -210,6 +214,25 @@ class RunDirectory:
         if now.get(name) != digests[name]:
             where = self.path / name if run is None else run.part.path(".curves.parquet")
             raise LabError(f"{where} is not as it was when {self.path}'s result was written: its digest is another")
+
+    def wrong(self) -> Iterator[str]:
+        """What of a finished run is not as it was written, a sentence each."""
+        try:
+            result, digests = self.read_result(), self.digests
+        except LabError as error:
+            yield str(error)
+            return
+        for name in digests:
+            try:
+                self.check(name)
+            except LabError as error:
+                yield str(error)
+        for path in sorted(self.checkpoints.glob("*.ckpt")) if self.kept is None else ():
+            content = path.read_bytes()
+            if damaged := damage(content):
+                yield f"{path}: {damaged}"
+            elif owner(content) not in ("", result["fingerprint"]):
+                yield f"{path}: it is of another run"
 
     def _whole_result(self) -> dict[str, Any]:
         run = self.kept

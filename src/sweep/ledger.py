@@ -6,6 +6,7 @@
 import csv
 import json
 import os
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from src.compare.halving import Halving
 from src.compare.rows import Row, without_plus
 from src.errors import LabError
 from src.run_directory import RunDirectory
-from src.run_directory.place import COLUMNS
+from src.run_directory.place import COLUMNS, boot
 from src.sweep.call import Call, words_of
 from src.sweep.jobs import Job
 
@@ -95,6 +96,7 @@ class Ledger:
         stacks: the numbers of the runs that are trained together now, by the number of their stack.
         halvings: which settings were raced in a stack, by its number.
         looks: of a sweep until winners are told apart, on how many fresh seeds each time, ascending.
+        boot: during which start of the machine it was saved, where what was written then may not be on the disk.
     """
 
     directory: Path
@@ -103,6 +105,7 @@ class Ledger:
     stacks: dict[int, list[int]] = field(default_factory=dict)
     halvings: dict[int, Halving] = field(default_factory=dict)
     looks: list[int] = field(default_factory=list)
+    boot: str = ""
 
     def run(self, entry: Entry) -> RunDirectory:
         """Where a run's files are."""
@@ -118,6 +121,8 @@ class Ledger:
             LabError: what lies there cannot be read.
         """
         ledger = cls.without_results(directory)
+        if ledger.boot not in ("", boot()):
+            _redo_what_is_not_whole(directory)
         ledger._find(_finished(directory))
         return ledger
 
@@ -147,7 +152,7 @@ class Ledger:
             ledger.calls = [Call(**call) for call in kept["calls"]]
             ledger.stacks = {int(number): runs for number, runs in kept["stacks"].items()}
             ledger.halvings = {int(number): Halving(**one) for number, one in kept.get("halvings", {}).items()}
-            ledger.looks = kept.get("looks", [])
+            ledger.looks, ledger.boot = kept.get("looks", []), kept.get("boot", "")
             ledger.entries = [Entry(**job | {"swept": tuple(job["swept"])}) for job in kept["jobs"]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LabError(_unreadable(path, error)) from None
@@ -326,8 +331,13 @@ class Ledger:
 
     # --- writing ---
 
-    def save(self) -> None:
-        """Write `sweep.json`, whole or not at all."""
+    def save(self, settled: bool = False) -> None:
+        """Write `sweep.json`, whole or not at all.
+
+        Args:
+            settled: all that was written into the directory is on the disk.
+        """
+        self.boot = "" if settled else boot()
         kept = {
             "format": FORMAT,
             "calls": [asdict(call) for call in self.calls],
@@ -335,6 +345,7 @@ class Ledger:
             "stacks": self.stacks,
             **({"halvings": {number: asdict(one) for number, one in self.halvings.items()}} if self.halvings else {}),
             **({"looks": self.looks} if self.looks else {}),
+            **({"boot": self.boot} if self.boot else {}),
         }
         _replace(self.directory / NAME, json.dumps(kept, separators=(",", ":")))
 
@@ -435,6 +446,24 @@ def _finished(directory: Path) -> dict[int, Outcome]:
                 again = where.result_path if where.kept is None else where.kept.where
                 raise LabError(f"{error}; take {again} away to have what is in it trained again") from None
     return found
+
+
+def _redo_what_is_not_whole(directory: Path) -> None:
+    """After a power cut, files that were written before may be empty or cut: such runs have no result any more."""
+    gone = list[int]()
+    for number in sorted(numbers(directory)):
+        where = RunDirectory(directory / str(number))
+        if where.finished and any(where.wrong()):
+            gone.append(number)
+            if where.kept is None:
+                where.result_path.unlink()
+    if in_columns := [number for number in gone if not (directory / str(number)).is_dir()]:
+        from src.run_directory.columns import drop
+
+        drop(directory, in_columns)
+    if gone:
+        runs = "1 run is" if len(gone) == 1 else f"{len(gone):,} runs are"
+        print(f"{directory}: the machine went down before all was on its disk; {runs} trained again", file=sys.stderr)
 
 
 def outcome_of(where: RunDirectory) -> Outcome:

@@ -12,7 +12,7 @@ from time import monotonic
 
 from src.config.schema import Config
 from src.errors import LabError, unwritable
-from src.run_directory.place import COLUMNS
+from src.run_directory.place import COLUMNS, settle
 from src.sweep import tensorboard
 from src.sweep.failures import FAILED, failures
 from src.sweep.hydra_files import HydraFiles
@@ -157,7 +157,8 @@ class Training:
 
     def _close(self) -> None:
         """Write what is known, and take away what stacks have left beside it, unless one goes on from there."""
-        self.ledger.save()
+        settle(self.ledger.directory)
+        self.ledger.save(settled=True)
         self.ledger.write_results()
         self._show()
         stacks = self.ledger.directory / STACKS

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from src.errors import LabError
+from src.run_directory import write_rows
+from src.run_directory.digests import of_run, signed
 from src.sweep.call import Call
 from src.sweep.jobs import Composer, Job
 from src.sweep.ledger import Ledger, Outcome
@@ -51,6 +53,29 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     again = Ledger.read(tmp_path)
     assert (again.calls, again.entries, again.stacks) == (ledger.calls, ledger.entries, ledger.stacks)
     assert [entry.status for entry in again.entries] == [*["unfinished"] * 3, "failed", "unfinished"]
+
+
+def test_after_a_power_cut_runs_that_are_not_whole_are_trained_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun(tmp_path, *map(job, range(4)))
+    for number in range(4):
+        finish(tmp_path, number, f"of {number}")
+        run, curves = tmp_path / str(number), {"train/loss": ([0, 5], [1.0, 0.5])}
+        write_rows(run / "metrics.csv", curves)
+        lines = (run / "result.json").read_text()[1:-1].split(', "fingerprint')
+        text = signed([f'{lines[0]}, "fingerprint{lines[1]}', f'"files": {json.dumps(of_run(curves, {}, {}))}'])
+        (run / "result.json").write_text(text)
+    (tmp_path / "1" / "metrics.csv").write_text("")
+    (tmp_path / "2" / "result.json").write_text("")
+    there = json.loads((tmp_path / "sweep.json").read_text())
+    with pytest.raises(LabError, match=r"2/result.json is broken"):
+        Ledger.read(tmp_path)
+    (tmp_path / "sweep.json").write_text(json.dumps(there | {"boot": "of yesterday"}))
+    statuses = ["completed", "unfinished", "unfinished", "completed"]
+    assert [entry.status for entry in Ledger.read(tmp_path).entries] == statuses
+    assert "the machine went down before all was on its disk; 2 runs are trained again" in capsys.readouterr().err
+    assert [entry.status for entry in Ledger.read(tmp_path).entries] == statuses
 
 
 def test_a_finished_run_is_found_by_its_fingerprint(tmp_path: Path) -> None:
