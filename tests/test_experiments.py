@@ -5,7 +5,6 @@ are float64 numpy on the run's own data.
 """
 
 import csv
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +20,7 @@ from src.config.schema import Config, check
 from src.data.problem import Problem
 from src.run import run
 from src.run.build import build_model, build_problem
-from src.run_directory import Result, read_rows
+from src.run_directory import Result, RunDirectory, read_rows
 
 Array = np.ndarray[Any, Any]
 Experiment = Callable[..., Result]
@@ -125,9 +124,8 @@ def test_every_experiment_leaves_a_whole_run_directory(experiment: Experiment, n
     best = {"checkpoints/best.ckpt"} if setting(name).config.data.validates() else set()
     assert len(events) == 1
     assert hydra | best | {"result.json", "metrics.csv", "checkpoints/last.ckpt"} <= there
-    written = json.loads((result.directory / "result.json").read_text(encoding="utf-8"))
-    assert written == result.as_json()
-    assert written["status"] == ("diverged" if name == "diverging" else "completed")
+    assert RunDirectory(result.directory).read_result() == result.as_json()
+    assert result.status == ("diverged" if name == "diverging" else "completed")
 
 
 @pytest.mark.parametrize("name", NAMES)

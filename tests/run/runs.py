@@ -1,6 +1,5 @@
 """Jobs of a test, as members of a stack and as runs of their own."""
 
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -73,7 +72,7 @@ def numbers(directory: Path) -> dict[str, Any]:
         with TemporaryDirectory() as place:
             kept.whole().write(Path(place))
             return numbers(Path(place))
-    result = json.loads(run.result_path.read_text())
+    result = run.read_result()
     for name in ("seconds", "environment", "stack_size", "stepper"):
         del result[name]
     checkpoints = {
