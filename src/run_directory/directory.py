@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.config.overrides import quoted
 from src.errors import LabError, unwritable
 from src.run_directory.digests import changed, of_directory, of_run
 from src.run_directory.place import COLUMNS, place, settle_file
@@ -130,6 +129,8 @@ class RunDirectory:
         """
         if not self.last_checkpoint.is_file() or not command:
             return ""
+        from src.config.overrides import quoted  # it imports Hydra
+
         words = shlex.split(command)
         if not any(word.startswith("hydra.run.dir=") for word in words):
             words.append(f"hydra.run.dir={quoted(str(self.path))}")

@@ -159,7 +159,7 @@ def test_a_run_with_a_broken_file_is_a_page_that_says_so(copied: Path, lost: str
     assert len(found.charts) < whole
     if lost != "predictions.csv" or content is not None:  # runs of before have none
         told = ("cannot be read", "there is no fit.csv", "is not as it was")
-    assert any(words in remark for words in told for remark in found.remarks)
+        assert any(words in remark for words in told for remark in found.remarks)
 
 
 @pytest.mark.parametrize("content", [None, "", "a: [b"])

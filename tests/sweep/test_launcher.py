@@ -80,7 +80,7 @@ def test_a_sweep_leaves_the_run_directories_of_its_jobs(multirun: Multirun, trai
         ]
         assert names[0] == names[1] - {"fit.csv", "predictions.csv", "way.csv"}  # which only a run alone leaves
         found = results(tmp_path / "sweep")[job]
-        assert found.keys() == alone.as_json().keys()
+        assert found.keys() == {*alone.as_json(), "files", "digest"}
         assert found["metrics"] == pytest.approx(alone.metrics, rel=1e-9)
         assert (found["fingerprint"], found["stack_size"]) == (alone.fingerprint, 3)
         row = lines[job]
