@@ -58,8 +58,8 @@ def main(words: Sequence[str] | None = None) -> None:
         for path in paths:
             number, sentences = found(path)
             runs = "1 run" if number == 1 else f"{number:,} runs"
-            what = f"{len(sentences):,} files are not as they were written" if sentences else "all as it was written"
-            print(f"{path}: {runs}, {what}")
+            files = "1 file is" if len(sentences) == 1 else f"{len(sentences):,} files are"
+            print(f"{path}: {runs}, {f'{files} not as written' if sentences else 'all as written'}")
             wrong += sentences
         print("\n".join(wrong), end="\n" * bool(wrong))
         if wrong:

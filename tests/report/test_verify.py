@@ -40,7 +40,7 @@ def damaged(path: Path) -> None:
 
 def test_runs_as_they_were_written(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["verify", str(runs), str(runs / "1")])
-    assert capsys.readouterr().out == f"{runs}: 2 runs, all as it was written\n{runs}/1: 1 run, all as it was written\n"
+    assert capsys.readouterr().out == f"{runs}: 2 runs, all as written\n{runs}/1: 1 run, all as written\n"
 
 
 def test_every_damaged_file_is_named(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,7 +58,7 @@ def test_every_damaged_file_is_named(copied: Path, capsys: pytest.CaptureFixture
     damaged(files[0])
     with pytest.raises(SystemExit):
         main(["verify", str(copied)])
-    assert "1 files are not as they were written" in capsys.readouterr().out
+    assert "2 runs, 1 file is not as written" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["result.json", "metrics.csv", "checkpoints/last.ckpt"])
