@@ -26,6 +26,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.errors import LabError, one_line
+from src.run_directory.curves import Line
+from src.run_directory.digests import of_run
 from src.run_directory.ended import EndedRun, Points
 from src.run_directory.place import COLUMNS, place
 
@@ -335,9 +337,19 @@ class KeptRun:
         texts = {file: row[name] for name, file in TEXTS.items()} | {
             f".hydra/{name}": self.hydra(name) or None for name in HYDRA
         }
-        foreseen = {name: list(zip(at, one.tolist(), strict=True)) for name, (at, one) in self.foreseen.items()}
         own = unpacked(states, states["runs"].index(self.number)) if self.number in states["runs"] else {}
-        return EndedRun({name: one for name, one in texts.items() if one is not None}, self.curves, foreseen, own)
+        return EndedRun({name: one for name, one in texts.items() if one is not None}, self.curves, self._lines, own)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of what is kept now; its result has those of what was written."""
+        row = self._row
+        texts = {file: row[name] for name, file in TEXTS.items() if name != "result" and row[name] is not None}
+        return of_run(self.curves, self._lines, texts)
+
+    @property
+    def _lines(self) -> dict[str, Line]:
+        return {name: list(zip(at, one.tolist(), strict=True)) for name, (at, one) in self.foreseen.items()}
 
 
 @dataclass(frozen=True)

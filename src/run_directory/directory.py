@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import LabError, unwritable
-from src.run_directory.digests import changed, of_directory, of_run
+from src.run_directory.digests import changed, of_directory
 from src.run_directory.place import COLUMNS, place, settle_file
 from src.run_directory.result import Result
 from src.run_directory.seal import damage, owner
@@ -208,10 +208,7 @@ class RunDirectory:
         """
         if not self.finished or name not in (digests := self.digests):
             return
-        if (run := self.kept) is not None:
-            now = of_run(run.curves, run.foreseen, {})
-        else:
-            now = of_directory(self.path, [name])
+        now = of_directory(self.path, [name]) if (run := self.kept) is None else run.digests
         if now.get(name) != digests[name]:
             where = self.path / name if run is None else run.part.path(".curves.parquet")
             raise LabError(f"{where} is not as it was when {self.path}'s result was written: its digest is another")

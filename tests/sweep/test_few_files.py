@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from src.compare import load
 from src.config.resumed_words import with_checkpoint
 from src.report.reading import Run, read
+from src.report.verify import found as verified
 from src.run_directory import RunDirectory, columns
 from src.run_directory.__main__ import main
 from src.run_directory.ended import EndedRun
@@ -91,6 +92,10 @@ def test_a_directory_that_is_made_has_the_bytes_of_one_that_was_written(
     assert repr(foreseen[0]) == repr(foreseen[1])
     boards = [sorted(path.parent.name for path in sweep.glob("tensorboard/*/*/*")) for sweep in (few, every)]
     assert boards[0] == boards[1] != []
+    assert any(foreseen[0])
+    assert verified(few) == verified(every) == (6, [])
+    for run in read(few).runs.values():  # type: ignore[union-attr]
+        assert run.curves
     # and whoever wants one
     before = snapshot(few / "columns")
     main([str(few), "0-5"])
@@ -98,6 +103,7 @@ def test_a_directory_that_is_made_has_the_bytes_of_one_that_was_written(
         assert files(few / str(run)) == files(would / str(run))
     assert {"split.csv", "histograms.csv", "checkpoints/best.ckpt", ".hydra/hydra.yaml"} <= files(few / "0").keys()
     assert everything(few) == everything(every)
+    assert verified(few) == (6, [])
     assert snapshot(few / "columns") == before
 
 
