@@ -6,9 +6,9 @@ from pathlib import Path
 
 from src.errors import LabError, exit_on_error
 from src.run_directory import RunDirectory, check_once
-from src.run_directory.columns import columns
 from src.run_directory.place import COLUMNS
 from src.run_directory.seal import damage
+from src.sweep.ledger import numbers
 
 
 def found(directory: Path) -> tuple[int, list[str]]:
@@ -27,10 +27,8 @@ def _runs(directory: Path) -> Iterator[RunDirectory]:
     if (run := RunDirectory(directory)).finished:
         yield run
         return
-    held = {int(path.name) for path in directory.iterdir() if path.name.isdecimal()} if directory.is_dir() else set()
-    held |= columns(directory).runs.keys() if (directory / COLUMNS).is_dir() else set()
     others = (path for path in directory.iterdir() if not path.name.isdecimal()) if directory.is_dir() else ()
-    for path in [*(directory / str(number) for number in sorted(held)), *sorted(others)]:
+    for path in [*(directory / str(number) for number in sorted(numbers(directory))), *sorted(others)]:
         if (run := RunDirectory(path)).finished:
             yield run
 
